@@ -1,0 +1,256 @@
+//! What the platform charges and where it stops: every price, weight and limit that the replica
+//! applies, each with its unit and source.
+//!
+//! Sources: *spec* is the Internet Computer interface specification 0.66, *docs* the developer
+//! documentation ("Cycles costs", "Resource limits"), *code* the replica's source (dfinity/ic,
+//! October 2025), *measured* the calibration cases in `tests/calibration`.
+
+use wasmtime::OperatorCost;
+
+/// Bytes of a wasm page.
+pub(crate) const WASM_PAGE_BYTES: u64 = 65_536;
+
+/// Prices on a 13-node subnet, in cycles. A subnet of n nodes pays n/13 (docs); the replica prices every
+/// subnet as one of 13 nodes.
+pub(crate) mod prices {
+    /// Creation of a canister (docs).
+    pub(crate) const CREATE_CANISTER: u128 = 500_000_000_000;
+    /// Base fee of an update message, callback or task (docs).
+    pub(crate) const MESSAGE_EXECUTION: u128 = 5_000_000;
+    /// Fee of an inter-canister call, without bytes (docs).
+    pub(crate) const CALL: u128 = 260_000;
+    /// A byte of an inter-canister request or response (docs).
+    pub(crate) const CALL_BYTE: u128 = 1_000;
+    /// Reception of an ingress message, without bytes (docs).
+    pub(crate) const INGRESS: u128 = 1_200_000;
+    /// A byte of an ingress message, envelope included (docs).
+    pub(crate) const INGRESS_BYTE: u128 = 2_000;
+    /// A GiB of memory for a second (docs; newer sources say 317,500).
+    pub(crate) const GIB_SECOND: u128 = 127_000;
+    /// A percent of compute allocation for a second (docs).
+    pub(crate) const COMPUTE_PERCENT_SECOND: u128 = 10_000_000;
+    /// A threshold signature or derived key, for `cost_sign_*` and `cost_vetkd_*` (docs, 13 nodes).
+    pub(crate) const THRESHOLD_SIGNATURE: u128 = 10_000_000_000;
+    /// An HTTP outcall, for `cost_http_request`: fixed part of (3 M + 60 k × nodes) × nodes (docs).
+    pub(crate) const HTTP_OUTCALL: u128 = 49_140_000;
+    /// A byte of an HTTP request, on 13 nodes (docs).
+    pub(crate) const HTTP_REQUEST_BYTE: u128 = 5_200;
+    /// A byte of an HTTP response, on 13 nodes (docs).
+    pub(crate) const HTTP_RESPONSE_BYTE: u128 = 10_400;
+}
+
+/// Cycles for executing `instructions` in one message: base fee and one cycle an instruction, two on
+/// 64-bit wasm (code: `ten_update_instructions_execution_fee_wasm64`).
+pub(crate) fn execution_cycles(instructions: u64, is_wasm64: bool) -> u128 {
+    let factor = if is_wasm64 { 2 } else { 1 };
+    prices::MESSAGE_EXECUTION + u128::from(instructions) * factor
+}
+
+/// Cycles prepaid for the longest response that can come (code: `prepayment_for_response_transmission`).
+pub(crate) const RESPONSE_TRANSMISSION_PREPAYMENT: u128 =
+    limits::INTER_CANISTER_PAYLOAD_BYTES as u128 * prices::CALL_BYTE;
+
+/// Cycles that a call takes from the caller's balance when it is made, without the cycles attached
+/// (spec, `cost_call`): what is not used comes back with the response.
+pub(crate) fn call_cycles(payload_bytes: u64, is_wasm64: bool) -> u128 {
+    prices::CALL
+        + u128::from(payload_bytes) * prices::CALL_BYTE
+        + RESPONSE_TRANSMISSION_PREPAYMENT
+        + execution_cycles(limits::MESSAGE_INSTRUCTIONS, is_wasm64)
+}
+
+/// Cycles for the induction of an ingress message of that many bytes.
+pub(crate) fn ingress_cycles(bytes: u64) -> u128 {
+    prices::INGRESS + u128::from(bytes) * prices::INGRESS_BYTE
+}
+
+/// Cycles for keeping `bytes` for `seconds`.
+pub(crate) fn storage_cycles(bytes: u64, seconds: u64) -> u128 {
+    u128::from(bytes) * prices::GIB_SECOND * u128::from(seconds) / (1 << 30)
+}
+
+/// Limits of execution and storage.
+pub(crate) mod limits {
+    /// Instructions of an update call, callback, heartbeat or timer (docs).
+    pub(crate) const MESSAGE_INSTRUCTIONS: u64 = 40_000_000_000;
+    /// Instructions of `install_code` in all its phases (docs).
+    pub(crate) const INSTALL_INSTRUCTIONS: u64 = 300_000_000_000;
+    /// Instructions of a query (docs).
+    pub(crate) const QUERY_INSTRUCTIONS: u64 = 5_000_000_000;
+    /// Instructions of `inspect_message` (docs).
+    pub(crate) const INSPECT_INSTRUCTIONS: u64 = 200_000_000;
+    /// Instructions of a composite query with all the queries it makes (docs).
+    pub(crate) const QUERY_GRAPH_INSTRUCTIONS: u64 = 25_000_000_000;
+    /// Calls deep that a composite query can go (code: `MAX_QUERY_CALL_DEPTH`).
+    pub(crate) const QUERY_GRAPH_DEPTH: usize = 6;
+    /// Instructions after which a subnet starts no further message in a round (code:
+    /// `MAX_INSTRUCTIONS_PER_ROUND`, 7 B less one slice of 2 B, on 4 cores).
+    pub(crate) const ROUND_INSTRUCTIONS: u64 = 20_000_000_000;
+    /// What a round counts for every message besides its instructions (code:
+    /// `INSTRUCTION_OVERHEAD_PER_EXECUTION`).
+    pub(crate) const ROUND_MESSAGE_OVERHEAD: u64 = 2_000_000;
+
+    /// Bytes of an ingress payload, and of a request to a canister on another subnet (docs).
+    pub(crate) const INTER_CANISTER_PAYLOAD_BYTES: u64 = 2 * 1024 * 1024;
+    /// Bytes of a request to a canister on the same subnet (docs).
+    pub(crate) const SAME_SUBNET_PAYLOAD_BYTES: u64 = 10 * 1024 * 1024;
+    /// Bytes of an update's response (docs).
+    pub(crate) const RESPONSE_BYTES: u64 = 2 * 1024 * 1024;
+    /// Bytes of a query's response (docs).
+    pub(crate) const QUERY_RESPONSE_BYTES: u64 = 3 * 1024 * 1024;
+    /// Requests under way from one canister to another (docs).
+    pub(crate) const QUEUE_MESSAGES: usize = 500;
+    /// Bytes of a method name (code: `MAX_METHOD_NAME_LENGTH` of the system API).
+    pub(crate) const METHOD_NAME_BYTES: u64 = 10_000;
+    /// Longest time a best-effort call waits, in seconds (spec, `call_with_best_effort_response`).
+    pub(crate) const BEST_EFFORT_SECONDS: u32 = 300;
+
+    /// Wasm pages of a 32-bit heap: 4 GiB (docs).
+    pub(crate) const WASM32_HEAP_PAGES: u64 = 65_536;
+    /// Wasm pages of a 64-bit heap: 6 GiB (docs).
+    pub(crate) const WASM64_HEAP_PAGES: u64 = 98_304;
+    /// Wasm pages of stable memory: 500 GiB (docs).
+    pub(crate) const STABLE_PAGES: u64 = 500 * 16_384;
+    /// Wasm pages that 32-bit stable memory calls can address: 4 GiB (spec).
+    pub(crate) const STABLE32_PAGES: u64 = 65_536;
+    /// Bytes of the stack of wasm code. The real server has 5 MiB; a frame that counts fuel takes a third
+    /// more, so the same depth takes more (measured: case `overflow_stack`).
+    pub(crate) const WASM_STACK_BYTES: usize = 5 * 1024 * 1024 / 3 * 4;
+
+    /// Bytes of a module, uncompressed (docs).
+    pub(crate) const MODULE_BYTES: u64 = 100 * 1024 * 1024;
+    /// Bytes of the code section (docs).
+    pub(crate) const CODE_SECTION_BYTES: u64 = 11 * 1024 * 1024;
+    /// Functions of a module (docs).
+    pub(crate) const MODULE_FUNCTIONS: usize = 50_000;
+    /// Globals of a module (docs).
+    pub(crate) const MODULE_GLOBALS: usize = 1_000;
+    /// Data segments of a module are bounded by the decoder; exported custom sections (docs).
+    pub(crate) const MODULE_CUSTOM_SECTIONS: usize = 16;
+    /// Bytes of exported custom sections (docs).
+    pub(crate) const MODULE_CUSTOM_SECTION_BYTES: u64 = 1024 * 1024;
+    /// Exported functions named `canister_*` (docs).
+    pub(crate) const MODULE_EXPORTED_FUNCTIONS: usize = 1_000;
+    /// Bytes of all names of exported functions together (docs).
+    pub(crate) const MODULE_EXPORT_NAME_BYTES: usize = 20_000;
+
+    /// Chunks in a chunk store (spec, "Wasm chunk store").
+    pub(crate) const CHUNK_STORE_CHUNKS: usize = 100;
+    /// Bytes of a chunk in the chunk store (spec).
+    pub(crate) const CHUNK_BYTES: usize = 1024 * 1024;
+    /// Snapshots of a canister (docs).
+    pub(crate) const SNAPSHOTS: usize = 10;
+    /// Bytes of a slice of a snapshot, read or written (code: `MAX_SNAPSHOT_SLICE`, measured).
+    pub(crate) const SNAPSHOT_SLICE_BYTES: u64 = 2_000_000;
+    /// Controllers of a canister (spec, "IC method update_settings").
+    pub(crate) const CONTROLLERS: usize = 10;
+    /// Bytes of certified data (spec).
+    pub(crate) const CERTIFIED_DATA_BYTES: u64 = 32;
+    /// Bytes of a canister's log (spec, "IC method fetch_canister_logs").
+    pub(crate) const LOG_BYTES: usize = 4 * 1024;
+    /// Changes kept in a canister's history (spec, "IC method canister_info").
+    pub(crate) const HISTORY_CHANGES: usize = 20;
+    /// Environment variables of a canister (docs).
+    pub(crate) const ENVIRONMENT_VARIABLES: usize = 20;
+    /// Bytes of an environment variable's name and of its value (docs).
+    pub(crate) const ENVIRONMENT_VARIABLE_BYTES: usize = 128;
+    /// Rounds after which a wait for an ingress message gives up (PocketIC's `MAX_TICKS`).
+    pub(crate) const AWAIT_ROUNDS: u32 = 100;
+    /// Nanoseconds after which `stop_canister` gives up (spec: 5 minutes).
+    pub(crate) const STOP_TIMEOUT_NANOS: u64 = 300 * 1_000_000_000;
+    /// Nanoseconds between two charges for storage (code: `duration_between_allocation_charges`).
+    pub(crate) const STORAGE_CHARGE_NANOS: u64 = 10 * 1_000_000_000;
+    /// Default freezing threshold in seconds (spec: 30 days).
+    pub(crate) const FREEZING_THRESHOLD_SECONDS: u64 = 2_592_000;
+    /// Default limit of the wasm heap in bytes (spec: 3 GiB).
+    pub(crate) const WASM_MEMORY_BYTES: u64 = 3 << 30;
+    /// Default limit of reserved cycles (spec).
+    pub(crate) const RESERVED_CYCLES: u128 = 5_000_000_000_000;
+}
+
+/// Instructions that the platform counts for its own work.
+pub(crate) mod instructions {
+    /// A page of 4 KiB that a message wrote, in heap or stable memory (code: `DEFAULT_DIRTY_PAGE_OVERHEAD`).
+    pub(crate) const DIRTY_PAGE: u64 = 1_000;
+    /// Compilation, a wasm operator (code: `DEFAULT_COST_TO_COMPILE_WASM_INSTRUCTION`).
+    pub(crate) const COMPILE_OPERATOR: u64 = 6_000;
+    /// Operators that the platform's instrumentation adds to every module (measured: loading a snapshot of an
+    /// empty module).
+    pub(crate) const INJECTED_OPERATORS: u64 = 72;
+    /// By what the compilation is divided when the subnet compiled the module before (measured: `reinstall probe`).
+    pub(crate) const COMPILED_BEFORE_DIVISOR: u64 = 100;
+    /// `upload_chunk` (code: `DEFAULT_UPLOAD_CHUNK_INSTRUCTIONS`).
+    pub(crate) const UPLOAD_CHUNK: u64 = 200_000_000;
+    /// Taking, uploading the metadata of, or loading a snapshot (code: `DEFAULT_CANISTERS_SNAPSHOT_BASELINE_INSTRUCTIONS`).
+    pub(crate) const SNAPSHOT: u64 = 2_000_000_000;
+    /// Reading or writing a slice of a snapshot (code: `DEFAULT_CANISTERS_SNAPSHOT_DATA_BASELINE_INSTRUCTIONS`).
+    pub(crate) const SNAPSHOT_SLICE: u64 = 5_000_000;
+    /// `memory.grow` weighs 300, the compiler's table holds bytes: the rest is counted by the host.
+    pub(crate) const MEMORY_GROW_REMAINDER: u64 = 300 - 255;
+}
+
+/// Instructions of each wasm operator (code: `instruction_to_cost`), for the fuel counter of wasmtime.
+/// Operators of 300 instructions (`table.grow`, `data.drop`, `elem.drop`) count 255, what a byte holds.
+pub(crate) fn operator_weights() -> OperatorCost {
+    let mut cost = OperatorCost::new();
+    macro_rules! weigh {
+        ($($weight:literal: $($operator:ident)*;)*) => { $($(cost.$operator = $weight;)*)* };
+    }
+    weigh! {
+        1: Nop Drop Return Unreachable;
+        2: If Br BrIf BrTable GlobalGet GlobalSet;
+        3: ReturnCall;
+        5: Call TableGet TableSet RefIsNull;
+        10: CallIndirect I32DivS I32DivU I32RemS I32RemU I64DivS I64DivU I64RemS I64RemU;
+        20: MemorySize;
+        60: ReturnCallIndirect;
+        100: TableSize MemoryFill MemoryCopy MemoryInit TableFill TableCopy TableInit;
+        130: RefFunc;
+        255: MemoryGrow TableGrow DataDrop ElemDrop;
+        // Floating point.
+        2: F32Add F32Sub F32Mul F32Ceil F32Floor F32Trunc F32Nearest F32Copysign
+           F64Add F64Sub F64Mul F64Ceil F64Floor F64Trunc F64Nearest;
+        3: F32Div F64Copysign F32Eq F32Ne F32Lt F32Gt F32Le F32Ge F64Eq F64Ne F64Lt F64Gt F64Le F64Ge
+           F32ConvertI32S F64ConvertI64S F32ConvertI64S F64ConvertI32S;
+        5: F64Div F32Sqrt;
+        8: F64Sqrt;
+        16: F64ConvertI32U F32ConvertI64U F32ConvertI32U F64ConvertI64U;
+        18: F32Min F32Max F64Min F64Max;
+        20: I64TruncSatF32S I64TruncSatF32U I64TruncSatF64S I64TruncSatF64U
+            I32TruncSatF32S I32TruncSatF32U I32TruncSatF64S I32TruncSatF64U
+            I32TruncF32S I32TruncF32U I32TruncF64S I32TruncF64U
+            I64TruncF32S I64TruncF32U I64TruncF64S I64TruncF64U;
+        // SIMD operators that weigh more than one.
+        2: I8x16LtU I8x16GtU I16x8LtU I16x8GtU I32x4LtU I32x4GtU I8x16ShrU
+           I16x8ExtAddPairwiseI8x16U I16x8Shl I16x8ShrS I16x8ShrU I16x8ExtMulHighI8x16S I16x8ExtMulHighI8x16U
+           I32x4Shl I32x4ShrS I32x4ShrU I32x4Mul I32x4ExtMulLowI16x8S I32x4ExtMulHighI16x8S
+           I32x4ExtMulLowI16x8U I32x4ExtMulHighI16x8U I64x2Shl I64x2ShrU
+           F32x4Ceil F32x4Floor F32x4Trunc F32x4Nearest F32x4Abs F32x4Neg F32x4Add F32x4Sub F32x4Mul
+           F64x2Ceil F64x2Floor F64x2Trunc F64x2Nearest F64x2Abs F64x2Neg F64x2Add F64x2Sub F64x2Mul
+           I32x4TruncSatF32x4S I32x4TruncSatF64x2SZero;
+        3: I8x16Shuffle I8x16Popcnt I8x16Shl I8x16ShrS I32x4ExtAddPairwiseI16x8U I64x2ShrS
+           I32x4TruncSatF64x2UZero;
+        4: I64x2Mul F32x4Min F32x4Max F64x2Min I32x4TruncSatF32x4U F32x4ConvertI32x4U;
+        5: F32x4Sqrt F64x2Max;
+        10: F32x4Div;
+        12: F64x2Div;
+        14: F64x2Sqrt;
+    }
+    cost
+}
+
+/// Instructions of memory operations on 64-bit heaps weigh two (code: `WasmMemoryType::Wasm64`).
+pub(crate) fn operator_weights_wasm64() -> OperatorCost {
+    let mut cost = operator_weights();
+    macro_rules! weigh_two { ($($operator:ident)*) => { $(cost.$operator = 2;)* }; }
+    weigh_two! {
+        I32Load I64Load F32Load F64Load I32Load8S I32Load8U I32Load16S I32Load16U I64Load8S I64Load8U
+        I64Load16S I64Load16U I64Load32S I64Load32U I32Store I64Store F32Store F64Store I32Store8
+        I32Store16 I64Store8 I64Store16 I64Store32
+        V128Load V128Load8x8S V128Load8x8U V128Load16x4S V128Load16x4U V128Load32x2S V128Load32x2U
+        V128Load8Splat V128Load16Splat V128Load32Splat V128Load64Splat V128Load32Zero V128Load64Zero
+        V128Store V128Load8Lane V128Load16Lane V128Load32Lane V128Load64Lane
+        V128Store8Lane V128Store16Lane V128Store32Lane V128Store64Lane
+    }
+    cost
+}

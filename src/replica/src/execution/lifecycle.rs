@@ -1,0 +1,266 @@
+//! Installing, upgrading and uninstalling code: all phases take effect together, or none does.
+
+use super::environment::Invocation;
+use super::failure;
+use super::runner::{Entry, Keep};
+use crate::costs::{self, limits};
+use crate::error::{ErrorCode, UserError};
+use crate::instance::Instance;
+use crate::memory::stable::StableMemory;
+use crate::state::history::{Change, ChangeKind, InstallMode};
+use crate::state::snapshots::HookStatus;
+use crate::state::{Canister, Code};
+use crate::system_api::host::Context;
+use crate::wasm::Module;
+use candid::Principal;
+use std::sync::Arc;
+
+/// How code is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Onto an empty canister.
+    Install,
+    /// Over code, without its state.
+    Reinstall,
+    /// Over code, with stable memory.
+    Upgrade {
+        /// Leave out `canister_pre_upgrade`.
+        skip_pre_upgrade: bool,
+        /// Keep the heap (`wasm_memory_persistence = keep`).
+        keep_main_memory: bool,
+    },
+}
+
+impl Mode {
+    fn recorded(self) -> InstallMode {
+        match self {
+            Self::Install => InstallMode::Install,
+            Self::Reinstall => InstallMode::Reinstall,
+            Self::Upgrade { .. } => InstallMode::Upgrade,
+        }
+    }
+}
+
+/// What is to be installed.
+pub(crate) struct Install {
+    pub(crate) canister_id: Principal,
+    pub(crate) mode: Mode,
+    /// The module as uploaded.
+    pub(crate) module: Arc<[u8]>,
+    pub(crate) arg: Arc<[u8]>,
+    pub(crate) sender: Principal,
+    /// Version of the sending canister, if it told it.
+    pub(crate) sender_version: Option<u64>,
+}
+
+/// What a canister was before the installation, to go back to.
+struct Before {
+    code: Option<Code>,
+    stable: StableMemory,
+    certified_data: Vec<u8>,
+    global_timer: u64,
+    hook_status: HookStatus,
+}
+
+/// Instructions that the phases of an installation share.
+struct Budget {
+    used: u64,
+}
+
+impl Budget {
+    fn left(&self) -> u64 {
+        limits::INSTALL_INSTRUCTIONS.saturating_sub(self.used)
+    }
+}
+
+/// Installs code. The caller has checked that the sender controls the canister.
+pub(crate) fn install_code(
+    instance: &mut Instance,
+    subnet: usize,
+    install: Install,
+) -> Result<(), UserError> {
+    let id = install.canister_id;
+    let module = check(instance, subnet, &install)?;
+    let Some(canister) = instance.subnets[subnet].canisters.get_mut(&id) else {
+        return Err(super::message::canister_not_found(id));
+    };
+    let is_wasm64 = module.inspection.is_wasm64;
+    let prepaid = costs::execution_cycles(limits::INSTALL_INSTRUCTIONS, is_wasm64);
+    canister
+        .withdraw(prepaid)
+        .map_err(|error| UserError::new(ErrorCode::CanisterOutOfCycles, error.to_string()))?;
+    let before = Before {
+        code: canister.code.clone(),
+        stable: canister.stable.clone(),
+        certified_data: canister.certified_data.clone(),
+        global_timer: canister.global_timer,
+        hook_status: canister.hook_status,
+    };
+    let mut budget = Budget { used: 0 };
+    // A subnet compiles a module once; whoever brings it later pays a fraction.
+    let divisor = if instance.subnets[subnet].compiled.insert(module.hash) {
+        1
+    } else {
+        costs::instructions::COMPILED_BEFORE_DIVISOR
+    };
+    budget.used += module.compile_instructions() / divisor;
+    let result = run_phases(instance, subnet, &install, module.clone(), &mut budget);
+    let generation = instance.runner.new_generation();
+    let (time_nanos, by_version) = (instance.time_nanos, install.sender_version);
+    let Some(canister) = instance.subnets[subnet].canisters.get_mut(&id) else {
+        return Err(super::message::canister_not_found(id));
+    };
+    let refund = prepaid.saturating_sub(costs::execution_cycles(budget.used, is_wasm64));
+    canister.cycles = canister.cycles.saturating_add(refund);
+    match &result {
+        Ok(()) => {
+            if let Some(old) = before.code {
+                instance.runner.forget(old.generation);
+            }
+            canister.version += 1;
+            canister.history.push(Change {
+                time_nanos,
+                canister_version: canister.version,
+                by: install.sender,
+                by_version,
+                is_by_canister: crate::topology::canister_number(install.sender).is_some(),
+                kind: ChangeKind::CodeDeployment(install.mode.recorded(), module.hash),
+            });
+        }
+        Err(_) => {
+            if let Some(new) = &canister.code {
+                instance.runner.forget(new.generation);
+            }
+            restore(canister, before, generation);
+        }
+    }
+    instance.subnets[subnet].reindex(id);
+    result
+}
+
+/// Compiles the module and checks that the mode fits the canister.
+fn check(instance: &Instance, subnet: usize, install: &Install) -> Result<Arc<Module>, UserError> {
+    let id = install.canister_id;
+    let canister =
+        instance.subnets[subnet].canisters.get(&id).ok_or_else(|| super::message::canister_not_found(id))?;
+    match install.mode {
+        Mode::Install if canister.code.is_some() => {
+            return Err(UserError::new(
+                ErrorCode::CanisterNonEmpty,
+                format!(
+                    "Canister {id} cannot be installed because the canister is not empty. Try installing with \
+                     mode='reinstall' instead.\nCheck that you want to overwrite the canister and, if so, use \
+                     mode='reinstall'."
+                ),
+            ));
+        }
+        Mode::Upgrade { .. } if canister.code.is_none() => return Err(failure::no_module(id)),
+        _ => {}
+    }
+    instance.runner.modules().module(&install.module).map_err(|error| failure::invalid_module(id, &error))
+}
+
+fn run_phases(
+    instance: &mut Instance,
+    subnet: usize,
+    install: &Install,
+    module: Arc<Module>,
+    budget: &mut Budget,
+) -> Result<(), UserError> {
+    let is_upgrade = matches!(install.mode, Mode::Upgrade { .. });
+    if matches!(install.mode, Mode::Upgrade { skip_pre_upgrade: false, .. }) {
+        let entry = Entry::Export("canister_pre_upgrade");
+        phase(instance, subnet, install, Context::PreUpgrade, entry, budget)?;
+    }
+    let generation = instance.runner.new_generation();
+    let Some(canister) = instance.subnets[subnet].canisters.get_mut(&install.canister_id) else {
+        return Ok(());
+    };
+    replace_code(canister, install.mode, module, generation);
+    phase(instance, subnet, install, Context::Start, Entry::Start, budget)?;
+    let hook = if is_upgrade { "canister_post_upgrade" } else { "canister_init" };
+    phase(instance, subnet, install, Context::Init, Entry::Export(hook), budget)
+}
+
+fn replace_code(canister: &mut Canister, mode: Mode, module: Arc<Module>, generation: u64) {
+    let mut code = Code::new(module, generation);
+    match mode {
+        Mode::Upgrade { keep_main_memory: true, .. } => {
+            if let Some(old) = &canister.code {
+                code.heap = old.heap.clone();
+                code.heap_pages = old.heap_pages.max(code.heap_pages);
+            }
+        }
+        Mode::Upgrade { .. } => {}
+        Mode::Install | Mode::Reinstall => {
+            canister.stable = StableMemory::default();
+            canister.certified_data.clear();
+        }
+    }
+    canister.global_timer = 0;
+    canister.hook_status = HookStatus::default();
+    canister.code = Some(code);
+}
+
+/// Runs one function of the installation, if the module has it.
+fn phase(
+    instance: &mut Instance,
+    subnet: usize,
+    install: &Install,
+    context: Context,
+    entry: Entry<'_>,
+    budget: &mut Budget,
+) -> Result<(), UserError> {
+    let id = install.canister_id;
+    let is_there =
+        instance.subnets[subnet].canisters.get(&id).and_then(|c| c.code.as_ref()).is_some_and(|code| {
+            match entry {
+                Entry::Export(name) => code.module.exports(name),
+                Entry::Start => code.module.inspection.start.is_some(),
+                Entry::Closure(_) => false,
+            }
+        });
+    if !is_there {
+        return Ok(());
+    }
+    let invocation = Invocation::plain(context, install.sender, install.arg.clone(), budget.left());
+    let finished = instance.run_on(subnet, id, invocation, 0, entry, Keep::OnSuccess);
+    budget.used += finished.instructions;
+    let Some(canister) = instance.subnets[subnet].canisters.get_mut(&id) else { return Ok(()) };
+    for line in &finished.effects.log {
+        canister.log.push(line.clone());
+    }
+    finished.result.map_err(|error| failure::user_error(id, &error))?;
+    canister.cycles = finished.effects.balance;
+    canister.global_timer = finished.effects.global_timer;
+    if let Some(data) = finished.effects.certified_data {
+        canister.certified_data = data;
+    }
+    Ok(())
+}
+
+/// Puts everything back. The heap gets a new name, since the instance of the old one may have run on.
+fn restore(canister: &mut Canister, before: Before, generation: u64) {
+    canister.code = before.code.map(|code| Code { generation, ..code });
+    canister.stable = before.stable;
+    canister.certified_data = before.certified_data;
+    canister.global_timer = before.global_timer;
+    canister.hook_status = before.hook_status;
+}
+
+/// Removes code and memory of a canister and rejects its open calls (spec, "IC method uninstall_code").
+pub(crate) fn uninstall(instance: &mut Instance, subnet: usize, id: Principal) {
+    let error = UserError::new(ErrorCode::CanisterRejectedMessage, "Canister has been uninstalled.");
+    instance.reject_open_calls(subnet, id, &error);
+    let Some(canister) = instance.subnets[subnet].canisters.get_mut(&id) else { return };
+    if let Some(code) = canister.code.take() {
+        instance.runner.forget(code.generation);
+    }
+    canister.stable = StableMemory::default();
+    canister.certified_data.clear();
+    canister.global_timer = 0;
+    canister.hook_status = HookStatus::default();
+    canister.log.clear();
+    canister.chunk_store.clear();
+    instance.subnets[subnet].reindex(id);
+}

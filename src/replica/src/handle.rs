@@ -1,0 +1,113 @@
+//! A replica in this process: the server, its threads and its instances.
+pub use crate::server::Unavailable;
+
+use crate::instance::{Instance, STACK_BYTES};
+use crate::server::{self, Failure, SHUTDOWN_TIMEOUT, Server};
+use crate::wasm::ModuleCache;
+use axum::serve::ListenerExt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::thread;
+use tokio::runtime::{self, Runtime};
+
+/// How a replica is started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReplicaConfig {
+    /// The port of 127.0.0.1 on which it listens; 0: any that is free.
+    pub port: u16,
+    /// Everything random in its instances derives from it and from the order in which they are created.
+    pub seed: u64,
+}
+
+/// A running replica. It serves the protocol of the `pocket-ic` crate on its own threads, so it can be used
+/// from synchronous tests. Dropping it closes the server and ends all instances.
+///
+/// ```no_run
+/// let replica = decant_replica::Replica::start()?;
+/// println!("POCKET_IC_SERVER_URL={}", replica.url());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Replica {
+    address: SocketAddr,
+    server: Server,
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Replica {
+    /// Starts one on a free port, with seed 0. Errors if no port or no thread or wasm engine is to be had.
+    pub fn start() -> io::Result<Self> {
+        Self::start_with(ReplicaConfig::default())
+    }
+
+    /// Starts one on the given port, with seed 0. Errors if the port is taken.
+    pub fn start_on(port: u16) -> io::Result<Self> {
+        Self::start_with(ReplicaConfig { port, ..ReplicaConfig::default() })
+    }
+
+    /// Starts one. Errors if the port is taken or no thread or wasm engine is to be had.
+    pub fn start_with(config: ReplicaConfig) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let modules =
+            ModuleCache::new().map_err(|error| io::Error::other(format!("no wasm engine: {error:#}")))?;
+        let runtime = runtime::Builder::new_multi_thread()
+            .enable_all()
+            .thread_name("decant-replica")
+            .thread_stack_size(STACK_BYTES)
+            .build()?;
+        let server = Server::new(config.seed, modules);
+        let router = server::router(server.clone());
+        let listener = {
+            let _context = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        // Answers are small and awaited: nothing is gained by collecting them.
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Ok(Self { address, server, runtime: Some(runtime) })
+    }
+
+    /// What `PocketIcBuilder::with_server_url` wants, such as `http://127.0.0.1:8081/`.
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// Runs an operation on an instance, between the operations of its clients, on a thread whose stack is
+    /// large enough for canisters. Errors if there is no such instance or if it is broken. Panics if the
+    /// operation panics, and the instance is broken from then on; or if no thread is to be had.
+    ///
+    /// The operation must not use a client of the same instance: that would wait for its own end.
+    pub fn with_instance<R: Send>(
+        &self,
+        id: usize,
+        operation: impl FnOnce(&mut Instance) -> R + Send,
+    ) -> Result<R, Unavailable> {
+        let slot = self.server.registry.slot(id)?;
+        let result = thread::scope(|scope| {
+            let thread =
+                thread::Builder::new().name("decant-replica-handle".to_string()).stack_size(STACK_BYTES);
+            match thread.spawn_scoped(scope, || slot.with(operation)) {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| Err(Failure::Panicked(panic))),
+                Err(error) => panic!("no thread to run an operation on instance {id}: {error}"),
+            }
+        });
+        result.map_err(|failure| match failure {
+            Failure::Unavailable(unavailable) => unavailable,
+            Failure::Panicked(panic) => std::panic::resume_unwind(panic),
+        })
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        let Some(runtime) = self.runtime.take() else { return };
+        if runtime::Handle::try_current().is_ok() {
+            // Waiting is not allowed in asynchronous code; the tasks end all the same.
+            runtime.shutdown_background();
+        } else {
+            runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! One PocketIC instance: its subnets, its clock and the calls that users make.
+
+use crate::error::RejectResponse;
+use crate::execution::Runner;
+use crate::faults::Faults;
+use crate::ingress::IngressHistory;
+use crate::random::Random;
+use crate::state::{Canister, Subnet};
+use crate::topology;
+use crate::trace::Trace;
+use crate::wasm::ModuleCache;
+use candid::Principal;
+use std::sync::Arc;
+
+/// The first moment of an instance that is not told another one: 2021-05-06 19:17:10 UTC, as PocketIC has it.
+pub const DEFAULT_TIME_NANOS: u64 = 1_620_328_630_000_000_000;
+
+/// What a new instance consists of.
+#[derive(Debug, Clone, Default)]
+pub struct InstanceSpec {
+    /// The kinds of its subnets, in the order in which ids are handed out.
+    pub subnets: Vec<SubnetKind>,
+    /// Nanoseconds since the Unix epoch; `None`: [`DEFAULT_TIME_NANOS`].
+    pub time_nanos: Option<u64>,
+    /// Everything that is random in the instance derives from it.
+    pub seed: u64,
+}
+
+/// The kinds of subnets that PocketIC knows and the replica accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names are PocketIC's own")]
+pub enum SubnetKind {
+    Application,
+    System,
+    VerifiedApplication,
+    Nns,
+    Sns,
+    Ii,
+    Fiduciary,
+    Bitcoin,
+    TestThresholdKeys,
+}
+
+/// A subnet as the topology shows it.
+#[derive(Debug, Clone)]
+pub struct SubnetView {
+    /// Its id.
+    pub id: Principal,
+    /// Its kind.
+    pub kind: SubnetKind,
+    /// Its seed.
+    pub seed: [u8; 32],
+    /// First and last canister id of each range.
+    pub ranges: Vec<(Principal, Principal)>,
+}
+
+/// Where a call to the management canister is routed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EffectivePrincipal {
+    /// To any subnet.
+    None,
+    /// To this subnet.
+    Subnet(Principal),
+    /// To the subnet of this canister.
+    Canister(Principal),
+}
+
+/// A call by a user.
+#[derive(Debug, Clone)]
+pub struct UserCall {
+    /// Who calls.
+    pub sender: Principal,
+    /// What is called.
+    pub canister_id: Principal,
+    /// Where a call to the management canister goes.
+    pub effective_principal: EffectivePrincipal,
+    /// The method.
+    pub method: String,
+    /// The argument.
+    pub payload: Vec<u8>,
+}
+
+/// Names a submitted call.
+pub type MessageId = [u8; 32];
+
+/// What is known of a submitted call.
+#[derive(Debug, Clone)]
+pub enum IngressStatus {
+    /// Unknown, or still on its way.
+    Pending,
+    /// Answered.
+    Done(Result<Vec<u8>, RejectResponse>),
+    /// Asked for by somebody who did not send it.
+    Forbidden,
+}
+
+/// One PocketIC instance. All methods are synchronous and run on the caller's thread.
+///
+/// Wasm needs a stack of [`STACK_BYTES`]: a thread that calls `tick`, `await_ingress`, `submit` or `query`
+/// must have it.
+pub struct Instance {
+    pub(crate) time_nanos: u64,
+    pub(crate) subnets: Vec<Subnet>,
+    pub(crate) runner: Runner,
+    pub(crate) random: Random,
+    pub(crate) ingress: IngressHistory,
+    pub(crate) trace: Trace,
+    pub(crate) faults: Faults,
+    /// Rounds executed so far.
+    pub(crate) round: u64,
+    pub(crate) root_key: Arc<[u8]>,
+}
+
+/// Stack that a thread needs to run canisters: that of wasm, and room for the host below it.
+pub const STACK_BYTES: usize = crate::costs::limits::WASM_STACK_BYTES + (4 << 20);
+
+impl Instance {
+    /// A new instance without canisters.
+    ///
+    /// Errors with a sentence if there is no subnet, if two subnets would share canister ids, or if the time
+    /// lies before the network's.
+    pub(crate) fn new(spec: InstanceSpec, modules: Arc<ModuleCache>) -> Result<Self, String> {
+        let time_nanos = spec.time_nanos.unwrap_or(DEFAULT_TIME_NANOS);
+        if time_nanos < DEFAULT_TIME_NANOS {
+            return Err(format!(
+                "The initial time {time_nanos} ns lies before {DEFAULT_TIME_NANOS} ns, where the network begins."
+            ));
+        }
+        let subnets = topology::subnets(&spec.subnets, spec.seed, time_nanos)?;
+        let root = subnets.iter().find(|subnet| subnet.kind == SubnetKind::Nns).or(subnets.first());
+        let root_key = root.map_or_else(Vec::new, |subnet| subnet.public_key.clone());
+        Ok(Self {
+            time_nanos,
+            subnets,
+            runner: Runner::new(modules),
+            random: Random::new(spec.seed),
+            ingress: IngressHistory::default(),
+            trace: Trace::default(),
+            faults: Faults::default(),
+            round: 0,
+            root_key: root_key.into(),
+        })
+    }
+
+    /// The subnets, in the order of the specification that made them.
+    pub fn subnets(&self) -> Vec<SubnetView> {
+        self.subnets.iter().map(topology::view).collect()
+    }
+
+    /// The canister id that clients use as effective id for creation.
+    pub fn default_effective_canister_id(&self) -> Principal {
+        topology::default_effective_canister_id(&self.subnets)
+    }
+
+    /// DER public key, opaque bytes; `None` for an unknown subnet.
+    pub fn public_key(&self, subnet: Principal) -> Option<Vec<u8>> {
+        self.subnets.iter().find(|other| other.id == subnet).map(|subnet| subnet.public_key.clone())
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    pub fn time_nanos(&self) -> u64 {
+        self.time_nanos
+    }
+
+    /// Sets the clock of all subnets; errors with a sentence if it would go back.
+    pub fn set_time_nanos(&mut self, nanos: u64) -> Result<(), String> {
+        if nanos < self.time_nanos {
+            return Err(format!(
+                "SettingTimeIntoPast: the time is {} ns and cannot be set to {nanos} ns",
+                self.time_nanos
+            ));
+        }
+        self.time_nanos = nanos;
+        Ok(())
+    }
+
+    /// Cycle balance; errors with a sentence if there is no such canister, as the methods below do.
+    pub fn cycles(&self, id: Principal) -> Result<u128, String> {
+        self.existing(id).map(|canister| canister.cycles)
+    }
+
+    /// Adds cycles out of nothing; answers the new balance.
+    pub fn add_cycles(&mut self, id: Principal, amount: u128) -> Result<u128, String> {
+        let canister = self.canister_mut(id).ok_or_else(|| no_canister(id))?;
+        canister.cycles = canister.cycles.saturating_add(amount);
+        Ok(canister.cycles)
+    }
+
+    /// All bytes of stable memory.
+    pub fn stable_memory(&self, id: Principal) -> Result<Vec<u8>, String> {
+        let canister = self.existing(id)?;
+        let size = usize::try_from(canister.stable.size_bytes())
+            .map_err(|_| "stable memory exceeds the address space".to_owned())?;
+        let mut bytes = vec![0; size];
+        canister.stable.pages.read(0, &mut bytes);
+        Ok(bytes)
+    }
+
+    /// Replaces stable memory; the size is rounded up to whole wasm pages.
+    pub fn set_stable_memory(&mut self, id: Principal, bytes: &[u8]) -> Result<(), String> {
+        let canister = self.canister_mut(id).ok_or_else(|| no_canister(id))?;
+        let size_pages = (bytes.len() as u64).div_ceil(crate::costs::WASM_PAGE_BYTES);
+        let mut stable = crate::memory::stable::StableMemory { size_pages, ..Default::default() };
+        stable.pages.write(0, bytes);
+        canister.stable = stable;
+        Ok(())
+    }
+
+    /// The controllers.
+    pub fn controllers(&self, id: Principal) -> Result<Vec<Principal>, String> {
+        self.existing(id).map(|canister| canister.settings.controllers.iter().copied().collect())
+    }
+
+    /// Subnet of an existing canister.
+    pub fn subnet_of(&self, id: Principal) -> Option<Principal> {
+        self.subnets.iter().find(|subnet| subnet.canisters.contains_key(&id)).map(|subnet| subnet.id)
+    }
+
+    /// The messages that were executed and recorded.
+    pub fn trace(&mut self) -> &mut Trace {
+        &mut self.trace
+    }
+
+    /// What goes wrong on purpose.
+    pub fn faults(&mut self) -> &mut Faults {
+        &mut self.faults
+    }
+
+    /// Index of the subnet that holds the canister.
+    pub(crate) fn home(&self, id: Principal) -> Option<usize> {
+        self.subnets.iter().position(|subnet| subnet.canisters.contains_key(&id))
+    }
+
+    /// Index of the subnet to which the id belongs, whether or not the canister exists.
+    pub(crate) fn responsible(&self, id: Principal) -> Option<usize> {
+        self.home(id).or_else(|| {
+            let number = topology::canister_number(id)?;
+            self.subnets.iter().position(|subnet| subnet.ranges.iter().any(|range| range.contains(number)))
+        })
+    }
+
+    /// A canister of any subnet.
+    pub(crate) fn canister(&self, id: Principal) -> Option<&Canister> {
+        self.subnets.iter().find_map(|subnet| subnet.canisters.get(&id))
+    }
+
+    /// A canister of any subnet.
+    pub(crate) fn canister_mut(&mut self, id: Principal) -> Option<&mut Canister> {
+        self.subnets.iter_mut().find_map(|subnet| subnet.canisters.get_mut(&id))
+    }
+
+    fn existing(&self, id: Principal) -> Result<&Canister, String> {
+        self.canister(id).ok_or_else(|| no_canister(id))
+    }
+}
+
+fn no_canister(id: Principal) -> String {
+    format!("CanisterNotFound({id})")
+}

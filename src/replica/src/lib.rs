@@ -1,0 +1,40 @@
+//! An embedded Internet Computer that the `pocket-ic` crate can drive.
+//!
+//! It runs canisters under wasmtime in the process of whoever starts it and serves the HTTP protocol of
+//! the `pocket-ic` crate on the loopback interface, so that rehearsals and tests are written once, against
+//! `pocket_ic::PocketIc`, and run on it or on a real PocketIC server. What it implements follows the
+//! interface specification; what it does not implement it names.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `wasm` | from uploaded bytes to a module that can run: decode, check, transform, compile |
+//! | `memory` | sparse, shared heaps and stable memories; what a message touched and changed |
+//! | `system_api` | the functions of `ic0` |
+//! | `state` | subnets, canisters, calls, snapshots |
+//! | `execution` | one message, all of it or nothing |
+//! | `management` | the management canister |
+//! | [`instance`], `ingress`, `query`, `rounds` | an instance: users' calls, rounds, messages between canisters |
+//! | `server` | the HTTP protocol |
+//! | [`faults`], [`trace`] | what goes wrong on purpose, and what happened: in-process only |
+//! | `costs` | every price, weight and limit, with its source |
+
+mod costs;
+pub mod error;
+mod execution;
+pub mod faults;
+mod handle;
+mod ingress;
+pub mod instance;
+mod management;
+mod memory;
+mod query;
+mod random;
+mod rounds;
+mod server;
+mod state;
+mod system_api;
+mod topology;
+pub mod trace;
+mod wasm;
+
+pub use handle::{Replica, ReplicaConfig, Unavailable};

@@ -1,0 +1,62 @@
+//! The chunk store of a canister (spec, "Wasm chunk store").
+
+use super::arguments::{ChunkHash, OfCanister, UploadChunk, decode};
+use super::{Call, Outcome, done, reply};
+use crate::costs::{instructions, limits};
+use crate::error::{ErrorCode, UserError};
+use candid::Principal;
+use serde_bytes::ByteBuf;
+use sha2::{Digest, Sha256};
+
+pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
+    let arg: UploadChunk = decode(call)?;
+    own_or_controlled(call, arg.canister_id)?;
+    if arg.chunk.len() > limits::CHUNK_BYTES {
+        return Err(refused(format!(
+            "Wasm chunk size {} exceeds the maximum chunk size of {}",
+            arg.chunk.len(),
+            limits::CHUNK_BYTES
+        )));
+    }
+    let hash: [u8; 32] = Sha256::digest(&arg.chunk).into();
+    let store = &call.canister(arg.canister_id)?.chunk_store;
+    if !store.contains_key(&hash) {
+        if store.len() >= limits::CHUNK_STORE_CHUNKS {
+            return Err(refused(format!(
+                "Wasm chunk store has already reached maximum capacity of {} chunks",
+                limits::CHUNK_STORE_CHUNKS
+            )));
+        }
+        call.charge(arg.canister_id, instructions::UPLOAD_CHUNK)?;
+        call.canister(arg.canister_id)?.chunk_store.insert(hash, arg.chunk.into_vec().into());
+    }
+    reply(&ChunkHash { hash: ByteBuf::from(hash.to_vec()) })
+}
+
+pub(super) fn clear(call: &mut Call<'_>) -> Outcome {
+    let arg: OfCanister = decode(call)?;
+    own_or_controlled(call, arg.canister_id)?;
+    call.canister(arg.canister_id)?.chunk_store.clear();
+    done()
+}
+
+pub(super) fn list(call: &mut Call<'_>) -> Outcome {
+    let arg: OfCanister = decode(call)?;
+    own_or_controlled(call, arg.canister_id)?;
+    let hashes: Vec<ChunkHash> = call
+        .canister(arg.canister_id)?
+        .chunk_store
+        .keys()
+        .map(|hash| ChunkHash { hash: ByteBuf::from(hash.to_vec()) })
+        .collect();
+    reply(&hashes)
+}
+
+/// A chunk store is for the canister itself and for its controllers.
+fn own_or_controlled(call: &mut Call<'_>, id: Principal) -> Result<(), UserError> {
+    if call.sender == id { call.canister(id).map(|_| ()) } else { call.controlled(id).map(|_| ()) }
+}
+
+fn refused(message: String) -> UserError {
+    UserError::new(ErrorCode::CanisterContractViolation, format!("Error from Wasm chunk store: {message}."))
+}

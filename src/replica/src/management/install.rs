@@ -1,0 +1,121 @@
+//! Code of canisters.
+
+use super::arguments::{InstallChunkedCode, InstallCode, Mode, Persistence, decode};
+use super::{Call, Outcome, access, done};
+use crate::error::{ErrorCode, UserError};
+use crate::execution::lifecycle::{self, Install};
+use crate::state::history::{Change, ChangeKind};
+use crate::topology;
+use candid::{CandidType, Principal};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+pub(super) fn install_code(call: &mut Call<'_>) -> Outcome {
+    let arg: InstallCode = decode(call)?;
+    call.controlled(arg.canister_id)?;
+    let install = Install {
+        canister_id: arg.canister_id,
+        mode: to_mode(&arg.mode),
+        module: arg.wasm_module.into_vec().into(),
+        arg: arg.arg.into_vec().into(),
+        sender: call.sender,
+        sender_version: arg.sender_canister_version,
+    };
+    lifecycle::install_code(call.instance, call.subnet, install)?;
+    done()
+}
+
+pub(super) fn install_chunked_code(call: &mut Call<'_>) -> Outcome {
+    let arg: InstallChunkedCode = decode(call)?;
+    let target = arg.target_canister;
+    call.controlled(target)?;
+    let module = assemble(call, &arg)?;
+    let install = Install {
+        canister_id: target,
+        mode: to_mode(&arg.mode),
+        module: module.into(),
+        arg: arg.arg.into_vec().into(),
+        sender: call.sender,
+        sender_version: arg.sender_canister_version,
+    };
+    lifecycle::install_code(call.instance, call.subnet, install)?;
+    done()
+}
+
+/// The module whose chunks are in a chunk store of the same subnet. The store's owner must be controlled by
+/// the sender, or be the sender.
+fn assemble(call: &mut Call<'_>, arg: &InstallChunkedCode) -> Result<Vec<u8>, UserError> {
+    let store_id = arg.store_canister.unwrap_or(arg.target_canister);
+    let sender = call.sender;
+    let method = call.request.method.clone();
+    let store = call.canister(store_id)?;
+    if store_id != sender && !store.is_controller(&sender) {
+        return Err(access::not_controller(store, sender, &method));
+    }
+    let mut module = Vec::new();
+    for chunk in &arg.chunk_hashes_list {
+        let found = <[u8; 32]>::try_from(chunk.hash.as_slice())
+            .ok()
+            .and_then(|hash| store.chunk_store.get(&hash))
+            .ok_or_else(|| {
+                chunk_error(format!(
+                    "Chunk hash {} was not found in the store of {store_id}",
+                    hex::encode(&chunk.hash)
+                ))
+            })?;
+        if module.len() + found.len() > crate::costs::limits::MODULE_BYTES as usize {
+            return Err(chunk_error("the chunks together exceed the size of a module".to_owned()));
+        }
+        module.extend_from_slice(found);
+    }
+    let found = Sha256::digest(&module);
+    if found.as_slice() != arg.wasm_module_hash.as_slice() {
+        return Err(chunk_error(format!(
+            "Wasm module hash {} does not match given hash {}",
+            hex::encode(found),
+            hex::encode(&arg.wasm_module_hash)
+        )));
+    }
+    Ok(module)
+}
+
+fn chunk_error(message: String) -> UserError {
+    UserError::new(ErrorCode::CanisterContractViolation, format!("Error from Wasm chunk store: {message}."))
+}
+
+fn to_mode(mode: &Mode) -> lifecycle::Mode {
+    match mode {
+        Mode::Install => lifecycle::Mode::Install,
+        Mode::Reinstall => lifecycle::Mode::Reinstall,
+        Mode::Upgrade(flags) => lifecycle::Mode::Upgrade {
+            skip_pre_upgrade: flags.as_ref().and_then(|flags| flags.skip_pre_upgrade).unwrap_or(false),
+            keep_main_memory: flags
+                .as_ref()
+                .and_then(|flags| flags.wasm_memory_persistence.as_ref())
+                .is_some_and(|persistence| matches!(persistence, Persistence::Keep)),
+        },
+    }
+}
+
+pub(super) fn uninstall_code(call: &mut Call<'_>) -> Outcome {
+    #[derive(CandidType, Deserialize)]
+    struct Arg {
+        canister_id: Principal,
+        sender_canister_version: Option<u64>,
+    }
+    let arg: Arg = decode(call)?;
+    call.controlled(arg.canister_id)?;
+    lifecycle::uninstall(call.instance, call.subnet, arg.canister_id);
+    let (sender, time_nanos) = (call.sender, call.instance.time_nanos);
+    let canister = call.canister(arg.canister_id)?;
+    canister.version += 1;
+    canister.history.push(Change {
+        time_nanos,
+        canister_version: canister.version,
+        by: sender,
+        by_version: arg.sender_canister_version,
+        is_by_canister: topology::canister_number(sender).is_some(),
+        kind: ChangeKind::CodeUninstall,
+    });
+    done()
+}

@@ -1,0 +1,81 @@
+//! Starting, stopping and deleting canisters.
+
+use super::arguments::{OfCanister, decode};
+use super::{Answered, Call, Outcome, done};
+use crate::costs::limits;
+use crate::error::{ErrorCode, UserError};
+use crate::state::Status;
+use crate::state::canister::StopRequest;
+
+pub(super) fn start(call: &mut Call<'_>) -> Outcome {
+    let arg: OfCanister = decode(call)?;
+    let canister = call.controlled(arg.canister_id)?;
+    let before = std::mem::replace(&mut canister.status, Status::Running);
+    if !matches!(before, Status::Running) {
+        canister.version += 1;
+    }
+    call.changed(arg.canister_id);
+    if let Status::Stopping(waiting) = before {
+        for stop in waiting {
+            let error = UserError::new(
+                ErrorCode::CanisterStoppingCancelled,
+                format!("Canister {}'s stop request was cancelled", arg.canister_id),
+            );
+            let cycles = stop.request.cycles;
+            call.instance.respond(call.subnet, &stop.request, Err(error), cycles);
+        }
+    }
+    done()
+}
+
+pub(super) fn stop(call: &mut Call<'_>) -> Outcome {
+    let arg: OfCanister = decode(call)?;
+    let stop = StopRequest {
+        request: crate::state::Request { cycles: *call.cycles, ..call.request.clone() },
+        deadline_nanos: call.instance.time_nanos + limits::STOP_TIMEOUT_NANOS,
+    };
+    let canister = call.controlled(arg.canister_id)?;
+    match &mut canister.status {
+        Status::Stopped => return done(),
+        Status::Stopping(waiting) => waiting.push(stop),
+        Status::Running => canister.status = Status::Stopping(vec![stop]),
+    }
+    call.changed(arg.canister_id);
+    Ok(Answered::Later)
+}
+
+pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
+    let arg: OfCanister = decode(call)?;
+    let id = arg.canister_id;
+    let sender = call.sender;
+    let canister = call.controlled(id)?;
+    if sender == id {
+        return Err(UserError::new(
+            ErrorCode::CanisterInvalidController,
+            format!("Canister {id} cannot delete itself."),
+        ));
+    }
+    if !matches!(canister.status, Status::Stopped) {
+        return Err(UserError::new(
+            ErrorCode::CanisterNotStopped,
+            format!(
+                "Canister {id} must be stopped before it is deleted.\nStop the canister before deleting it."
+            ),
+        ));
+    }
+    if !canister.inbox.is_empty() || !canister.calls.is_idle() {
+        return Err(UserError::new(
+            ErrorCode::CanisterQueueNotEmpty,
+            format!(
+                "Canister {id} has messages in its queues and cannot be deleted now. Please retry after some time."
+            ),
+        ));
+    }
+    // Its cycles are burned, its snapshots die with it.
+    let subnet = &mut call.instance.subnets[call.subnet];
+    if let Some(code) = subnet.canisters.remove(&id).and_then(|canister| canister.code) {
+        call.instance.runner.forget(code.generation);
+    }
+    call.changed(id);
+    done()
+}

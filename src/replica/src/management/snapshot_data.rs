@@ -1,0 +1,359 @@
+//! Snapshots in slices: reading what was taken, writing what is uploaded.
+
+use super::arguments::{ChunkHash, OfSnapshot, decode};
+use super::snapshots::{check_reader, check_slot, find, not_found, store};
+use super::{Call, Outcome, done, reply};
+use crate::costs::{WASM_PAGE_BYTES, instructions, limits};
+use crate::error::{ErrorCode, UserError};
+use crate::memory::PageMap;
+use crate::memory::stable::StableMemory;
+use crate::state::snapshots::{HookStatus, Snapshot, SparseBytes};
+use crate::wasm::module::GlobalValue;
+use candid::{CandidType, Nat, Principal, Reserved};
+use serde::Deserialize;
+use serde_bytes::ByteBuf;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+#[derive(CandidType, Deserialize)]
+enum Source {
+    #[serde(rename = "taken_from_canister")]
+    TakenFromCanister(Reserved),
+    #[serde(rename = "metadata_upload")]
+    MetadataUpload(Reserved),
+}
+
+#[derive(CandidType, Deserialize)]
+enum Global {
+    #[serde(rename = "i32")]
+    I32(i32),
+    #[serde(rename = "i64")]
+    I64(i64),
+    #[serde(rename = "f32")]
+    F32(f32),
+    #[serde(rename = "f64")]
+    F64(f64),
+    #[serde(rename = "v128")]
+    V128(Nat),
+}
+
+#[derive(CandidType, Deserialize)]
+enum Timer {
+    #[serde(rename = "inactive")]
+    Inactive,
+    #[serde(rename = "active")]
+    Active(u64),
+}
+
+#[derive(CandidType, Deserialize)]
+enum Hook {
+    #[serde(rename = "condition_not_satisfied")]
+    ConditionNotSatisfied,
+    #[serde(rename = "ready")]
+    Ready,
+    #[serde(rename = "executed")]
+    Executed,
+}
+
+#[derive(CandidType, Deserialize)]
+struct Metadata {
+    source: Option<Source>,
+    taken_at_timestamp: u64,
+    wasm_module_size: u64,
+    globals: Vec<Option<Global>>,
+    wasm_memory_size: u64,
+    stable_memory_size: u64,
+    wasm_chunk_store: Vec<ChunkHash>,
+    canister_version: u64,
+    certified_data: ByteBuf,
+    global_timer: Option<Timer>,
+    on_low_wasm_memory_hook_status: Option<Hook>,
+}
+
+pub(super) fn read_metadata(call: &mut Call<'_>) -> Outcome {
+    let arg: OfSnapshot = decode(call)?;
+    let (sender, method) = (call.sender, call.request.method.clone());
+    let canister = call.canister(arg.canister_id)?;
+    check_reader(canister, sender, &method)?;
+    let snapshot = find(canister, &arg.snapshot_id)?;
+    reply(&Metadata {
+        source: Some(if snapshot.is_uploaded {
+            Source::MetadataUpload(Reserved)
+        } else {
+            Source::TakenFromCanister(Reserved)
+        }),
+        taken_at_timestamp: snapshot.taken_at_nanos,
+        wasm_module_size: snapshot.module.size_bytes,
+        globals: snapshot.globals.iter().map(|global| Some(from_state(*global))).collect(),
+        wasm_memory_size: snapshot.heap.size_bytes,
+        stable_memory_size: snapshot.stable.size_bytes(),
+        wasm_chunk_store: snapshot
+            .chunks
+            .keys()
+            .map(|hash| ChunkHash { hash: ByteBuf::from(hash.to_vec()) })
+            .collect(),
+        canister_version: snapshot.canister_version,
+        certified_data: ByteBuf::from(snapshot.certified_data.clone()),
+        global_timer: snapshot.global_timer.map(|nanos| match nanos {
+            0 => Timer::Inactive,
+            nanos => Timer::Active(nanos),
+        }),
+        on_low_wasm_memory_hook_status: snapshot.hook_status.map(|status| match status {
+            HookStatus::ConditionNotSatisfied => Hook::ConditionNotSatisfied,
+            HookStatus::Ready => Hook::Ready,
+            HookStatus::Executed => Hook::Executed,
+        }),
+    })
+}
+
+fn from_state(global: GlobalValue) -> Global {
+    match global {
+        GlobalValue::I32(value) => Global::I32(value),
+        GlobalValue::I64(value) => Global::I64(value),
+        GlobalValue::F32(bits) => Global::F32(f32::from_bits(bits)),
+        GlobalValue::F64(bits) => Global::F64(f64::from_bits(bits)),
+        GlobalValue::V128(value) => Global::V128(value.into()),
+    }
+}
+
+fn to_state(global: &Global) -> Result<GlobalValue, UserError> {
+    Ok(match global {
+        Global::I32(value) => GlobalValue::I32(*value),
+        Global::I64(value) => GlobalValue::I64(*value),
+        Global::F32(value) => GlobalValue::F32(value.to_bits()),
+        Global::F64(value) => GlobalValue::F64(value.to_bits()),
+        Global::V128(value) => GlobalValue::V128(super::settings::number(value, "v128")?),
+    })
+}
+
+#[derive(CandidType, Deserialize)]
+enum Slice {
+    #[serde(rename = "wasm_module")]
+    WasmModule { offset: u64, size: u64 },
+    #[serde(rename = "wasm_memory")]
+    WasmMemory { offset: u64, size: u64 },
+    #[serde(rename = "stable_memory")]
+    StableMemory { offset: u64, size: u64 },
+    #[serde(rename = "wasm_chunk")]
+    WasmChunk { hash: ByteBuf },
+}
+
+#[derive(CandidType, Deserialize)]
+struct ReadArg {
+    canister_id: Principal,
+    snapshot_id: ByteBuf,
+    kind: Slice,
+}
+
+#[derive(CandidType, Deserialize)]
+struct Chunk {
+    chunk: ByteBuf,
+}
+
+pub(super) fn read(call: &mut Call<'_>) -> Outcome {
+    let arg: ReadArg = decode(call)?;
+    let (sender, method) = (call.sender, call.request.method.clone());
+    let canister = call.canister(arg.canister_id)?;
+    check_reader(canister, sender, &method)?;
+    let snapshot = find(canister, &arg.snapshot_id)?;
+    let bytes = match &arg.kind {
+        Slice::WasmModule { offset, size } => {
+            slice(&snapshot.module.pages, snapshot.module.size_bytes, *offset, *size)?
+        }
+        Slice::WasmMemory { offset, size } => {
+            slice(&snapshot.heap.pages, snapshot.heap.size_bytes, *offset, *size)?
+        }
+        Slice::StableMemory { offset, size } => {
+            slice(&snapshot.stable.pages, snapshot.stable.size_bytes(), *offset, *size)?
+        }
+        Slice::WasmChunk { hash } => <[u8; 32]>::try_from(hash.as_slice())
+            .ok()
+            .and_then(|hash| snapshot.chunks.get(&hash))
+            .map(|chunk| chunk.to_vec())
+            .ok_or_else(|| {
+                invalid(format!("the snapshot's chunk store has no chunk {}", hex::encode(hash)))
+            })?,
+    };
+    call.charge(arg.canister_id, instructions::SNAPSHOT_SLICE + bytes.len() as u64)?;
+    reply(&Chunk { chunk: ByteBuf::from(bytes) })
+}
+
+fn slice(pages: &PageMap, total: u64, offset: u64, size: u64) -> Result<Vec<u8>, UserError> {
+    check_slice_size(size)?;
+    check_range(total, offset, size)?;
+    let mut bytes = vec![0; size as usize];
+    pages.read(offset, &mut bytes);
+    Ok(bytes)
+}
+
+fn check_slice_size(size: u64) -> Result<(), UserError> {
+    if size > limits::SNAPSHOT_SLICE_BYTES {
+        return Err(invalid(format!("Requested slice too large: {size} > {}", limits::SNAPSHOT_SLICE_BYTES)));
+    }
+    Ok(())
+}
+
+fn check_range(total: u64, offset: u64, size: u64) -> Result<(), UserError> {
+    if offset.checked_add(size).is_none_or(|end| end > total) {
+        return Err(invalid(format!(
+            "Invalid subslice into wasm module / main memory / stable memory: offset: {offset}, size: {size}"
+        )));
+    }
+    Ok(())
+}
+
+fn invalid(message: String) -> UserError {
+    UserError::new(ErrorCode::InvalidManagementPayload, message)
+}
+
+#[derive(CandidType, Deserialize)]
+struct UploadMetadataArg {
+    canister_id: Principal,
+    replace_snapshot: Option<ByteBuf>,
+    wasm_module_size: u64,
+    globals: Vec<Global>,
+    wasm_memory_size: u64,
+    stable_memory_size: u64,
+    certified_data: ByteBuf,
+    global_timer: Option<Timer>,
+    on_low_wasm_memory_hook_status: Option<Hook>,
+}
+
+pub(super) fn upload_metadata(call: &mut Call<'_>) -> Outcome {
+    #[derive(CandidType)]
+    struct Uploaded {
+        snapshot_id: ByteBuf,
+    }
+    let arg: UploadMetadataArg = decode(call)?;
+    let id = arg.canister_id;
+    let time_nanos = call.instance.time_nanos;
+    let canister = call.controlled(id)?;
+    let replaced = check_slot(canister, arg.replace_snapshot.clone())?;
+    let canister_version = canister.version;
+    check_sizes(&arg)?;
+    let snapshot = Snapshot {
+        is_uploaded: true,
+        is_mutable: true,
+        taken_at_nanos: time_nanos,
+        canister_version,
+        module: zeros(arg.wasm_module_size),
+        globals: arg.globals.iter().map(to_state).collect::<Result<_, _>>()?,
+        heap: zeros(arg.wasm_memory_size),
+        stable: StableMemory {
+            pages: PageMap::default(),
+            size_pages: arg.stable_memory_size / WASM_PAGE_BYTES,
+        },
+        chunks: BTreeMap::new(),
+        certified_data: arg.certified_data.into_vec(),
+        global_timer: arg.global_timer.map(|timer| match timer {
+            Timer::Inactive => 0,
+            Timer::Active(nanos) => nanos,
+        }),
+        hook_status: arg.on_low_wasm_memory_hook_status.map(|hook| match hook {
+            Hook::ConditionNotSatisfied => HookStatus::ConditionNotSatisfied,
+            Hook::Ready => HookStatus::Ready,
+            Hook::Executed => HookStatus::Executed,
+        }),
+    };
+    call.charge(id, instructions::SNAPSHOT + snapshot.size_bytes())?;
+    let snapshot_id = store(call.canister(id)?, snapshot, replaced);
+    reply(&Uploaded { snapshot_id: ByteBuf::from(snapshot_id) })
+}
+
+fn zeros(size_bytes: u64) -> SparseBytes {
+    SparseBytes { pages: PageMap::default(), size_bytes }
+}
+
+fn check_sizes(arg: &UploadMetadataArg) -> Result<(), UserError> {
+    let checks = [
+        ("wasm_module_size", arg.wasm_module_size, limits::MODULE_BYTES, 1),
+        (
+            "wasm_memory_size",
+            arg.wasm_memory_size,
+            limits::WASM64_HEAP_PAGES * WASM_PAGE_BYTES,
+            WASM_PAGE_BYTES,
+        ),
+        (
+            "stable_memory_size",
+            arg.stable_memory_size,
+            limits::STABLE_PAGES * WASM_PAGE_BYTES,
+            WASM_PAGE_BYTES,
+        ),
+        ("certified_data", arg.certified_data.len() as u64, limits::CERTIFIED_DATA_BYTES, 1),
+        ("globals", arg.globals.len() as u64, limits::MODULE_GLOBALS as u64, 1),
+    ];
+    for (name, value, max, unit) in checks {
+        if value > max {
+            return Err(invalid(format!("{name} is {value}, at most {max} are allowed")));
+        }
+        if !value.is_multiple_of(unit) {
+            return Err(invalid(format!("{name} is {value}, which is no multiple of {unit}")));
+        }
+    }
+    Ok(())
+}
+
+#[derive(CandidType, Deserialize)]
+enum Place {
+    #[serde(rename = "wasm_module")]
+    WasmModule { offset: u64 },
+    #[serde(rename = "wasm_memory")]
+    WasmMemory { offset: u64 },
+    #[serde(rename = "stable_memory")]
+    StableMemory { offset: u64 },
+    #[serde(rename = "wasm_chunk")]
+    WasmChunk,
+}
+
+#[derive(CandidType, Deserialize)]
+struct UploadArg {
+    canister_id: Principal,
+    snapshot_id: ByteBuf,
+    kind: Place,
+    chunk: ByteBuf,
+}
+
+pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
+    let arg: UploadArg = decode(call)?;
+    let id = arg.canister_id;
+    let size = arg.chunk.len() as u64;
+    let snapshot = find(call.controlled(id)?, &arg.snapshot_id)?;
+    if !snapshot.is_mutable {
+        return Err(UserError::new(
+            ErrorCode::CanisterSnapshotImmutable,
+            "Only canister snapshots created by metadata upload can be mutated.",
+        ));
+    }
+    match arg.kind {
+        Place::WasmModule { offset } => check_range(snapshot.module.size_bytes, offset, size)?,
+        Place::WasmMemory { offset } => check_range(snapshot.heap.size_bytes, offset, size)?,
+        Place::StableMemory { offset } => check_range(snapshot.stable.size_bytes(), offset, size)?,
+        Place::WasmChunk => check_chunk(snapshot, &arg.chunk)?,
+    }
+    check_slice_size(size)?;
+    call.charge(id, size)?;
+    let snapshot = call
+        .canister(id)?
+        .snapshots
+        .get_mut(arg.snapshot_id.as_slice())
+        .ok_or_else(|| not_found(id, &arg.snapshot_id))?;
+    match arg.kind {
+        Place::WasmModule { offset } => snapshot.module.pages.write(offset, &arg.chunk),
+        Place::WasmMemory { offset } => snapshot.heap.pages.write(offset, &arg.chunk),
+        Place::StableMemory { offset } => snapshot.stable.pages.write(offset, &arg.chunk),
+        Place::WasmChunk => {
+            snapshot.chunks.insert(Sha256::digest(&arg.chunk).into(), arg.chunk.into_vec().into());
+        }
+    }
+    done()
+}
+
+fn check_chunk(snapshot: &Snapshot, chunk: &[u8]) -> Result<(), UserError> {
+    if chunk.len() > limits::CHUNK_BYTES {
+        return Err(invalid(format!("a chunk of {} bytes exceeds {}", chunk.len(), limits::CHUNK_BYTES)));
+    }
+    if snapshot.chunks.len() >= limits::CHUNK_STORE_CHUNKS {
+        return Err(invalid(format!("the snapshot has {} chunks already", limits::CHUNK_STORE_CHUNKS)));
+    }
+    Ok(())
+}

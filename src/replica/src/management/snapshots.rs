@@ -1,0 +1,296 @@
+//! Taking, loading, listing and deleting snapshots (spec, "Canister snapshots").
+
+use super::arguments::{OfCanister, OfSnapshot, decode};
+use super::{Call, Outcome, access, done, reply};
+use crate::costs::{WASM_PAGE_BYTES, instructions, limits};
+use crate::error::{ErrorCode, UserError};
+use crate::execution::{failure, lifecycle};
+use crate::memory::PageMap;
+use crate::state::history::{Change, ChangeKind};
+use crate::state::settings::Visibility;
+use crate::state::snapshots::{HookStatus, Snapshot, SnapshotId, SparseBytes};
+use crate::state::{Canister, Code};
+use crate::topology;
+use crate::wasm::Module;
+use crate::wasm::module::GlobalValue;
+use candid::{CandidType, Principal};
+use serde::Deserialize;
+use serde_bytes::ByteBuf;
+use std::sync::Arc;
+
+/// A snapshot as lists show it.
+#[derive(CandidType, Deserialize)]
+struct SnapshotView {
+    id: ByteBuf,
+    taken_at_timestamp: u64,
+    total_size: u64,
+}
+
+fn view(id: &SnapshotId, snapshot: &Snapshot) -> SnapshotView {
+    SnapshotView {
+        id: ByteBuf::from(id.clone()),
+        taken_at_timestamp: snapshot.taken_at_nanos,
+        total_size: snapshot.size_bytes(),
+    }
+}
+
+pub(super) fn take(call: &mut Call<'_>) -> Outcome {
+    #[derive(CandidType, Deserialize)]
+    struct Arg {
+        canister_id: Principal,
+        replace_snapshot: Option<ByteBuf>,
+        uninstall_code: Option<bool>,
+        sender_canister_version: Option<u64>,
+    }
+    let arg: Arg = decode(call)?;
+    let id = arg.canister_id;
+    let time_nanos = call.instance.time_nanos;
+    let canister = call.controlled(id)?;
+    let replaced = check_slot(canister, arg.replace_snapshot)?;
+    let Some(code) = &canister.code else {
+        return Err(UserError::new(
+            ErrorCode::CanisterRejectedMessage,
+            format!("Failed to create snapshot for empty canister {id}:"),
+        ));
+    };
+    let mut module = SparseBytes { pages: PageMap::default(), size_bytes: code.module.bytes.len() as u64 };
+    module.pages.write(0, &code.module.bytes);
+    let snapshot = Snapshot {
+        is_uploaded: false,
+        is_mutable: false,
+        taken_at_nanos: time_nanos,
+        canister_version: canister.version,
+        module,
+        globals: code.globals.clone(),
+        heap: SparseBytes { pages: code.heap.clone(), size_bytes: code.heap_pages * WASM_PAGE_BYTES },
+        stable: canister.stable.clone(),
+        chunks: canister.chunk_store.clone(),
+        certified_data: canister.certified_data.clone(),
+        global_timer: Some(canister.global_timer),
+        hook_status: Some(canister.hook_status),
+    };
+    call.charge(id, instructions::SNAPSHOT + snapshot.size_bytes())?;
+    let snapshot_id = store(call.canister(id)?, snapshot, replaced);
+    if arg.uninstall_code == Some(true) {
+        lifecycle::uninstall(call.instance, call.subnet, id);
+        let (sender, canister) = (call.sender, call.canister(id)?);
+        canister.version += 1;
+        canister.history.push(Change {
+            time_nanos,
+            canister_version: canister.version,
+            by: sender,
+            by_version: arg.sender_canister_version,
+            is_by_canister: topology::canister_number(sender).is_some(),
+            kind: ChangeKind::CodeUninstall,
+        });
+    }
+    let snapshot = find(call.canister(id)?, &snapshot_id)?;
+    reply(&view(&snapshot_id, snapshot))
+}
+
+/// Checks that there is room for one more snapshot; answers the one that it replaces.
+pub(super) fn check_slot(
+    canister: &Canister,
+    replaced: Option<ByteBuf>,
+) -> Result<Option<SnapshotId>, UserError> {
+    match replaced {
+        Some(replaced) => {
+            let replaced = replaced.into_vec();
+            find(canister, &replaced)?;
+            Ok(Some(replaced))
+        }
+        None if canister.snapshots.len() >= limits::SNAPSHOTS => Err(UserError::new(
+            ErrorCode::CanisterRejectedMessage,
+            format!(
+                "Canister {} has reached the maximum number of snapshots allowed: {}.\nConsider deleting an \
+                 unnecessary snapshot of the specified canister before creating a new one.",
+                canister.id,
+                limits::SNAPSHOTS
+            ),
+        )),
+        None => Ok(None),
+    }
+}
+
+/// Keeps a new snapshot, and drops the one that it replaces.
+pub(super) fn store(canister: &mut Canister, snapshot: Snapshot, replaced: Option<SnapshotId>) -> SnapshotId {
+    let mut id = canister.next_snapshot.to_be_bytes().to_vec();
+    id.extend_from_slice(canister.id.as_slice());
+    canister.next_snapshot += 1;
+    if let Some(replaced) = replaced {
+        canister.snapshots.remove(&replaced);
+    }
+    canister.snapshots.insert(id.clone(), snapshot);
+    id
+}
+
+/// A snapshot of the canister.
+pub(super) fn find<'a>(canister: &'a Canister, id: &[u8]) -> Result<&'a Snapshot, UserError> {
+    canister.snapshots.get(id).ok_or_else(|| not_found(canister.id, id))
+}
+
+pub(super) fn not_found(canister: Principal, id: &[u8]) -> UserError {
+    UserError::new(
+        ErrorCode::CanisterSnapshotNotFound,
+        format!(
+            "Could not find the snapshot ID {} for canister {canister}.\nUse the `list_canister_snapshot` API to see \
+             which snapshots are present.",
+            id_text(id)
+        ),
+    )
+}
+
+/// The platform writes an id as the canister it belongs to and its number.
+fn id_text(id: &[u8]) -> String {
+    match id.split_first_chunk::<8>() {
+        Some((number, canister)) => match Principal::try_from_slice(canister) {
+            Ok(canister) => format!("{canister}-{}", u64::from_be_bytes(*number)),
+            Err(_) => hex::encode(id),
+        },
+        None => hex::encode(id),
+    }
+}
+
+/// The canister of a snapshot id.
+fn owner(id: &[u8]) -> Option<Principal> {
+    let (_, canister) = id.split_first_chunk::<8>()?;
+    Principal::try_from_slice(canister).ok()
+}
+
+pub(super) fn load(call: &mut Call<'_>) -> Outcome {
+    let arg: OfSnapshot = decode(call)?;
+    let id = arg.canister_id;
+    call.controlled(id)?;
+    let snapshot = snapshot_to_load(call, id, &arg.snapshot_id)?;
+    let mut bytes = vec![0; snapshot.module.size_bytes as usize];
+    snapshot.module.pages.read(0, &mut bytes);
+    let module =
+        call.instance.runner.modules().module(&bytes).map_err(|error| failure::invalid_module(id, &error))?;
+    let globals = restored_globals(&module, &snapshot)?;
+    // Measured: the load and the compilation are charged one after the other, each with a base fee.
+    call.charge(id, instructions::SNAPSHOT + snapshot.size_bytes())?;
+    call.charge(id, module.compile_instructions())?;
+    let generation = call.instance.runner.new_generation();
+    let (sender, time_nanos) = (call.sender, call.instance.time_nanos);
+    let canister = call.canister(id)?;
+    let before = canister.code.replace(Code {
+        heap: snapshot.heap.pages.clone(),
+        heap_pages: snapshot.heap.size_bytes / WASM_PAGE_BYTES,
+        globals,
+        module,
+        generation,
+    });
+    canister.stable = snapshot.stable.clone();
+    canister.certified_data.clone_from(&snapshot.certified_data);
+    canister.chunk_store.clone_from(&snapshot.chunks);
+    if let Some(timer) = snapshot.global_timer {
+        canister.global_timer = timer;
+    }
+    canister.hook_status = snapshot.hook_status.unwrap_or(HookStatus::ConditionNotSatisfied);
+    canister.version += 1;
+    canister.history.push(Change {
+        time_nanos,
+        canister_version: canister.version,
+        by: sender,
+        by_version: arg.sender_canister_version,
+        is_by_canister: topology::canister_number(sender).is_some(),
+        kind: ChangeKind::LoadSnapshot {
+            snapshot_id: arg.snapshot_id.to_vec(),
+            canister_version: snapshot.canister_version,
+            taken_at_nanos: snapshot.taken_at_nanos,
+            is_uploaded: snapshot.is_uploaded,
+        },
+    });
+    if let Some(before) = before {
+        call.instance.runner.forget(before.generation);
+    }
+    freeze_snapshot(call, &arg.snapshot_id);
+    call.changed(id);
+    done()
+}
+
+/// The snapshot, of this canister or of another one of the subnet that the sender controls.
+fn snapshot_to_load(call: &mut Call<'_>, id: Principal, snapshot_id: &[u8]) -> Result<Snapshot, UserError> {
+    let other = owner(snapshot_id).filter(|other| *other != id);
+    let (sender, method) = (call.sender, call.request.method.clone());
+    let Some(other) = other else { return find(call.canister(id)?, snapshot_id).cloned() };
+    let Some(canister) = call.instance.subnets[call.subnet].canisters.get(&other) else {
+        return Err(not_found(id, snapshot_id));
+    };
+    if !canister.is_controller(&sender) {
+        return Err(access::not_controller(canister, sender, &method));
+    }
+    find(canister, snapshot_id).cloned()
+}
+
+/// An uploaded snapshot can't be written any more once it was loaded.
+fn freeze_snapshot(call: &mut Call<'_>, snapshot_id: &[u8]) {
+    let Some(owner) = owner(snapshot_id) else { return };
+    let canisters = &mut call.instance.subnets[call.subnet].canisters;
+    if let Some(snapshot) = canisters.get_mut(&owner).and_then(|c| c.snapshots.get_mut(snapshot_id)) {
+        snapshot.is_mutable = false;
+    }
+}
+
+/// The globals of the module with the values of the snapshot: their number and types must agree.
+fn restored_globals(module: &Arc<Module>, snapshot: &Snapshot) -> Result<Vec<GlobalValue>, UserError> {
+    let fits = module.initial_globals.len() == snapshot.globals.len()
+        && module
+            .initial_globals
+            .iter()
+            .zip(&snapshot.globals)
+            .all(|(own, given)| std::mem::discriminant(own) == std::mem::discriminant(given));
+    if !fits {
+        return Err(UserError::new(
+            ErrorCode::InvalidManagementPayload,
+            format!(
+                "Wasm exported globals of the canister module ({}) do not match the globals of the snapshot ({}): \
+                 upload the snapshot with the globals of its module",
+                module.initial_globals.len(),
+                snapshot.globals.len()
+            ),
+        ));
+    }
+    let heap_bytes = module.inspection.initial_heap_pages.unwrap_or(0) * WASM_PAGE_BYTES;
+    if snapshot.heap.size_bytes < heap_bytes {
+        return Err(UserError::new(
+            ErrorCode::InvalidManagementPayload,
+            format!(
+                "The snapshot's wasm memory of {} bytes is smaller than the {heap_bytes} bytes that its module \
+                 begins with",
+                snapshot.heap.size_bytes
+            ),
+        ));
+    }
+    Ok(snapshot.globals.clone())
+}
+
+pub(super) fn list(call: &mut Call<'_>) -> Outcome {
+    let arg: OfCanister = decode(call)?;
+    let (sender, method) = (call.sender, call.request.method.clone());
+    let canister = call.canister(arg.canister_id)?;
+    check_reader(canister, sender, &method)?;
+    let list: Vec<SnapshotView> =
+        canister.snapshots.iter().map(|(id, snapshot)| view(id, snapshot)).collect();
+    reply(&list)
+}
+
+pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
+    let arg: OfSnapshot = decode(call)?;
+    let canister = call.controlled(arg.canister_id)?;
+    if canister.snapshots.remove(arg.snapshot_id.as_slice()).is_none() {
+        return Err(not_found(arg.canister_id, &arg.snapshot_id));
+    }
+    done()
+}
+
+/// Snapshots are read by controllers and by whom the settings name.
+pub(super) fn check_reader(canister: &Canister, sender: Principal, method: &str) -> Result<(), UserError> {
+    let may_read = canister.is_controller(&sender)
+        || match &canister.settings.snapshot_visibility {
+            Visibility::Controllers => false,
+            Visibility::Public => true,
+            Visibility::AllowedViewers(viewers) => viewers.contains(&sender),
+        };
+    if may_read { Ok(()) } else { Err(access::not_controller(canister, sender, method)) }
+}

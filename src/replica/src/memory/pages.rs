@@ -1,0 +1,129 @@
+//! Sparse memory of 4 KiB pages, cheap to clone and to share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Bytes of a page: what the platform counts as dirty, and the unit of sharing.
+pub(crate) const PAGE_BYTES: usize = 4096;
+
+/// The contents of one page.
+pub(crate) type Page = [u8; PAGE_BYTES];
+
+/// Bytes by page; pages that are not present are zero.
+///
+/// Cloning copies one pointer. The table is copied on the first write after a clone, a page never.
+#[derive(Clone, Default)]
+pub(crate) struct PageMap {
+    pages: Arc<BTreeMap<u64, Arc<Page>>>,
+}
+
+impl PageMap {
+    /// The page at `index`, or `None` where it is all zero.
+    pub(crate) fn page(&self, index: u64) -> Option<&Arc<Page>> {
+        self.pages.get(&index)
+    }
+
+    /// Sets a page; an all-zero page takes no space.
+    pub(crate) fn set(&mut self, index: u64, page: &Page) {
+        if page.iter().all(|byte| *byte == 0) {
+            if self.pages.contains_key(&index) {
+                Arc::make_mut(&mut self.pages).remove(&index);
+            }
+        } else {
+            Arc::make_mut(&mut self.pages).insert(index, Arc::new(*page));
+        }
+    }
+
+    /// Whether the page at `index` holds exactly these bytes.
+    pub(crate) fn holds(&self, index: u64, page: &Page) -> bool {
+        match self.pages.get(&index) {
+            Some(own) => **own == *page,
+            None => page.iter().all(|byte| *byte == 0),
+        }
+    }
+
+    /// Copies `buffer.len()` bytes from `offset` on.
+    pub(crate) fn read(&self, offset: u64, buffer: &mut [u8]) {
+        for (index, start, range) in page_runs(offset, buffer.len()) {
+            match self.pages.get(&index) {
+                Some(page) => buffer[range.clone()].copy_from_slice(&page[start..start + range.len()]),
+                None => buffer[range].fill(0),
+            }
+        }
+    }
+
+    /// Writes `bytes` at `offset`.
+    pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) {
+        for (index, start, range) in page_runs(offset, bytes.len()) {
+            let mut page = match self.pages.get(&index) {
+                Some(page) => **page,
+                None => [0; PAGE_BYTES],
+            };
+            page[start..start + range.len()].copy_from_slice(&bytes[range]);
+            self.set(index, &page);
+        }
+    }
+
+    /// Number of pages that take space.
+    #[cfg(test)]
+    pub(crate) fn resident_pages(&self) -> usize {
+        self.pages.len()
+    }
+}
+
+/// Cuts a byte range into pages: (page index, start within the page, range within the buffer).
+pub(crate) fn page_runs(
+    offset: u64,
+    length: usize,
+) -> impl Iterator<Item = (u64, usize, std::ops::Range<usize>)> {
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        if done == length {
+            return None;
+        }
+        let position = offset + done as u64;
+        let start = (position % PAGE_BYTES as u64) as usize;
+        let size = (PAGE_BYTES - start).min(length - done);
+        let range = done..done + size;
+        done += size;
+        Some((position / PAGE_BYTES as u64, start, range))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_across_pages_is_read_back() {
+        let mut map = PageMap::default();
+        let bytes: Vec<u8> = (0..10_000u32).map(|i| (i % 251) as u8).collect();
+        map.write(4_000, &bytes);
+        let mut back = vec![0; 10_000];
+        map.read(4_000, &mut back);
+        assert_eq!(back, bytes);
+        let mut before = [1u8; 4_000];
+        map.read(0, &mut before);
+        assert_eq!(before, [0; 4_000]);
+    }
+
+    #[test]
+    fn a_page_of_zeros_takes_no_space() {
+        let mut map = PageMap::default();
+        map.write(0, &[7; PAGE_BYTES]);
+        assert_eq!(map.resident_pages(), 1);
+        map.write(0, &[0; PAGE_BYTES]);
+        assert_eq!(map.resident_pages(), 0);
+    }
+
+    #[test]
+    fn a_clone_keeps_its_bytes_when_the_original_is_written() {
+        let mut map = PageMap::default();
+        map.write(0, &[7; 10]);
+        let clone = map.clone();
+        map.write(0, &[8; 10]);
+        let mut back = [0; 10];
+        clone.read(0, &mut back);
+        assert_eq!(back, [7; 10]);
+    }
+}

@@ -1,0 +1,437 @@
+//! The address space in which a wasm heap lives while its canister runs.
+//!
+//! A region reserves the whole range that wasm can address, inaccessible. The first touch of a page
+//! faults; the fault handler copies the page from the canister's [`PageMap`] and makes it readable. The
+//! first write to it faults again and marks it dirty. So a message costs what it touches: nothing is
+//! copied ahead of it, and what it wrote is known exactly, for the commit and for the rollback.
+//!
+//! The handler runs only for faults of the thread that executes the region's own instance (wasmtime
+//! calls it for the store at hand), so that a region is never used by two threads at once.
+#![expect(unsafe_code, reason = "mapping, protecting and copying raw memory is this module's purpose")]
+
+use super::pages::{PAGE_BYTES, Page, PageMap};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
+use std::cell::{RefCell, UnsafeCell};
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::Arc;
+use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
+
+/// Pages that a first touch brings in, itself included: neighbours are likely to follow, and a fault
+/// costs more than copying a page.
+const READ_AHEAD_PAGES: usize = 8;
+/// Pages that a run of consecutive first writes makes writable at once, at most.
+const WRITE_AHEAD_PAGES: usize = 16;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PageState {
+    /// Inaccessible; not yet copied.
+    Absent,
+    /// Equal to the canister's page; readable.
+    Clean,
+    /// Perhaps changed by the running message; writable.
+    Dirty,
+}
+
+/// Reserved address space with the pages of one heap.
+pub(crate) struct Region {
+    inner: UnsafeCell<Inner>,
+}
+
+struct Inner {
+    base: *mut u8,
+    mapped_bytes: usize,
+    /// Bytes that wasm may address now.
+    size_bytes: usize,
+    capacity_bytes: usize,
+    states: Vec<PageState>,
+    dirty: Vec<u32>,
+    source: PageMap,
+    last_written: usize,
+    write_ahead: usize,
+}
+
+// SAFETY: a region is reached from its store (one thread at a time, as wasmtime's `&mut Store` ensures)
+// and from the fault handler of that store, which runs on the thread that executes it.
+unsafe impl Send for Region {}
+// SAFETY: as above; no two threads use one region at the same time.
+unsafe impl Sync for Region {}
+
+impl Region {
+    /// Reserves `capacity_bytes` and a guard behind it.
+    fn reserve(capacity_bytes: usize, guard_bytes: usize) -> Result<Self, String> {
+        let mapped_bytes = capacity_bytes + guard_bytes;
+        // SAFETY: a new private mapping at an address of the kernel's choice aliases nothing.
+        let base = unsafe {
+            rustix::mm::mmap_anonymous(
+                ptr::null_mut(),
+                mapped_bytes,
+                ProtFlags::empty(),
+                MapFlags::PRIVATE | MapFlags::NORESERVE,
+            )
+        }
+        .map_err(|error| format!("reserving {mapped_bytes} bytes of address space failed: {error}"))?;
+        Ok(Self {
+            inner: UnsafeCell::new(Inner {
+                base: base.cast(),
+                mapped_bytes,
+                size_bytes: 0,
+                capacity_bytes,
+                states: Vec::new(),
+                dirty: Vec::new(),
+                source: PageMap::default(),
+                last_written: usize::MAX,
+                write_ahead: 1,
+            }),
+        })
+    }
+
+    #[expect(clippy::mut_from_ref, reason = "one thread at a time, see the module's documentation")]
+    fn inner(&self) -> &mut Inner {
+        // SAFETY: the region is used by one thread at a time, and no reference outlives a method.
+        unsafe { &mut *self.inner.get() }
+    }
+
+    /// Makes `source` what the region shows, and forgets everything before.
+    pub(crate) fn load(&self, source: PageMap) {
+        let inner = self.inner();
+        inner.forget_all();
+        inner.source = source;
+    }
+
+    /// Size in bytes that wasm can address.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.inner().size_bytes
+    }
+
+    /// Handles a fault at `address`: true if the access can be repeated.
+    pub(crate) fn handle_fault(&self, address: usize) -> bool {
+        self.inner().handle_fault(address)
+    }
+
+    /// Copies bytes out of the heap; `None` if the range is out of bounds.
+    pub(crate) fn read(&self, offset: u64, length: usize) -> Option<Vec<u8>> {
+        let inner = self.inner();
+        let (start, end) = inner.bounds(offset, length)?;
+        inner.make_readable(start, end);
+        let mut bytes = vec![0; length];
+        // SAFETY: the range lies within the accessible part of the mapping and was made readable.
+        unsafe { ptr::copy_nonoverlapping(inner.base.add(start), bytes.as_mut_ptr(), length) };
+        Some(bytes)
+    }
+
+    /// Copies bytes into the heap; `None` if the range is out of bounds.
+    pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Option<()> {
+        let inner = self.inner();
+        let (start, end) = inner.bounds(offset, bytes.len())?;
+        inner.make_writable(start, end);
+        // SAFETY: the range lies within the accessible part of the mapping and was made writable.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), inner.base.add(start), bytes.len()) };
+        Some(())
+    }
+
+    /// The pages that the message changed, with their bytes, in ascending order. Pages that were made
+    /// writable but hold what they held before are not among them.
+    pub(crate) fn changed_pages(&self) -> Vec<(u64, Box<Page>)> {
+        let inner = self.inner();
+        inner.dirty.sort_unstable();
+        inner
+            .dirty
+            .iter()
+            .filter_map(|index| {
+                let page = inner.page(*index as usize);
+                (!inner.source.holds(u64::from(*index), page)).then(|| (u64::from(*index), Box::new(*page)))
+            })
+            .collect()
+    }
+
+    /// Gives the handle on the canister's pages back, so that they can be written in place. Until
+    /// [`Region::commit`] no code may run.
+    pub(crate) fn release(&self) {
+        self.inner().source = PageMap::default();
+    }
+
+    /// Accepts what the message wrote: `source` must hold exactly the region's bytes now.
+    pub(crate) fn commit(&self, source: PageMap) {
+        let inner = self.inner();
+        inner.source = source;
+        inner.settle(PageState::Clean);
+    }
+
+    /// Discards what the message wrote. Growth stays, since wasmtime remembers it: a heap that grew must
+    /// be dropped with its instance instead.
+    pub(crate) fn roll_back(&self) {
+        let inner = self.inner();
+        inner.restore_dirty();
+        inner.settle(PageState::Clean);
+    }
+}
+
+impl Inner {
+    fn page(&self, index: usize) -> &Page {
+        // SAFETY: callers name pages below `states.len()` that are readable.
+        unsafe { &*self.base.add(index * PAGE_BYTES).cast() }
+    }
+
+    fn bounds(&self, offset: u64, length: usize) -> Option<(usize, usize)> {
+        let start = usize::try_from(offset).ok()?;
+        let end = start.checked_add(length)?;
+        (end <= self.size_bytes).then_some((start, end))
+    }
+
+    fn protect(&self, first: usize, count: usize, flags: MprotectFlags) {
+        // SAFETY: the pages lie within the mapping, which this region owns.
+        let result = unsafe {
+            rustix::mm::mprotect(
+                self.base.add(first * PAGE_BYTES).cast::<c_void>(),
+                count * PAGE_BYTES,
+                flags,
+            )
+        };
+        // A kernel that refuses has run out of mappings: nothing can be done in a fault handler, and
+        // going on would corrupt the heap.
+        if result.is_err() {
+            std::process::abort();
+        }
+    }
+
+    fn handle_fault(&mut self, address: usize) -> bool {
+        let Some(offset) = address.checked_sub(self.base as usize) else { return false };
+        if offset >= self.size_bytes {
+            return false;
+        }
+        let index = offset / PAGE_BYTES;
+        match self.states[index] {
+            PageState::Absent => {
+                let end = (index + READ_AHEAD_PAGES).min(self.states.len());
+                let count =
+                    self.states[index..end].iter().take_while(|state| **state == PageState::Absent).count();
+                self.bring_in(index, count);
+                true
+            }
+            PageState::Clean => {
+                // A run of first writes is likely to go on: make ever more pages writable at once.
+                let follows = self.last_written.wrapping_add(1) == index;
+                self.write_ahead = if follows { (self.write_ahead * 2).min(WRITE_AHEAD_PAGES) } else { 1 };
+                let end = (index + self.write_ahead).min(self.states.len());
+                let count =
+                    self.states[index..end].iter().take_while(|state| **state == PageState::Clean).count();
+                self.mark_dirty(index, count);
+                self.last_written = index + count - 1;
+                true
+            }
+            // Writable, and yet a fault: not ours.
+            PageState::Dirty => false,
+        }
+    }
+
+    /// Copies absent pages from the source and makes them readable.
+    fn bring_in(&mut self, first: usize, count: usize) {
+        let has_bytes = (first..first + count).any(|index| self.source.page(index as u64).is_some());
+        if has_bytes {
+            self.protect(first, count, MprotectFlags::READ | MprotectFlags::WRITE);
+            for index in first..first + count {
+                if let Some(page) = self.source.page(index as u64) {
+                    // SAFETY: the page was just made writable and belongs to this region.
+                    unsafe {
+                        ptr::copy_nonoverlapping(
+                            page.as_ptr(),
+                            self.base.add(index * PAGE_BYTES),
+                            PAGE_BYTES,
+                        );
+                    }
+                }
+            }
+        }
+        self.protect(first, count, MprotectFlags::READ);
+        self.states[first..first + count].fill(PageState::Clean);
+    }
+
+    fn mark_dirty(&mut self, first: usize, count: usize) {
+        self.protect(first, count, MprotectFlags::READ | MprotectFlags::WRITE);
+        self.states[first..first + count].fill(PageState::Dirty);
+        // Capacity was reserved when the heap grew: a fault handler must not allocate.
+        self.dirty.extend((first..first + count).map(|index| index as u32));
+    }
+
+    fn make_readable(&mut self, start: usize, end: usize) {
+        self.for_runs(start, end, |state| state == PageState::Absent, Self::bring_in);
+    }
+
+    fn make_writable(&mut self, start: usize, end: usize) {
+        self.make_readable(start, end);
+        self.for_runs(start, end, |state| state == PageState::Clean, Self::mark_dirty);
+    }
+
+    fn for_runs(
+        &mut self,
+        start: usize,
+        end: usize,
+        wanted: impl Fn(PageState) -> bool,
+        act: impl Fn(&mut Self, usize, usize),
+    ) {
+        let mut index = start / PAGE_BYTES;
+        let last = end.div_ceil(PAGE_BYTES);
+        while index < last {
+            let count = self.states[index..last].iter().take_while(|state| wanted(**state)).count();
+            if count > 0 {
+                act(self, index, count);
+            }
+            index += count.max(1);
+        }
+    }
+
+    fn restore_dirty(&mut self) {
+        for index in &self.dirty {
+            let target = *index as usize * PAGE_BYTES;
+            // SAFETY: dirty pages are writable and belong to this region.
+            unsafe {
+                match self.source.page(u64::from(*index)) {
+                    Some(page) => {
+                        ptr::copy_nonoverlapping(page.as_ptr(), self.base.add(target), PAGE_BYTES);
+                    }
+                    None => ptr::write_bytes(self.base.add(target), 0, PAGE_BYTES),
+                }
+            }
+        }
+    }
+
+    /// Gives all dirty pages the state `to`.
+    fn settle(&mut self, to: PageState) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort_unstable();
+        let mut rest = dirty.as_slice();
+        while let Some(first) = rest.first() {
+            let count = rest.iter().enumerate().take_while(|(i, index)| **index == first + *i as u32).count();
+            self.protect(*first as usize, count, MprotectFlags::READ);
+            rest = &rest[count..];
+        }
+        for index in &dirty {
+            self.states[*index as usize] = to;
+        }
+        dirty.clear();
+        self.dirty = dirty;
+        self.last_written = usize::MAX;
+        self.write_ahead = 1;
+    }
+
+    /// Makes everything absent again and gives the memory back to the operating system.
+    fn forget_all(&mut self) {
+        let count = self.states.len();
+        if self.states.iter().any(|state| *state != PageState::Absent) {
+            self.discard(0, count);
+        }
+        self.states.fill(PageState::Absent);
+        self.dirty.clear();
+        self.last_written = usize::MAX;
+        self.write_ahead = 1;
+    }
+
+    fn discard(&self, first: usize, count: usize) {
+        if count == 0 {
+            return;
+        }
+        // SAFETY: the pages lie within this region's own private mapping; they read as zero afterwards.
+        let result = unsafe {
+            rustix::mm::madvise(
+                self.base.add(first * PAGE_BYTES).cast(),
+                count * PAGE_BYTES,
+                Advice::LinuxDontNeed,
+            )
+        };
+        if result.is_err() {
+            std::process::abort();
+        }
+        self.protect(first, count, MprotectFlags::empty());
+    }
+
+    fn grow(&mut self, size_bytes: usize) -> Result<(), String> {
+        if size_bytes > self.capacity_bytes {
+            return Err(format!("a heap of {size_bytes} bytes exceeds {}", self.capacity_bytes));
+        }
+        let pages = size_bytes / PAGE_BYTES;
+        self.states.resize(pages, PageState::Absent);
+        self.dirty.reserve(pages - self.dirty.len().min(pages));
+        self.size_bytes = size_bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        let inner = self.inner.get_mut();
+        // SAFETY: the mapping is this region's own, and nobody refers to it any more.
+        let _ = unsafe { rustix::mm::munmap(inner.base.cast(), inner.mapped_bytes) };
+    }
+}
+
+/// Hands regions to wasmtime.
+#[derive(Default)]
+pub(crate) struct Regions;
+
+thread_local! {
+    /// The region of the latest instantiation on this thread: wasmtime does not hand it out again.
+    static LATEST: RefCell<Option<Arc<Region>>> = const { RefCell::new(None) };
+}
+
+impl Regions {
+    /// The region that the latest instantiation on this thread got, if its module has a memory.
+    pub(crate) fn take_latest() -> Option<Arc<Region>> {
+        LATEST.take()
+    }
+}
+
+/// The side of a region that wasmtime owns.
+struct WasmHeap {
+    region: Arc<Region>,
+}
+
+// SAFETY: the pointer stays valid and in place for the life of the region, pages below `byte_size` are
+// accessible through the fault handler, and everything behind the capacity is a guard.
+unsafe impl LinearMemory for WasmHeap {
+    fn byte_size(&self) -> usize {
+        self.region.size_bytes()
+    }
+
+    fn byte_capacity(&self) -> usize {
+        self.region.inner().capacity_bytes
+    }
+
+    fn grow_to(&mut self, new_size: usize) -> wasmtime::Result<()> {
+        self.region.inner().grow(new_size).map_err(wasmtime::Error::msg)
+    }
+
+    fn as_ptr(&self) -> *mut u8 {
+        self.region.inner().base
+    }
+}
+
+/// Bytes behind a heap that stay inaccessible where wasmtime asks for less.
+const GUARD_BYTES: usize = 32 << 20;
+
+// SAFETY: see `WasmHeap`; new regions are zero.
+unsafe impl MemoryCreator for Regions {
+    fn new_memory(
+        &self,
+        ty: MemoryType,
+        minimum: usize,
+        _maximum: Option<usize>,
+        reserved_size_in_bytes: Option<usize>,
+        guard_size_in_bytes: usize,
+    ) -> Result<Box<dyn LinearMemory>, String> {
+        let pages = if ty.is_64() {
+            crate::costs::limits::WASM64_HEAP_PAGES
+        } else {
+            crate::costs::limits::WASM32_HEAP_PAGES
+        };
+        let capacity = (pages * crate::costs::WASM_PAGE_BYTES) as usize;
+        let region = Region::reserve(
+            capacity.max(reserved_size_in_bytes.unwrap_or(0)),
+            guard_size_in_bytes.max(GUARD_BYTES),
+        )?;
+        region.inner().grow(minimum)?;
+        let region = Arc::new(region);
+        LATEST.set(Some(region.clone()));
+        Ok(Box::new(WasmHeap { region }))
+    }
+}

@@ -1,0 +1,88 @@
+//! Stable memory while a message runs: what it wrote lies over what was there before.
+
+use super::pages::{PAGE_BYTES, Page, PageMap, page_runs};
+use std::collections::BTreeMap;
+
+/// Stable memory of a canister between messages.
+#[derive(Clone, Default)]
+pub(crate) struct StableMemory {
+    /// The bytes.
+    pub(crate) pages: PageMap,
+    /// Size in wasm pages of 64 KiB.
+    pub(crate) size_pages: u64,
+}
+
+impl StableMemory {
+    /// Size in bytes.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_pages * crate::costs::WASM_PAGE_BYTES
+    }
+}
+
+/// A message's view of stable memory. Dropping it is the rollback.
+#[derive(Default)]
+pub(crate) struct StableView {
+    base: StableMemory,
+    dirty: BTreeMap<u64, Box<Page>>,
+    /// Size in wasm pages of 64 KiB, as the message sees it.
+    pub(crate) size_pages: u64,
+}
+
+impl StableView {
+    /// A view over `base`; no byte is copied.
+    pub(crate) fn new(base: &StableMemory) -> Self {
+        Self { base: base.clone(), dirty: BTreeMap::new(), size_pages: base.size_pages }
+    }
+
+    /// Whether `length` bytes at `offset` lie within the memory.
+    pub(crate) fn contains(&self, offset: u64, length: u64) -> bool {
+        offset.checked_add(length).is_some_and(|end| end <= self.size_pages * crate::costs::WASM_PAGE_BYTES)
+    }
+
+    /// Copies bytes out; the range must be contained.
+    pub(crate) fn read(&self, offset: u64, buffer: &mut [u8]) {
+        if self.dirty.is_empty() {
+            return self.base.pages.read(offset, buffer);
+        }
+        for (index, start, range) in page_runs(offset, buffer.len()) {
+            let size = range.len();
+            match self.dirty.get(&index) {
+                Some(page) => buffer[range].copy_from_slice(&page[start..start + size]),
+                None => self.base.pages.read(offset + range.start as u64, &mut buffer[range]),
+            }
+        }
+    }
+
+    /// Writes bytes; the range must be contained. Answers how many pages became dirty by it.
+    pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) -> u64 {
+        let before = self.dirty.len();
+        for (index, start, range) in page_runs(offset, bytes.len()) {
+            let base = &self.base.pages;
+            let page = self
+                .dirty
+                .entry(index)
+                .or_insert_with(|| Box::new(base.page(index).map_or([0; PAGE_BYTES], |page| **page)));
+            page[start..start + range.len()].copy_from_slice(&bytes[range]);
+        }
+        (self.dirty.len() - before) as u64
+    }
+
+    /// Pages that a write of `length` bytes at `offset` would make dirty.
+    pub(crate) fn newly_dirty(&self, offset: u64, length: u64) -> u64 {
+        if length == 0 {
+            return 0;
+        }
+        let first = offset / PAGE_BYTES as u64;
+        let last = (offset + length - 1) / PAGE_BYTES as u64;
+        (last - first + 1) - self.dirty.range(first..=last).count() as u64
+    }
+
+    /// Writes what the message wrote into `memory`, which must be what the view was made from.
+    pub(crate) fn commit(self, memory: &mut StableMemory) {
+        drop(self.base);
+        for (index, page) in self.dirty {
+            memory.pages.set(index, &page);
+        }
+        memory.size_pages = self.size_pages;
+    }
+}

@@ -1,0 +1,279 @@
+//! Queries by users: nothing that they do is kept.
+
+use crate::costs::limits;
+use crate::error::{ErrorCode, Reject, RejectCode, RejectResponse, UserError};
+use crate::execution::environment::{self, Invocation};
+use crate::execution::runner::{Entry, Finished, Keep, export_name};
+use crate::execution::{failure, message};
+use crate::instance::{Instance, UserCall};
+use crate::management;
+use crate::memory::stable::StableMemory;
+use crate::state::{Code, Status};
+use crate::system_api::host::{Answer, Closure, Context, Effects, OutgoingCall};
+use crate::wasm::inspect::MethodKind;
+use candid::Principal;
+use std::collections::VecDeque;
+
+/// What the queries of one user's call share.
+struct Graph {
+    /// Canisters on the way from the user to the query that runs.
+    path: Vec<Principal>,
+    /// Instructions left for all of them.
+    left: u64,
+    calls: u128,
+}
+
+/// A query call to one canister.
+struct QueryCall<'a> {
+    callee: Principal,
+    caller: Principal,
+    method: &'a str,
+    payload: &'a [u8],
+}
+
+/// A composite query's own copy of its canister's memory: it lasts until the query is answered.
+struct Working {
+    code: Code,
+    stable: StableMemory,
+}
+
+impl Instance {
+    /// Executes a query, or a composite query with all the queries that it makes.
+    pub fn query(&mut self, call: UserCall) -> Result<Vec<u8>, RejectResponse> {
+        let result = if call.canister_id == Principal::management_canister() {
+            self.management_subnet(&call)
+                .and_then(|subnet| management::query(self, subnet, call.sender, &call.method, &call.payload))
+        } else {
+            let mut graph = Graph { path: Vec::new(), left: limits::QUERY_GRAPH_INSTRUCTIONS, calls: 0 };
+            let query = QueryCall {
+                callee: call.canister_id,
+                caller: call.sender,
+                method: &call.method,
+                payload: &call.payload,
+            };
+            self.evaluate(&query, &mut graph)
+        };
+        result.map_err(|error| RejectResponse::from_error(error, false))
+    }
+
+    fn evaluate(&mut self, call: &QueryCall<'_>, graph: &mut Graph) -> Result<Vec<u8>, UserError> {
+        let id = call.callee;
+        let subnet = self.home(id).ok_or_else(|| message::canister_not_found(id))?;
+        let canister =
+            self.subnets[subnet].canisters.get(&id).ok_or_else(|| message::canister_not_found(id))?;
+        if !matches!(canister.status, Status::Running) {
+            let status = if matches!(canister.status, Status::Stopped) { "stopped" } else { "stopping" };
+            return Err(UserError::new(
+                if status == "stopped" { ErrorCode::CanisterStopped } else { ErrorCode::CanisterStopping },
+                format!("Canister {id} is {status} and therefore does not have a CallContextManager"),
+            ));
+        }
+        let code = canister.code.as_ref().ok_or_else(|| failure::no_module(id))?;
+        if canister.cycles < canister.freezing_threshold_cycles() {
+            return Err(UserError::new(
+                ErrorCode::CanisterOutOfCycles,
+                format!(
+                    "Canister {id} is unable to process query calls because it's frozen. Please top up the canister with cycles and try again."
+                ),
+            ));
+        }
+        let entry = export_name(&code.module, call.method);
+        match (code.module.method(call.method), entry) {
+            (Some(MethodKind::Query), Some(entry)) => self.plain_query(subnet, call, &entry, graph),
+            (Some(MethodKind::CompositeQuery), Some(entry)) => {
+                self.composite_query(subnet, call, &entry, graph)
+            }
+            _ => Err(failure::method_not_found(id, "query", call.method)),
+        }
+    }
+
+    fn plain_query(
+        &mut self,
+        subnet: usize,
+        call: &QueryCall<'_>,
+        entry: &str,
+        graph: &mut Graph,
+    ) -> Result<Vec<u8>, UserError> {
+        let limit = limits::QUERY_INSTRUCTIONS.min(graph.left);
+        let invocation = Invocation::plain(Context::Query, call.caller, call.payload.into(), limit);
+        let finished = self.run_on(subnet, call.callee, invocation, 0, Entry::Export(entry), Keep::Nothing);
+        graph.left = graph.left.saturating_sub(finished.instructions);
+        self.count_query(subnet, call, &finished);
+        finished.result.map_err(|error| failure::user_error(call.callee, &error))?;
+        answer(call.callee, finished.effects.answer)
+    }
+
+    fn composite_query(
+        &mut self,
+        subnet: usize,
+        call: &QueryCall<'_>,
+        entry: &str,
+        graph: &mut Graph,
+    ) -> Result<Vec<u8>, UserError> {
+        if graph.path.contains(&call.callee) {
+            return Err(UserError::new(
+                ErrorCode::QueryCallGraphLoopDetected,
+                format!("Loop inside query call graph: {} is already on the way", call.callee),
+            ));
+        }
+        if graph.path.len() >= limits::QUERY_GRAPH_DEPTH {
+            return Err(UserError::new(
+                ErrorCode::QueryCallGraphTooDeep,
+                format!("Composite query calls exceed the maximum depth of {}", limits::QUERY_GRAPH_DEPTH),
+            ));
+        }
+        let generation = self.runner.new_generation();
+        let Some(canister) = self.subnets[subnet].canisters.get(&call.callee) else {
+            return Err(message::canister_not_found(call.callee));
+        };
+        let Some(code) = &canister.code else { return Err(failure::no_module(call.callee)) };
+        let mut working =
+            Working { code: Code { generation, ..code.clone() }, stable: canister.stable.clone() };
+        graph.path.push(call.callee);
+        let result = self.run_composite(subnet, call, entry, graph, &mut working);
+        graph.path.pop();
+        self.runner.forget(generation);
+        result
+    }
+
+    fn run_composite(
+        &mut self,
+        subnet: usize,
+        call: &QueryCall<'_>,
+        entry: &str,
+        graph: &mut Graph,
+        working: &mut Working,
+    ) -> Result<Vec<u8>, UserError> {
+        let id = call.callee;
+        let limit = limits::QUERY_INSTRUCTIONS.min(graph.left);
+        let invocation = Invocation::plain(Context::CompositeQuery, call.caller, call.payload.into(), limit);
+        let finished = self.run_working(subnet, id, invocation, Entry::Export(entry), working, graph);
+        self.count_query(subnet, call, &finished);
+        finished.result.map_err(|error| failure::user_error(id, &error))?;
+        let mut answered = finished.effects.answer;
+        let mut open: VecDeque<OutgoingCall> = finished.effects.calls.into();
+        let mut failed = None;
+        while let Some(outgoing) = open.pop_front() {
+            let response = self.call_out(subnet, id, &outgoing, graph);
+            let finished = self.run_callback(subnet, call, &outgoing, response, working, graph);
+            match finished.result {
+                Ok(()) => {
+                    open.extend(finished.effects.calls);
+                    if matches!(answered, Answer::Open(_)) {
+                        answered = finished.effects.answer;
+                    }
+                }
+                Err(error) => failed = Some(failure::user_error(id, &error)),
+            }
+        }
+        match (answered, failed) {
+            (Answer::Open(_), Some(error)) => Err(error),
+            (answered, _) => answer(id, answered),
+        }
+    }
+
+    /// The response to a call that a composite query makes: only canisters of its own subnet answer.
+    fn call_out(
+        &mut self,
+        subnet: usize,
+        caller: Principal,
+        outgoing: &OutgoingCall,
+        graph: &mut Graph,
+    ) -> Result<Vec<u8>, Reject> {
+        if self.home(outgoing.callee) != Some(subnet) {
+            return Err(Reject {
+                code: RejectCode::DestinationInvalid,
+                message: format!(
+                    "Composite query calls reach canisters of the same subnet only, and {} is none of them",
+                    outgoing.callee
+                ),
+            });
+        }
+        graph.calls += 1;
+        let query = QueryCall {
+            callee: outgoing.callee,
+            caller,
+            method: &outgoing.method,
+            payload: &outgoing.payload,
+        };
+        self.evaluate(&query, graph).map_err(|error| match error.code {
+            ErrorCode::CanisterRejectedMessage => {
+                Reject { code: RejectCode::CanisterReject, message: error.description }
+            }
+            _ => error.into(),
+        })
+    }
+
+    fn run_callback(
+        &mut self,
+        subnet: usize,
+        call: &QueryCall<'_>,
+        outgoing: &OutgoingCall,
+        response: Result<Vec<u8>, Reject>,
+        working: &mut Working,
+        graph: &mut Graph,
+    ) -> Finished {
+        let id = call.callee;
+        let limit = limits::QUERY_INSTRUCTIONS.min(graph.left);
+        let plain = |context, arg: &[u8]| Invocation::plain(context, call.caller, arg.into(), limit);
+        let (closure, invocation): (Closure, Invocation) = match &response {
+            Ok(reply) => (outgoing.on_reply, plain(Context::CompositeReply, reply)),
+            Err(reject) => {
+                let mut invocation = plain(Context::CompositeReject, &[]);
+                invocation.reject = Some((reject.code as u32, reject.message.clone()));
+                (outgoing.on_reject, invocation)
+            }
+        };
+        let finished = self.run_working(subnet, id, invocation, Entry::Closure(closure), working, graph);
+        if finished.result.is_err()
+            && let Some(cleanup) = outgoing.on_cleanup
+        {
+            let invocation = plain(Context::CompositeCleanup, &[]);
+            self.run_working(subnet, id, invocation, Entry::Closure(cleanup), working, graph);
+        }
+        finished
+    }
+
+    fn run_working(
+        &mut self,
+        subnet: usize,
+        id: Principal,
+        invocation: Invocation,
+        entry: Entry<'_>,
+        working: &mut Working,
+        graph: &mut Graph,
+    ) -> Finished {
+        let Some(canister) = self.subnets[subnet].canisters.get(&id) else {
+            let effects = Effects::new(Default::default(), 0, 0, 0);
+            return Finished { instructions: 0, result: Ok(()), effects };
+        };
+        let mut effects = environment::effects(canister, 0);
+        effects.stable = crate::memory::stable::StableView::new(&working.stable);
+        let env = self.env_for(subnet, canister, invocation);
+        let finished =
+            self.runner.run(&mut working.code, &mut working.stable, env, effects, entry, Keep::OnSuccess);
+        graph.left = graph.left.saturating_sub(finished.instructions);
+        finished
+    }
+
+    fn count_query(&mut self, subnet: usize, call: &QueryCall<'_>, finished: &Finished) {
+        let Some(canister) = self.subnets[subnet].canisters.get_mut(&call.callee) else { return };
+        let response = match &finished.effects.answer {
+            Answer::Open(_) => 0,
+            Answer::Reply(reply) => reply.len(),
+            Answer::Reject(message) => message.len(),
+        };
+        let counted = [1, finished.instructions.into(), call.payload.len() as u128, response as u128];
+        for (sum, value) in canister.query_stats.iter_mut().zip(counted) {
+            *sum += value;
+        }
+    }
+}
+
+fn answer(id: Principal, answer: Answer) -> Result<Vec<u8>, UserError> {
+    match answer {
+        Answer::Reply(reply) => Ok(reply),
+        Answer::Reject(message) => Err(UserError::new(ErrorCode::CanisterRejectedMessage, message)),
+        Answer::Open(_) => Err(failure::did_not_reply(id)),
+    }
+}

@@ -1,0 +1,220 @@
+//! From the configuration that a client sends to the instance that the replica can make of it.
+use super::limits::SUBNETS_LIMIT;
+use super::progress::now_nanos;
+use super::protocol::{
+    AutoProgressConfig, CostSchedule, Flag, InitialTime, InstanceConfig, InstructionConfig, StateConfig,
+    SubnetSpec,
+};
+use crate::instance::{InstanceSpec, SubnetKind};
+use serde_json::Value;
+
+/// What is to be made.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The instance; its seed is not decided yet.
+    pub(crate) spec: InstanceSpec,
+    /// Whether and how it makes progress by itself.
+    pub(crate) auto_progress: Option<AutoProgressConfig>,
+}
+
+/// Errors with a sentence that names the field which the replica does not support or which is invalid.
+pub(crate) fn plan(config: &InstanceConfig) -> Result<Plan, String> {
+    if let Some(field) = unsupported_field(config) {
+        return Err(format!("{field} is not supported by this replica"));
+    }
+    let specs = subnet_specs(config);
+    if specs.is_empty() {
+        return Err("subnet_config_set must contain at least one subnet".to_string());
+    }
+    if specs.len() > SUBNETS_LIMIT {
+        return Err(format!(
+            "subnet_config_set has {} subnets, at most {SUBNETS_LIMIT} are possible",
+            specs.len()
+        ));
+    }
+    for (_, name, spec) in &specs {
+        if let Some(field) = unsupported_subnet_field(spec) {
+            return Err(format!("subnet_config_set.{name}: {field} is not supported by this replica"));
+        }
+    }
+    let (time_nanos, auto_progress) = match config.initial_time {
+        None => (None, None),
+        Some(InitialTime::Timestamp(time)) => (Some(time.nanos_since_epoch), None),
+        Some(InitialTime::AutoProgress(progress)) => (Some(now_nanos()), Some(progress)),
+    };
+    let subnets = specs.into_iter().map(|(kind, ..)| kind).collect();
+    Ok(Plan { spec: InstanceSpec { subnets, time_nanos, seed: 0 }, auto_progress })
+}
+
+/// The subnets in the order in which the real server hands out canister ids: named ones, then by kind.
+fn subnet_specs(config: &InstanceConfig) -> Vec<(SubnetKind, &'static str, &SubnetSpec)> {
+    let set = &config.subnet_config_set;
+    let named = [
+        (SubnetKind::Nns, "nns", &set.nns),
+        (SubnetKind::Sns, "sns", &set.sns),
+        (SubnetKind::Ii, "ii", &set.ii),
+        (SubnetKind::Fiduciary, "fiduciary", &set.fiduciary),
+        (SubnetKind::Bitcoin, "bitcoin", &set.bitcoin),
+        (SubnetKind::TestThresholdKeys, "test_threshold_keys", &set.test_threshold_keys),
+    ];
+    let counted = [
+        (SubnetKind::System, "system", &set.system),
+        (SubnetKind::Application, "application", &set.application),
+        (SubnetKind::VerifiedApplication, "verified_application", &set.verified_application),
+    ];
+    let named = named.into_iter().filter_map(|(kind, name, spec)| Some((kind, name, spec.as_ref()?)));
+    let counted =
+        counted.into_iter().flat_map(|(kind, name, specs)| specs.iter().map(move |spec| (kind, name, spec)));
+    named.chain(counted).collect()
+}
+
+fn unsupported_field(config: &InstanceConfig) -> Option<String> {
+    let present = [
+        (config.http_gateway_config.is_some(), "http_gateway_config"),
+        (config.state_dir.is_some(), "state_dir"),
+        (config.bitcoind_addr.is_some(), "bitcoind_addr"),
+        (config.dogecoind_addr.is_some(), "dogecoind_addr"),
+        (config.mainnet_nns_subnet_id == Some(true), "mainnet_nns_subnet_id"),
+        (!config.subnet_config_set.cloud_engine.is_empty(), "subnet_config_set.cloud_engine"),
+    ];
+    let field = present.into_iter().find_map(|(is_present, name)| is_present.then(|| name.to_string()));
+    field.or_else(|| unsupported_feature(config)).or_else(|| unsupported_flag(config))
+}
+
+/// An ICP feature is a set of system canisters, which the replica does not have.
+fn unsupported_feature(config: &InstanceConfig) -> Option<String> {
+    let is_set = |value: &Value| !matches!(value, Value::Null | Value::Bool(false));
+    let (name, _) = config.icp_features.iter().flatten().find(|(_, value)| is_set(value))?;
+    Some(format!("icp_features.{name}"))
+}
+
+/// A flag that differs from the server's default.
+fn unsupported_flag(config: &InstanceConfig) -> Option<String> {
+    let icp_config = config.icp_config?;
+    let flags = [
+        (icp_config.beta_features, Flag::Enabled, "beta_features"),
+        (icp_config.function_name_length_limits, Flag::Disabled, "function_name_length_limits"),
+        (icp_config.canister_execution_rate_limiting, Flag::Enabled, "canister_execution_rate_limiting"),
+    ];
+    let (_, value, name) = flags.into_iter().find(|(flag, unsupported, _)| *flag == Some(*unsupported))?;
+    Some(format!("icp_config.{name} = {value:?}"))
+}
+
+fn unsupported_subnet_field(spec: &SubnetSpec) -> Option<&'static str> {
+    match spec {
+        SubnetSpec { state_config: StateConfig::FromPath(_), .. } => Some("state_config FromPath"),
+        SubnetSpec { state_config: StateConfig::FromBlobStore(_), .. } => Some("state_config FromBlobStore"),
+        SubnetSpec { instruction_config: InstructionConfig::Benchmarking, .. } => {
+            Some("instruction_config Benchmarking")
+        }
+        SubnetSpec { subnet_admins: Some(_), .. } => Some("subnet_admins"),
+        SubnetSpec { cost_schedule: CostSchedule::Free, .. } => Some("cost_schedule Free"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan_of(json: &str) -> Result<Plan, String> {
+        plan(&serde_json::from_str(json).expect("the configuration does not parse"))
+    }
+
+    const SPEC: &str = r#"{"state_config":"New","instruction_config":"Production","subnet_admins":null,
+        "cost_schedule":"Normal"}"#;
+
+    #[test]
+    fn named_subnets_come_first_and_application_subnets_after_system_subnets() {
+        let plan = plan_of(&format!(
+            r#"{{"subnet_config_set":{{"application":[{SPEC},{SPEC}],"system":[{SPEC}],
+                "verified_application":[{SPEC}],
+                "bitcoin":{SPEC},"nns":{SPEC},"sns":null,"cloud_engine":[]}}}}"#
+        ))
+        .unwrap();
+        use SubnetKind::*;
+        assert_eq!(plan.spec.subnets, [Nns, Bitcoin, System, Application, Application, VerifiedApplication]);
+        assert_eq!(plan.spec.time_nanos, None);
+        assert_eq!(plan.auto_progress, None);
+    }
+
+    #[test]
+    fn what_the_current_client_sends_by_default_is_accepted() {
+        let plan = plan_of(&format!(
+            r#"{{"subnet_config_set":{{"nns":null,"sns":null,"ii":null,"fiduciary":null,"bitcoin":null,
+                "test_threshold_keys":null,"system":[],"application":[{SPEC}],"cloud_engine":[],
+                "verified_application":[]}},"http_gateway_config":null,"state_dir":null,
+                "icp_config":{{"beta_features":null,"function_name_length_limits":null,
+                "canister_execution_rate_limiting":null}},"log_level":null,"bitcoind_addr":null,
+                "dogecoind_addr":null,"icp_features":{{"registry":null,"sns":null}},"incomplete_state":null,
+                "initial_time":null,"mainnet_nns_subnet_id":null,"disable_ingress_validation":null}}"#
+        ));
+        assert_eq!(plan.unwrap().spec.subnets, [SubnetKind::Application]);
+    }
+
+    #[test]
+    fn what_an_early_client_sends_is_accepted() {
+        let plan = plan_of(
+            r#"{"subnet_config_set":{"nns":null,"system":[],"application":[{"state_config":"New",
+                "instruction_config":"Production","dts_flag":"Enabled"}]},"nonmainnet_features":false,
+                "icp_features":{"registry":false}}"#,
+        );
+        assert_eq!(plan.unwrap().spec.subnets, [SubnetKind::Application]);
+    }
+
+    #[test]
+    fn an_instance_needs_a_subnet_and_cannot_have_too_many() {
+        assert!(plan_of(r#"{"subnet_config_set":{}}"#).unwrap_err().contains("at least one subnet"));
+        let many = vec!["{}"; SUBNETS_LIMIT + 1].join(",");
+        let error = plan_of(&format!(r#"{{"subnet_config_set":{{"application":[{many}]}}}}"#)).unwrap_err();
+        assert!(error.contains("at most 100"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_supported_is_named() {
+        for (field, name) in [
+            (r#""http_gateway_config":{"port":null}"#, "http_gateway_config"),
+            (r#""state_dir":"/tmp/empty""#, "state_dir"),
+            (r#""bitcoind_addr":[]"#, "bitcoind_addr"),
+            (r#""dogecoind_addr":["127.0.0.1:1"]"#, "dogecoind_addr"),
+            (r#""mainnet_nns_subnet_id":true"#, "mainnet_nns_subnet_id"),
+            (r#""icp_features":{"registry":null,"icp_token":"DefaultConfig"}"#, "icp_features.icp_token"),
+            (r#""icp_config":{"beta_features":"Enabled"}"#, "icp_config.beta_features"),
+        ] {
+            let error = plan_of(&format!(r#"{{"subnet_config_set":{{"application":[{SPEC}]}},{field}}}"#))
+                .unwrap_err();
+            assert!(error.starts_with(name) && error.contains("not supported"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_supported_of_a_subnet_is_named() {
+        for (spec, name) in [
+            (r#"{"state_config":{"FromPath":"/tmp/state"}}"#, "FromPath"),
+            (r#"{"state_config":{"FromBlobStore":"AAAA"}}"#, "FromBlobStore"),
+            (r#"{"instruction_config":"Benchmarking"}"#, "Benchmarking"),
+            (r#"{"subnet_admins":[]}"#, "subnet_admins"),
+            (r#"{"cost_schedule":"Free"}"#, "cost_schedule Free"),
+        ] {
+            let error = plan_of(&format!(r#"{{"subnet_config_set":{{"application":[{SPEC},{spec}]}}}}"#))
+                .unwrap_err();
+            assert!(error.starts_with("subnet_config_set.application") && error.contains(name), "{error}");
+        }
+        let error =
+            plan_of(r#"{"subnet_config_set":{"cloud_engine":[{"cost_schedule":"Free"}]}}"#).unwrap_err();
+        assert!(error.contains("cloud_engine"), "{error}");
+    }
+
+    #[test]
+    fn the_first_time_is_a_timestamp_or_now() {
+        let with_time = |time: &str| {
+            plan_of(&format!(r#"{{"subnet_config_set":{{"application":[{{}}]}},"initial_time":{time}}}"#))
+                .unwrap()
+        };
+        let plan = with_time(r#"{"Timestamp":{"nanos_since_epoch":1700000000000000000}}"#);
+        assert_eq!((plan.spec.time_nanos, plan.auto_progress), (Some(1_700_000_000_000_000_000), None));
+        let plan = with_time(r#"{"AutoProgress":{"artificial_delay_ms":7}}"#);
+        assert!(plan.spec.time_nanos > Some(1_700_000_000_000_000_000));
+        assert_eq!(plan.auto_progress, Some(AutoProgressConfig { artificial_delay_ms: Some(7) }));
+    }
+}

@@ -1,0 +1,48 @@
+//! The HTTP side: the protocol of the `pocket-ic` crate, served from instances in this process.
+//!
+//! ```text
+//! routes ─ path → handler          instances ─ endpoints around instances      operations ─ endpoints of one
+//!                                  blobs     ─ endpoints of the blob store     protocol   ─ their JSON
+//! registry ─ all instances         slot      ─ one: turns, panics, deletion    progress   ─ its own clock
+//! ```
+//!
+//! Operations answer at once; the `Started` and `Busy` of the protocol never occur. The operations on one
+//! instance run one after the other, in the order of their arrival, on threads that may block.
+
+mod blobs;
+mod body;
+mod creation;
+mod error;
+mod instances;
+mod limits;
+mod operations;
+mod progress;
+mod protocol;
+mod registry;
+mod routes;
+mod slot;
+
+pub(crate) use limits::SHUTDOWN_TIMEOUT;
+pub(crate) use routes::router;
+pub(crate) use slot::Failure;
+pub use slot::Unavailable;
+
+use crate::wasm::ModuleCache;
+use blobs::BlobStore;
+use registry::Registry;
+use std::sync::Arc;
+
+/// What all requests share.
+#[derive(Clone)]
+pub(crate) struct Server {
+    /// The instances.
+    pub(crate) registry: Arc<Registry>,
+    blobs: Arc<BlobStore>,
+}
+
+impl Server {
+    /// A server without instances.
+    pub(crate) fn new(seed: u64, modules: ModuleCache) -> Self {
+        Self { registry: Arc::new(Registry::new(seed, modules)), blobs: Arc::default() }
+    }
+}

@@ -1,0 +1,109 @@
+//! What the endpoints of an instance do, one function each.
+use super::error::ApiError;
+use super::protocol::{
+    AddCycles, Base64Bytes, CanisterCall, CanisterId, CanisterResult, Cycles, IngressStatusArgs,
+    MessageReference, PrincipalRecord, StableMemory, SubnetId, TickArgs, Timestamp, Topology,
+};
+use crate::error::RejectResponse;
+use crate::instance::{IngressStatus, Instance};
+
+type Outcome<T> = Result<T, ApiError>;
+
+pub(crate) fn topology(instance: &mut Instance) -> Outcome<Topology> {
+    Ok(Topology::of(instance))
+}
+
+pub(crate) fn get_time(instance: &mut Instance) -> Outcome<Timestamp> {
+    Ok(Timestamp { nanos_since_epoch: instance.time_nanos() })
+}
+
+/// There are no HTTP outcalls, hence none is ever pending.
+pub(crate) fn get_canister_http(_: &mut Instance) -> Outcome<[(); 0]> {
+    Ok([])
+}
+
+pub(crate) fn get_controllers(instance: &mut Instance, args: CanisterId) -> Outcome<Vec<PrincipalRecord>> {
+    let controllers = instance.controllers(args.canister_id.0).map_err(ApiError::bad_request)?;
+    Ok(controllers.into_iter().map(PrincipalRecord::from).collect())
+}
+
+pub(crate) fn get_cycles(instance: &mut Instance, args: CanisterId) -> Outcome<Cycles> {
+    let cycles = instance.cycles(args.canister_id.0).map_err(ApiError::bad_request)?;
+    Ok(Cycles { cycles })
+}
+
+pub(crate) fn get_stable_memory(instance: &mut Instance, args: CanisterId) -> Outcome<StableMemory> {
+    let bytes = instance.stable_memory(args.canister_id.0).map_err(ApiError::bad_request)?;
+    Ok(StableMemory { blob: Base64Bytes(bytes) })
+}
+
+/// `None` if there is no such canister.
+pub(crate) fn get_subnet(instance: &mut Instance, args: CanisterId) -> Outcome<Option<SubnetId>> {
+    Ok(instance.subnet_of(args.canister_id.0).map(SubnetId::from))
+}
+
+/// Plain numbers, not base64: the protocol is like that.
+pub(crate) fn pub_key(instance: &mut Instance, args: SubnetId) -> Outcome<Vec<u8>> {
+    let subnet = args.subnet_id.0;
+    instance.public_key(subnet).ok_or_else(|| ApiError::bad_request(format!("there is no subnet {subnet}")))
+}
+
+pub(crate) fn query(instance: &mut Instance, call: CanisterCall) -> Outcome<CanisterResult> {
+    refuse_sender_info(&call)?;
+    Ok(instance.query(call.into()).map(Base64Bytes))
+}
+
+pub(crate) fn submit(
+    instance: &mut Instance,
+    call: CanisterCall,
+) -> Outcome<Result<MessageReference, RejectResponse>> {
+    refuse_sender_info(&call)?;
+    let effective_principal = call.effective_principal;
+    let submitted = instance.submit(call.into());
+    Ok(submitted.map(|message_id| MessageReference { effective_principal, message_id }))
+}
+
+pub(crate) fn await_ingress(instance: &mut Instance, args: MessageReference) -> Outcome<CanisterResult> {
+    let result = instance.await_ingress(&args.message_id).map_err(ApiError::bad_request)?;
+    Ok(result.map(Base64Bytes))
+}
+
+/// `None` while the call is unknown or on its way.
+pub(crate) fn ingress_status(
+    instance: &mut Instance,
+    args: IngressStatusArgs,
+) -> Outcome<Option<CanisterResult>> {
+    let caller = args.raw_caller.map(|caller| caller.principal_id.0);
+    match instance.ingress_status(&args.raw_message_id.message_id, caller) {
+        IngressStatus::Pending => Ok(None),
+        IngressStatus::Done(result) => Ok(Some(result.map(Base64Bytes))),
+        IngressStatus::Forbidden => {
+            Err(ApiError::forbidden("The user tries to access Request ID not signed by the caller."))
+        }
+    }
+}
+
+/// Also the certified time: the replica has one clock, and whoever reads it sees the new time at once.
+pub(crate) fn set_time(instance: &mut Instance, time: Timestamp) -> Outcome<()> {
+    instance.set_time_nanos(time.nanos_since_epoch).map_err(ApiError::bad_request)
+}
+
+pub(crate) fn add_cycles(instance: &mut Instance, args: AddCycles) -> Outcome<Cycles> {
+    let cycles = instance.add_cycles(args.canister_id.0, args.amount).map_err(ApiError::bad_request)?;
+    Ok(Cycles { cycles })
+}
+
+pub(crate) fn tick(instance: &mut Instance, args: TickArgs) -> Outcome<()> {
+    if args.names_blockmakers() {
+        return Err(ApiError::unsupported("a tick with blockmakers"));
+    }
+    instance.tick();
+    Ok(())
+}
+
+fn refuse_sender_info(call: &CanisterCall) -> Outcome<()> {
+    match call.sender_info {
+        Some(_) => Err(ApiError::unsupported("a call with sender_info")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,108 @@
+//! Every path of the protocol: the ones that are served and the ones that are not.
+use super::error::ApiError;
+use super::{Server, blobs, instances, operations};
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{Method, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any, get, post};
+use instances::{calling, reading};
+use serde::Serialize;
+
+/// Parts of the protocol that the replica answers with an error which names them.
+const UNSUPPORTED: [&str; 12] = [
+    "/api.json",
+    "/verify_signature",
+    "/read_graph/{state_label}/{op_id}",
+    "/prune_graph/{state_label}/{op_id}",
+    "/http_gateway/{id}/stop",
+    "/instances/{id}/_/dashboard",
+    "/instances/{id}/api/{*path}",
+    "/instances/{id}/update/canister_snapshot_download",
+    "/instances/{id}/update/canister_snapshot_upload",
+    "/instances/{id}/update/delete_subnet",
+    "/instances/{id}/update/mock_canister_http",
+    "/instances/{id}/update/mock_flexible_canister_http",
+];
+
+/// The whole server.
+pub(crate) fn router(server: Server) -> Router {
+    let served = [
+        ("/status", get(async || ())),
+        ("/blobstore", post(blobs::post)),
+        ("/blobstore/{id}", get(blobs::get)),
+        ("/instances", get(instances::list).post(instances::create)),
+        ("/instances/{id}", axum::routing::delete(instances::delete)),
+        ("/instances/{id}/_/topology", reading(operations::topology)),
+        ("/instances/{id}/auto_progress", get(instances::has_progress).post(instances::start_progress)),
+        ("/instances/{id}/stop_progress", post(instances::stop_progress)),
+        ("/instances/{id}/read/topology", reading(operations::topology)),
+        ("/instances/{id}/read/get_time", reading(operations::get_time)),
+        ("/instances/{id}/read/get_canister_http", reading(operations::get_canister_http)),
+        ("/instances/{id}/read/query", calling(operations::query)),
+        ("/instances/{id}/read/get_controllers", calling(operations::get_controllers)),
+        ("/instances/{id}/read/get_cycles", calling(operations::get_cycles)),
+        ("/instances/{id}/read/get_stable_memory", calling(operations::get_stable_memory)),
+        ("/instances/{id}/read/get_subnet", calling(operations::get_subnet)),
+        ("/instances/{id}/read/pub_key", calling(operations::pub_key)),
+        ("/instances/{id}/read/ingress_status", calling(operations::ingress_status)),
+        ("/instances/{id}/update/submit_ingress_message", calling(operations::submit)),
+        ("/instances/{id}/update/await_ingress_message", calling(operations::await_ingress)),
+        ("/instances/{id}/update/set_time", calling(operations::set_time)),
+        ("/instances/{id}/update/set_certified_time", calling(operations::set_time)),
+        ("/instances/{id}/update/add_cycles", calling(operations::add_cycles)),
+        ("/instances/{id}/update/set_stable_memory", post(instances::set_stable_memory)),
+        ("/instances/{id}/update/tick", calling(operations::tick)),
+    ];
+    let served =
+        served.into_iter().fold(Router::new(), |router, (path, methods)| both(router, path, methods));
+    UNSUPPORTED
+        .into_iter()
+        .fold(served, |router, path| both(router, path, any(unsupported)))
+        .route("/http_gateway", any(no_gateway))
+        .route("/http_gateway/", any(no_gateway))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(detached))
+        .with_state(server)
+}
+
+/// Clients write some paths with a slash at the end and some without.
+fn both(router: Router<Server>, path: &str, methods: MethodRouter<Server>) -> Router<Server> {
+    if path.ends_with("{*path}") {
+        return router.route(path, methods);
+    }
+    router.route(path, methods.clone()).route(&format!("{path}/"), methods)
+}
+
+/// Handles a request in a task of its own, which goes on when the client hangs up and whose panic is no more
+/// than an answer.
+async fn detached(request: Request, next: Next) -> Response {
+    let task = tokio::spawn(next.run(request)).await;
+    task.unwrap_or_else(|error| {
+        ApiError::internal(format!("the request was not handled: {error}")).into_response()
+    })
+}
+
+async fn unsupported(method: Method, uri: Uri) -> ApiError {
+    ApiError::unsupported(&format!("{method} {}", uri.path()))
+}
+
+/// Not `{"message": ..}` as elsewhere, because the client would only say that it cannot parse that.
+async fn no_gateway(method: Method, uri: Uri) -> Response {
+    #[derive(Serialize)]
+    enum CreateHttpGatewayResponse {
+        Error { message: String },
+    }
+    let ApiError { status, message } = unsupported(method, uri).await;
+    (status, axum::Json(CreateHttpGatewayResponse::Error { message })).into_response()
+}
+
+async fn unknown_path(method: Method, uri: Uri) -> ApiError {
+    ApiError::not_found(format!("there is no {method} {}", uri.path()))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+    ApiError::method_not_allowed(format!("{} does not take {method}", uri.path()))
+}

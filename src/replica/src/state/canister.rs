@@ -1,0 +1,230 @@
+//! A canister.
+
+use super::calls::Calls;
+use super::history::History;
+use super::log::Log;
+use super::messages::{Inbound, Request};
+use super::settings::Settings;
+use super::snapshots::{HookStatus, Snapshot, SnapshotId};
+use crate::costs::{self, WASM_PAGE_BYTES, limits, prices};
+use crate::memory::PageMap;
+use crate::memory::stable::StableMemory;
+use crate::wasm::Module;
+use crate::wasm::module::GlobalValue;
+use candid::Principal;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Seconds of a day.
+const DAY_SECONDS: u64 = 24 * 60 * 60;
+
+/// A `stop_canister` call that waits for the canister to drain.
+#[derive(Debug, Clone)]
+pub(crate) struct StopRequest {
+    pub(crate) request: Request,
+    /// Nanoseconds since the epoch at which it gives up.
+    pub(crate) deadline_nanos: u64,
+}
+
+/// Whether a canister takes calls.
+#[derive(Debug, Clone)]
+pub(crate) enum Status {
+    /// It does.
+    Running,
+    /// Only responses to its own calls; these wait for the end of it.
+    Stopping(Vec<StopRequest>),
+    /// It does not.
+    Stopped,
+}
+
+/// Installed code with its heap.
+#[derive(Clone)]
+pub(crate) struct Code {
+    pub(crate) module: Arc<Module>,
+    pub(crate) heap: PageMap,
+    /// Size of the heap in wasm pages.
+    pub(crate) heap_pages: u64,
+    /// Values of the module's globals, in the order of [`Module::globals`].
+    pub(crate) globals: Vec<GlobalValue>,
+    /// Names this heap among all that ever were: a running instance belongs to one generation.
+    pub(crate) generation: u64,
+}
+
+impl Code {
+    /// Freshly instantiated, nothing has run yet.
+    pub(crate) fn new(module: Arc<Module>, generation: u64) -> Self {
+        Self {
+            heap: module.initial_heap.clone(),
+            heap_pages: module.inspection.initial_heap_pages.unwrap_or(0),
+            globals: module.initial_globals.clone(),
+            module,
+            generation,
+        }
+    }
+}
+
+/// A canister with everything that belongs to it.
+pub(crate) struct Canister {
+    pub(crate) id: Principal,
+    pub(crate) status: Status,
+    pub(crate) settings: Settings,
+    pub(crate) cycles: u128,
+    pub(crate) code: Option<Code>,
+    pub(crate) stable: StableMemory,
+    /// Grows with every change (spec, "Canister version").
+    pub(crate) version: u64,
+    pub(crate) certified_data: Vec<u8>,
+    /// Nanoseconds since the epoch, 0 for none.
+    pub(crate) global_timer: u64,
+    pub(crate) hook_status: HookStatus,
+    pub(crate) log: Log,
+    pub(crate) history: History,
+    pub(crate) chunk_store: BTreeMap<[u8; 32], Arc<[u8]>>,
+    pub(crate) snapshots: BTreeMap<SnapshotId, Snapshot>,
+    /// Number of the next snapshot.
+    pub(crate) next_snapshot: u64,
+    pub(crate) calls: Calls,
+    pub(crate) inbox: VecDeque<Inbound>,
+    /// Nanoseconds since the epoch until which storage is paid.
+    pub(crate) paid_until_nanos: u64,
+    /// Calls, instructions, request bytes and response bytes of queries.
+    pub(crate) query_stats: [u128; 4],
+}
+
+impl Canister {
+    /// An empty canister.
+    pub(crate) fn new(id: Principal, settings: Settings, cycles: u128, time_nanos: u64) -> Self {
+        Self {
+            id,
+            status: Status::Running,
+            settings,
+            cycles,
+            code: None,
+            stable: StableMemory::default(),
+            version: 0,
+            certified_data: Vec::new(),
+            global_timer: 0,
+            hook_status: HookStatus::default(),
+            log: Log::default(),
+            history: History::default(),
+            chunk_store: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
+            next_snapshot: 0,
+            calls: Calls::default(),
+            inbox: VecDeque::new(),
+            paid_until_nanos: time_nanos,
+            query_stats: [0; 4],
+        }
+    }
+
+    /// Whether `principal` controls it.
+    pub(crate) fn is_controller(&self, principal: &Principal) -> bool {
+        self.settings.controllers.contains(principal)
+    }
+
+    /// 1 running, 2 stopping, 3 stopped (spec, `canister_status`).
+    pub(crate) fn status_code(&self) -> u32 {
+        match self.status {
+            Status::Running => 1,
+            Status::Stopping(_) => 2,
+            Status::Stopped => 3,
+        }
+    }
+
+    /// The parts of its memory, in bytes.
+    pub(crate) fn memory(&self) -> MemoryUse {
+        let code = self.code.as_ref();
+        MemoryUse {
+            wasm_memory: code.map_or(0, |code| code.heap_pages * WASM_PAGE_BYTES),
+            stable_memory: self.stable.size_bytes(),
+            globals: code
+                .map_or(0, |code| (code.globals.len() as u64 + COUNTER_GLOBALS) * GlobalValue::SIZE_BYTES),
+            wasm_binary: code.map_or(0, |code| code.module.bytes.len() as u64),
+            custom_sections: code
+                .map_or(0, |code| code.module.inspection.custom_sections.iter().map(|s| s.size_bytes).sum()),
+            history: self.history.size_bytes(),
+            chunk_store: self.chunk_store.len() as u64 * limits::CHUNK_BYTES as u64,
+            snapshots: self.snapshots.values().map(Snapshot::size_bytes).sum(),
+        }
+    }
+
+    /// Cycles that storage and compute allocation take in `seconds`.
+    pub(crate) fn idle_cycles(&self, seconds: u64) -> u128 {
+        let bytes = self.memory().total().max(self.settings.memory_allocation);
+        costs::storage_cycles(bytes, seconds)
+            + prices::COMPUTE_PERCENT_SECOND
+                * u128::from(self.settings.compute_allocation)
+                * u128::from(seconds)
+    }
+
+    /// Cycles that it burns in a day when nothing happens.
+    pub(crate) fn idle_cycles_per_day(&self) -> u128 {
+        self.idle_cycles(DAY_SECONDS)
+    }
+
+    /// The balance below which it is frozen (spec, "Freezing threshold").
+    pub(crate) fn freezing_threshold_cycles(&self) -> u128 {
+        self.idle_cycles_per_day() * u128::from(self.settings.freezing_threshold_seconds)
+            / u128::from(DAY_SECONDS)
+    }
+
+    /// Takes `amount` if the balance stays at the freezing threshold or above; otherwise answers how many
+    /// cycles are missing.
+    pub(crate) fn withdraw(&mut self, amount: u128) -> Result<(), OutOfCycles> {
+        let threshold = self.freezing_threshold_cycles();
+        if self.cycles < threshold.saturating_add(amount) {
+            return Err(OutOfCycles {
+                canister_id: self.id,
+                available: self.cycles,
+                requested: amount,
+                threshold,
+            });
+        }
+        self.cycles -= amount;
+        Ok(())
+    }
+}
+
+/// Globals that the platform's own instrumentation adds to a module and counts as its memory (measured:
+/// the probe has one global of its own and is charged for eight).
+pub(crate) const COUNTER_GLOBALS: u64 = 7;
+
+/// Memory in bytes, by purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MemoryUse {
+    pub(crate) wasm_memory: u64,
+    pub(crate) stable_memory: u64,
+    pub(crate) globals: u64,
+    pub(crate) wasm_binary: u64,
+    pub(crate) custom_sections: u64,
+    pub(crate) history: u64,
+    pub(crate) chunk_store: u64,
+    pub(crate) snapshots: u64,
+}
+
+impl MemoryUse {
+    /// All of it.
+    pub(crate) fn total(&self) -> u64 {
+        self.wasm_memory
+            + self.stable_memory
+            + self.globals
+            + self.wasm_binary
+            + self.custom_sections
+            + self.history
+            + self.chunk_store
+            + self.snapshots
+    }
+}
+
+/// A canister cannot pay.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "Canister {canister_id} is out of cycles: please top up the canister with at least {} additional cycles",
+    (threshold + requested).saturating_sub(*available)
+)]
+pub(crate) struct OutOfCycles {
+    pub(crate) canister_id: Principal,
+    pub(crate) available: u128,
+    pub(crate) requested: u128,
+    pub(crate) threshold: u128,
+}

@@ -1,0 +1,15 @@
+//! What an instance remembers: subnets, canisters, and the messages between them.
+
+pub(crate) mod calls;
+pub(crate) mod canister;
+pub(crate) mod history;
+pub(crate) mod log;
+pub(crate) mod messages;
+pub(crate) mod settings;
+pub(crate) mod snapshots;
+pub(crate) mod subnet;
+
+pub(crate) use canister::{Canister, Code, Status};
+pub(crate) use messages::{Inbound, Origin, Request, Response};
+pub(crate) use settings::Settings;
+pub(crate) use subnet::Subnet;

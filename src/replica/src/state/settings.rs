@@ -1,0 +1,55 @@
+//! Settings of a canister (spec, "IC method update_settings").
+
+use crate::costs::limits;
+use candid::Principal;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Who may read something.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Visibility {
+    /// The controllers.
+    #[default]
+    Controllers,
+    /// Everybody.
+    Public,
+    /// The controllers and these.
+    AllowedViewers(Vec<Principal>),
+}
+
+/// The settings in effect.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) controllers: Arc<BTreeSet<Principal>>,
+    /// Percent.
+    pub(crate) compute_allocation: u64,
+    /// Bytes; 0: as needed.
+    pub(crate) memory_allocation: u64,
+    pub(crate) freezing_threshold_seconds: u64,
+    pub(crate) reserved_cycles_limit: u128,
+    pub(crate) log_visibility: Visibility,
+    pub(crate) snapshot_visibility: Visibility,
+    /// Bytes; 0: no limit.
+    pub(crate) wasm_memory_limit: u64,
+    /// Bytes.
+    pub(crate) wasm_memory_threshold: u64,
+    pub(crate) environment_variables: Arc<Vec<(String, String)>>,
+}
+
+impl Settings {
+    /// The defaults, for a canister of `controller`.
+    pub(crate) fn new(controllers: impl IntoIterator<Item = Principal>) -> Self {
+        Self {
+            controllers: Arc::new(controllers.into_iter().collect()),
+            compute_allocation: 0,
+            memory_allocation: 0,
+            freezing_threshold_seconds: limits::FREEZING_THRESHOLD_SECONDS,
+            reserved_cycles_limit: limits::RESERVED_CYCLES,
+            log_visibility: Visibility::default(),
+            snapshot_visibility: Visibility::default(),
+            wasm_memory_limit: limits::WASM_MEMORY_BYTES,
+            wasm_memory_threshold: 0,
+            environment_variables: Arc::default(),
+        }
+    }
+}

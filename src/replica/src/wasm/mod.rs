@@ -1,0 +1,8 @@
+//! From the bytes that a user uploads to a module that can be run: decode, check, transform, compile.
+
+pub(crate) mod decode;
+pub(crate) mod inspect;
+pub(crate) mod module;
+pub(crate) mod transform;
+
+pub(crate) use module::{Module, ModuleCache, WasmError};

@@ -1,0 +1,225 @@
+//! What only the in-process handle offers: faults, the trace, and the same run from the same seed.
+
+#[path = "support/notes.rs"]
+mod notes;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use candid::{Principal, decode_one, encode_args, encode_one};
+use decant_replica::Replica;
+use decant_replica::error::RejectCode;
+use decant_replica::trace::EventKind;
+use pocket_ic::{PocketIc, PocketIcBuilder, update_candid};
+
+/// A server of its own for each test, so that its seed and its ids are the same in every run.
+fn start() -> (Replica, PocketIc) {
+    let replica = Replica::start().expect("the replica starts");
+    let url = replica.url().parse().expect("it has a URL");
+    let pic = PocketIcBuilder::new().with_server_url(url).with_application_subnet().build();
+    (replica, pic)
+}
+
+fn canister(pic: &PocketIc) -> Principal {
+    let id = pic.create_canister();
+    pic.add_cycles(id, 100_000_000_000_000);
+    pic.install_canister(id, notes::wasm(), encode_args(()).expect("encodes"), None);
+    id
+}
+
+fn note(pic: &PocketIc, id: Principal, index: u64) -> Option<String> {
+    let (found,) = pocket_ic::query_candid(pic, id, "note", (index,)).expect("a query answers");
+    found
+}
+
+fn fetch(pic: &PocketIc, method: &str, from: Principal, other: Principal) -> Result<u64, String> {
+    let arg = match method {
+        "fetch" => encode_args((other, 0u64)),
+        _ => encode_args((other, 0u64, 60u32)),
+    };
+    let reply = pic
+        .update_call(from, Principal::anonymous(), method, arg.expect("encodes"))
+        .map_err(|rejected| rejected.reject_message)?;
+    decode_one::<Result<u64, String>>(&reply).expect("decodes")
+}
+
+#[test]
+fn a_lost_reply_leaves_the_effect_and_an_unknown_outcome() {
+    let (replica, pic) = start();
+    let (one, other) = (canister(&pic), canister(&pic));
+    replica
+        .with_instance(pic.instance_id(), |instance| {
+            instance.faults().lose_replies(|call| call.method == "note");
+            instance.trace().start();
+        })
+        .expect("the instance is there");
+    let lost = fetch(&pic, "fetch_in_time", one, other).expect_err("the reply is lost");
+    assert!(lost.contains("SysUnknown") || lost.contains('6'), "{lost}");
+    // A call that waits without bound can't lose its reply (interface specification, "Bounded-wait calls").
+    let found = fetch(&pic, "fetch", one, other).expect_err("there is no note");
+    assert!(found.contains("has no note"), "{found}");
+    let (injected, events) = replica
+        .with_instance(pic.instance_id(), |instance| (instance.faults().injected(), instance.trace().stop()))
+        .expect("the instance is there");
+    assert_eq!(injected, 1);
+    let executed =
+        events.iter().filter(|event| event.kind == EventKind::Request && event.method == "note").count();
+    assert_eq!(executed, 2, "the callee executed both calls");
+    assert!(events.iter().any(|event| event.kind == EventKind::Reject(RejectCode::SysUnknown)));
+}
+
+#[test]
+fn a_transient_reject_keeps_the_call_from_its_callee() {
+    let (replica, pic) = start();
+    let (one, other) = (canister(&pic), canister(&pic));
+    replica
+        .with_instance(pic.instance_id(), |instance| {
+            instance.trace().start();
+            let mut is_first = true;
+            instance.faults().reject_transiently(move |call| {
+                call.method == "note" && std::mem::replace(&mut is_first, false)
+            });
+        })
+        .expect("the instance is there");
+    let rejected = fetch(&pic, "fetch", one, other).expect_err("the call is rejected");
+    assert!(rejected.contains("fault injected"), "{rejected}");
+    let executed = replica
+        .with_instance(pic.instance_id(), |instance| {
+            instance
+                .trace()
+                .events()
+                .iter()
+                .filter(|event| event.method == "note")
+                .filter(|event| event.kind == EventKind::Request)
+                .count()
+        })
+        .expect("the instance is there");
+    assert_eq!(executed, 0);
+    let found = fetch(&pic, "fetch", one, other).expect_err("the second call goes through");
+    assert!(found.contains("has no note"), "{found}");
+}
+
+#[test]
+fn a_trapped_callback_takes_back_what_it_would_have_written() {
+    let (replica, pic) = start();
+    let (one, other) = (canister(&pic), canister(&pic));
+    let _: (u64,) = update_candid(&pic, other, "add", ("over there",)).expect("a note is taken");
+    replica
+        .with_instance(pic.instance_id(), |instance| {
+            instance.faults().trap_callbacks(|call| call.method == "note");
+        })
+        .expect("the instance is there");
+    let trapped = fetch(&pic, "fetch", one, other).expect_err("the callback traps");
+    assert!(trapped.contains("fault injected into a callback"), "{trapped}");
+    assert_eq!(note(&pic, one, 0), None);
+    replica.with_instance(pic.instance_id(), |instance| instance.faults().clear()).expect("it is there");
+    assert_eq!(fetch(&pic, "fetch", one, other), Ok(0));
+}
+
+#[test]
+fn a_hook_can_change_the_instance_between_two_messages() {
+    let (replica, pic) = start();
+    let (one, other) = (canister(&pic), canister(&pic));
+    let _: (u64,) = update_candid(&pic, other, "add", ("over there",)).expect("a note is taken");
+    let seen = Arc::new(AtomicU64::new(0));
+    let counter = seen.clone();
+    replica
+        .with_instance(pic.instance_id(), move |instance| {
+            instance.faults().before_messages(move |instance, call| {
+                // Between the caller's message and the callee's: the callee runs out of cycles.
+                if call.method == "note" && !call.is_response {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                    instance.freeze(call.callee).expect("the callee exists");
+                }
+            });
+        })
+        .expect("the instance is there");
+    let frozen = fetch(&pic, "fetch", one, other).expect_err("the callee is frozen");
+    assert!(frozen.contains("out of cycles"), "{frozen}");
+    assert_eq!(seen.load(Ordering::Relaxed), 1);
+    replica.with_instance(pic.instance_id(), |instance| instance.faults().clear()).expect("it is there");
+    pic.add_cycles(other, 10_000_000_000_000);
+    assert_eq!(fetch(&pic, "fetch", one, other), Ok(0));
+}
+
+#[test]
+fn a_hook_can_upgrade_a_canister_between_its_call_and_the_callback() {
+    let (replica, pic) = start();
+    let (one, other) = (canister(&pic), canister(&pic));
+    let _: (u64,) = update_candid(&pic, other, "add", ("over there",)).expect("a note is taken");
+    let wasm = notes::wasm();
+    let result = Arc::new(Mutex::new(None));
+    let stored = result.clone();
+    replica
+        .with_instance(pic.instance_id(), move |instance| {
+            instance.faults().before_messages(move |instance, call| {
+                if call.method == "note" && call.is_response {
+                    let arg = encode_args(()).expect("encodes");
+                    let upgraded = instance.upgrade(call.caller, &wasm, &arg);
+                    *stored.lock().expect("nobody panicked") = Some(upgraded);
+                }
+            });
+        })
+        .expect("the instance is there");
+    // The new code does not know the future that waits: the callback finds nothing, the caller gets an error.
+    let interrupted = fetch(&pic, "fetch", one, other);
+    assert!(interrupted.is_err(), "{interrupted:?}");
+    assert_eq!(result.lock().expect("nobody panicked").take(), Some(Ok(())));
+    replica.with_instance(pic.instance_id(), |instance| instance.faults().clear()).expect("it is there");
+    assert_eq!(fetch(&pic, "fetch", one, other), Ok(0));
+}
+
+#[test]
+fn the_trace_tells_who_called_whom_with_how_many_bytes_for_how_much() {
+    let (replica, pic) = start();
+    let (one, other) = (canister(&pic), canister(&pic));
+    replica.with_instance(pic.instance_id(), |instance| instance.trace().start()).expect("it is there");
+    let _ = fetch(&pic, "fetch", one, other);
+    let events =
+        replica.with_instance(pic.instance_id(), |instance| instance.trace().stop()).expect("it is there");
+    let steps: Vec<_> =
+        events.iter().map(|event| (event.kind, event.caller, event.callee, event.method.as_str())).collect();
+    assert_eq!(
+        steps,
+        [
+            (EventKind::Request, Principal::anonymous(), one, "fetch"),
+            (EventKind::Request, one, other, "note"),
+            (EventKind::Reply, other, one, "note"),
+        ]
+    );
+    let call = events.iter().find(|event| event.kind == EventKind::Request && event.callee == other);
+    let call = call.expect("the call is in the trace");
+    assert_eq!(call.request_bytes, ("note".len() + encode_one(0u64).expect("encodes").len()) as u64);
+    assert!(call.instructions > 1_000 && call.cycles > 5_000_000, "{call:?}");
+}
+
+/// Everything that a run leaves: ids, balances, stable memory, random bytes and the trace.
+fn run_and_digest() -> Vec<u8> {
+    let (replica, pic) = start();
+    let (one, other) = (canister(&pic), canister(&pic));
+    replica.with_instance(pic.instance_id(), |instance| instance.trace().start()).expect("it is there");
+    let _: (u64,) = update_candid(&pic, other, "add", ("over there",)).expect("a note is taken");
+    let fetched = fetch(&pic, "fetch", one, other);
+    pic.advance_time(std::time::Duration::from_secs(3_600));
+    pic.tick();
+    let random = pic
+        .update_call(one, Principal::anonymous(), "random", encode_args(()).expect("encodes"))
+        .expect("random bytes");
+    let events =
+        replica.with_instance(pic.instance_id(), |instance| instance.trace().stop()).expect("it is there");
+    let mut digest = format!(
+        "{one} {other} {fetched:?} {} {} {} {events:?}",
+        pic.cycle_balance(one),
+        pic.cycle_balance(other),
+        pic.get_time().as_nanos_since_unix_epoch(),
+    )
+    .into_bytes();
+    digest.extend(random);
+    digest.extend(pic.get_stable_memory(one));
+    digest
+}
+
+#[test]
+fn the_same_seed_and_the_same_calls_give_the_same_run_byte_for_byte() {
+    assert!(run_and_digest() == run_and_digest());
+}
