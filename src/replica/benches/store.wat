@@ -1,0 +1,25 @@
+;; The canister of the benchmark: 1.5 MiB of heap of which a data segment fills the first pages, 8 MiB of stable
+;; memory of which 200 KiB are not zero, and an update that sums and stores its argument.
+(module
+  (import "ic0" "msg_arg_data_size" (func $arg_size (result i32)))
+  (import "ic0" "msg_arg_data_copy" (func $arg_copy (param i32 i32 i32)))
+  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+  (import "ic0" "msg_reply" (func $reply))
+  (import "ic0" "stable64_grow" (func $stable_grow (param i64) (result i64)))
+  (import "ic0" "stable64_write" (func $stable_write (param i64 i64 i64)))
+  (memory (export "memory") 24)
+  (data (i32.const 4096) "a data segment that every canister of the fleet shares with the others")
+  (func (export "canister_init")
+    (drop (call $stable_grow (i64.const 128)))
+    (memory.fill (i32.const 1048576) (i32.const 7) (i32.const 204800))
+    (call $stable_write (i64.const 0) (i64.const 1048576) (i64.const 204800))
+    (memory.fill (i32.const 1048576) (i32.const 0) (i32.const 204800)))
+  (func (export "canister_update store") (local $i i32) (local $size i32) (local $sum i64)
+    (local.set $size (call $arg_size))
+    (call $arg_copy (i32.const 65536) (i32.const 0) (local.get $size))
+    (block $out (loop $top
+      (br_if $out (i32.ge_u (local.get $i) (local.get $size)))
+      (local.set $sum (i64.add (local.get $sum) (i64.load8_u (i32.add (i32.const 65536) (local.get $i)))))
+      (local.set $i (i32.add (local.get $i) (i32.const 1))) (br $top)))
+    (i64.store (i32.const 8) (local.get $sum))
+    (call $append (i32.const 8) (i32.const 8)) (call $reply)))
