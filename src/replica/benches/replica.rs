@@ -83,17 +83,25 @@ fn time_bare(wasm: &[u8]) -> Duration {
     };
     linker.func_wrap("ic0", "msg_arg_data_size", || ARGUMENT.len() as u32).expect("links");
     linker
-        .func_wrap("ic0", "msg_arg_data_copy", move |mut caller: Caller<'_, Vec<u8>>, to: u32, from: u32, size: u32| {
-            let bytes = &ARGUMENT[from as usize..(from + size) as usize];
-            memory(&mut caller).write(&mut caller, to as usize, bytes).expect("in bounds");
-        })
+        .func_wrap(
+            "ic0",
+            "msg_arg_data_copy",
+            move |mut caller: Caller<'_, Vec<u8>>, to: u32, from: u32, size: u32| {
+                let bytes = &ARGUMENT[from as usize..(from + size) as usize];
+                memory(&mut caller).write(&mut caller, to as usize, bytes).expect("in bounds");
+            },
+        )
         .expect("links");
     linker
-        .func_wrap("ic0", "msg_reply_data_append", move |mut caller: Caller<'_, Vec<u8>>, from: u32, size: u32| {
-            let mut bytes = vec![0; size as usize];
-            memory(&mut caller).read(&caller, from as usize, &mut bytes).expect("in bounds");
-            caller.data_mut().extend(bytes);
-        })
+        .func_wrap(
+            "ic0",
+            "msg_reply_data_append",
+            move |mut caller: Caller<'_, Vec<u8>>, from: u32, size: u32| {
+                let mut bytes = vec![0; size as usize];
+                memory(&mut caller).read(&caller, from as usize, &mut bytes).expect("in bounds");
+                caller.data_mut().extend(bytes);
+            },
+        )
         .expect("links");
     linker.func_wrap("ic0", "msg_reply", || ()).expect("links");
     linker.func_wrap("ic0", "stable64_grow", |_: i64| 0i64).expect("links");

@@ -259,7 +259,7 @@ impl Instance {
     fn count_query(&mut self, subnet: usize, call: &QueryCall<'_>, finished: &Finished) {
         let Some(canister) = self.subnets[subnet].canisters.get_mut(&call.callee) else { return };
         let response = match &finished.effects.answer {
-            Answer::Open(_) => 0,
+            Answer::Open(_) | Answer::Closed => 0,
             Answer::Reply(reply) => reply.len(),
             Answer::Reject(message) => message.len(),
         };
@@ -274,6 +274,6 @@ fn answer(id: Principal, answer: Answer) -> Result<Vec<u8>, UserError> {
     match answer {
         Answer::Reply(reply) => Ok(reply),
         Answer::Reject(message) => Err(UserError::new(ErrorCode::CanisterRejectedMessage, message)),
-        Answer::Open(_) => Err(failure::did_not_reply(id)),
+        Answer::Open(_) | Answer::Closed => Err(failure::did_not_reply(id)),
     }
 }

@@ -1,8 +1,8 @@
-//! Replays what a real PocketIC server charged and answered, case by case and in the recorded order, and prints
-//! a table of measured against recorded. `calibration/` has the probe canister and the recording.
+//! Replays what a real PocketIC server charged and answered, case by case and in the recorded order, and
+//! prints a table of measured against recorded. `calibration/` has the probe canister and the recording.
 //!
-//! Reject codes, error codes and the first line of messages must be equal, instructions, cycles and sizes within
-//! [`TOLERANCE_PERCENT`]. Replies of the probe have exactly the recorded size.
+//! Reject codes, error codes and the first line of messages must be equal, instructions, cycles and sizes
+//! within [`TOLERANCE_PERCENT`]. Replies of the probe have exactly the recorded size.
 
 #[expect(dead_code, reason = "the conformance suite uses the rest")]
 mod support;
@@ -19,8 +19,8 @@ use support::management::{
     UploadMetadata, decode, install_code, manage, manage_raw,
 };
 
-/// Cases that do not agree on purpose, by the label that the table shows, each with its reason. A case listed here
-/// that agrees fails the test, and so does one that does not exist.
+/// Cases that do not agree on purpose, by the label that the table shows, each with its reason. A case listed
+/// here that agrees fails the test, and so does one that does not exist.
 const DIFFERS_BY_DESIGN: &[(&str, &str)] = &[];
 
 /// How far instructions, cycles and sizes may be from the recording.

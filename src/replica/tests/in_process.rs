@@ -223,3 +223,35 @@ fn run_and_digest() -> Vec<u8> {
 fn the_same_seed_and_the_same_calls_give_the_same_run_byte_for_byte() {
     assert!(run_and_digest() == run_and_digest());
 }
+
+/// The status line and body that the server answers to a bare request.
+fn request(replica: &Replica, line: &str) -> String {
+    use std::io::{Read, Write};
+    let url = replica.url();
+    let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let mut stream = std::net::TcpStream::connect(address).expect("the server listens");
+    write!(stream, "{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        .expect("the server reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the server answers text");
+    answer
+}
+
+#[test]
+fn endpoints_that_are_not_implemented_answer_with_an_error_that_names_them() {
+    let (replica, pic) = start();
+    let instance = format!("/instances/{}", pic.instance_id());
+    for (method, path, name) in [
+        ("POST", format!("{instance}/update/mock_canister_http"), "mock_canister_http"),
+        ("POST", format!("{instance}/update/canister_snapshot_download"), "canister_snapshot_download"),
+        ("POST", format!("{instance}/update/canister_snapshot_upload"), "canister_snapshot_upload"),
+        ("POST", format!("{instance}/update/delete_subnet"), "delete_subnet"),
+        ("POST", format!("{instance}/api/v2/canister/aaaaa-aa/call"), "api/v2"),
+        ("POST", "/verify_signature".to_owned(), "verify_signature"),
+        ("GET", "/read_graph/1/2".to_owned(), "read_graph"),
+    ] {
+        let answer = request(&replica, &format!("{method} {path}"));
+        assert!(answer.starts_with("HTTP/1.1 501"), "{path}: {answer}");
+        assert!(answer.contains(name), "{path}: {answer}");
+    }
+}

@@ -19,6 +19,8 @@ pub(crate) struct Invocation {
     pub(crate) refunded: u128,
     pub(crate) context_instructions: u64,
     pub(crate) instruction_limit: u64,
+    /// Whether the call context was answered by an earlier message.
+    pub(crate) is_answered: bool,
 }
 
 impl Invocation {
@@ -33,6 +35,7 @@ impl Invocation {
             refunded: 0,
             context_instructions: 0,
             instruction_limit,
+            is_answered: false,
         }
     }
 }

@@ -43,7 +43,12 @@ pub(crate) fn user_error(canister: Principal, error: &HostError) -> UserError {
                  messages. {DOCS}instruction-limit-exceeded"
             ),
         ),
-        HostError::OutOfCycles(_) => (ErrorCode::CanisterOutOfCycles, ".", "Top up the canister.".to_owned()),
+        HostError::OutOfCycles { .. } => {
+            (ErrorCode::InsufficientCyclesInCall, ".", "Top up the canister.".to_owned())
+        }
+        HostError::CannotPayForGrowth { .. } => {
+            (ErrorCode::InsufficientCyclesInMemoryGrow, "", "Top up the canister.".to_owned())
+        }
         HostError::WasmMemoryLimit(_) => (
             ErrorCode::CanisterWasmMemoryLimitExceeded,
             ".",

@@ -8,6 +8,7 @@ use crate::error::{ErrorCode, UserError};
 use crate::instance::Instance;
 use crate::memory::stable::StableMemory;
 use crate::state::history::{Change, ChangeKind, InstallMode};
+use crate::state::log::Log;
 use crate::state::snapshots::HookStatus;
 use crate::state::{Canister, Code};
 use crate::system_api::host::Context;
@@ -60,6 +61,7 @@ struct Before {
     certified_data: Vec<u8>,
     global_timer: u64,
     hook_status: HookStatus,
+    log: Log,
 }
 
 /// Instructions that the phases of an installation share.
@@ -95,6 +97,7 @@ pub(crate) fn install_code(
         certified_data: canister.certified_data.clone(),
         global_timer: canister.global_timer,
         hook_status: canister.hook_status,
+        log: canister.log.clone(),
     };
     let mut budget = Budget { used: 0 };
     // A subnet compiles a module once; whoever brings it later pays a fraction.
@@ -195,6 +198,7 @@ fn replace_code(canister: &mut Canister, mode: Mode, module: Arc<Module>, genera
         Mode::Install | Mode::Reinstall => {
             canister.stable = StableMemory::default();
             canister.certified_data.clear();
+            canister.log.clear();
         }
     }
     canister.global_timer = 0;
@@ -246,6 +250,14 @@ fn restore(canister: &mut Canister, before: Before, generation: u64) {
     canister.certified_data = before.certified_data;
     canister.global_timer = before.global_timer;
     canister.hook_status = before.hook_status;
+    // What the failed code logged stays, after what was there before; a reinstallation had cleared that.
+    let mut log = before.log;
+    for (index, line) in canister.log.lines() {
+        if log.next_index() <= *index {
+            log.push(line.clone());
+        }
+    }
+    canister.log = log;
 }
 
 /// Removes code and memory of a canister and rejects its open calls (spec, "IC method uninstall_code").

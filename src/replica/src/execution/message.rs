@@ -291,7 +291,10 @@ impl Instance {
                 effects,
             };
         };
-        let effects = environment::effects(canister, available);
+        let mut effects = environment::effects(canister, available);
+        if invocation.is_answered {
+            effects.answer = Answer::Closed;
+        }
         let env = environment::env(canister, subnet_id, self.time_nanos, root_key, invocation);
         let Some(code) = canister.code.as_mut() else {
             let error = HostError::Engine("the canister contains no Wasm module".to_owned());
@@ -311,7 +314,9 @@ impl Instance {
     ) {
         let Some(canister) = self.subnets[subnet].canisters.get_mut(&id) else { return };
         if finished.result.is_ok() {
-            canister.cycles = finished.effects.balance;
+            // A call that was begun and never made gives its cycles back.
+            let begun = finished.effects.building.as_ref().map_or(0, |call| call.cycles);
+            canister.cycles = finished.effects.balance.saturating_add(begun);
         }
         let used = costs::execution_cycles(finished.instructions, is_wasm64);
         canister.cycles = canister.cycles.saturating_add(prepaid.saturating_sub(used));
@@ -354,7 +359,7 @@ impl Instance {
                     self.make_call(subnet, id, context_id, call);
                 }
                 match effects.answer {
-                    Answer::Open(_) => {}
+                    Answer::Open(_) | Answer::Closed => {}
                     Answer::Reply(reply) => self.answer(subnet, id, context_id, Ok(reply)),
                     Answer::Reject(message) => {
                         let error = UserError::new(crate::error::ErrorCode::CanisterRejectedMessage, message);
@@ -534,6 +539,7 @@ fn callback_invocation(
     invocation.reject = reject;
     invocation.refunded = response.refund.min(callback.cycles);
     invocation.context_instructions = context.instructions;
+    invocation.is_answered = context.is_answered;
     if let Origin::Canister { deadline_nanos: Some(deadline), .. } = context.origin {
         invocation.deadline_nanos = deadline;
     }
@@ -573,7 +579,7 @@ fn is_wasm64(canister: &Canister) -> bool {
 
 fn answer_bytes(effects: &Effects) -> u64 {
     match &effects.answer {
-        Answer::Open(_) => 0,
+        Answer::Open(_) | Answer::Closed => 0,
         Answer::Reply(reply) => reply.len() as u64,
         Answer::Reject(message) => message.len() as u64,
     }

@@ -282,6 +282,9 @@ fn check_sizes(arg: &UploadMetadataArg) -> Result<(), UserError> {
         ("certified_data", arg.certified_data.len() as u64, limits::CERTIFIED_DATA_BYTES, 1),
         ("globals", arg.globals.len() as u64, limits::MODULE_GLOBALS as u64, 1),
     ];
+    if arg.wasm_module_size == 0 {
+        return Err(invalid("wasm_module_size is 0: a snapshot needs a module".to_owned()));
+    }
     for (name, value, max, unit) in checks {
         if value > max {
             return Err(invalid(format!("{name} is {value}, at most {max} are allowed")));

@@ -30,6 +30,11 @@ impl Log {
         self.lines.iter()
     }
 
+    /// The index that the next line gets.
+    pub(crate) fn next_index(&self) -> u64 {
+        self.next_index
+    }
+
     /// Bytes that can still be added without dropping a line.
     pub(crate) fn free_bytes(&self) -> usize {
         limits::LOG_BYTES - self.bytes

@@ -318,12 +318,8 @@ fn add_cycles(call: &mut Call<'_>, amount: u128) -> Outcome {
     building!(call);
     let liquid = liquid_balance(call);
     if amount > liquid {
-        let host = call.host();
-        return Err(HostError::OutOfCycles(format!(
-            "Canister {} is out of cycles: please top up the canister with at least {} additional cycles",
-            host.env.canister_id,
-            amount - liquid
-        )));
+        let canister = call.host().env.canister_id;
+        return Err(HostError::OutOfCycles { canister, missing: amount - liquid });
     }
     call.host().effects.balance -= amount;
     building!(call).cycles += amount;

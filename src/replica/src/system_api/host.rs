@@ -127,6 +127,8 @@ pub(crate) struct Env {
 pub(crate) enum Answer {
     /// Nothing yet; the bytes appended so far.
     Open(Vec<u8>),
+    /// An earlier message of the call context answered.
+    Closed,
     /// A reply.
     Reply(Vec<u8>),
     /// A reject with the canister's message.
@@ -206,9 +208,25 @@ pub(crate) enum HostError {
     /// A wasm trap.
     #[error("Canister trapped: {0}")]
     Trapped(&'static str),
-    /// Not enough cycles for what the message wanted.
-    #[error("{0}")]
-    OutOfCycles(String),
+    /// Not enough cycles to attach to a call.
+    #[error("Canister {canister} does not have {missing} of the cycles that it attached to a call")]
+    OutOfCycles {
+        /// The canister.
+        canister: Principal,
+        /// Cycles that it lacks.
+        missing: u128,
+    },
+    /// Not enough cycles to keep the memory that the message grew.
+    #[error(
+        "Canister cannot grow memory by {bytes} bytes due to insufficient cycles. At least {missing} additional \
+         cycles are required."
+    )]
+    CannotPayForGrowth {
+        /// Bytes that it asked for.
+        bytes: u64,
+        /// Cycles that it lacks.
+        missing: u128,
+    },
     /// The heap reached the limit that its owner set.
     #[error("Canister exceeded its current Wasm memory limit of {0} bytes")]
     WasmMemoryLimit(u64),
@@ -272,11 +290,7 @@ impl Host {
             let needed = env.freezing_threshold_cycles
                 + crate::costs::storage_cycles(grown, env.freezing_threshold_seconds);
             if effects.balance < needed {
-                return Err(HostError::OutOfCycles(format!(
-                    "Canister cannot grow memory by {bytes} bytes due to insufficient cycles. At least {} \
-                     additional cycles are required.",
-                    needed - effects.balance
-                )));
+                return Err(HostError::CannotPayForGrowth { bytes, missing: needed - effects.balance });
             }
         }
         effects.grown_bytes += bytes;

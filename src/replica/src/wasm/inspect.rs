@@ -123,6 +123,7 @@ struct Collector {
     exported_globals: BTreeSet<u32>,
     exports: Vec<(String, u32)>,
     imports: Vec<(String, String, u32)>,
+    custom_section_names: BTreeSet<String>,
 }
 
 impl Collector {
@@ -226,14 +227,15 @@ impl Collector {
                 }
                 result.operator_count += counter.operators;
             }
-            Payload::CustomSection(section)
-                if section.name().starts_with("icp:public ")
-                    || section.name().starts_with("icp:private ") =>
-            {
-                let name = section.name().split_once(' ').map_or("", |(_, name)| name);
-                result
-                    .custom_sections
-                    .push(CustomSection { size_bytes: (name.len() + section.data().len()) as u64 });
+            Payload::CustomSection(section) if section.name().starts_with("icp:") => {
+                let name = metadata_name(section.name())?;
+                if !self.custom_section_names.insert(name.to_owned()) {
+                    return Err(WasmError::CustomSections(format!(
+                        "Invalid custom section: name {name} already exists"
+                    )));
+                }
+                let size_bytes = (name.len() + section.data().len()) as u64;
+                result.custom_sections.push(CustomSection { size_bytes });
             }
             _ => {}
         }
@@ -289,12 +291,12 @@ impl Collector {
             if !name.starts_with("canister_") {
                 continue;
             }
-            count += 1;
-            name_bytes += name.len();
             let method = METHOD_PREFIXES.iter().find_map(|(prefix, kind)| {
                 name.strip_prefix(prefix).map(|method| (method.to_owned(), *kind))
             });
             if let Some((method, kind)) = method {
+                count += 1;
+                name_bytes += method.len();
                 if result.methods.insert(method.clone(), kind).is_some() {
                     return Err(WasmError::Exports(format!("Duplicate function '{method}' exported.")));
                 }
@@ -401,6 +403,15 @@ impl OperatorCounter {
         self.is_reentrant = next_is_reentrant;
         self.has_weight = false;
     }
+}
+
+/// The name of metadata in the name of its custom section (spec, "Canister metadata").
+fn metadata_name(section: &str) -> Result<&str, WasmError> {
+    section.strip_prefix("icp:public ").or_else(|| section.strip_prefix("icp:private ")).ok_or_else(|| {
+        WasmError::CustomSections(format!(
+            "Invalid custom section: Custom section '{section}' must be public or private"
+        ))
+    })
 }
 
 fn check_custom_sections(sections: &[CustomSection]) -> Result<(), WasmError> {

@@ -1,6 +1,6 @@
-;; What a canister compiled with the CDKs of 2022 imports: 32-bit and 64-bit stable memory under their old names, cycles as 64
-;; bits and as 128. A counter lives in the heap, is saved to stable memory before an upgrade and restored after it.
-;; Numbers in arguments and replies are little-endian.
+;; What a canister compiled with the CDKs of 2022 imports: 32-bit and 64-bit stable memory under their old
+;; names, cycles as 64 bits and as 128. A counter lives in the heap, is saved to stable memory before an
+;; upgrade and restored after it. Numbers in arguments and replies are little-endian.
 (module
   (import "ic0" "msg_arg_data_size" (func $arg_size (result i32)))
   (import "ic0" "msg_arg_data_copy" (func $arg_copy (param i32 i32 i32)))
@@ -85,7 +85,8 @@
     (call $available128 (i32.const 0))
     (call $accept128 (i64.const 0) (i64.shr_u (i64.load (i32.const 0)) (i64.const 1)) (i32.const 16))
     (call $answer128))
-  ;; Argument: 8 bytes of cycles, then the callee. `pay` calls its `half`, `pay128` its `half128`; both answer the refund.
+  ;; Argument: 8 bytes of cycles, then the callee. `pay` calls its `half`, `pay128` its `half128`; both answer
+  ;; the refund.
   (data (i32.const 512) "halfhalf128cleaned")
   (func $begin (param $name_size i32) (param $name i32) (param $on_reply i32)
     (call $arg_copy (i32.const 1024) (i32.const 0) (call $arg_size))
@@ -117,5 +118,6 @@
     (i64.store (i32.const 0) (call $time)) (call $append (i32.const 0) (i32.const 8))
     (i32.store8 (i32.const 0) (call $certificate_present)) (call $append (i32.const 0) (i32.const 1))
     (call $reply))
-  (func (export "canister_update certify") (call $certify (i32.const 512) (i32.const 4)) (call $answer (i64.const 0)))
+  (func (export "canister_update certify")
+    (call $certify (i32.const 512) (i32.const 4)) (call $answer (i64.const 0)))
   (func (export "canister_update refuse") (call $reject (i32.const 512) (i32.const 4))))

@@ -1,12 +1,13 @@
-;; The universal canister: every entry point runs a script that came with a message, so that a test says what a
-;; canister does where it says what it expects. `support/script.rs` writes scripts.
+;; The universal canister: every entry point runs a script that came with a message, so that a test says what
+;; a canister does where it says what it expects. `support/script.rs` writes scripts.
 ;;
-;; A script is a sequence of operations of one byte, the index of a function in the table below; `int` and `blob`
-;; are followed by their literal, `repeat` and `when` by a script. Operations take their operands from a stack of
-;; i64 and leave their result there. A blob on the stack is its address in the high and its size in the low half.
+;; A script is a sequence of operations of one byte, the index of a function in the table below; `int` and
+;; `blob` are followed by their literal, `repeat` and `when` by a script. Operations take their operands from
+;; a stack of i64 and leave their result there. A blob on the stack is its address in the high and its size in
+;; the low half.
 ;;
-;; Heap: 0 scratch · 64 sixteen slots · 256 the four hooks · 1,024 the stack · 16,384 the arena. What a message puts into the
-;; arena stays there for its callbacks: nothing is ever freed.
+;; Heap: 0 scratch · 64 sixteen slots · 256 the four hooks · 1,024 the stack · 16,384 the arena. What a
+;; message puts into the arena stays there for its callbacks: nothing is ever freed.
 (module
   (import "ic0" "msg_arg_data_size" (func $ic_arg_size (result i32)))
   (import "ic0" "msg_arg_data_copy" (func $ic_arg_copy (param i32 i32 i32)))
@@ -145,15 +146,18 @@
   (func $inspect_message (call $run_stored (i32.const 280)))
   (export "canister_pre_upgrade" (func $pre_upgrade))
   (export "canister_global_timer" (func $global_timer))
-  ;; These two change how every message to the canister is treated: only modules that a test asks for have them.
+  ;; These two change how every message to the canister is treated: only modules that a test asks for have
+  ;; them.
   ;;? (export "canister_heartbeat" (func $heartbeat))
   ;;? (export "canister_inspect_message" (func $inspect_message))
 
   ;; Values and control
 
-  (func $int (call $push (i64.load (global.get $pc))) (global.set $pc (i32.add (global.get $pc) (i32.const 8))))
+  (func $int
+    (call $push (i64.load (global.get $pc))) (global.set $pc (i32.add (global.get $pc) (i32.const 8))))
   (func $blob (call $body) (call $push_blob (global.get $at) (global.get $size)))
-  (func $zeros (local $n i32) (local.set $n (call $pop32)) (call $push_blob (call $alloc (local.get $n)) (local.get $n)))
+  (func $zeros (local $n i32)
+    (local.set $n (call $pop32)) (call $push_blob (call $alloc (local.get $n)) (local.get $n)))
   (func $drop (drop (call $pop)))
   (func $add (call $push (i64.add (call $pop) (call $pop))))
   (func $not (call $push (i64.extend_i32_u (i64.eqz (call $pop)))))
@@ -177,7 +181,8 @@
       (call $push (i64.const 1))
       return)
     (call $push (i64.const 0)))
-  (func $slot (result i32) (i32.add (i32.const 64) (i32.shl (i32.and (call $pop32) (i32.const 15)) (i32.const 3))))
+  (func $slot (result i32)
+    (i32.add (i32.const 64) (i32.shl (i32.and (call $pop32) (i32.const 15)) (i32.const 3))))
   (func $get (call $push (i64.load (call $slot))))
   (func $set (i64.store (call $slot) (call $pop)))
   (func $repeat (local $n i64) (local $at i32) (local $size i32)

@@ -1,5 +1,6 @@
-//! Writes scripts for the universal canister (`canisters/universal.wat`). A script is a stack program: methods
-//! that name a value push it, methods that name an effect consume what was pushed before or take it as argument.
+//! Writes scripts for the universal canister (`canisters/universal.wat`). A script is a stack program:
+//! methods that name a value push it, methods that name an effect consume what was pushed before or take it
+//! as argument.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -99,7 +100,7 @@ impl Script {
     }
 
     /// Replaces the top of the stack by whether it is zero.
-    pub(crate) fn is_zero(self) -> Self {
+    pub(crate) fn negated(self) -> Self {
         self.op("not")
     }
 
@@ -109,7 +110,7 @@ impl Script {
     }
 
     /// Replaces the blob on top of the stack by the number in its first eight bytes.
-    pub(crate) fn as_int(self) -> Self {
+    pub(crate) fn first_int(self) -> Self {
         self.op("load")
     }
 
@@ -265,7 +266,7 @@ impl Script {
     }
 
     /// Pushes whether `principal` is a controller.
-    pub(crate) fn is_controller(self, principal: &[u8]) -> Self {
+    pub(crate) fn asks_controller(self, principal: &[u8]) -> Self {
         self.blob(principal).op("is_controller")
     }
 

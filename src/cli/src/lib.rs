@@ -1,0 +1,3 @@
+//! What the `decant` command is made of.
+
+pub mod engine;

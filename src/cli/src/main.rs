@@ -1,0 +1,47 @@
+//! The `decant` command.
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use decant_replica::Replica;
+use std::process::ExitCode;
+
+/// Gives back the stable memory that a fleet of canisters holds and does not use.
+#[derive(Debug, Parser)]
+#[command(name = "decant", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves an embedded Internet Computer to `pocket_ic` clients on 127.0.0.1 until it is interrupted.
+    Replica {
+        /// The port; 0 for any that is free.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    match arguments.command {
+        Command::Replica { port } => {
+            let replica =
+                Replica::start_on(port).with_context(|| format!("listening on 127.0.0.1:{port}"))?;
+            println!("{}", replica.url());
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The conformance suite: what the interface specification says of an Internet Computer, tested through
+//! `pocket_ic::PocketIc` alone, so that it holds for a real PocketIC server as well (`POCKET_IC_BIN`).
+//! Sections cited are those of the interface specification unless a test says otherwise.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod atomicity;
+mod bad_input;
+mod bad_modules;
+mod best_effort;
+mod calls;
+mod chunks;
+mod cycles;
+mod freezing;
+mod ingress;
+mod instances;
+mod lifecycle;
+mod limits;
+mod logs;
+mod management;
+mod metering;
+mod old_imports;
+mod queries;
+mod queues;
+mod snapshots;
+mod stable_memory;
+mod stopping;
+mod subnets;
+mod system_api;
+mod time;
