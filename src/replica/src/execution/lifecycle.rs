@@ -7,7 +7,7 @@ use crate::costs::{self, limits};
 use crate::error::{ErrorCode, UserError};
 use crate::instance::Instance;
 use crate::memory::stable::StableMemory;
-use crate::state::history::{Change, ChangeKind, InstallMode};
+use crate::state::history::{Author, ChangeKind, InstallMode};
 use crate::state::log::Log;
 use crate::state::snapshots::HookStatus;
 use crate::state::{Canister, Code};
@@ -109,7 +109,7 @@ pub(crate) fn install_code(
     budget.used += module.compile_instructions() / divisor;
     let result = run_phases(instance, subnet, &install, module.clone(), &mut budget);
     let generation = instance.runner.new_generation();
-    let (time_nanos, by_version) = (instance.time_nanos, install.sender_version);
+    let time_nanos = instance.time_nanos;
     let Some(canister) = instance.subnets[subnet].canisters.get_mut(&id) else {
         return Err(super::message::canister_not_found(id));
     };
@@ -120,15 +120,8 @@ pub(crate) fn install_code(
             if let Some(old) = before.code {
                 instance.runner.forget(old.generation);
             }
-            canister.version += 1;
-            canister.history.push(Change {
-                time_nanos,
-                canister_version: canister.version,
-                by: install.sender,
-                by_version,
-                is_by_canister: crate::topology::canister_number(install.sender).is_some(),
-                kind: ChangeKind::CodeDeployment(install.mode.recorded(), module.hash),
-            });
+            let author = Author { time_nanos, by: install.sender, by_version: install.sender_version };
+            canister.record(author, ChangeKind::CodeDeployment(install.mode.recorded(), module.hash));
         }
         Err(_) => {
             if let Some(new) = &canister.code {

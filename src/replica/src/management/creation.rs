@@ -4,7 +4,7 @@ use super::arguments::{CreateCanister, ProvisionalCreate, SettingsArgs, decode};
 use super::{Call, Outcome, reply, settings};
 use crate::costs::prices;
 use crate::error::{ErrorCode, UserError};
-use crate::state::history::{Change, ChangeKind};
+use crate::state::history::ChangeKind;
 use crate::state::{Canister, Settings};
 use crate::topology;
 use candid::{CandidType, Principal};
@@ -65,17 +65,10 @@ fn create(
         None => fresh_id(call)?,
     };
     let cycles = cycles(call);
-    let (sender, time_nanos) = (call.sender, call.instance.time_nanos);
-    let mut canister = Canister::new(id, settings, cycles, time_nanos);
-    canister.version = 1;
-    canister.history.push(Change {
-        time_nanos,
-        canister_version: canister.version,
-        by: sender,
-        by_version,
-        is_by_canister: topology::canister_number(sender).is_some(),
-        kind: ChangeKind::Creation(canister.settings.controllers.iter().copied().collect()),
-    });
+    let author = call.author(by_version);
+    let mut canister = Canister::new(id, settings, cycles, author.time_nanos);
+    let controllers = canister.settings.controllers.iter().copied().collect();
+    canister.record(author, ChangeKind::Creation(controllers));
     call.instance.subnets[call.subnet].canisters.insert(id, canister);
     call.changed(id);
     Ok(id)

@@ -4,8 +4,7 @@ use super::arguments::{InstallChunkedCode, InstallCode, Mode, Persistence, decod
 use super::{Call, Outcome, access, done};
 use crate::error::{ErrorCode, UserError};
 use crate::execution::lifecycle::{self, Install};
-use crate::state::history::{Change, ChangeKind};
-use crate::topology;
+use crate::state::history::ChangeKind;
 use candid::{CandidType, Principal};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -106,16 +105,8 @@ pub(super) fn uninstall_code(call: &mut Call<'_>) -> Outcome {
     let arg: Arg = decode(call)?;
     call.controlled(arg.canister_id)?;
     lifecycle::uninstall(call.instance, call.subnet, arg.canister_id);
-    let (sender, time_nanos) = (call.sender, call.instance.time_nanos);
+    let author = call.author(arg.sender_canister_version);
     let canister = call.canister(arg.canister_id)?;
-    canister.version += 1;
-    canister.history.push(Change {
-        time_nanos,
-        canister_version: canister.version,
-        by: sender,
-        by_version: arg.sender_canister_version,
-        is_by_canister: topology::canister_number(sender).is_some(),
-        kind: ChangeKind::CodeUninstall,
-    });
+    canister.record(author, ChangeKind::CodeUninstall);
     done()
 }

@@ -18,6 +18,7 @@ pub(crate) use access::{accepts_ingress, effective_canister_id};
 use crate::error::{ErrorCode, UserError};
 use crate::execution::message::canister_not_found;
 use crate::instance::Instance;
+use crate::state::history::Author;
 use crate::state::{Canister, Request};
 use candid::{CandidType, Principal};
 
@@ -121,6 +122,11 @@ impl Call<'_> {
         } else {
             Err(access::not_controller(canister, sender, &method))
         }
+    }
+
+    /// Who makes the changes of this call, for the history.
+    fn author(&self, by_version: Option<u64>) -> Author {
+        Author { time_nanos: self.instance.time_nanos, by: self.sender, by_version }
     }
 
     /// Takes the price of instructions that the platform itself executes for a canister, base fee included.

@@ -5,9 +5,8 @@ use super::{Call, Outcome, done};
 use crate::costs::limits;
 use crate::error::{ErrorCode, UserError};
 use crate::state::Settings;
-use crate::state::history::{Change, ChangeKind};
+use crate::state::history::ChangeKind;
 use crate::state::settings::Visibility;
-use crate::topology;
 use candid::Nat;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,23 +16,18 @@ const MAX_ALLOCATION_BYTES: u128 = 1 << 48;
 
 pub(super) fn update(call: &mut Call<'_>) -> Outcome {
     let arg: UpdateSettings = decode(call)?;
-    let (sender, time_nanos) = (call.sender, call.instance.time_nanos);
+    let author = call.author(arg.sender_canister_version);
     let canister = call.controlled(arg.canister_id)?;
     validate(&arg.settings)?;
     let mut settings = canister.settings.clone();
     apply(&mut settings, &arg.settings)?;
     check_affordable(canister, &settings)?;
     canister.settings = settings;
-    canister.version += 1;
     if arg.settings.controllers.is_some() {
-        canister.history.push(Change {
-            time_nanos,
-            canister_version: canister.version,
-            by: sender,
-            by_version: arg.sender_canister_version,
-            is_by_canister: topology::canister_number(sender).is_some(),
-            kind: ChangeKind::ControllersChange(canister.settings.controllers.iter().copied().collect()),
-        });
+        let controllers = canister.settings.controllers.iter().copied().collect();
+        canister.record(author, ChangeKind::ControllersChange(controllers));
+    } else {
+        canister.version += 1;
     }
     call.changed(arg.canister_id);
     done()

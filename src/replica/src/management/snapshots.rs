@@ -6,11 +6,10 @@ use crate::costs::{WASM_PAGE_BYTES, instructions, limits};
 use crate::error::{ErrorCode, UserError};
 use crate::execution::{failure, lifecycle};
 use crate::memory::PageMap;
-use crate::state::history::{Change, ChangeKind};
+use crate::state::history::ChangeKind;
 use crate::state::settings::Visibility;
 use crate::state::snapshots::{HookStatus, Snapshot, SnapshotId, SparseBytes};
 use crate::state::{Canister, Code};
-use crate::topology;
 use crate::wasm::Module;
 use crate::wasm::module::GlobalValue;
 use candid::{CandidType, Principal};
@@ -73,16 +72,9 @@ pub(super) fn take(call: &mut Call<'_>) -> Outcome {
     let snapshot_id = store(call.canister(id)?, snapshot, replaced);
     if arg.uninstall_code == Some(true) {
         lifecycle::uninstall(call.instance, call.subnet, id);
-        let (sender, canister) = (call.sender, call.canister(id)?);
-        canister.version += 1;
-        canister.history.push(Change {
-            time_nanos,
-            canister_version: canister.version,
-            by: sender,
-            by_version: arg.sender_canister_version,
-            is_by_canister: topology::canister_number(sender).is_some(),
-            kind: ChangeKind::CodeUninstall,
-        });
+        let author = call.author(arg.sender_canister_version);
+        let canister = call.canister(id)?;
+        canister.record(author, ChangeKind::CodeUninstall);
     }
     let snapshot = find(call.canister(id)?, &snapshot_id)?;
     reply(&view(&snapshot_id, snapshot))
@@ -171,7 +163,7 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
     call.charge(id, instructions::SNAPSHOT + snapshot.size_bytes())?;
     call.charge(id, module.compile_instructions())?;
     let generation = call.instance.runner.new_generation();
-    let (sender, time_nanos) = (call.sender, call.instance.time_nanos);
+    let author = call.author(arg.sender_canister_version);
     let canister = call.canister(id)?;
     let before = canister.code.replace(Code {
         heap: snapshot.heap.pages.clone(),
@@ -187,20 +179,15 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
         canister.global_timer = timer;
     }
     canister.hook_status = snapshot.hook_status.unwrap_or(HookStatus::ConditionNotSatisfied);
-    canister.version += 1;
-    canister.history.push(Change {
-        time_nanos,
-        canister_version: canister.version,
-        by: sender,
-        by_version: arg.sender_canister_version,
-        is_by_canister: topology::canister_number(sender).is_some(),
-        kind: ChangeKind::LoadSnapshot {
+    canister.record(
+        author,
+        ChangeKind::LoadSnapshot {
             snapshot_id: arg.snapshot_id.to_vec(),
             canister_version: snapshot.canister_version,
             taken_at_nanos: snapshot.taken_at_nanos,
             is_uploaded: snapshot.is_uploaded,
         },
-    });
+    );
     if let Some(before) = before {
         call.instance.runner.forget(before.generation);
     }

@@ -1,7 +1,7 @@
 //! A canister.
 
 use super::calls::Calls;
-use super::history::History;
+use super::history::{Author, Change, ChangeKind, History};
 use super::log::Log;
 use super::messages::{Inbound, Request};
 use super::settings::Settings;
@@ -115,6 +115,19 @@ impl Canister {
             paid_until_nanos: time_nanos,
             query_stats: [0; 4],
         }
+    }
+
+    /// Raises the version and records what changed in the history.
+    pub(crate) fn record(&mut self, author: Author, kind: ChangeKind) {
+        self.version += 1;
+        self.history.push(Change {
+            time_nanos: author.time_nanos,
+            canister_version: self.version,
+            by: author.by,
+            by_version: author.by_version,
+            is_by_canister: crate::topology::canister_number(author.by).is_some(),
+            kind,
+        });
     }
 
     /// Whether `principal` controls it.

@@ -36,6 +36,16 @@ pub(crate) enum InstallMode {
     Upgrade,
 }
 
+/// Who made a change, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Author {
+    pub(crate) time_nanos: u64,
+    /// User or canister.
+    pub(crate) by: Principal,
+    /// Version of the canister that made the change, if it told it.
+    pub(crate) by_version: Option<u64>,
+}
+
 /// A change, when and by whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
