@@ -13,6 +13,8 @@ pub(crate) const WASM_PAGE_BYTES: u64 = 65_536;
 /// Prices on a 13-node subnet, in cycles. A subnet of n nodes pays n/13 (docs); the replica prices every
 /// subnet as one of 13 nodes.
 pub(crate) mod prices {
+    /// Nodes of every subnet.
+    pub(crate) const NODES: u64 = 13;
     /// Creation of a canister (docs).
     pub(crate) const CREATE_CANISTER: u128 = 500_000_000_000;
     /// Base fee of an update message, callback or task (docs).

@@ -209,6 +209,10 @@ pub(crate) fn subnet_self_copy(call: &mut Call<'_>) -> Outcome {
     call.copy(id.as_slice())
 }
 
+pub(crate) fn subnet_self_node_count(_: &mut Call<'_>) -> Outcome {
+    Ok(prices::NODES)
+}
+
 pub(crate) fn msg_method_name_size(call: &mut Call<'_>) -> Outcome {
     Ok(call.host().env.method.len() as u64)
 }
@@ -432,6 +436,11 @@ pub(crate) fn cost_http_request(call: &mut Call<'_>) -> Outcome {
         + u128::from(request_bytes) * prices::HTTP_REQUEST_BYTE
         + u128::from(response_bytes) * prices::HTTP_RESPONSE_BYTE;
     call.store_u128(target, cost)
+}
+
+/// Its price depends on measurements of an outcall, and there are none: canisters make no outcalls here.
+pub(crate) fn cost_http_request_v2(call: &mut Call<'_>) -> Outcome {
+    Err(call.violation("this replica offers no HTTP outcalls, and has no price for them"))
 }
 
 pub(crate) fn cost_sign_with_ecdsa(call: &mut Call<'_>) -> Outcome {

@@ -152,6 +152,7 @@ function_table! {
     canister_version() -> I64, [ALL], 500;
     subnet_self_size() -> I, [ALL], 500;
     subnet_self_copy(I I I), [ALL], 500, bytes 2 by 1;
+    subnet_self_node_count() -> I32, [ALL | S], 500;
     msg_method_name_size() -> I, [F], 500;
     msg_method_name_copy(I I I), [F], 500, bytes 2 by 1;
     accept_message(), [F], 500;
@@ -179,6 +180,7 @@ function_table! {
     cost_call(I64 I64 I), [ALL | S], 500;
     cost_create_canister(I), [ALL | S], 500;
     cost_http_request(I64 I64 I), [ALL | S], 500;
+    cost_http_request_v2(I I I), [ALL | S], 500, bytes 1 by 1;
     cost_sign_with_ecdsa(I I I32 I) -> I32, [ALL | S], 500, bytes 1 by 1;
     cost_sign_with_schnorr(I I I32 I) -> I32, [ALL | S], 500, bytes 1 by 1;
     cost_vetkd_derive_key(I I I32 I) -> I32, [ALL | S], 500, bytes 1 by 1;
