@@ -1,3 +1,5 @@
 //! What the `decant` command is made of.
 
+pub mod dry_run;
 pub mod engine;
+pub mod rehearsal;

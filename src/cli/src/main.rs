@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use decant_cli::dry_run::{self, DryRun};
 use decant_replica::Replica;
 use std::process::ExitCode;
 
@@ -15,6 +16,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Replays the incident and relocates the fleet, all in this process. Exits 0 only if all is well.
+    DryRun(DryRun),
     /// Serves an embedded Internet Computer to `pocket_ic` clients on 127.0.0.1 until it is interrupted.
     Replica {
         /// The port; 0 for any that is free.
@@ -25,7 +28,8 @@ enum Command {
 
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -33,8 +37,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<()> {
+/// Answers whether all is well.
+fn run(arguments: Arguments) -> anyhow::Result<bool> {
     match arguments.command {
+        Command::DryRun(arguments) => dry_run::run(&arguments),
         Command::Replica { port } => {
             let replica =
                 Replica::start_on(port).with_context(|| format!("listening on 127.0.0.1:{port}"))?;

@@ -1,0 +1,116 @@
+//! The canister that drives every job: endpoints authorise, convert and delegate.
+//!
+//! | module | what |
+//! |---|---|
+//! | `store` | what outlasts an upgrade: plans, jobs, journals, the pool |
+//! | `plans` | what governance approves |
+//! | `enrolment` | indexes hand canisters over |
+//! | `driver` | jobs, one step after the other, several at a time |
+//! | `platform` | effects as calls, and what their answers mean |
+//! | `pool` | fresh canisters |
+//! | `views` | what everybody may know |
+
+mod driver;
+mod enrolment;
+mod management;
+mod operators;
+mod plans;
+mod platform;
+mod pool;
+mod store;
+mod views;
+
+use candid::{CandidType, Principal};
+use decant_api::JobId;
+use decant_api::jobs::{JobView, JobsArgs, Summary};
+use decant_api::plan::Plan;
+use decant_api::routes::EnrolError;
+use ic_cdk::api::msg_caller;
+use serde::Deserialize;
+
+/// What a coordinator is told when it is installed.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+struct InitArgs {
+    /// Whose proposals it executes.
+    governance: Principal,
+}
+
+#[ic_cdk::init]
+fn init(args: InitArgs) {
+    store::set_governance(args.governance);
+    driver::start();
+}
+
+#[ic_cdk::pre_upgrade]
+fn pre_upgrade() {
+    // The reply to a creation is the only place where the new id is told: it must not meet other code.
+    if pool::is_creating() {
+        ic_cdk::trap("a canister is being created for the pool: upgrade again in a few seconds");
+    }
+}
+
+#[ic_cdk::post_upgrade]
+fn post_upgrade() {
+    driver::start();
+}
+
+#[ic_cdk::update]
+async fn decant_validate_plan(plan: Plan) -> Result<String, String> {
+    plans::validate(&plan).await
+}
+
+#[ic_cdk::update]
+fn decant_execute_plan(plan: Plan) {
+    if let Err(refusal) = operators::governs(msg_caller()).and_then(|()| plans::execute(plan)) {
+        // Any reply counts as executed: a refusal must be a reject.
+        ic_cdk::trap(refusal);
+    }
+    driver::wake();
+}
+
+#[ic_cdk::update]
+fn decant_enrol(canisters: Vec<Principal>) -> Result<Vec<JobId>, EnrolError> {
+    let jobs = enrolment::enrol(msg_caller(), &canisters)?;
+    driver::wake();
+    Ok(jobs)
+}
+
+#[ic_cdk::update]
+fn decant_pause(is_paused: bool) -> Result<(), String> {
+    operators::operates(msg_caller())?;
+    store::set_paused(is_paused);
+    driver::wake();
+    Ok(())
+}
+
+#[ic_cdk::update]
+fn decant_retry(job: JobId) -> Result<(), String> {
+    operators::operates(msg_caller())?;
+    driver::apply_for_operator(job, decant_engine::Event::Retried)
+}
+
+#[ic_cdk::update]
+fn decant_abort(job: JobId) -> Result<(), String> {
+    operators::operates(msg_caller())?;
+    driver::apply_for_operator(job, decant_engine::Event::AbortRequested)
+}
+
+#[ic_cdk::query]
+fn decant_summary() -> Summary {
+    views::summary()
+}
+
+#[ic_cdk::query]
+fn decant_jobs(args: JobsArgs) -> Vec<JobView> {
+    views::jobs(&args)
+}
+
+#[ic_cdk::query]
+fn decant_job(job: JobId) -> Option<JobView> {
+    views::job(job)
+}
+
+#[ic_cdk::query]
+fn decant_resolve(canister: Principal) -> Principal {
+    views::resolve(canister)
+}

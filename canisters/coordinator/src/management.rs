@@ -1,0 +1,150 @@
+//! The management canister, with records of only the fields that are used: replicas of any age understand and
+//! are understood.
+
+use crate::store;
+use candid::{CandidType, Nat, Principal};
+use ic_cdk::call::{Call, CallFailed, Response};
+use serde::Deserialize;
+use serde_bytes::ByteBuf;
+
+/// Who may read logs.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) enum LogVisibility {
+    #[serde(rename = "controllers")]
+    Controllers,
+    #[serde(rename = "public")]
+    Public,
+    #[serde(rename = "allowed_viewers")]
+    AllowedViewers(Vec<Principal>),
+}
+
+/// An environment variable.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) struct EnvironmentVariable {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+/// Settings that a target takes over, the controllers apart. Fields that a replica does not know are `None`.
+#[derive(Debug, Clone, Default, CandidType, Deserialize)]
+pub(crate) struct OtherSettings {
+    pub(crate) compute_allocation: Option<Nat>,
+    pub(crate) memory_allocation: Option<Nat>,
+    pub(crate) freezing_threshold: Option<Nat>,
+    pub(crate) reserved_cycles_limit: Option<Nat>,
+    pub(crate) log_visibility: Option<LogVisibility>,
+    pub(crate) wasm_memory_limit: Option<Nat>,
+    pub(crate) wasm_memory_threshold: Option<Nat>,
+    pub(crate) environment_variables: Option<Vec<EnvironmentVariable>>,
+}
+
+/// Whether a canister runs.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) enum RunState {
+    #[serde(rename = "running")]
+    Running,
+    #[serde(rename = "stopping")]
+    Stopping,
+    #[serde(rename = "stopped")]
+    Stopped,
+}
+
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) struct ControllersOnly {
+    pub(crate) controllers: Vec<Principal>,
+}
+
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) struct MemoryMetrics {
+    pub(crate) snapshots_size: Option<Nat>,
+}
+
+/// `canister_status`, once for the controllers and once for all other settings: both read the same reply.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) struct Status<Settings> {
+    pub(crate) status: RunState,
+    pub(crate) settings: Settings,
+    pub(crate) module_hash: Option<ByteBuf>,
+    pub(crate) cycles: Nat,
+    pub(crate) memory_metrics: Option<MemoryMetrics>,
+}
+
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) struct OfCanister {
+    pub(crate) canister_id: Principal,
+}
+
+/// Settings to be set.
+#[derive(Debug, Clone, Default, CandidType)]
+pub(crate) struct NewSettings {
+    pub(crate) controllers: Option<Vec<Principal>>,
+    pub(crate) compute_allocation: Option<Nat>,
+    pub(crate) memory_allocation: Option<Nat>,
+    pub(crate) freezing_threshold: Option<Nat>,
+    pub(crate) reserved_cycles_limit: Option<Nat>,
+    pub(crate) log_visibility: Option<LogVisibility>,
+    pub(crate) wasm_memory_limit: Option<Nat>,
+    pub(crate) wasm_memory_threshold: Option<Nat>,
+    pub(crate) environment_variables: Option<Vec<EnvironmentVariable>>,
+}
+
+#[derive(Debug, Clone, CandidType)]
+pub(crate) struct UpdateSettings {
+    pub(crate) canister_id: Principal,
+    pub(crate) settings: NewSettings,
+}
+
+/// How code is installed.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) enum InstallMode {
+    #[serde(rename = "install")]
+    Install,
+    #[serde(rename = "reinstall")]
+    Reinstall,
+}
+
+/// The hash of a chunk.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) struct ChunkHash {
+    pub(crate) hash: ByteBuf,
+}
+
+#[derive(Debug, Clone, CandidType)]
+pub(crate) struct InstallChunkedCode {
+    pub(crate) mode: InstallMode,
+    pub(crate) target_canister: Principal,
+    pub(crate) store_canister: Option<Principal>,
+    pub(crate) chunk_hashes_list: Vec<ChunkHash>,
+    pub(crate) wasm_module_hash: ByteBuf,
+    pub(crate) arg: ByteBuf,
+}
+
+/// Calls a method with an unbounded wait: its effect is never unknown.
+pub(crate) async fn call(method: &str, arg: &impl CandidType) -> Result<Response, CallFailed> {
+    store::count_call();
+    Call::unbounded_wait(Principal::management_canister(), method).with_arg(arg).await
+}
+
+/// Creates a canister of this subnet that the coordinator controls, with so many cycles.
+pub(crate) async fn create_canister(cycles: u128) -> Result<Principal, String> {
+    #[derive(CandidType)]
+    struct Arg {
+        settings: Option<NewSettings>,
+    }
+    store::count_call();
+    let response = Call::unbounded_wait(Principal::management_canister(), "create_canister")
+        .with_arg(Arg { settings: None })
+        .with_cycles(cycles)
+        .await
+        .map_err(|error| error.to_string())?;
+    let created: OfCanister = response.candid().map_err(|error| error.to_string())?;
+    Ok(created.canister_id)
+}
+
+/// Hashes of the chunks in the coordinator's own chunk store.
+pub(crate) async fn stored_chunks() -> Result<Vec<ByteBuf>, String> {
+    let own = OfCanister { canister_id: ic_cdk::api::canister_self() };
+    let response = call("stored_chunks", &own).await.map_err(|error| error.to_string())?;
+    let chunks: Vec<ChunkHash> = response.candid().map_err(|error| error.to_string())?;
+    Ok(chunks.into_iter().map(|chunk| chunk.hash).collect())
+}

@@ -1,0 +1,396 @@
+//! Effects as calls, and what their answers mean.
+
+use crate::management::{
+    self, ChunkHash, ControllersOnly, InstallChunkedCode, InstallMode, NewSettings, OfCanister,
+    OtherSettings, RunState, Status, UpdateSettings,
+};
+use crate::store;
+use candid::{CandidType, Nat, Principal};
+use decant_api::error::KitError;
+use decant_api::routes::{SwapArgs, SwapError};
+use decant_api::source::{
+    DrainArgs, Fence, FreezeArgs, Hold, JobArgs, KitStatus, LayoutSummary, RetireArgs, SealProgress,
+};
+use decant_api::target::{BeginArgs, PullArgs, PullProgress};
+use decant_engine::{
+    self as engine, CanisterView, Digest, Effect, FenceView, Holder, Job, KitView, LayoutView, ModuleRole,
+    Outcome, Reason, ReasonCode, Settings, Value,
+};
+use ic_cdk::call::{Call, CallFailed, RejectCode, Response};
+use serde::de::DeserializeOwned;
+use serde_bytes::ByteBuf;
+
+/// Seconds that a best-effort call waits.
+const TIMEOUT_SECONDS: u32 = 120;
+
+/// Does what the engine asks for.
+pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
+    let of_job = JobArgs { job: job.id() };
+    match effect {
+        Effect::CanisterStatus { canister } => canister_status(canister).await,
+        Effect::KitStatus { canister } => kit_status(canister).await,
+        Effect::UpdateSettings { canister, settings } => match restored(settings) {
+            Ok(settings) => {
+                manage("update_settings", &UpdateSettings { canister_id: canister, settings }).await
+            }
+            Err(reason) => Outcome::Refused(reason),
+        },
+        Effect::ResetSettings { canister } => {
+            let settings = defaults();
+            manage("update_settings", &UpdateSettings { canister_id: canister, settings }).await
+        }
+        Effect::Install { canister, role, .. } => install(job, canister, role).await,
+        Effect::Uninstall { canister } => {
+            manage("uninstall_code", &OfCanister { canister_id: canister }).await
+        }
+        Effect::Stop { canister } => manage("stop_canister", &OfCanister { canister_id: canister }).await,
+        Effect::Start { canister } => manage("start_canister", &OfCanister { canister_id: canister }).await,
+        Effect::Delete { canister } => manage("delete_canister", &OfCanister { canister_id: canister }).await,
+        Effect::ImportBegin { target, source, bucket_pages } => {
+            let args = BeginArgs { job: job.id(), source, bucket_pages };
+            kit(target, "decant_import_begin", &args, |_: KitStatus| Value::Acknowledged).await
+        }
+        Effect::Pull { target, root, max_batches } => {
+            let args = PullArgs { job: job.id(), root: ByteBuf::from(root.0), max_batches };
+            kit(target, "decant_import_pull", &args, |progress: PullProgress| Value::Pulled {
+                is_complete: progress.is_complete,
+                done_bytes: progress.done_bytes,
+                wire_bytes: progress.wire_bytes,
+            })
+            .await
+        }
+        Effect::Verify { target } => hash(target, "decant_import_verify", of_job).await,
+        Effect::Activate { target } => {
+            kit(target, "decant_activate", &of_job, |_: KitStatus| Value::Acknowledged).await
+        }
+        Effect::Freeze { source, reader } => {
+            let args = FreezeArgs { job: job.id(), reader };
+            kit(source, "decant_freeze", &args, |_: KitStatus| Value::Acknowledged).await
+        }
+        Effect::Seal { source } => hash(source, "decant_seal", of_job).await,
+        Effect::Recheck { source } => hash(source, "decant_recheck", of_job).await,
+        Effect::Thaw { source } => {
+            kit(source, "decant_thaw", &of_job, |_: KitStatus| Value::Acknowledged).await
+        }
+        Effect::Retire { source, to } => {
+            let args = RetireArgs { job: job.id(), to };
+            kit(source, "decant_retire", &args, |_: KitStatus| Value::Acknowledged).await
+        }
+        Effect::Drain { source, to, keep_cycles } => drain(job, source, to, keep_cycles).await,
+        Effect::Swap { index, from, to } => swap(job, index, from, to).await,
+    }
+}
+
+/// A call to the kit: safe to repeat, so it waits a bounded time.
+async fn kit<R: CandidType + DeserializeOwned>(
+    canister: Principal,
+    method: &str,
+    args: &impl CandidType,
+    value: impl FnOnce(R) -> Value,
+) -> Outcome {
+    store::count_call();
+    let response = Call::bounded_wait(canister, method).change_timeout(TIMEOUT_SECONDS).with_arg(args).await;
+    answered(response, value)
+}
+
+fn answered<R: CandidType + DeserializeOwned>(
+    response: Result<Response, CallFailed>,
+    value: impl FnOnce(R) -> Value,
+) -> Outcome {
+    let response = match response {
+        Ok(response) => response,
+        Err(error) => return failed(&error),
+    };
+    match response.candid::<Result<R, KitError>>() {
+        Ok(Ok(answer)) => Outcome::Done(value(answer)),
+        Ok(Err(error)) => refused(&error),
+        Err(error) => Outcome::Refused(Reason::new(ReasonCode::NoKit, error.to_string())),
+    }
+}
+
+async fn hash(canister: Principal, method: &str, args: JobArgs) -> Outcome {
+    let mut is_malformed = false;
+    let outcome = kit(canister, method, &args, |progress: SealProgress| match progress {
+        SealProgress::Working { done_bytes, .. } => Value::Working { done_bytes },
+        SealProgress::Done(seal) => match digest(&seal.root) {
+            Some(root) => Value::Hashed(engine::Seal {
+                root,
+                used_pages: seal.used_pages,
+                fingerprint: seal.fingerprint,
+            }),
+            None => {
+                is_malformed = true;
+                Value::Acknowledged
+            }
+        },
+    })
+    .await;
+    if is_malformed {
+        return Outcome::Refused(Reason::new(
+            ReasonCode::NoKit,
+            format!("{method} answered a root that is none"),
+        ));
+    }
+    outcome
+}
+
+/// The cycles travel in a message of the source, unbounded; so does the question.
+async fn drain(job: &Job, source: Principal, to: Principal, keep: u128) -> Outcome {
+    store::count_call();
+    let args = DrainArgs { job: job.id(), to, keep };
+    let response = Call::unbounded_wait(source, "decant_drain").with_arg(args).await;
+    let drained_before = job.counters().drained_cycles;
+    answered(response, |amount: Nat| Value::Drained {
+        total_cycles: drained_before.saturating_add(amount.0.try_into().unwrap_or(0)),
+    })
+}
+
+async fn swap(job: &Job, index: Principal, from: Principal, to: Principal) -> Outcome {
+    store::count_call();
+    let args = SwapArgs { job: job.id(), from, to };
+    let response =
+        Call::bounded_wait(index, "decant_swap").change_timeout(TIMEOUT_SECONDS).with_arg(args).await;
+    let response = match response {
+        Ok(response) => response,
+        Err(error) => return failed(&error),
+    };
+    match response.candid::<Result<(), SwapError>>() {
+        Ok(Ok(())) => Outcome::Done(Value::Acknowledged),
+        Ok(Err(error)) => {
+            let code = match &error {
+                SwapError::NotAuthorised { .. } => ReasonCode::NotAuthorised,
+                SwapError::UnknownRoute { .. } => ReasonCode::NoRoute,
+                SwapError::Conflict { .. } => ReasonCode::RouteConflict,
+            };
+            Outcome::Refused(Reason::new(code, error.to_string()))
+        }
+        Err(error) => Outcome::Refused(Reason::new(ReasonCode::Rejected, error.to_string())),
+    }
+}
+
+async fn manage(method: &str, args: &impl CandidType) -> Outcome {
+    match management::call(method, args).await {
+        Ok(_) => Outcome::Done(Value::Acknowledged),
+        Err(error) if method == "stop_canister" && is_time_out(&error) => {
+            Outcome::Transient(Reason::new(ReasonCode::StopTimedOut, error.to_string()))
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// `stop_canister` that gave up is a transient reject of the system.
+fn is_time_out(error: &CallFailed) -> bool {
+    matches!(error, CallFailed::CallRejected(rejected)
+        if rejected.reject_code() == Ok(RejectCode::SysTransient) && rejected.reject_message().contains("timed out"))
+}
+
+async fn install(job: &Job, canister: Principal, role: ModuleRole) -> Outcome {
+    let Some(record) = store::plan(job.plan().plan_id) else {
+        return Outcome::Refused(Reason::new(ReasonCode::WrongModule, "the plan is gone"));
+    };
+    let plan = record.plan;
+    let (mode, module, arg) = match role {
+        ModuleRole::Compact => (InstallMode::Install, Some(plan.module), plan.init_arg),
+        ModuleRole::Tombstone => (InstallMode::Reinstall, plan.tombstone, tombstone_arg(job)),
+    };
+    let Some(module) = module else {
+        return Outcome::Refused(Reason::new(ReasonCode::WrongModule, "the plan names no tombstone"));
+    };
+    let args = InstallChunkedCode {
+        mode,
+        target_canister: canister,
+        store_canister: Some(ic_cdk::api::canister_self()),
+        chunk_hashes_list: module.chunk_hashes.into_iter().map(|hash| ChunkHash { hash }).collect(),
+        wasm_module_hash: module.hash,
+        arg,
+    };
+    match management::call("install_chunked_code", &args).await {
+        Ok(_) => Outcome::Done(Value::Acknowledged),
+        Err(error) => {
+            let text = error.to_string();
+            if text.contains("chunk") || text.contains("Wasm module") {
+                Outcome::Refused(Reason::new(ReasonCode::WrongModule, text))
+            } else {
+                failed(&error)
+            }
+        }
+    }
+}
+
+/// What the tombstone is told.
+fn tombstone_arg(job: &Job) -> ByteBuf {
+    #[derive(CandidType)]
+    struct Arg {
+        moved_to: Principal,
+        job: u64,
+        coordinator: Principal,
+    }
+    let moved_to = job.target().unwrap_or(Principal::management_canister());
+    let arg = Arg { moved_to, job: job.id(), coordinator: ic_cdk::api::canister_self() };
+    ByteBuf::from(candid::encode_one(arg).unwrap_or_default())
+}
+
+async fn canister_status(canister: Principal) -> Outcome {
+    let response = match management::call("canister_status", &OfCanister { canister_id: canister }).await {
+        Ok(response) => response,
+        Err(error) if is_gone(&error) => return Outcome::Done(Value::Gone),
+        Err(error) => return failed(&error),
+    };
+    let owners = response.candid::<Status<ControllersOnly>>();
+    let status = response.candid::<Status<OtherSettings>>();
+    let (Ok(owners), Ok(status)) = (owners, status) else {
+        return Outcome::Refused(Reason::new(ReasonCode::Rejected, "the status does not decode"));
+    };
+    let mut controllers = owners.settings.controllers;
+    controllers.sort();
+    Outcome::Done(Value::Canister(CanisterView {
+        run_state: match status.status {
+            RunState::Running => engine::RunState::Running,
+            RunState::Stopping => engine::RunState::Stopping,
+            RunState::Stopped => engine::RunState::Stopped,
+        },
+        module_hash: status.module_hash.as_ref().and_then(|hash| digest(hash)),
+        settings: Settings {
+            controllers,
+            others: ByteBuf::from(candid::encode_one(&status.settings).unwrap_or_default()),
+        },
+        balance_cycles: status.cycles.0.try_into().unwrap_or(u128::MAX),
+        snapshots_bytes: status
+            .memory_metrics
+            .and_then(|metrics| metrics.snapshots_size)
+            .map_or(0, |size| size.0.try_into().unwrap_or(u64::MAX)),
+    }))
+}
+
+/// The settings that a source had, for its target.
+fn restored(settings: Settings) -> Result<NewSettings, Reason> {
+    let others: OtherSettings = candid::decode_one(&settings.others)
+        .map_err(|error| Reason::new(ReasonCode::Contradiction, error.to_string()))?;
+    Ok(NewSettings {
+        controllers: Some(settings.controllers),
+        compute_allocation: others.compute_allocation,
+        memory_allocation: others.memory_allocation,
+        freezing_threshold: others.freezing_threshold,
+        reserved_cycles_limit: others.reserved_cycles_limit,
+        log_visibility: others.log_visibility,
+        wasm_memory_limit: others.wasm_memory_limit,
+        wasm_memory_threshold: others.wasm_memory_threshold,
+        environment_variables: others.environment_variables,
+    })
+}
+
+/// What a canister of the pool has (spec: the defaults of `create_canister`).
+fn defaults() -> NewSettings {
+    NewSettings {
+        controllers: Some(vec![ic_cdk::api::canister_self()]),
+        compute_allocation: Some(Nat::from(0u8)),
+        memory_allocation: Some(Nat::from(0u8)),
+        freezing_threshold: Some(Nat::from(2_592_000u32)),
+        ..NewSettings::default()
+    }
+}
+
+async fn kit_status(canister: Principal) -> Outcome {
+    store::count_call();
+    let response = Call::bounded_wait(canister, "decant_status").change_timeout(TIMEOUT_SECONDS).await;
+    let status = match response {
+        Ok(response) => response.candid::<KitStatus>(),
+        Err(error) if is_gone(&error) => return Outcome::Done(Value::Gone),
+        Err(error) if names(&error, &["IC0536", "IC0537"]) => {
+            return Outcome::Refused(Reason::new(ReasonCode::NoKit, error.to_string()));
+        }
+        Err(error) => return failed(&error),
+    };
+    match status {
+        Ok(status) => Outcome::Done(Value::Kit(KitView {
+            kit_version: status.kit_version,
+            fence: fence(&status.fence),
+            layout: match status.layout {
+                LayoutSummary::Empty => LayoutView::Empty,
+                LayoutSummary::Raw => LayoutView::Raw,
+                LayoutSummary::Managed { memories, used_pages, .. } => {
+                    LayoutView::Managed { memories, used_pages }
+                }
+                LayoutSummary::Unreadable { reason } => LayoutView::Unreadable { reason },
+            },
+            stable_pages: status.stable_pages,
+        })),
+        Err(error) => Outcome::Refused(Reason::new(ReasonCode::NoKit, error.to_string())),
+    }
+}
+
+fn fence(fence: &Fence) -> FenceView {
+    let holder =
+        |hold: &Hold| Holder { job: hold.job, is_own: hold.coordinator == ic_cdk::api::canister_self() };
+    match fence {
+        Fence::Open => FenceView::Open,
+        Fence::Frozen(hold) => FenceView::Frozen(holder(hold)),
+        Fence::Sealed(hold) => FenceView::Sealed(holder(hold)),
+        Fence::Importing(hold) => FenceView::Importing(holder(hold)),
+        Fence::Moved { hold, to } => FenceView::Moved { holder: holder(hold), to: *to },
+    }
+}
+
+/// What a refusal by the kit means for a job.
+fn refused(error: &KitError) -> Outcome {
+    let code = match error {
+        KitError::NotAuthorised { .. } => ReasonCode::NotAuthorised,
+        KitError::WrongFence { .. } => ReasonCode::Contradiction,
+        KitError::HeldByOther { .. } => ReasonCode::HeldByOther,
+        KitError::NotEmpty { .. } => ReasonCode::NotEmpty,
+        KitError::Layout { .. } => ReasonCode::Unreadable,
+        KitError::Transfer { .. } => ReasonCode::RootMismatch,
+        KitError::RootChanged { .. } => ReasonCode::ChangedAfterSeal,
+        // The target asked the source, and only the journey failed.
+        KitError::CallFailed { .. } => {
+            return Outcome::Transient(Reason::new(ReasonCode::Rejected, error.to_string()));
+        }
+        #[expect(unreachable_patterns, reason = "errors that a newer kit adds")]
+        _ => ReasonCode::Rejected,
+    };
+    Outcome::Refused(Reason::new(code, error.to_string()))
+}
+
+/// What a failed call means (spec, "Reject codes").
+fn failed(error: &CallFailed) -> Outcome {
+    let text = error.to_string();
+    match error {
+        CallFailed::InsufficientLiquidCycleBalance(_) => {
+            Outcome::Transient(Reason::new(ReasonCode::OutOfCycles, text))
+        }
+        CallFailed::CallPerformFailed(_) => Outcome::Transient(Reason::new(ReasonCode::Rejected, text)),
+        CallFailed::CallRejected(rejected) => match rejected.reject_code() {
+            Ok(RejectCode::SysUnknown) => Outcome::Unknown(Reason::new(ReasonCode::ReplyLost, text)),
+            Ok(RejectCode::SysTransient) if text.contains("out of cycles") => {
+                Outcome::Transient(Reason::new(ReasonCode::OutOfCycles, text))
+            }
+            Ok(RejectCode::SysTransient) => Outcome::Transient(Reason::new(ReasonCode::Rejected, text)),
+            Ok(RejectCode::DestinationInvalid) => Outcome::Refused(Reason::new(ReasonCode::Gone, text)),
+            Ok(RejectCode::CanisterError) if names(error, &["IC0512"]) => {
+                Outcome::Refused(Reason::new(ReasonCode::NotAuthorised, text))
+            }
+            Ok(RejectCode::CanisterError) if names(error, &["IC0502", "IC0503"]) => {
+                Outcome::Refused(Reason::new(ReasonCode::Trapped, text))
+            }
+            // A stopped canister runs again in a while, or the job times out.
+            Ok(RejectCode::CanisterError) if text.contains("is stop") => {
+                Outcome::Transient(Reason::new(ReasonCode::NotRunning, text))
+            }
+            _ => Outcome::Refused(Reason::new(ReasonCode::Rejected, text)),
+        },
+    }
+}
+
+fn is_gone(error: &CallFailed) -> bool {
+    matches!(error, CallFailed::CallRejected(rejected)
+        if rejected.reject_code() == Ok(RejectCode::DestinationInvalid))
+}
+
+fn names(error: &CallFailed, codes: &[&str]) -> bool {
+    matches!(error, CallFailed::CallRejected(rejected)
+        if codes.iter().any(|code| rejected.reject_message().contains(code)))
+}
+
+fn digest(bytes: &[u8]) -> Option<Digest> {
+    bytes.try_into().ok().map(Digest)
+}

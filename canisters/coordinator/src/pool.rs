@@ -1,0 +1,47 @@
+//! Fresh canisters. They are created here and never inside a job: the reply does nothing but keep the new id,
+//! so that no lost reply strands a canister.
+
+use crate::{driver, management, store};
+use std::cell::Cell;
+
+/// Creations at a time.
+const CREATIONS: u32 = 10;
+/// Cycles that stay with the coordinator for its own work.
+const RESERVE_CYCLES: u128 = 1_000_000_000_000;
+
+thread_local! {
+    static CREATING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether the reply to a creation is awaited.
+pub(crate) fn is_creating() -> bool {
+    CREATING.get() > 0
+}
+
+/// Begins as many creations as the jobs that wait need, within the plan's cycles.
+pub(crate) fn refill(plan_id: u64, wanted: usize) {
+    let have = store::pool().len() + CREATING.get() as usize;
+    for _ in have..wanted {
+        let Some(record) = store::plan(plan_id) else { return };
+        let price = ic_cdk::api::cost_create_canister() + record.plan.cycles_per_target;
+        let is_within_plan = record.cycles_spent.saturating_add(price) <= record.plan.max_cycles;
+        let is_affordable = ic_cdk::api::canister_liquid_cycle_balance() > price + RESERVE_CYCLES;
+        if CREATING.get() >= CREATIONS || !is_within_plan || !is_affordable {
+            return;
+        }
+        store::count_cycles(plan_id, price);
+        CREATING.set(CREATING.get() + 1);
+        ic_cdk::futures::spawn(async move {
+            let created = management::create_canister(price).await;
+            CREATING.set(CREATING.get().saturating_sub(1));
+            match created {
+                Ok(canister) => store::add_to_pool(canister),
+                // What was reserved for it comes back with the reject.
+                Err(_) => store::change_plan(plan_id, |record| {
+                    record.cycles_spent = record.cycles_spent.saturating_sub(price);
+                }),
+            }
+            driver::wake();
+        });
+    }
+}

@@ -1,0 +1,88 @@
+//! What everybody may know.
+
+use crate::store;
+use candid::Principal;
+use decant_api::JobId;
+use decant_api::jobs::{JobView, JobsArgs, Outcome, Summary};
+use decant_engine::{Job, State};
+
+/// Jobs in one answer.
+const PAGE: usize = 1_000;
+/// Steps from an old id to the present one.
+const HOPS: usize = 100;
+
+/// All jobs in numbers.
+pub(crate) fn summary() -> Summary {
+    let config = store::config();
+    let active = store::active();
+    let parked =
+        active.iter().filter_map(|id| store::job(*id)).filter(|job| job.state().is_parked()).count() as u64;
+    Summary {
+        queued: store::queued_count(),
+        running: active.len() as u64 - parked,
+        done: config.done,
+        rolled_back: config.rolled_back,
+        parked,
+        pool: store::pool(),
+        is_paused: config.is_paused,
+        cycles_spent: config.cycles_spent,
+        calls: config.calls,
+        stable_pages: ic_cdk::api::stable_size(),
+    }
+}
+
+/// Jobs after a number.
+pub(crate) fn jobs(args: &JobsArgs) -> Vec<JobView> {
+    let limit = usize::try_from(args.limit).unwrap_or(PAGE).min(PAGE);
+    store::jobs_after(args.after, limit).iter().map(view).collect()
+}
+
+/// A job.
+pub(crate) fn job(id: JobId) -> Option<JobView> {
+    store::job(id).as_ref().map(view)
+}
+
+/// Where the state of a canister is now: itself, if it was never moved.
+pub(crate) fn resolve(canister: Principal) -> Principal {
+    let mut at = canister;
+    for _ in 0..HOPS {
+        let next = store::job_of(at)
+            .and_then(store::job)
+            .filter(|job| job.times().committed_nanos.is_some())
+            .and_then(|job| job.target());
+        match next {
+            Some(target) => at = target,
+            None => break,
+        }
+    }
+    at
+}
+
+fn view(job: &Job) -> JobView {
+    let (counters, times) = (job.counters(), job.times());
+    let reason = job.explanation().unwrap_or_default();
+    JobView {
+        id: job.id(),
+        source: job.source(),
+        target: job.target(),
+        index: job.indexes().first().copied().unwrap_or(Principal::management_canister()),
+        state: job.state().name().to_owned(),
+        outcome: match job.state() {
+            State::Done { .. } => Outcome::Done,
+            State::RolledBack { .. } => Outcome::RolledBack { reason },
+            State::Parked { .. } => Outcome::Parked { reason },
+            _ => Outcome::Running,
+        },
+        enrolled_nanos: times.enrolled_nanos,
+        fenced_nanos: times.fenced_nanos,
+        committed_nanos: times.committed_nanos,
+        ended_nanos: times.ended_nanos,
+        attempts: job.attempt().tries,
+        calls: counters.calls,
+        wire_bytes: counters.wire_bytes,
+        source_pages: counters.source_pages,
+        used_pages: counters.used_pages,
+        drained_cycles: counters.drained_cycles,
+        burned_cycles: counters.burned_cycles,
+    }
+}

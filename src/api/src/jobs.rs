@@ -1,0 +1,109 @@
+//! Jobs, as their coordinator shows them.
+//!
+//! ```candid
+//! decant_enrol   : (vec principal) -> (variant { Ok : vec nat64; Err : EnrolError });
+//! decant_summary : () -> (Summary) query;
+//! decant_jobs    : (JobsArgs) -> (vec JobView) query;
+//! decant_job     : (nat64) -> (opt JobView) query;
+//! decant_resolve : (principal) -> (principal) query;
+//! decant_pause   : (bool) -> (variant { Ok; Err : text });
+//! decant_retry   : (nat64) -> (variant { Ok; Err : text });
+//! decant_abort   : (nat64) -> (variant { Ok; Err : text });
+//! ```
+
+use candid::{CandidType, Principal};
+use serde::Deserialize;
+
+use crate::{JobId, TimeNanos};
+
+/// How a job stands.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub enum Outcome {
+    /// On its way.
+    Running,
+    /// The state is in the target, the source is gone or a tombstone.
+    Done,
+    /// The source serves as if nothing had happened.
+    RolledBack {
+        /// Why.
+        reason: String,
+    },
+    /// It waits for somebody.
+    Parked {
+        /// Why, and the command that moves it on.
+        reason: String,
+    },
+}
+
+/// A job.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct JobView {
+    /// Its number.
+    pub id: JobId,
+    /// The canister that is relocated.
+    pub source: Principal,
+    /// Where to, once it has a target.
+    pub target: Option<Principal>,
+    /// The index that enrolled it.
+    pub index: Principal,
+    /// Name of its state.
+    pub state: String,
+    /// How it stands.
+    pub outcome: Outcome,
+    /// When it was enrolled.
+    pub enrolled_nanos: TimeNanos,
+    /// When the source was fenced.
+    pub fenced_nanos: Option<TimeNanos>,
+    /// When the job passed the commit point: from then on the state is in the target.
+    pub committed_nanos: Option<TimeNanos>,
+    /// When the job ended.
+    pub ended_nanos: Option<TimeNanos>,
+    /// Tries of the present step.
+    pub attempts: u32,
+    /// Calls that the coordinator made for it.
+    pub calls: u32,
+    /// Bytes over the wire.
+    pub wire_bytes: u64,
+    /// Stable memory of the source when the job began, in pages of 64 KiB.
+    pub source_pages: u64,
+    /// Pages in use, as sealed.
+    pub used_pages: u64,
+    /// Cycles that the source sent to the target.
+    pub drained_cycles: u128,
+    /// Cycles that its deletion burned.
+    pub burned_cycles: u128,
+}
+
+/// Which jobs to list.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct JobsArgs {
+    /// Jobs after this one.
+    pub after: JobId,
+    /// At most that many; the coordinator has its own limit.
+    pub limit: u32,
+}
+
+/// All jobs in numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Summary {
+    /// Waiting for their turn.
+    pub queued: u64,
+    /// On their way.
+    pub running: u64,
+    /// Done.
+    pub done: u64,
+    /// Rolled back.
+    pub rolled_back: u64,
+    /// Parked.
+    pub parked: u64,
+    /// Fresh canisters that no job has yet.
+    pub pool: Vec<Principal>,
+    /// Whether new jobs wait.
+    pub is_paused: bool,
+    /// Cycles spent, creations included.
+    pub cycles_spent: u128,
+    /// Calls that the coordinator made, those for the pool included.
+    pub calls: u64,
+    /// Stable memory of the coordinator in pages of 64 KiB.
+    pub stable_pages: u64,
+}

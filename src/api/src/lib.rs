@@ -1,0 +1,27 @@
+//! The words that Decant's canisters speak to each other: Candid types and errors.
+//!
+//! | module | who speaks |
+//! |---|---|
+//! | [`source`] | the coordinator and the target to a source: freeze, seal, read frames, thaw, retire |
+//! | [`target`] | the coordinator to a target: begin, pull, verify, activate |
+//! | [`routes`] | the coordinator to an index: swap a route; an index to the coordinator: enrol |
+//! | [`plan`] | governance to the coordinator: what is to be done, within which bounds |
+//! | [`jobs`] | everybody to the coordinator: how far jobs are |
+//!
+//! Every endpoint answers a `Result`: a refusal is a value with a reason, a trap is a bug. Unknown record
+//! fields are dropped silently by Candid, so a field that makes something safer is never optional: it gets
+//! a new method.
+
+pub mod error;
+pub mod jobs;
+pub mod plan;
+pub mod routes;
+pub mod source;
+pub mod target;
+
+pub use error::{KitError, Refusal};
+
+/// Number of a job at its coordinator, from 1; never reused.
+pub type JobId = u64;
+/// Nanoseconds since the Unix epoch.
+pub type TimeNanos = u64;

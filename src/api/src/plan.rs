@@ -1,0 +1,73 @@
+//! Plans: what governance approves.
+//!
+//! ```candid
+//! decant_validate_plan : (Plan) -> (variant { Ok : text; Err : text });
+//! decant_execute_plan  : (Plan) -> ();
+//! ```
+//! The validator renders what voters decide; the execution checks everything again and traps on a refusal,
+//! because governance counts any reply as executed.
+
+use candid::{CandidType, Principal};
+use serde::Deserialize;
+use serde_bytes::ByteBuf;
+
+/// How the memory is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, CandidType, Deserialize)]
+pub enum Strategy {
+    /// To a fresh canister, which pulls the state itself.
+    Relocate,
+}
+
+/// What becomes of a source after the commit point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, CandidType, Deserialize)]
+pub enum Retention {
+    /// It stays, fenced, for that long; then it is deleted.
+    Frozen {
+        /// Seconds.
+        seconds: u64,
+    },
+    /// A tiny wasm without stable memory that answers where the state went; it is not deleted.
+    Tombstone,
+    /// It is deleted at once.
+    None,
+}
+
+/// A module in the coordinator's chunk store.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct ModuleRef {
+    /// SHA-256 of the module.
+    pub hash: ByteBuf,
+    /// SHA-256 of its chunks, in order.
+    pub chunk_hashes: Vec<ByteBuf>,
+}
+
+/// An approved piece of work.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Plan {
+    /// A name for people.
+    pub title: String,
+    /// How.
+    pub strategy: Strategy,
+    /// The indexes that may enrol canisters and whose routes are swapped.
+    pub indexes: Vec<Principal>,
+    /// The compact build.
+    pub module: ModuleRef,
+    /// Argument of its `init`, which must leave stable memory alone.
+    pub init_arg: ByteBuf,
+    /// The tombstone, if the retention needs it.
+    pub tombstone: Option<ModuleRef>,
+    /// Pages of 64 KiB in a bucket of the new images.
+    pub bucket_pages: u16,
+    /// Least pages that a relocation must give back to be worth it.
+    pub min_reclaimed_pages: u64,
+    /// What becomes of the originals.
+    pub retention: Retention,
+    /// Most canisters in all.
+    pub max_canisters: u64,
+    /// Most jobs at a time.
+    pub max_in_flight: u32,
+    /// Most cycles that the coordinator may spend in all.
+    pub max_cycles: u128,
+    /// Cycles that a fresh canister gets, its creation not included.
+    pub cycles_per_target: u128,
+}

@@ -1,0 +1,188 @@
+//! A source: the canister that holds the state now. Embedded by `decant-kit`.
+//!
+//! ```candid
+//! decant_status : () -> (KitStatus) query;
+//! decant_freeze : (FreezeArgs) -> (variant { Ok : KitStatus; Err : KitError });
+//! decant_seal   : (JobArgs) -> (variant { Ok : SealProgress; Err : KitError });
+//! decant_open   : (JobArgs) -> (variant { Ok : Opening; Err : KitError }) query;
+//! decant_manifest : (JobArgs) -> (variant { Ok : Manifest; Err : KitError }) query;
+//! decant_digests : (DigestsArgs) -> (variant { Ok : DigestPage; Err : KitError }) query;
+//! decant_frames : (FramesArgs) -> (variant { Ok : Batch; Err : KitError }) query;
+//! decant_recheck : (JobArgs) -> (variant { Ok : SealProgress; Err : KitError });
+//! decant_thaw   : (JobArgs) -> (variant { Ok : KitStatus; Err : KitError });
+//! decant_retire : (RetireArgs) -> (variant { Ok : KitStatus; Err : KitError });
+//! decant_drain  : (DrainArgs) -> (variant { Ok : nat; Err : KitError });
+//! ```
+//! All but `decant_status` are for controllers; `decant_open`, `decant_manifest`, `decant_digests` and
+//! `decant_frames` also for the reader that `decant_freeze` registered. Each may be repeated: a repetition answers as the first call did.
+
+use candid::{CandidType, Principal};
+use serde::Deserialize;
+use serde_bytes::ByteBuf;
+
+use crate::{JobId, TimeNanos};
+pub use decant_transfer::{Batch, DigestPage, Manifest, Wanted};
+
+/// What a canister takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, CandidType, Deserialize)]
+pub enum Fence {
+    /// All calls.
+    #[default]
+    Open,
+    /// Queries only; the application's own messages drain.
+    Frozen(Hold),
+    /// Queries only; the state is in stable memory and does not change.
+    Sealed(Hold),
+    /// Nothing: a target on the way.
+    Importing(Hold),
+    /// Nothing: answers where the state is now.
+    Moved {
+        /// The job that moved it.
+        hold: Hold,
+        /// Where it is.
+        to: Principal,
+    },
+}
+
+/// Who holds the fence closed.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Hold {
+    /// The job.
+    pub job: JobId,
+    /// Its coordinator: the caller that closed the fence.
+    pub coordinator: Principal,
+    /// Who else may read frames: the target, or for a target the source it reads from.
+    pub peer: Principal,
+    /// When.
+    pub since_nanos: TimeNanos,
+}
+
+/// How stable memory is laid out.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub enum LayoutSummary {
+    /// No stable memory.
+    Empty,
+    /// No `MemoryManager`: state from offset 0 on.
+    Raw,
+    /// A `MemoryManager`.
+    Managed {
+        /// Pages of 64 KiB in a bucket.
+        bucket_pages: u16,
+        /// Virtual memories in use.
+        memories: u16,
+        /// Pages in use by all of them.
+        used_pages: u64,
+    },
+    /// Something that cannot be moved.
+    Unreadable {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a canister with the kit tells of itself.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct KitStatus {
+    /// Version of this interface: 1.
+    pub kit_version: u32,
+    /// The fence.
+    pub fence: Fence,
+    /// The layout of its stable memory now (before a seal: without what is still on the heap).
+    pub layout: LayoutSummary,
+    /// Stable memory in pages of 64 KiB.
+    pub stable_pages: u64,
+    /// The sealed, or on a target the written and verified root.
+    pub root: Option<ByteBuf>,
+    /// Bytes moved so far.
+    pub bytes_done: u64,
+}
+
+/// Closes the fence for a job.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct FreezeArgs {
+    /// The job.
+    pub job: JobId,
+    /// The target, which may read frames.
+    pub reader: Principal,
+}
+
+/// Names the job that an endpoint acts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, CandidType, Deserialize)]
+pub struct JobArgs {
+    /// The job.
+    pub job: JobId,
+}
+
+/// How far hashing is.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub enum SealProgress {
+    /// Call again: that many bytes of so many are hashed.
+    Working {
+        /// Bytes hashed.
+        done_bytes: u64,
+        /// Bytes in all.
+        total_bytes: u64,
+    },
+    /// Done.
+    Done(Seal),
+}
+
+/// What is sealed.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Seal {
+    /// The root, 32 bytes.
+    pub root: ByteBuf,
+    /// Pages in use that will be moved.
+    pub used_pages: u64,
+    /// The application's own counts and sums.
+    pub fingerprint: ByteBuf,
+}
+
+/// What a reader needs first. For a small state it is all that it needs: one call instead of three.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Opening {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The first page of digests; nothing if there are no chunks.
+    pub digests: Option<DigestPage>,
+    /// The frames of those chunks that are not all zero, from position 0 on, if the page has every digest.
+    pub batch: Option<Batch>,
+}
+
+/// Asks for digests.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct DigestsArgs {
+    /// The job.
+    pub job: JobId,
+    /// Ordinal of the first chunk, as [`decant_transfer::DigestCollector::next`] says.
+    pub first: u64,
+}
+
+/// Asks for frames.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct FramesArgs {
+    /// The job.
+    pub job: JobId,
+    /// The chunks, and how far they were served.
+    pub wanted: Wanted,
+}
+
+/// Tells a source where its state is now.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct RetireArgs {
+    /// The job.
+    pub job: JobId,
+    /// Where to.
+    pub to: Principal,
+}
+
+/// Sends the cycles away.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct DrainArgs {
+    /// The job.
+    pub job: JobId,
+    /// Who gets them.
+    pub to: Principal,
+    /// Cycles that stay for the messages that follow.
+    pub keep: u128,
+}

@@ -1,0 +1,73 @@
+//! The rehearsal: what happened to Hot or Not, and how it is taken back, with real canisters, real calls between
+//! them and measured figures.
+//!
+//! Only calls of the `pocket_ic` client and specified behaviour are used, so it runs on the embedded replica and
+//! on a real server alike.
+
+pub mod account;
+pub mod calls;
+pub mod drive;
+pub mod fleet;
+mod modules;
+mod options;
+mod random;
+mod report;
+pub mod world;
+
+pub use modules::Modules;
+pub use options::{Generation, Options, Retention};
+pub use report::Report;
+
+use crate::engine::Engine;
+use std::time::Instant;
+
+/// Tells how far a rehearsal is.
+pub trait Progress {
+    /// A phase begins, with so many steps.
+    fn phase(&mut self, name: &str, steps: u64);
+    /// So many steps of the phase are done.
+    fn done(&mut self, steps: u64);
+}
+
+/// Says nothing.
+#[derive(Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn phase(&mut self, _name: &str, _steps: u64) {}
+    fn done(&mut self, _steps: u64) {}
+}
+
+/// Replays the incident and relocates the fleet.
+///
+/// # Errors
+/// Something did not go as a healthy network goes: a canister that does not install, a plan that is refused. What
+/// a relocation does wrong is no error but in the report.
+pub fn run(
+    engine: &Engine,
+    modules: &Modules,
+    options: &Options,
+    progress: &mut dyn Progress,
+) -> anyhow::Result<Report> {
+    let start = Instant::now();
+    let mut world = world::World::new(engine, modules, options)?;
+    let mut fleet = fleet::Fleet::create(&world, modules, options, progress)?;
+    let before = fleet.stable_bytes(&world)?;
+    fleet.bloat(&world, modules, options, progress)?;
+    fleet.upgrade_to_kit(&world, modules, progress)?;
+    let bloated = fleet.stable_bytes(&world)?;
+    world.approve_plan(modules, options)?;
+    let cycles_before = world.total_cycles(&fleet, &[])?;
+    let driven = drive::relocate(&world, &mut fleet, options, progress)?;
+    let mut report = account::account(&world, &fleet, &driven, options, progress)?;
+    let cycles_after = world.total_cycles(&fleet, &account::canisters_now(&driven))?;
+    report.engine = engine.name().to_owned();
+    report.stable_bytes_before = before;
+    report.stable_bytes_bloated = bloated;
+    report.settle_cycles(cycles_before, cycles_after);
+    if !report.is_well() {
+        report.complaints.extend(world.coordinator_log());
+    }
+    report.wall_seconds = start.elapsed().as_secs_f64();
+    Ok(report)
+}

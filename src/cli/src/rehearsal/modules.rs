@@ -1,0 +1,55 @@
+//! The modules that a rehearsal installs.
+
+use anyhow::Context;
+use std::path::Path;
+
+/// Every module, as `scripts/build` leaves them.
+#[derive(Debug, Clone)]
+pub struct Modules {
+    /// The incident's canister before the upgrade.
+    pub raw: Vec<u8>,
+    /// The first stage of the upgrade: writes managed, still reads raw.
+    pub managed_stage_one: Vec<u8>,
+    /// The second stage.
+    pub managed: Vec<u8>,
+    /// With stable structures.
+    pub structures: Vec<u8>,
+    /// The build with the kit: source and target.
+    pub kit: Vec<u8>,
+    /// As `kit`, and it can be made to misbehave.
+    pub kit_with_faults: Vec<u8>,
+    /// The tombstone.
+    pub tombstone: Vec<u8>,
+    /// The coordinator.
+    pub coordinator: Vec<u8>,
+    /// The index.
+    pub index: Vec<u8>,
+    /// The stand-in for an SNS.
+    pub governance: Vec<u8>,
+}
+
+impl Modules {
+    /// Reads the modules of a directory.
+    ///
+    /// # Errors
+    /// One is missing: the error names it and the command that builds it.
+    pub fn read(directory: &Path) -> anyhow::Result<Self> {
+        let read = |name: &str| {
+            let path = directory.join(format!("{name}.wasm"));
+            std::fs::read(&path)
+                .with_context(|| format!("reading {}; build it with scripts/build", path.display()))
+        };
+        Ok(Self {
+            raw: read("user-raw")?,
+            managed_stage_one: read("user-managed-stage-one")?,
+            managed: read("user-managed")?,
+            structures: read("user-structures")?,
+            kit: read("user-kit")?,
+            kit_with_faults: read("user-kit-with-faults")?,
+            tombstone: read("tombstone")?,
+            coordinator: read("coordinator")?,
+            index: read("index")?,
+            governance: read("governance")?,
+        })
+    }
+}

@@ -1,0 +1,166 @@
+//! What a rehearsal measured.
+
+use super::account::deletes_originals;
+use super::drive::Driven;
+use super::{Generation, Options, Retention};
+use decant_api::jobs::Outcome;
+use serde::Serialize;
+use std::fmt;
+
+/// Calls of a target to its source for a small state: manifest, digests and one batch of frames.
+const TARGET_CALLS: u64 = 3;
+
+/// The figures of a rehearsal, all of them measured on the engine.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    /// `embedded` or `pocket-ic`.
+    pub engine: String,
+    /// Canisters of the fleet.
+    pub canisters: u32,
+    /// Bytes of all users' state as CBOR.
+    pub state_bytes: u64,
+    /// Stable memory of the raw fleet.
+    pub stable_bytes_before: u64,
+    /// Stable memory after the upgrade that bloats.
+    pub stable_bytes_bloated: u64,
+    /// Stable memory of users' canisters, and of originals that are kept, in the end.
+    pub stable_bytes_after: u64,
+    /// Jobs that are done.
+    pub relocated: u64,
+    /// Jobs that were rolled back.
+    pub rolled_back: u64,
+    /// Jobs that wait for somebody.
+    pub parked: u64,
+    /// Users whose canister holds, field by field, what the model expects.
+    pub verified: u64,
+    /// Users of whom something is missing or different.
+    pub lost: u64,
+    /// Originals that do not exist any more.
+    pub originals_deleted: u64,
+    /// Canisters that nobody owns.
+    pub orphans: u64,
+    /// Routes and old ids that do not lead to the state.
+    pub routes_wrong: u64,
+    /// Cycles that all canisters together have less, by job.
+    pub cycles_per_job: u128,
+    /// Cycles that originals sent to their targets.
+    pub cycles_drained: u128,
+    /// Cycles that the deletion of originals burned.
+    pub cycles_burned_by_deletion: u128,
+    /// Calls by coordinator and targets, by job.
+    pub update_messages_per_job: f64,
+    /// Bytes of frames by byte of state.
+    pub wire_bytes_per_state_byte: f64,
+    /// Most rounds that a user's canister took no updates.
+    pub fenced_rounds_max: u64,
+    /// Writes that met a fence.
+    pub write_attempts_while_fenced: u64,
+    /// Pages beyond what promise 7 allows.
+    pub compact_excess_pages: u64,
+    /// Rounds of the relocation.
+    pub rounds: u64,
+    /// Time of the whole rehearsal.
+    pub wall_seconds: f64,
+    /// What is not well, in words.
+    pub complaints: Vec<String>,
+    #[serde(skip)]
+    must_delete: bool,
+    #[serde(skip)]
+    may_grow: bool,
+}
+
+impl Report {
+    pub(crate) fn begin(options: &Options, driven: &Driven, state_bytes: u64) -> Self {
+        let count = |wanted: fn(&Outcome) -> bool| {
+            driven.jobs.iter().filter(|job| wanted(&job.outcome)).count() as u64
+        };
+        let jobs = driven.jobs.len().max(1) as u64;
+        let wire: u64 = driven.jobs.iter().map(|job| job.wire_bytes).sum();
+        let complaints = driven
+            .jobs
+            .iter()
+            .filter_map(|job| match &job.outcome {
+                Outcome::RolledBack { reason } | Outcome::Parked { reason } => {
+                    Some(format!("job {} of {}: {reason}", job.id, job.source))
+                }
+                Outcome::Running | Outcome::Done => None,
+            })
+            .collect();
+        Self {
+            canisters: options.canisters,
+            state_bytes,
+            relocated: count(|outcome| *outcome == Outcome::Done),
+            rolled_back: count(|outcome| matches!(outcome, Outcome::RolledBack { .. })),
+            parked: count(|outcome| matches!(outcome, Outcome::Parked { .. })),
+            cycles_drained: driven.jobs.iter().map(|job| job.drained_cycles).sum(),
+            cycles_burned_by_deletion: driven.jobs.iter().map(|job| job.burned_cycles).sum(),
+            update_messages_per_job: (driven.summary.calls + jobs * TARGET_CALLS) as f64 / jobs as f64,
+            wire_bytes_per_state_byte: wire as f64 / state_bytes.max(1) as f64,
+            fenced_rounds_max: driven.fenced_rounds_max,
+            write_attempts_while_fenced: driven.write_attempts_while_fenced,
+            rounds: driven.rounds,
+            complaints,
+            must_delete: deletes_originals(options.retention),
+            may_grow: options.generation == Generation::Raw || options.retention == Retention::Tombstone,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn settle_cycles(&mut self, before: u128, after: u128) {
+        self.cycles_per_job = before.saturating_sub(after) / u128::from(self.relocated.max(1));
+    }
+
+    /// Whether everybody kept everything, every original is gone that was to go, and no page too much is held.
+    pub fn is_well(&self) -> bool {
+        let users = u64::from(self.canisters);
+        let originals_as_planned =
+            if self.must_delete { self.originals_deleted == users } else { self.originals_deleted == 0 };
+        let shrank = self.may_grow || self.stable_bytes_after <= self.stable_bytes_bloated;
+        self.relocated == users
+            && self.verified == users
+            && self.lost == 0
+            && self.orphans == 0
+            && self.routes_wrong == 0
+            && self.compact_excess_pages == 0
+            && originals_as_planned
+            && shrank
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / 1_048_576.0);
+        let billions = |cycles: u128| format!("{:.2} B", cycles as f64 / 1e9);
+        let rows = [
+            ("engine", self.engine.clone()),
+            ("canisters", self.canisters.to_string()),
+            ("state", mib(self.state_bytes)),
+            ("stable memory before", mib(self.stable_bytes_before)),
+            ("stable memory bloated", mib(self.stable_bytes_bloated)),
+            ("stable memory after", mib(self.stable_bytes_after)),
+            ("relocated", self.relocated.to_string()),
+            ("rolled back, parked", format!("{}, {}", self.rolled_back, self.parked)),
+            ("verified field by field", self.verified.to_string()),
+            ("lost", self.lost.to_string()),
+            ("originals deleted", self.originals_deleted.to_string()),
+            ("orphans", self.orphans.to_string()),
+            ("routes wrong", self.routes_wrong.to_string()),
+            ("cycles a job", billions(self.cycles_per_job)),
+            ("cycles drained", billions(self.cycles_drained)),
+            ("cycles burned by deletion", billions(self.cycles_burned_by_deletion)),
+            ("update messages a job", format!("{:.1}", self.update_messages_per_job)),
+            ("wire bytes a state byte", format!("{:.3}", self.wire_bytes_per_state_byte)),
+            ("fenced rounds, most", self.fenced_rounds_max.to_string()),
+            ("writes that met a fence", self.write_attempts_while_fenced.to_string()),
+            ("pages too many", self.compact_excess_pages.to_string()),
+            ("wall time", format!("{:.1} s", self.wall_seconds)),
+        ];
+        for (name, value) in rows {
+            writeln!(f, "  {name:<26} {value:>16}")?;
+        }
+        for complaint in self.complaints.iter().take(20) {
+            writeln!(f, "  ! {complaint}")?;
+        }
+        Ok(())
+    }
+}

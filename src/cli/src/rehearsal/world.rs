@@ -1,0 +1,185 @@
+//! The canisters around the fleet: governance, index and coordinator.
+
+use super::calls::update;
+use super::fleet::Fleet;
+use super::{Modules, Options, Retention};
+use crate::engine::Engine;
+use anyhow::{Context, anyhow, bail};
+use candid::{CandidType, Principal};
+use decant_api::plan::{self, ModuleRef, Plan, Strategy};
+use pocket_ic::{CanisterSettings, PocketIc};
+use serde::Deserialize;
+use serde_bytes::ByteBuf;
+use sha2::{Digest, Sha256};
+
+/// Cycles of a canister around the fleet: creations are paid from the coordinator's.
+const WORLD_CYCLES: u128 = 1_000_000_000_000_000_000;
+/// Cycles that a fresh canister gets besides its creation: an update prepays 40 B instructions.
+const TARGET_CYCLES: u128 = 500_000_000_000;
+/// Bytes of a chunk in the chunk store (spec).
+const CHUNK_BYTES: usize = 1 << 20;
+/// Seconds that the retention `frozen` keeps originals.
+pub const RETENTION_SECONDS: u64 = 60;
+
+/// The instance and what is around the fleet.
+pub struct World {
+    /// The instance.
+    pub pic: PocketIc,
+    /// Whose rehearsal it is: controller of everything.
+    pub operator: Principal,
+    /// The stand-in for an SNS.
+    pub governance: Principal,
+    /// The coordinator.
+    pub coordinator: Principal,
+    /// The index.
+    pub index: Principal,
+}
+
+#[derive(CandidType)]
+struct Governed {
+    governance: Principal,
+}
+
+#[derive(CandidType)]
+struct Coordinated {
+    coordinator: Principal,
+}
+
+#[derive(CandidType)]
+struct Submission {
+    target: Principal,
+    validator_method: String,
+    target_method: String,
+    payload: ByteBuf,
+}
+
+#[derive(Debug, CandidType, Deserialize)]
+enum ProposalStatus {
+    Open,
+    Executed,
+    Failed(String),
+}
+
+#[derive(Debug, CandidType, Deserialize)]
+struct Proposal {
+    rendered: String,
+    status: ProposalStatus,
+}
+
+impl World {
+    /// A fresh instance with governance, coordinator and index.
+    pub fn new(engine: &Engine, modules: &Modules, _options: &Options) -> anyhow::Result<Self> {
+        let pic = engine.builder()?.with_application_subnet().build();
+        let operator = Principal::self_authenticating(b"the operator of the rehearsal");
+        let create = || {
+            let settings =
+                CanisterSettings { controllers: Some(vec![operator]), ..CanisterSettings::default() };
+            let id = pic.create_canister_with_settings(Some(operator), Some(settings));
+            pic.add_cycles(id, WORLD_CYCLES);
+            id
+        };
+        let (governance, coordinator, index) = (create(), create(), create());
+        let install =
+            |id, wasm: &[u8], arg: Vec<u8>| pic.install_canister(id, wasm.to_vec(), arg, Some(operator));
+        install(governance, &modules.governance, candid::encode_args(())?);
+        install(coordinator, &modules.coordinator, candid::encode_one(Governed { governance })?);
+        install(index, &modules.index, candid::encode_one(Coordinated { coordinator })?);
+        Ok(Self { pic, operator, governance, coordinator, index })
+    }
+
+    /// Uploads the modules that the plan names, proposes it, and approves it.
+    pub fn approve_plan(&mut self, modules: &Modules, options: &Options) -> anyhow::Result<String> {
+        let plan = self.plan(modules, options)?;
+        self.propose(&plan)
+    }
+
+    /// The plan of a rehearsal; its modules are in the coordinator's chunk store.
+    pub fn plan(&self, modules: &Modules, options: &Options) -> anyhow::Result<Plan> {
+        let tombstone = match options.retention {
+            Retention::Tombstone => Some(self.upload(&modules.tombstone)?),
+            Retention::Frozen | Retention::None => None,
+        };
+        Ok(Plan {
+            title: "Give the fleet its memory back".to_owned(),
+            strategy: Strategy::Relocate,
+            indexes: vec![self.index],
+            module: self.upload(&modules.kit)?,
+            init_arg: ByteBuf::from(candid::encode_args(())?),
+            tombstone,
+            bucket_pages: 1,
+            min_reclaimed_pages: 0,
+            retention: match options.retention {
+                Retention::Frozen => plan::Retention::Frozen { seconds: RETENTION_SECONDS },
+                Retention::Tombstone => plan::Retention::Tombstone,
+                Retention::None => plan::Retention::None,
+            },
+            max_canisters: options.canisters.into(),
+            max_in_flight: options.in_flight,
+            max_cycles: u128::from(options.canisters) * 2_000_000_000_000,
+            cycles_per_target: TARGET_CYCLES,
+        })
+    }
+
+    /// Proposes a plan to governance and approves it; answers what voters read.
+    pub fn propose(&self, plan: &Plan) -> anyhow::Result<String> {
+        let submission = Submission {
+            target: self.coordinator,
+            validator_method: "decant_validate_plan".to_owned(),
+            target_method: "decant_execute_plan".to_owned(),
+            payload: ByteBuf::from(candid::encode_one(plan)?),
+        };
+        let pic = &self.pic;
+        let proposed: Result<u64, String> =
+            update(pic, self.governance, self.operator, "propose", (submission,))?;
+        let id = proposed.map_err(|refusal| anyhow!("the plan is refused: {refusal}"))?;
+        let approved: Result<Proposal, String> =
+            update(pic, self.governance, self.operator, "approve", (id,))?;
+        let proposal = approved.map_err(|refusal| anyhow!("the proposal is refused: {refusal}"))?;
+        match proposal.status {
+            ProposalStatus::Executed => Ok(proposal.rendered),
+            status => bail!("the proposal was not executed: {status:?}"),
+        }
+    }
+
+    /// Puts a module into the coordinator's chunk store.
+    pub fn upload(&self, module: &[u8]) -> anyhow::Result<ModuleRef> {
+        let mut chunk_hashes = Vec::new();
+        for chunk in module.chunks(CHUNK_BYTES) {
+            let hash = self
+                .pic
+                .upload_chunk(self.coordinator, Some(self.operator), chunk.to_vec())
+                .map_err(|error| anyhow!("uploading a chunk: {error}"))?;
+            chunk_hashes.push(ByteBuf::from(hash));
+        }
+        Ok(ModuleRef { hash: ByteBuf::from(Sha256::digest(module).to_vec()), chunk_hashes })
+    }
+
+    /// The latest lines of the coordinator's log, for a report of what went wrong.
+    pub fn coordinator_log(&self) -> Vec<String> {
+        let records = self.pic.fetch_canister_logs(self.coordinator, self.operator).unwrap_or_default();
+        records
+            .iter()
+            .map(|record| format!("coordinator: {}", String::from_utf8_lossy(&record.content)))
+            .collect()
+    }
+
+    /// Cycles of all canisters: those around the fleet, the fleet's, and others.
+    pub fn total_cycles(&self, fleet: &Fleet, others: &[Principal]) -> anyhow::Result<u128> {
+        let mut ids: Vec<Principal> = vec![self.governance, self.coordinator, self.index];
+        ids.extend(fleet.users.iter().map(|user| user.original));
+        ids.extend(others);
+        ids.sort();
+        ids.dedup();
+        Ok(ids
+            .into_iter()
+            .filter(|id| self.pic.canister_exists(*id))
+            .map(|id| self.pic.cycle_balance(id))
+            .sum())
+    }
+
+    /// The number in a canister id: ids of a subnet are handed out one after the other.
+    pub fn number(id: Principal) -> anyhow::Result<u64> {
+        let bytes = id.as_slice().first_chunk::<8>().context("no canister id")?;
+        Ok(u64::from_be_bytes(*bytes))
+    }
+}

@@ -1,0 +1,122 @@
+//! What can happen to a job. Events are journalled: their tags are never reused.
+
+use candid::Principal;
+use serde::{Deserialize, Serialize};
+
+use crate::{Reason, ReasonCode, TimeNanos, Value};
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It is done.
+    #[serde(rename = "1")]
+    Done(Value),
+    /// It definitely had no effect, and asking again would be answered the same.
+    #[serde(rename = "2")]
+    Refused(Reason),
+    /// It may work later.
+    #[serde(rename = "3")]
+    Transient(Reason),
+    /// Nobody knows whether it had an effect: the job observes before it repeats.
+    #[serde(rename = "4")]
+    Unknown(Reason),
+}
+
+/// An event. The number in the comment is its tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// 1: the call of this ticket is about to be sent.
+    #[serde(rename = "1")]
+    Started {
+        /// Number of the call in its job, from 1.
+        #[serde(rename = "t")]
+        ticket: u32,
+    },
+    /// 2: the call of this ticket ended.
+    #[serde(rename = "2")]
+    Replied {
+        /// The ticket that [`Event::Started`] named.
+        #[serde(rename = "t")]
+        ticket: u32,
+        /// How.
+        #[serde(rename = "o")]
+        outcome: Outcome,
+    },
+    /// 3: the pool gave a canister to the job, and has it no longer.
+    #[serde(rename = "3")]
+    TargetTaken {
+        /// The fresh canister.
+        #[serde(rename = "p")]
+        target: Principal,
+    },
+    /// 4: the pool had none.
+    #[serde(rename = "4")]
+    PoolEmpty,
+    /// 5: the pool has the target back.
+    #[serde(rename = "5")]
+    TargetReturned,
+    /// 6: the source was kept as long as the plan says.
+    #[serde(rename = "6")]
+    RetentionElapsed,
+    /// 7: a limit is reached: roll back, or park.
+    #[serde(rename = "7")]
+    GaveUp {
+        /// Which.
+        #[serde(rename = "r")]
+        reason: Reason,
+    },
+    /// 8: an operator wants the job rolled back.
+    #[serde(rename = "8")]
+    AbortRequested,
+    /// 9: an operator wants a parked job to go on.
+    #[serde(rename = "9")]
+    Retried,
+}
+
+impl Event {
+    /// The reply of a call will never come: the coordinator was upgraded, or its callback trapped.
+    pub fn reply_lost(ticket: u32) -> Self {
+        Self::Replied { ticket, outcome: Outcome::Unknown(ReasonCode::ReplyLost.into()) }
+    }
+
+    /// The stored tag.
+    pub fn tag(&self) -> u8 {
+        match self {
+            Self::Started { .. } => 1,
+            Self::Replied { .. } => 2,
+            Self::TargetTaken { .. } => 3,
+            Self::PoolEmpty => 4,
+            Self::TargetReturned => 5,
+            Self::RetentionElapsed => 6,
+            Self::GaveUp { .. } => 7,
+            Self::AbortRequested => 8,
+            Self::Retried => 9,
+        }
+    }
+
+    /// For messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Replied { .. } => "replied",
+            Self::TargetTaken { .. } => "target taken",
+            Self::PoolEmpty => "pool empty",
+            Self::TargetReturned => "target returned",
+            Self::RetentionElapsed => "retention elapsed",
+            Self::GaveUp { .. } => "gave up",
+            Self::AbortRequested => "abort requested",
+            Self::Retried => "retried",
+        }
+    }
+}
+
+/// A line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When.
+    #[serde(rename = "n")]
+    pub at_nanos: TimeNanos,
+    /// What.
+    #[serde(rename = "e")]
+    pub event: Event,
+}

@@ -1,0 +1,248 @@
+//! A job: one source, on its way.
+
+use candid::Principal;
+use serde::{Deserialize, Serialize};
+
+use crate::{EnrolmentError, JobId, MAX_INDEXES, PlanEssentials, Reason, State, TimeNanos};
+
+/// Where the one call of a state is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// It can be sent.
+    #[default]
+    #[serde(rename = "r")]
+    Ready,
+    /// It is under way.
+    #[serde(rename = "s")]
+    Sent,
+    /// Nobody knows what became of it: the observation can be sent.
+    #[serde(rename = "o")]
+    Observe {
+        /// A repetition was refused with this, maybe because the first try had been done.
+        #[serde(rename = "f")]
+        refusal: Option<Reason>,
+    },
+    /// The observation is under way.
+    #[serde(rename = "w")]
+    ObserveSent {
+        /// As before.
+        #[serde(rename = "f")]
+        refusal: Option<Reason>,
+    },
+}
+
+impl Phase {
+    /// Whether a reply is awaited.
+    pub fn is_in_flight(&self) -> bool {
+        matches!(self, Self::Sent | Self::ObserveSent { .. })
+    }
+
+    /// For messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Sent => "sent",
+            Self::Observe { .. } => "to observe",
+            Self::ObserveSent { .. } => "observing",
+        }
+    }
+}
+
+/// The tries of the present state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Where its call is.
+    #[serde(rename = "p")]
+    pub phase: Phase,
+    /// Calls since the state was entered or last made progress.
+    #[serde(rename = "t")]
+    pub tries: u32,
+    /// Calls that made progress without finishing.
+    #[serde(rename = "s")]
+    pub slices: u32,
+    /// Whether a try ended unknown: it may have had, or still have, its effect.
+    #[serde(rename = "u")]
+    pub is_unsure: bool,
+    /// Time of the first of the tries.
+    #[serde(rename = "f")]
+    pub first_nanos: TimeNanos,
+    /// Time of the last one.
+    #[serde(rename = "l")]
+    pub last_nanos: TimeNanos,
+    /// Bytes done, in states that are sliced.
+    #[serde(rename = "d")]
+    pub done_bytes: u64,
+    /// Why the last try did not do it.
+    #[serde(rename = "w")]
+    pub last_reason: Option<Reason>,
+}
+
+/// What a job counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Calls sent; the ticket of the last one.
+    #[serde(rename = "c")]
+    pub calls: u32,
+    /// Bytes over the wire.
+    #[serde(rename = "w")]
+    pub wire_bytes: u64,
+    /// Stable memory of the source at admission, in pages of 64 KiB.
+    #[serde(rename = "s")]
+    pub source_pages: u64,
+    /// Pages in use, as sealed.
+    #[serde(rename = "u")]
+    pub used_pages: u64,
+    /// Cycles that the source sent to the target.
+    #[serde(rename = "d")]
+    pub drained_cycles: u128,
+    /// Cycles that its deletion burned.
+    #[serde(rename = "b")]
+    pub burned_cycles: u128,
+}
+
+/// When what happened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// When it was enrolled.
+    #[serde(rename = "e")]
+    pub enrolled_nanos: TimeNanos,
+    /// When the source was known to be fenced.
+    #[serde(rename = "f")]
+    pub fenced_nanos: Option<TimeNanos>,
+    /// When the job was committed.
+    #[serde(rename = "c")]
+    pub committed_nanos: Option<TimeNanos>,
+    /// When users were served again: the target activated, or the source thawed.
+    #[serde(rename = "s")]
+    pub served_nanos: Option<TimeNanos>,
+    /// When it ended.
+    #[serde(rename = "z")]
+    pub ended_nanos: Option<TimeNanos>,
+}
+
+/// A job. It changes by [`apply`](crate::apply) alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    #[serde(rename = "i")]
+    pub(crate) id: JobId,
+    #[serde(rename = "o")]
+    pub(crate) source: Principal,
+    #[serde(rename = "t")]
+    pub(crate) target: Option<Principal>,
+    #[serde(rename = "x")]
+    pub(crate) indexes: Vec<Principal>,
+    #[serde(rename = "p")]
+    pub(crate) plan: PlanEssentials,
+    #[serde(rename = "c")]
+    pub(crate) counters: Counters,
+    #[serde(rename = "m")]
+    pub(crate) times: Times,
+    #[serde(rename = "a", default, skip_serializing_if = "is_default")]
+    pub(crate) attempt: Attempt,
+    #[serde(rename = "b", default, skip_serializing_if = "is_default")]
+    pub(crate) is_abort_requested: bool,
+    #[serde(rename = "s")]
+    pub(crate) state: State,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Job {
+    /// A new job, queued. `indexes` are those whose routes name the source; they are swapped in this order.
+    ///
+    /// # Errors
+    /// Whatever would make it a job that cannot be done: see [`EnrolmentError`].
+    pub fn new(
+        id: JobId,
+        source: Principal,
+        indexes: Vec<Principal>,
+        plan: PlanEssentials,
+        now_nanos: TimeNanos,
+    ) -> Result<Self, EnrolmentError> {
+        if indexes.is_empty() || indexes.len() > MAX_INDEXES {
+            return Err(EnrolmentError::IndexCount { source_id: source, count: indexes.len() });
+        }
+        for (position, index) in indexes.iter().enumerate() {
+            if *index == source {
+                return Err(EnrolmentError::IndexIsSource { source_id: source });
+            }
+            if indexes.iter().take(position).any(|earlier| earlier == index) {
+                return Err(EnrolmentError::IndexTwice { index: *index });
+            }
+        }
+        if plan.bucket_pages == 0 {
+            return Err(EnrolmentError::NoBucket { plan_id: plan.plan_id });
+        }
+        let times = Times { enrolled_nanos: now_nanos, ..Times::default() };
+        Ok(Self {
+            id,
+            source,
+            target: None,
+            indexes,
+            plan,
+            counters: Counters::default(),
+            times,
+            attempt: Attempt::default(),
+            is_abort_requested: false,
+            state: State::Queued,
+        })
+    }
+
+    /// Its number.
+    pub fn id(&self) -> JobId {
+        self.id
+    }
+
+    /// The canister that holds the state when the job begins.
+    pub fn source(&self) -> Principal {
+        self.source
+    }
+
+    /// The canister that will hold it, while the job owns or has handed over one.
+    pub fn target(&self) -> Option<Principal> {
+        self.target
+    }
+
+    /// The indexes whose routes are swapped, in order; the first one enrolled the source.
+    pub fn indexes(&self) -> &[Principal] {
+        &self.indexes
+    }
+
+    /// What it knows of its plan.
+    pub fn plan(&self) -> &PlanEssentials {
+        &self.plan
+    }
+
+    /// What it counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// When what happened.
+    pub fn times(&self) -> &Times {
+        &self.times
+    }
+
+    /// The tries of the present state.
+    pub fn attempt(&self) -> &Attempt {
+        &self.attempt
+    }
+
+    /// Where it is.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Why it ended, parked or goes back; for a parked job with the command that moves it on.
+    pub fn explanation(&self) -> Option<String> {
+        match &self.state {
+            State::RollingBack { reason, .. } | State::RolledBack { reason } => Some(reason.to_string()),
+            State::Parked { reason, resume } => {
+                Some(format!("{}: {reason}; then call decant_retry({})", resume.name(), self.id))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! How often, how long, how much.
+
+use crate::{Attempt, JobId, Stage, State, TimeNanos};
+
+const SECOND_NANOS: u64 = 1_000_000_000;
+
+/// Limits of every job. They decide, but don't change a job: a journal replays under any limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Tries of a step before the commit point, observations included; then the job rolls back.
+    pub max_tries_before_commit: u32,
+    /// Tries of `stop_canister` before the commit point: each may take 5 minutes, while users wait.
+    pub max_tries_stop: u32,
+    /// Tries of a step that undoes, or after the commit point; then the job parks.
+    pub max_tries_settled: u32,
+    /// Calls that a sliced step may take, each with progress.
+    pub max_slices: u32,
+    /// Wait after the first try that failed; it doubles with each.
+    pub backoff_base_nanos: u64,
+    /// Longest wait between two tries.
+    pub backoff_cap_nanos: u64,
+    /// Longest time from the first try of a step before the commit point to its progress.
+    pub step_deadline_nanos: u64,
+    /// The same after the commit point and when rolling back.
+    pub settled_deadline_nanos: u64,
+    /// Longest time that a source may be fenced before the commit point.
+    pub fence_deadline_nanos: u64,
+    /// Longest wait for a canister from the pool.
+    pub pool_deadline_nanos: u64,
+    /// Most batches of frames that a call to pull may read.
+    pub max_batches_per_pull: u32,
+    /// Cycles that a source keeps for the messages up to its deletion.
+    pub keep_until_deletion_cycles: u128,
+    /// Cycles that a source keeps to live on as a tombstone.
+    pub keep_as_tombstone_cycles: u128,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_tries_before_commit: 8,
+            max_tries_stop: 3,
+            max_tries_settled: 24,
+            max_slices: 100_000,
+            backoff_base_nanos: SECOND_NANOS,
+            backoff_cap_nanos: 120 * SECOND_NANOS,
+            step_deadline_nanos: 30 * 60 * SECOND_NANOS,
+            settled_deadline_nanos: 24 * 3_600 * SECOND_NANOS,
+            fence_deadline_nanos: 2 * 3_600 * SECOND_NANOS,
+            pool_deadline_nanos: 24 * 3_600 * SECOND_NANOS,
+            max_batches_per_pull: 16,
+            // A drain that kept 1 B was too little for others: facts.md.
+            keep_until_deletion_cycles: 20_000_000_000,
+            // An installation prepays 300 B instructions, and what the memory costs until it is gone.
+            keep_as_tombstone_cycles: 400_000_000_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Most tries of that state.
+    pub(crate) fn max_tries(&self, state: &State) -> u32 {
+        match (state, state.stage()) {
+            // An empty pool costs nobody anything: its deadline is the only limit.
+            (State::Admitted { .. }, _) => u32::MAX,
+            (State::Frozen, _) => self.max_tries_stop,
+            (_, Stage::BeforeCommit) => self.max_tries_before_commit,
+            _ => self.max_tries_settled,
+        }
+    }
+
+    /// Longest time from the first try of that state to its progress.
+    pub(crate) fn deadline_nanos(&self, state: &State) -> u64 {
+        match (state, state.stage()) {
+            (State::Admitted { .. }, _) => self.pool_deadline_nanos,
+            (_, Stage::BeforeCommit) => self.step_deadline_nanos,
+            _ => self.settled_deadline_nanos,
+        }
+    }
+
+    /// When the next try may start: at once for the first one, later with each that failed.
+    pub(crate) fn not_before_nanos(&self, job: JobId, attempt: &Attempt) -> TimeNanos {
+        if attempt.tries == 0 {
+            return 0;
+        }
+        attempt.last_nanos.saturating_add(self.backoff_nanos(job, attempt.tries))
+    }
+
+    /// Doubles with each try up to the cap, less up to a quarter so that jobs that failed together don't come
+    /// back together. The same for the same job and try.
+    fn backoff_nanos(&self, job: JobId, tries: u32) -> u64 {
+        let factor = 1_u64.checked_shl(tries.saturating_sub(1)).unwrap_or(u64::MAX);
+        let full_nanos = self.backoff_base_nanos.saturating_mul(factor).min(self.backoff_cap_nanos);
+        let spread_nanos = full_nanos / 4;
+        full_nanos - mix(job ^ (u64::from(tries) << 32)) % spread_nanos.saturating_add(1)
+    }
+}
+
+/// The finaliser of splitmix64: spreads neighbours far apart.
+fn mix(seed: u64) -> u64 {
+    let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn back_off_grows_to_its_cap_and_never_past_it() {
+        let limits = Limits::default();
+        for job in 1..200 {
+            let mut last_nanos = 0;
+            for tries in 1..100 {
+                let wait_nanos = limits.backoff_nanos(job, tries);
+                assert!(wait_nanos <= limits.backoff_cap_nanos);
+                assert!(wait_nanos >= limits.backoff_base_nanos / 4 * 3);
+                assert!(wait_nanos >= last_nanos / 4 * 3, "job {job}, try {tries}");
+                assert_eq!(wait_nanos, limits.backoff_nanos(job, tries), "the same job waits the same time");
+                last_nanos = wait_nanos;
+            }
+        }
+    }
+
+    #[test]
+    fn jobs_that_fail_together_come_back_at_different_times() {
+        let limits = Limits::default();
+        let mut waits: Vec<_> = (1..100).map(|job| limits.backoff_nanos(job, 3)).collect();
+        waits.sort_unstable();
+        waits.dedup();
+        assert!(waits.len() > 90);
+    }
+
+    #[test]
+    fn a_back_off_of_nothing_waits_for_nothing() {
+        let limits = Limits { backoff_base_nanos: 0, ..Limits::default() };
+        assert_eq!(limits.backoff_nanos(1, 1), 0);
+    }
+}

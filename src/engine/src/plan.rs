@@ -1,0 +1,65 @@
+//! What a job needs to know of its plan.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Digest;
+
+/// Most indexes that a job swaps; a finished job must stay below 512 bytes.
+pub const MAX_INDEXES: usize = 8;
+
+/// How the memory is given back. The tags are stored: they are never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Strategy {
+    /// To a fresh canister, which pulls the state itself.
+    #[serde(rename = "1")]
+    Relocate,
+}
+
+/// What becomes of a source after the commit point. The tags are stored: they are never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Retention {
+    /// It stays that long, then it is deleted.
+    #[serde(rename = "1")]
+    Frozen {
+        /// Seconds.
+        #[serde(rename = "s")]
+        seconds: u64,
+    },
+    /// It becomes a tombstone with this module.
+    #[serde(rename = "2")]
+    Tombstone {
+        /// SHA-256 of the tombstone.
+        #[serde(rename = "m")]
+        module_hash: Digest,
+    },
+    /// It is deleted at once.
+    #[serde(rename = "3")]
+    None,
+}
+
+/// The part of a plan that decisions depend on. It is copied into the job: a later plan changes no job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanEssentials {
+    /// Number of the plan at its coordinator, which knows the rest by it.
+    #[serde(rename = "i")]
+    pub plan_id: u64,
+    /// How.
+    #[serde(rename = "s")]
+    pub strategy: Strategy,
+    /// SHA-256 of the compact build.
+    #[serde(rename = "m")]
+    pub module_hash: Digest,
+    /// Pages of 64 KiB in a bucket of the new image; at least 1.
+    #[serde(rename = "b")]
+    pub bucket_pages: u16,
+    /// Least pages that must come free.
+    #[serde(rename = "r")]
+    pub min_reclaimed_pages: u64,
+    /// What becomes of the source.
+    #[serde(rename = "k")]
+    pub retention: Retention,
+    /// Whether the source is hashed once more before it is emptied, when it has long been retired. Finds what
+    /// a heartbeat wrote between the verification and the commit point; needs a kit that rechecks when Moved.
+    #[serde(rename = "f")]
+    pub has_final_recheck: bool,
+}

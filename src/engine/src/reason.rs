@@ -1,0 +1,162 @@
+//! Why something did not happen.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes of a [`Reason`]'s detail that are kept; a finished job must stay below 512 bytes.
+pub const MAX_DETAIL_BYTES: usize = 120;
+
+/// What kind of reason. The tags are stored: they are never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ReasonCode {
+    /// The caller is no controller, or not the coordinator that is known there.
+    #[serde(rename = "1")]
+    NotAuthorised,
+    /// Another job, or another coordinator, holds the fence.
+    #[serde(rename = "2")]
+    HeldByOther,
+    /// Stable memory has a layout that cannot be moved.
+    #[serde(rename = "3")]
+    Unreadable,
+    /// Too little memory would be given back.
+    #[serde(rename = "4")]
+    NotWorthIt,
+    /// The canister is stopped or stopping, though nobody of ours did it.
+    #[serde(rename = "5")]
+    NotRunning,
+    /// The canister has no module, or one that doesn't speak a known version of the kit.
+    #[serde(rename = "6")]
+    NoKit,
+    /// The canister has snapshots, which would die with it.
+    #[serde(rename = "7")]
+    HasSnapshots,
+    /// The pool stayed empty.
+    #[serde(rename = "8")]
+    PoolEmpty,
+    /// The module is not the approved one.
+    #[serde(rename = "9")]
+    WrongModule,
+    /// The target holds something already.
+    #[serde(rename = "10")]
+    NotEmpty,
+    /// Code of the dapp trapped.
+    #[serde(rename = "11")]
+    Trapped,
+    /// The target's root or fingerprint is not what was sealed.
+    #[serde(rename = "12")]
+    RootMismatch,
+    /// Something wrote to the source after the seal.
+    #[serde(rename = "13")]
+    ChangedAfterSeal,
+    /// A route names another canister than it should.
+    #[serde(rename = "14")]
+    RouteConflict,
+    /// No route names the canister.
+    #[serde(rename = "15")]
+    NoRoute,
+    /// The canister does not exist.
+    #[serde(rename = "16")]
+    Gone,
+    /// Somebody who has to pay cannot.
+    #[serde(rename = "17")]
+    OutOfCycles,
+    /// The step, or the fence, took longer than its limit.
+    #[serde(rename = "18")]
+    Overdue,
+    /// The step was tried as often as its limit allows.
+    #[serde(rename = "19")]
+    TriedTooOften,
+    /// An operator asked for it.
+    #[serde(rename = "20")]
+    Aborted,
+    /// The reply never came.
+    #[serde(rename = "21")]
+    ReplyLost,
+    /// `stop_canister` gave up waiting for open calls; the canister is still stopping.
+    #[serde(rename = "22")]
+    StopTimedOut,
+    /// A reject or an error that has no code of its own.
+    #[serde(rename = "23")]
+    Rejected,
+    /// A value exceeds what a job can hold.
+    #[serde(rename = "24")]
+    TooLarge,
+    /// What is seen contradicts what was acknowledged.
+    #[serde(rename = "25")]
+    Contradiction,
+}
+
+impl ReasonCode {
+    /// What happened, and what to do about it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NotAuthorised => "not authorised; make the coordinator a controller",
+            Self::HeldByOther => "already being relocated by another job; wait for it",
+            Self::Unreadable => "stable memory is not an image that can be moved",
+            Self::NotWorthIt => "too little memory would be given back; lower the plan's minimum",
+            Self::NotRunning => "not running; start it",
+            Self::NoKit => "no module, or one without this kit; upgrade it to a build with the kit",
+            Self::HasSnapshots => "has snapshots, which die with it; delete them",
+            Self::PoolEmpty => "no fresh canister in the pool; give the coordinator cycles",
+            Self::WrongModule => "not the approved module; upload what the plan names",
+            Self::NotEmpty => "the target is not empty; use a fresh canister",
+            Self::Trapped => "code of the dapp trapped; read the canister's log",
+            Self::RootMismatch => "the target's root or fingerprint differs from the sealed one",
+            Self::ChangedAfterSeal => "something wrote after the seal; disarm its heartbeat",
+            Self::RouteConflict => "a route names another canister; settle it in the index",
+            Self::NoRoute => "no route names it; enrol it at the index that routes it",
+            Self::Gone => "the canister does not exist",
+            Self::OutOfCycles => "out of cycles; top up",
+            Self::Overdue => "took longer than allowed",
+            Self::TriedTooOften => "tried as often as allowed",
+            Self::Aborted => "aborted by an operator",
+            Self::ReplyLost => "the reply never came",
+            Self::StopTimedOut => "still stopping: calls are open; see what it waits for",
+            Self::Rejected => "rejected",
+            Self::TooLarge => "larger than a job can hold",
+            Self::Contradiction => "what is seen contradicts what was acknowledged",
+        }
+    }
+}
+
+/// A reason: its kind, and what it happened to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    #[serde(rename = "c")]
+    code: ReasonCode,
+    #[serde(rename = "d", default, skip_serializing_if = "String::is_empty")]
+    detail: String,
+}
+
+impl Reason {
+    /// A reason; `detail` is cut to [`MAX_DETAIL_BYTES`].
+    pub fn new(code: ReasonCode, detail: impl Into<String>) -> Self {
+        let mut detail = detail.into();
+        detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
+        Self { code, detail }
+    }
+
+    /// What kind.
+    pub fn code(&self) -> ReasonCode {
+        self.code
+    }
+
+    /// To what, in which figures.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl From<ReasonCode> for Reason {
+    fn from(code: ReasonCode) -> Self {
+        Self { code, detail: String::new() }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code.text())?;
+        if self.detail.is_empty() { Ok(()) } else { write!(f, ": {}", self.detail) }
+    }
+}

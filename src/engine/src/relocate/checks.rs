@@ -1,0 +1,105 @@
+//! What must hold before a job goes on.
+
+use crate::{
+    CanisterView, FenceView, Job, KIT_VERSION, KitView, LayoutView, MAX_FINGERPRINT_BYTES,
+    MAX_SETTINGS_BYTES, Reason, ReasonCode, Retention, RunState, Seal,
+};
+
+/// The management canister caps it; a reply that exceeds it is not from there.
+const MAX_CONTROLLERS: usize = 10;
+
+/// Whether the management canister's view of the source lets it be moved.
+pub(super) fn source_canister(job: &Job, view: &CanisterView) -> Result<(), Reason> {
+    let source = job.source;
+    if view.run_state != RunState::Running {
+        return Err(Reason::new(ReasonCode::NotRunning, format!("{source} is {:?}", view.run_state)));
+    }
+    if view.module_hash.is_none() {
+        return Err(Reason::new(ReasonCode::NoKit, format!("{source} is empty")));
+    }
+    let is_deleted = !matches!(job.plan.retention, Retention::Tombstone { .. });
+    if is_deleted && view.snapshots_bytes > 0 {
+        return Err(snapshots(job, view));
+    }
+    let controllers = view.settings.controllers.len();
+    let bytes = view.settings.others.len();
+    if controllers > MAX_CONTROLLERS || bytes > MAX_SETTINGS_BYTES {
+        let detail = format!("settings of {controllers} controllers and {bytes} bytes");
+        return Err(Reason::new(ReasonCode::TooLarge, detail));
+    }
+    Ok(())
+}
+
+/// The source has snapshots.
+pub(super) fn snapshots(job: &Job, view: &CanisterView) -> Reason {
+    Reason::new(ReasonCode::HasSnapshots, format!("{}: {} bytes", job.source, view.snapshots_bytes))
+}
+
+/// Whether the kit's view of the source lets it be moved, and makes it worth it.
+pub(super) fn source_kit(job: &Job, view: &KitView) -> Result<(), Reason> {
+    let source = job.source;
+    if view.kit_version != KIT_VERSION {
+        let detail = format!("{source} speaks version {}, not {KIT_VERSION}", view.kit_version);
+        return Err(Reason::new(ReasonCode::NoKit, detail));
+    }
+    match view.fence {
+        FenceView::Open => {}
+        FenceView::Frozen(holder) | FenceView::Sealed(holder) if holder.is_job(job.id) => {}
+        FenceView::Frozen(holder) | FenceView::Sealed(holder) | FenceView::Importing(holder) => {
+            return Err(Reason::new(ReasonCode::HeldByOther, format!("{source} by job {}", holder.job)));
+        }
+        FenceView::Moved { to, .. } => {
+            return Err(Reason::new(ReasonCode::HeldByOther, format!("{source} moved to {to}")));
+        }
+    }
+    let compact_pages = match &view.layout {
+        LayoutView::Empty => 1,
+        LayoutView::Raw => view.stable_pages.saturating_add(1),
+        // At most one bucket of a memory is not full.
+        LayoutView::Managed { memories, used_pages } => {
+            let slack_pages = u64::from(*memories) * u64::from(job.plan.bucket_pages.saturating_sub(1));
+            used_pages.saturating_add(slack_pages).saturating_add(1)
+        }
+        LayoutView::Unreadable { reason } => {
+            return Err(Reason::new(ReasonCode::Unreadable, format!("{source}: {reason}")));
+        }
+    };
+    let reclaimed_pages = view.stable_pages.saturating_sub(compact_pages);
+    let min_pages = job.plan.min_reclaimed_pages;
+    if reclaimed_pages < min_pages {
+        let held_pages = view.stable_pages;
+        let detail =
+            format!("{reclaimed_pages} of {held_pages} pages of {source}, the plan wants {min_pages}");
+        return Err(Reason::new(ReasonCode::NotWorthIt, detail));
+    }
+    Ok(())
+}
+
+/// Whether a job can hold the seal.
+pub(super) fn fingerprint_fits(seal: &Seal) -> Result<(), Reason> {
+    let bytes = seal.fingerprint.len();
+    if bytes <= MAX_FINGERPRINT_BYTES {
+        return Ok(());
+    }
+    Err(Reason::new(
+        ReasonCode::TooLarge,
+        format!("a fingerprint of {bytes} bytes, not {MAX_FINGERPRINT_BYTES}"),
+    ))
+}
+
+/// Whether what is found is what was sealed.
+pub(super) fn equals_seal(sealed: &Seal, found: &Seal, code: ReasonCode) -> Result<(), Reason> {
+    if found.root != sealed.root {
+        let detail = format!("root {} where {} was sealed", short(found.root.0), short(sealed.root.0));
+        return Err(Reason::new(code, detail));
+    }
+    if found.fingerprint != sealed.fingerprint {
+        return Err(Reason::new(code, "the roots agree, the dapp's fingerprints don't"));
+    }
+    Ok(())
+}
+
+/// The first bytes of a root, for people.
+pub(super) fn short(root: [u8; 32]) -> String {
+    root.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}

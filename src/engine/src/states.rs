@@ -1,0 +1,382 @@
+//! Where a job can be. States are stored: their tags are never reused.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Reason, Seal, Settings, TimeNanos};
+
+/// A state says what is done; the call that comes next follows from it, and from what it carries.
+///
+/// | tag | state | next |
+/// |---|---|---|
+/// | 1 | Queued | `canister_status` of the source |
+/// | 2 | Inspected | `decant_status` of the source |
+/// | 3 | Admitted | take a canister from the pool |
+/// | 4 | Reserved | `update_settings` of the target |
+/// | 5 | Configured | `install_chunked_code` of the target |
+/// | 6 | Installed | `decant_import_begin` |
+/// | 7 | Provisioned | `decant_freeze` |
+/// | 8 | Frozen | `stop_canister` of the source |
+/// | 9 | Stopped | `start_canister` of the source |
+/// | 10 | Restarted | `decant_seal`, until hashed |
+/// | 11 | Sealed | `decant_import_pull`, until complete |
+/// | 12 | Pulled | `decant_import_verify`, until hashed |
+/// | 13 | TargetVerified | `decant_recheck`, until hashed |
+/// | 14 | Switching | `decant_swap` of one index after the other |
+/// | | **commit point** | |
+/// | 20 | Committed | `decant_retire` |
+/// | 21 | Retired | `decant_activate` |
+/// | 22 | Retaining | wait |
+/// | 23 | Confirming | `decant_status` of the target, if the source was retained |
+/// | 24 | Rechecking | `decant_recheck`, if the plan wants it |
+/// | 25 | Draining | `decant_drain` |
+/// | 26 | Entombing | `install_chunked_code` of the tombstone |
+/// | 27 | Stopping | `stop_canister` of the source |
+/// | 28 | Checking | `canister_status` of the source |
+/// | 29 | Deleting | `delete_canister` of the source |
+/// | | **the other way** | |
+/// | 40 | RollingBack | what is on top of its stack of undos |
+/// | | **ends** | |
+/// | 50 | Done | |
+/// | 51 | RolledBack | |
+/// | 52 | Parked | an operator, then the state that it carries |
+///
+/// Tags 60 to 89 are for repacking in place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Nothing is known yet.
+    #[serde(rename = "1")]
+    Queued,
+    /// The coordinator controls the source, which runs.
+    #[serde(rename = "2")]
+    Inspected {
+        /// Settings of the source.
+        #[serde(rename = "s")]
+        settings: Settings,
+    },
+    /// The source can be moved, and it is worth it.
+    #[serde(rename = "3")]
+    Admitted {
+        /// Settings of the source.
+        #[serde(rename = "s")]
+        settings: Settings,
+    },
+    /// The job has a target.
+    #[serde(rename = "4")]
+    Reserved {
+        /// Settings of the source.
+        #[serde(rename = "s")]
+        settings: Settings,
+    },
+    /// The target has the settings of the source.
+    #[serde(rename = "5")]
+    Configured,
+    /// The target runs the compact build.
+    #[serde(rename = "6")]
+    Installed,
+    /// The target waits for the state.
+    #[serde(rename = "7")]
+    Provisioned,
+    /// The source takes queries only.
+    #[serde(rename = "8")]
+    Frozen,
+    /// The calls that the source had open are closed.
+    #[serde(rename = "9")]
+    Stopped,
+    /// The source answers again.
+    #[serde(rename = "10")]
+    Restarted,
+    /// The state of the source is in stable memory, and hashed.
+    #[serde(rename = "11")]
+    Sealed {
+        /// What was sealed.
+        #[serde(rename = "s")]
+        seal: Seal,
+    },
+    /// The target has all of it.
+    #[serde(rename = "12")]
+    Pulled {
+        /// What was sealed.
+        #[serde(rename = "s")]
+        seal: Seal,
+    },
+    /// What the target wrote is what was sealed.
+    #[serde(rename = "13")]
+    TargetVerified {
+        /// What was sealed.
+        #[serde(rename = "s")]
+        seal: Seal,
+    },
+    /// The source has not changed since either; so many indexes are swapped.
+    #[serde(rename = "14")]
+    Switching {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+        /// Position of the next index.
+        #[serde(rename = "n")]
+        next: u16,
+    },
+    /// Every route names the target: the commit point.
+    #[serde(rename = "20")]
+    Committed {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// The source answers where the state is.
+    #[serde(rename = "21")]
+    Retired {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// The target serves; the source is kept for a while.
+    #[serde(rename = "22")]
+    Retaining {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+        /// Until when.
+        #[serde(rename = "u")]
+        until_nanos: TimeNanos,
+    },
+    /// The source was kept long enough; is the target still there?
+    #[serde(rename = "23")]
+    Confirming {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// Does the source still hold nothing but what was moved?
+    #[serde(rename = "24")]
+    Rechecking {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// The source may go; its cycles first.
+    #[serde(rename = "25")]
+    Draining {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// The source becomes a tombstone.
+    #[serde(rename = "26")]
+    Entombing {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// The source is drained.
+    #[serde(rename = "27")]
+    Stopping {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// The source is stopped; what would die with it?
+    #[serde(rename = "28")]
+    Checking {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// Nothing but these cycles.
+    #[serde(rename = "29")]
+    Deleting {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+        /// Cycles that the deletion burns.
+        #[serde(rename = "b")]
+        burned_cycles: u128,
+    },
+    /// Something went wrong before the commit point.
+    #[serde(rename = "40")]
+    RollingBack {
+        /// What.
+        #[serde(rename = "w")]
+        reason: Reason,
+        /// What is to be undone, the last one first; never empty.
+        #[serde(rename = "u")]
+        undo: Vec<Undo>,
+    },
+    /// The state is in the target, and the source is gone or a tombstone.
+    #[serde(rename = "50")]
+    Done {
+        /// The root that both had: the evidence.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// The source serves as if nothing had happened.
+    #[serde(rename = "51")]
+    RolledBack {
+        /// Why.
+        #[serde(rename = "w")]
+        reason: Reason,
+    },
+    /// It waits for an operator.
+    #[serde(rename = "52")]
+    Parked {
+        /// Why.
+        #[serde(rename = "w")]
+        reason: Reason,
+        /// Where it goes on.
+        #[serde(rename = "s")]
+        resume: Box<State>,
+    },
+}
+
+/// Something to undo. The order here is the order from the bottom of the stack to its top.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Undo {
+    /// The target goes back to the pool.
+    #[serde(rename = "1")]
+    ReturnTarget,
+    /// Only the coordinator controls the target, which reserves nothing.
+    #[serde(rename = "2")]
+    ResetTarget,
+    /// The target has no module and no state.
+    #[serde(rename = "3")]
+    UninstallTarget,
+    /// The source takes all calls.
+    #[serde(rename = "4")]
+    ThawSource,
+    /// The source runs.
+    #[serde(rename = "5")]
+    StartSource,
+    /// The route names the source.
+    #[serde(rename = "6")]
+    SwapBack {
+        /// Position of the index.
+        #[serde(rename = "i")]
+        index: u16,
+    },
+}
+
+/// Which way a job can go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Forward, or back.
+    BeforeCommit,
+    /// Only back.
+    RollingBack,
+    /// Only forward.
+    AfterCommit,
+    /// Nowhere.
+    Ended,
+}
+
+impl State {
+    /// The stored tag.
+    pub fn tag(&self) -> u8 {
+        match self {
+            Self::Queued => 1,
+            Self::Inspected { .. } => 2,
+            Self::Admitted { .. } => 3,
+            Self::Reserved { .. } => 4,
+            Self::Configured => 5,
+            Self::Installed => 6,
+            Self::Provisioned => 7,
+            Self::Frozen => 8,
+            Self::Stopped => 9,
+            Self::Restarted => 10,
+            Self::Sealed { .. } => 11,
+            Self::Pulled { .. } => 12,
+            Self::TargetVerified { .. } => 13,
+            Self::Switching { .. } => 14,
+            Self::Committed { .. } => 20,
+            Self::Retired { .. } => 21,
+            Self::Retaining { .. } => 22,
+            Self::Confirming { .. } => 23,
+            Self::Rechecking { .. } => 24,
+            Self::Draining { .. } => 25,
+            Self::Entombing { .. } => 26,
+            Self::Stopping { .. } => 27,
+            Self::Checking { .. } => 28,
+            Self::Deleting { .. } => 29,
+            Self::RollingBack { .. } => 40,
+            Self::Done { .. } => 50,
+            Self::RolledBack { .. } => 51,
+            Self::Parked { .. } => 52,
+        }
+    }
+
+    /// For people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Inspected { .. } => "inspected",
+            Self::Admitted { .. } => "admitted",
+            Self::Reserved { .. } => "reserved",
+            Self::Configured => "configured",
+            Self::Installed => "installed",
+            Self::Provisioned => "provisioned",
+            Self::Frozen => "frozen",
+            Self::Stopped => "stopped",
+            Self::Restarted => "restarted",
+            Self::Sealed { .. } => "sealed",
+            Self::Pulled { .. } => "pulled",
+            Self::TargetVerified { .. } => "target verified",
+            Self::Switching { .. } => "switching",
+            Self::Committed { .. } => "committed",
+            Self::Retired { .. } => "retired",
+            Self::Retaining { .. } => "retaining",
+            Self::Confirming { .. } => "confirming",
+            Self::Rechecking { .. } => "rechecking",
+            Self::Draining { .. } => "draining",
+            Self::Entombing { .. } => "entombing",
+            Self::Stopping { .. } => "stopping",
+            Self::Checking { .. } => "checking",
+            Self::Deleting { .. } => "deleting",
+            Self::RollingBack { .. } => "rolling back",
+            Self::Done { .. } => "done",
+            Self::RolledBack { .. } => "rolled back",
+            Self::Parked { .. } => "parked",
+        }
+    }
+
+    /// Which way it can go; a parked job as the state where it goes on.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::Queued
+            | Self::Inspected { .. }
+            | Self::Admitted { .. }
+            | Self::Reserved { .. }
+            | Self::Configured
+            | Self::Installed
+            | Self::Provisioned
+            | Self::Frozen
+            | Self::Stopped
+            | Self::Restarted
+            | Self::Sealed { .. }
+            | Self::Pulled { .. }
+            | Self::TargetVerified { .. }
+            | Self::Switching { .. } => Stage::BeforeCommit,
+            Self::Committed { .. }
+            | Self::Retired { .. }
+            | Self::Retaining { .. }
+            | Self::Confirming { .. }
+            | Self::Rechecking { .. }
+            | Self::Draining { .. }
+            | Self::Entombing { .. }
+            | Self::Stopping { .. }
+            | Self::Checking { .. }
+            | Self::Deleting { .. } => Stage::AfterCommit,
+            Self::RollingBack { .. } => Stage::RollingBack,
+            Self::Done { .. } | Self::RolledBack { .. } => Stage::Ended,
+            Self::Parked { resume, .. } => resume.stage(),
+        }
+    }
+
+    /// Whether nothing will ever happen to the job again.
+    pub fn is_ended(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::RolledBack { .. })
+    }
+
+    /// Whether an operator has to move it on.
+    pub fn is_parked(&self) -> bool {
+        matches!(self, Self::Parked { .. })
+    }
+}

@@ -1,0 +1,117 @@
+//! Decides what comes next.
+
+use candid::Principal;
+
+use crate::relocate::{call, observation};
+use crate::{Effect, Event, Job, Limits, Phase, Reason, ReasonCode, Stage, State, TimeNanos, Undo};
+
+/// What a driver does next for a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Apply [`Event::Started`] with this ticket, call, and apply [`Event::Replied`] with how it ended.
+    Call {
+        /// Number of the call in its job.
+        ticket: u32,
+        /// What to call.
+        effect: Effect,
+        /// Whether it only looks for what an earlier call of unknown outcome did.
+        is_observation: bool,
+    },
+    /// Apply this.
+    Record(Event),
+    /// Nothing before that.
+    Wait {
+        /// When to come back.
+        until_nanos: TimeNanos,
+    },
+    /// A reply is awaited; if it isn't, apply [`Event::reply_lost`].
+    InFlight {
+        /// Number of the call in its job.
+        ticket: u32,
+    },
+    /// Take a canister from the pool and apply [`Event::TargetTaken`], or [`Event::PoolEmpty`], in one message.
+    TakeFromPool,
+    /// Give the canister to the pool and apply [`Event::TargetReturned`], in one message.
+    ReturnToPool {
+        /// The canister; it is empty, and only the coordinator controls it.
+        target: Principal,
+    },
+    /// Nothing, ever: the job is done or rolled back.
+    Finished,
+    /// Nothing before an operator applies [`Event::Retried`].
+    Parked,
+}
+
+/// The next step of a job.
+pub fn next_step(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Step {
+    match &job.state {
+        State::Done { .. } | State::RolledBack { .. } => return Step::Finished,
+        State::Parked { .. } => return Step::Parked,
+        State::Retaining { until_nanos, .. } if now_nanos < *until_nanos => {
+            return Step::Wait { until_nanos: *until_nanos };
+        }
+        State::Retaining { .. } => return Step::Record(Event::RetentionElapsed),
+        _ => {}
+    }
+    if job.attempt.phase.is_in_flight() {
+        return Step::InFlight { ticket: job.counters.calls };
+    }
+    if let Some(reason) = limit_reached(job, now_nanos, limits) {
+        return Step::Record(Event::GaveUp { reason });
+    }
+    let until_nanos = limits.not_before_nanos(job.id, &job.attempt);
+    if now_nanos < until_nanos {
+        return Step::Wait { until_nanos };
+    }
+    match (&job.state, job.target) {
+        (State::Admitted { .. }, _) => return Step::TakeFromPool,
+        (State::RollingBack { undo, .. }, Some(target)) if undo.last() == Some(&Undo::ReturnTarget) => {
+            return Step::ReturnToPool { target };
+        }
+        _ => {}
+    }
+    let is_observation = matches!(job.attempt.phase, Phase::Observe { .. });
+    let effect = if is_observation { observation(job) } else { call(job, limits) };
+    match effect {
+        Some(effect) => Step::Call { ticket: job.counters.calls.saturating_add(1), effect, is_observation },
+        // No job that keeps its invariants comes here; one that doesn't must not hang.
+        None => Step::Record(Event::GaveUp {
+            reason: Reason::new(
+                ReasonCode::Contradiction,
+                format!("nothing to call when {}", job.state.name()),
+            ),
+        }),
+    }
+}
+
+/// Why the job must not go on trying, if so.
+fn limit_reached(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Option<Reason> {
+    let attempt = &job.attempt;
+    let state = job.state.name();
+    let last = attempt.last_reason.as_ref();
+    let because = last.map(|reason| format!(": {reason}")).unwrap_or_default();
+    if attempt.tries >= limits.max_tries(&job.state) {
+        let detail = format!("{} times when {state}{because}", attempt.tries);
+        return Some(Reason::new(ReasonCode::TriedTooOften, detail));
+    }
+    if attempt.slices >= limits.max_slices {
+        let detail = format!("{} slices when {state}", attempt.slices);
+        return Some(Reason::new(ReasonCode::TriedTooOften, detail));
+    }
+    let age_nanos = now_nanos.saturating_sub(attempt.first_nanos);
+    if attempt.tries > 0 && age_nanos >= limits.deadline_nanos(&job.state) {
+        let code = match job.state {
+            State::Admitted { .. } => ReasonCode::PoolEmpty,
+            _ => ReasonCode::Overdue,
+        };
+        return Some(Reason::new(code, format!("{} s when {state}{because}", age_nanos / 1_000_000_000)));
+    }
+    let fenced_nanos = job.times.fenced_nanos.filter(|_| job.state.stage() == Stage::BeforeCommit)?;
+    let fenced_for_nanos = now_nanos.saturating_sub(fenced_nanos);
+    (fenced_for_nanos >= limits.fence_deadline_nanos).then(|| {
+        Reason::new(
+            ReasonCode::Overdue,
+            format!("fenced for {} s, now {state}", fenced_for_nanos / 1_000_000_000),
+        )
+    })
+}

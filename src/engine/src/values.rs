@@ -1,0 +1,239 @@
+//! What calls answer, reduced to what decisions need.
+
+use candid::Principal;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use crate::JobId;
+
+/// Bytes of a fingerprint that a job can hold.
+pub const MAX_FINGERPRINT_BYTES: usize = 256;
+/// Bytes of settings, the controllers not counted, that a job can hold.
+pub const MAX_SETTINGS_BYTES: usize = 16_384;
+
+/// 32 bytes: a root, or the hash of a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Digest(#[serde(with = "serde_bytes")] pub [u8; 32]);
+
+/// The settings of a canister. The engine copies and compares them, and looks into none but the controllers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Controllers, sorted; the coordinator is one of them.
+    #[serde(rename = "c")]
+    pub controllers: Vec<Principal>,
+    /// All others, as the driver encodes them: equal settings are equal bytes.
+    #[serde(rename = "o")]
+    pub others: ByteBuf,
+}
+
+/// Whether a canister runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunState {
+    /// It takes calls.
+    #[serde(rename = "r")]
+    Running,
+    /// It waits for its open calls.
+    #[serde(rename = "s")]
+    Stopping,
+    /// It is stopped.
+    #[serde(rename = "d")]
+    Stopped,
+}
+
+/// What the management canister tells of a canister.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CanisterView {
+    /// Whether it runs.
+    #[serde(rename = "r")]
+    pub run_state: RunState,
+    /// Hash of its module, if it has one.
+    #[serde(rename = "m")]
+    pub module_hash: Option<Digest>,
+    /// Its settings.
+    #[serde(rename = "s")]
+    pub settings: Settings,
+    /// Its cycles.
+    #[serde(rename = "c")]
+    pub balance_cycles: u128,
+    /// Bytes of its snapshots; 0 where the replica doesn't tell.
+    #[serde(rename = "n")]
+    pub snapshots_bytes: u64,
+}
+
+/// Who holds a fence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The job.
+    #[serde(rename = "j")]
+    pub job: JobId,
+    /// Whether it is a job of the coordinator that asks; job numbers of two coordinators mean nothing.
+    #[serde(rename = "o")]
+    pub is_own: bool,
+}
+
+impl Holder {
+    /// Whether it is that job of this coordinator.
+    pub fn is_job(self, job: JobId) -> bool {
+        self.is_own && self.job == job
+    }
+}
+
+/// Where a fence stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FenceView {
+    /// All calls pass.
+    #[serde(rename = "o")]
+    Open,
+    /// Queries only.
+    #[serde(rename = "f")]
+    Frozen(Holder),
+    /// Queries only, and the state doesn't change.
+    #[serde(rename = "s")]
+    Sealed(Holder),
+    /// A target on the way.
+    #[serde(rename = "i")]
+    Importing(Holder),
+    /// Answers where the state is now.
+    #[serde(rename = "m")]
+    Moved {
+        /// Whose doing.
+        #[serde(rename = "h")]
+        holder: Holder,
+        /// Where to.
+        #[serde(rename = "t")]
+        to: Principal,
+    },
+}
+
+impl FenceView {
+    /// Who holds it; nobody holds an open one.
+    pub fn holder(self) -> Option<Holder> {
+        match self {
+            Self::Open => None,
+            Self::Frozen(holder) | Self::Sealed(holder) | Self::Importing(holder) => Some(holder),
+            Self::Moved { holder, .. } => Some(holder),
+        }
+    }
+}
+
+/// How stable memory is laid out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LayoutView {
+    /// There is none.
+    #[serde(rename = "e")]
+    Empty,
+    /// State from offset 0 on, no manager.
+    #[serde(rename = "r")]
+    Raw,
+    /// A manager.
+    #[serde(rename = "m")]
+    Managed {
+        /// Virtual memories in use.
+        #[serde(rename = "m")]
+        memories: u16,
+        /// Pages of 64 KiB that they use.
+        #[serde(rename = "u")]
+        used_pages: u64,
+    },
+    /// Something that cannot be moved.
+    #[serde(rename = "x")]
+    Unreadable {
+        /// Why.
+        #[serde(rename = "r")]
+        reason: String,
+    },
+}
+
+/// What a canister with the kit tells of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KitView {
+    /// Version of the kit's interface.
+    #[serde(rename = "v")]
+    pub kit_version: u32,
+    /// Its fence.
+    #[serde(rename = "f")]
+    pub fence: FenceView,
+    /// Its layout.
+    #[serde(rename = "l")]
+    pub layout: LayoutView,
+    /// Its stable memory in pages of 64 KiB.
+    #[serde(rename = "p")]
+    pub stable_pages: u64,
+}
+
+/// What is sealed, or what was written, or what is there now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seal {
+    /// The digest over everything.
+    #[serde(rename = "r")]
+    pub root: Digest,
+    /// Pages of 64 KiB in use.
+    #[serde(rename = "u")]
+    pub used_pages: u64,
+    /// The dapp's own counts and sums.
+    #[serde(rename = "f")]
+    pub fingerprint: ByteBuf,
+}
+
+/// What a call answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Value {
+    /// It is done; there is nothing to tell.
+    #[serde(rename = "1")]
+    Acknowledged,
+    /// Answers `CanisterStatus`.
+    #[serde(rename = "2")]
+    Canister(CanisterView),
+    /// Answers `CanisterStatus` and `KitStatus` of a canister that does not exist.
+    #[serde(rename = "3")]
+    Gone,
+    /// Answers `KitStatus`.
+    #[serde(rename = "4")]
+    Kit(KitView),
+    /// Answers `Seal`, `Verify` and `Recheck` as long as there is more to hash.
+    #[serde(rename = "5")]
+    Working {
+        /// Bytes hashed.
+        #[serde(rename = "d")]
+        done_bytes: u64,
+    },
+    /// Answers `Seal`, `Verify` and `Recheck` in the end.
+    #[serde(rename = "6")]
+    Hashed(Seal),
+    /// Answers `Pull`.
+    #[serde(rename = "7")]
+    Pulled {
+        /// Whether everything arrived.
+        #[serde(rename = "c")]
+        is_complete: bool,
+        /// Bytes of state written so far.
+        #[serde(rename = "d")]
+        done_bytes: u64,
+        /// Bytes over the wire so far.
+        #[serde(rename = "w")]
+        wire_bytes: u64,
+    },
+    /// Answers `Drain`.
+    #[serde(rename = "8")]
+    Drained {
+        /// Cycles that this job has drained in all, earlier calls included.
+        #[serde(rename = "t")]
+        total_cycles: u128,
+    },
+}
+
+impl Value {
+    /// For messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Acknowledged => "acknowledged",
+            Self::Canister(_) => "canister status",
+            Self::Gone => "gone",
+            Self::Kit(_) => "kit status",
+            Self::Working { .. } => "working",
+            Self::Hashed(_) => "hashed",
+            Self::Pulled { .. } => "pulled",
+            Self::Drained { .. } => "drained",
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! A job in every state, reached by the events that lead there.
+
+use candid::Principal;
+use decant_engine::{
+    CanisterView, Digest, Effect, Event, FenceView, Holder, Job, KitView, LayoutView, Limits, Outcome,
+    PlanEssentials, Reason, ReasonCode, Retention, RunState, Seal, Settings, State, Step, Strategy, Value,
+    apply, next_step,
+};
+use serde_bytes::ByteBuf;
+
+pub(crate) const NOW_NANOS: u64 = 1_700_000_000_000_000_000;
+
+pub(crate) fn canister(number: u8) -> Principal {
+    Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, number, 1, 1])
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings { controllers: vec![canister(90), canister(91)], others: ByteBuf::from(vec![7; 300]) }
+}
+
+pub(crate) fn seal() -> Seal {
+    Seal { root: Digest([5; 32]), used_pages: 4, fingerprint: ByteBuf::from(vec![9; 64]) }
+}
+
+pub(crate) fn view(run_state: RunState) -> Value {
+    Value::Canister(CanisterView {
+        run_state,
+        module_hash: Some(Digest([1; 32])),
+        settings: settings(),
+        balance_cycles: 20_000_000_000,
+        snapshots_bytes: 0,
+    })
+}
+
+pub(crate) fn kit(fence: FenceView) -> Value {
+    let layout = LayoutView::Managed { memories: 2, used_pages: 4 };
+    Value::Kit(KitView { kit_version: 1, fence, layout, stable_pages: 257 })
+}
+
+pub(crate) fn pulled(is_complete: bool) -> Value {
+    Value::Pulled { is_complete, done_bytes: 100, wire_bytes: 120 }
+}
+
+pub(crate) fn new_job(retention: Retention, indexes: u8) -> Job {
+    let plan = PlanEssentials {
+        plan_id: u64::MAX,
+        strategy: Strategy::Relocate,
+        module_hash: Digest([0xff; 32]),
+        bucket_pages: u16::MAX,
+        min_reclaimed_pages: 0,
+        retention,
+        has_final_recheck: true,
+    };
+    let indexes = (0..indexes).map(|number| canister(50 + number)).collect();
+    Job::new(u64::MAX, canister(1), indexes, plan, NOW_NANOS).expect("a job that can be done")
+}
+
+/// What a healthy world answers.
+fn answer(job: &Job, effect: &Effect) -> Value {
+    match effect {
+        Effect::CanisterStatus { .. } if matches!(job.state(), State::Checking { .. }) => {
+            view(RunState::Stopped)
+        }
+        Effect::CanisterStatus { .. } => view(RunState::Running),
+        Effect::KitStatus { .. } => kit(FenceView::Open),
+        Effect::Seal { .. } | Effect::Verify { .. } | Effect::Recheck { .. } => Value::Hashed(seal()),
+        Effect::Pull { .. } => pulled(true),
+        Effect::Drain { .. } => Value::Drained { total_cycles: u128::from(u64::MAX) * 3 },
+        _ => Value::Acknowledged,
+    }
+}
+
+/// The job after its next step in a healthy world; `None`: it is at rest.
+fn healthy(mut job: Job, now_nanos: u64) -> Option<Job> {
+    let event = match next_step(&job, now_nanos, &Limits::default()) {
+        Step::Call { ticket, effect, .. } => {
+            apply(&mut job, Event::Started { ticket }, now_nanos).expect("a healthy world");
+            Event::Replied { ticket, outcome: Outcome::Done(answer(&job, &effect)) }
+        }
+        Step::Record(recorded) => recorded,
+        Step::TakeFromPool => Event::TargetTaken { target: canister(2) },
+        Step::ReturnToPool { .. } => Event::TargetReturned,
+        Step::Wait { until_nanos } => return healthy(job, until_nanos),
+        Step::InFlight { .. } | Step::Finished | Step::Parked => return None,
+    };
+    apply(&mut job, event, now_nanos).expect("a healthy world");
+    Some(job)
+}
+
+/// The job and all that it becomes in a healthy world.
+pub(crate) fn path(job: Job) -> Vec<Job> {
+    std::iter::successors(Some(job), |job| healthy(job.clone(), NOW_NANOS + 1)).collect()
+}
+
+pub(crate) fn gave_up() -> Event {
+    Event::GaveUp { reason: Reason::new(ReasonCode::TriedTooOften, "é".repeat(200)) }
+}
+
+/// The job after a call is started.
+pub(crate) fn sent(mut job: Job) -> Option<Job> {
+    let ticket = job.counters().calls + 1;
+    apply(&mut job, Event::Started { ticket }, NOW_NANOS + 2).ok().map(|()| job)
+}
+
+/// The job that has to observe what became of its call, and does.
+pub(crate) fn observing(job: Job) -> Option<Job> {
+    let mut job = sent(job)?;
+    let ticket = job.counters().calls;
+    apply(&mut job, Event::reply_lost(ticket), NOW_NANOS + 3).expect("a reply can be lost");
+    matches!(job.attempt().phase, decant_engine::Phase::Observe { .. })
+        .then(|| sent(job).expect("to be observed"))
+}
+
+/// A job in every state, and going back in every way: each with its label.
+pub(crate) fn in_every_state() -> Vec<(String, Job)> {
+    let retentions = [
+        Retention::Frozen { seconds: 60 },
+        Retention::Tombstone { module_hash: Digest([3; 32]) },
+        Retention::None,
+    ];
+    let mut jobs: Vec<(String, Job)> = Vec::new();
+    let mut add = |job: &Job| {
+        let label = match job.state() {
+            State::RollingBack { undo, .. } => format!("rolling back: {:?}", undo.last()),
+            other => other.name().to_owned(),
+        };
+        if jobs.iter().all(|(known, _)| *known != label) {
+            jobs.push((label, job.clone()));
+        }
+    };
+    for retention in retentions {
+        for job in path(new_job(retention, 1)) {
+            add(&job);
+            if matches!(job.state(), State::Switching { .. }) {
+                // It may have been swapped: the longest way back.
+                let mut back = sent(job).expect("a swap can be sent");
+                let ticket = back.counters().calls;
+                apply(&mut back, Event::reply_lost(ticket), NOW_NANOS + 3).expect("a reply can be lost");
+                apply(&mut back, gave_up(), NOW_NANOS + 4).expect("it can be given up");
+                let mut parked = back.clone();
+                path(back).iter().for_each(&mut add);
+                apply(&mut parked, gave_up(), NOW_NANOS + 5).expect("a rollback can be parked");
+                add(&parked);
+            }
+        }
+    }
+    jobs
+}
+
+pub(crate) fn holder() -> Holder {
+    Holder { job: u64::MAX, is_own: true }
+}

@@ -1,0 +1,9 @@
+//! What the engine decides and stores, state by state. `simulation` is about the promises.
+
+mod common;
+#[path = "engine/observations.rs"]
+mod observations;
+#[path = "engine/storage.rs"]
+mod storage;
+#[path = "engine/transitions.rs"]
+mod transitions;

@@ -1,0 +1,154 @@
+//! After a reply that never came: what is seen decides, not what is hoped.
+
+use decant_engine::{
+    CanisterView, Digest, Event, FenceView, Holder, Job, Outcome, Phase, Reason, ReasonCode, RunState, State,
+    Undo, Value, apply,
+};
+
+use crate::common::{NOW_NANOS, canister, holder, in_every_state, kit, observing, sent, settings, view};
+
+fn at(state: &str) -> Job {
+    let found = in_every_state().into_iter().find(|(label, _)| label == state);
+    found.unwrap_or_else(|| panic!("{state} is not reached")).1
+}
+
+fn reply(mut job: Job, outcome: Outcome) -> Job {
+    let ticket = job.counters().calls;
+    apply(&mut job, Event::Replied { ticket, outcome }, NOW_NANOS + 9).expect("it is awaited");
+    job
+}
+
+fn seen(state: &str, value: Value) -> Job {
+    reply(observing(at(state)).expect("it has an observation"), Outcome::Done(value))
+}
+
+fn module(hash: Option<u8>) -> Value {
+    let settings = settings();
+    let module_hash = hash.map(|byte| Digest([byte; 32]));
+    Value::Canister(CanisterView {
+        run_state: RunState::Stopped,
+        module_hash,
+        settings,
+        balance_cycles: 0,
+        snapshots_bytes: 0,
+    })
+}
+
+#[test]
+fn what_is_seen_to_have_happened_is_not_repeated_and_what_is_not_is() {
+    let other = Holder { job: 3, is_own: true };
+    let moved = |to| FenceView::Moved { holder: holder(), to };
+    let table = [
+        ("reserved", view(RunState::Running), "configured"),
+        ("configured", module(Some(0xff)), "installed"),
+        ("configured", module(None), "configured"),
+        ("configured", module(Some(8)), "rolling back"),
+        ("installed", kit(FenceView::Importing(holder())), "provisioned"),
+        ("installed", kit(FenceView::Importing(other)), "installed"),
+        ("installed", kit(FenceView::Open), "installed"),
+        ("provisioned", kit(FenceView::Frozen(holder())), "frozen"),
+        ("provisioned", kit(FenceView::Frozen(other)), "provisioned"),
+        ("provisioned", kit(FenceView::Open), "provisioned"),
+        ("provisioned", Value::Gone, "rolling back"),
+        ("frozen", view(RunState::Stopped), "stopped"),
+        ("frozen", view(RunState::Stopping), "frozen"),
+        ("stopped", view(RunState::Running), "restarted"),
+        ("stopped", view(RunState::Stopped), "stopped"),
+        ("committed", kit(moved(canister(2))), "retired"),
+        ("committed", kit(moved(canister(3))), "committed"),
+        ("committed", kit(FenceView::Sealed(holder())), "committed"),
+        ("committed", Value::Gone, "retired"),
+        ("retired", kit(FenceView::Importing(holder())), "retired"),
+        ("retired", kit(FenceView::Open), "retaining"),
+        ("retired", Value::Gone, "parked"),
+        ("entombing", module(Some(3)), "done"),
+        ("entombing", module(Some(1)), "entombing"),
+        ("stopping", Value::Gone, "checking"),
+        ("deleting", view(RunState::Stopped), "deleting"),
+        ("deleting", Value::Gone, "done"),
+    ];
+    for (state, value, expected) in table {
+        let job = seen(state, value.clone());
+        assert_eq!(job.state().name(), expected, "{state}, seen {value:?}");
+        assert_eq!(job.attempt().phase, Phase::Ready);
+    }
+}
+
+#[test]
+fn settings_that_differ_are_set_again() {
+    let Value::Canister(mut status) = view(RunState::Running) else { panic!("a status") };
+    status.settings.others.push(1);
+    assert_eq!(seen("reserved", Value::Canister(status)).state().name(), "reserved");
+}
+
+#[test]
+fn an_installation_refused_because_the_lost_one_worked_is_seen_to_have_worked() {
+    let again = sent(seen("configured", module(None))).expect("it is repeated");
+    let refused = reply(again, Outcome::Refused(ReasonCode::NotEmpty.into()));
+    assert_eq!(refused.state().name(), "configured", "the first one may have worked");
+    let job = reply(sent(refused.clone()).expect("it observes"), Outcome::Done(module(Some(0xff))));
+    assert_eq!(job.state().name(), "installed");
+    let job = reply(sent(refused).expect("it observes"), Outcome::Done(module(None)));
+    assert_eq!(
+        job.explanation(),
+        Some(Reason::from(ReasonCode::NotEmpty).to_string()),
+        "else the refusal counts"
+    );
+}
+
+#[test]
+fn a_swap_that_is_refused_after_one_of_unknown_outcome_is_swapped_back() {
+    let top = |job: Job| match job.state() {
+        State::RollingBack { undo, .. } => undo.last().copied(),
+        other => panic!("{other:?}"),
+    };
+    let refusal = || Outcome::Refused(ReasonCode::RouteConflict.into());
+    let refused_at_once = reply(sent(at("switching")).expect("it is sent"), refusal());
+    assert_eq!(top(refused_at_once), Some(Undo::StartSource), "a refusal has no effect");
+    let lost =
+        reply(sent(at("switching")).expect("it is sent"), Outcome::Unknown(ReasonCode::ReplyLost.into()));
+    let refused_later = reply(sent(lost).expect("it is repeated"), refusal());
+    assert_eq!(top(refused_later), Some(Undo::SwapBack { index: 0 }), "the first one may have worked");
+}
+
+#[test]
+fn a_parked_job_that_was_unsure_observes_first_when_it_goes_on() {
+    let mut job = sent(at("deleting")).expect("it is sent");
+    let ticket = job.counters().calls;
+    for event in [Event::reply_lost(ticket), crate::common::gave_up(), Event::Retried] {
+        apply(&mut job, event, NOW_NANOS + 9).expect("it fits");
+    }
+    assert_eq!(job.attempt().phase, Phase::Observe { refusal: None });
+    assert_eq!(job.attempt().tries, 0);
+}
+
+#[test]
+fn a_rollback_leaves_what_others_hold_alone_and_is_done() {
+    let refused = |state, code: ReasonCode| {
+        let before = at(state);
+        let after = reply(sent(before.clone()).expect("it is sent"), Outcome::Refused(code.into()));
+        after.state() != before.state()
+    };
+    let undo = |undo: Undo| format!("rolling back: {:?}", Some(undo));
+    let (swap_back, thaw) = (undo(Undo::SwapBack { index: 0 }), undo(Undo::ThawSource));
+    let uninstall = undo(Undo::UninstallTarget);
+    assert!(refused(&thaw, ReasonCode::HeldByOther), "another job's fence stays closed");
+    assert!(refused(&swap_back, ReasonCode::NoRoute) && refused(&swap_back, ReasonCode::RouteConflict));
+    assert!(refused(&uninstall, ReasonCode::Gone));
+    for state in [&thaw, &swap_back, &uninstall] {
+        assert!(!refused(state, ReasonCode::NotAuthorised), "{state} is tried again, then parked");
+    }
+}
+
+#[test]
+fn a_rollback_whose_source_is_gone_parks_before_the_target_is_emptied() {
+    let job = seen("rolling back: Some(ThawSource)", Value::Gone);
+    assert_eq!(job.state().name(), "parked");
+    assert_eq!(job.target(), Some(canister(2)), "it may hold the last copy");
+}
+
+#[test]
+fn a_target_that_is_gone_when_the_retention_ends_parks_before_the_source_is_emptied() {
+    let job = reply(sent(at("confirming")).expect("it is sent"), Outcome::Done(Value::Gone));
+    assert_eq!(job.state().name(), "parked");
+}

@@ -1,0 +1,132 @@
+//! What is stored: small, and the same tags for ever.
+
+use decant_engine::{Entry, Event, Job, Outcome, Reason, ReasonCode, Retention, Value};
+use serde::Serialize;
+
+use crate::common::{NOW_NANOS, canister, gave_up, in_every_state, new_job, path};
+
+fn bytes(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).expect("it can be stored");
+    bytes
+}
+
+/// The name of the variant, as it is stored.
+fn stored_tag(value: &impl Serialize) -> String {
+    let stored: ciborium::Value = ciborium::from_reader(bytes(value).as_slice()).expect("it can be read");
+    match stored {
+        ciborium::Value::Text(tag) => tag,
+        ciborium::Value::Map(entries) => {
+            entries.into_iter().next().and_then(|(tag, _)| tag.into_text().ok()).expect("a tag")
+        }
+        other => panic!("{other:?} has no tag"),
+    }
+}
+
+#[test]
+fn a_job_in_any_state_can_be_stored_and_read() {
+    for (label, job) in in_every_state() {
+        let read: Job = ciborium::from_reader(bytes(&job).as_slice()).expect("it can be read");
+        assert_eq!(read, job, "{label}");
+    }
+}
+
+#[test]
+fn a_finished_job_takes_at_most_512_bytes() {
+    let retention = Retention::Tombstone { module_hash: decant_engine::Digest([0xff; 32]) };
+    let mut largest = 0;
+    for retention in [Retention::Frozen { seconds: u64::MAX >> 30 }, retention, Retention::None] {
+        let jobs = path(new_job(retention, 8));
+        let mut ends = vec![jobs.last().expect("a path has an end").clone()];
+        for job in jobs {
+            let mut back = job;
+            if decant_engine::apply(&mut back, gave_up(), NOW_NANOS + 2).is_ok() {
+                ends.extend(path(back).pop());
+            }
+        }
+        for job in ends.iter().filter(|job| job.state().is_ended()) {
+            largest = largest.max(bytes(job).len());
+        }
+    }
+    println!("largest finished job: {largest} bytes; with one index {}", {
+        let jobs = path(new_job(Retention::None, 1));
+        bytes(jobs.last().expect("a path has an end")).len()
+    });
+    assert!(largest <= 512, "design section 9: {largest} bytes with 8 indexes and the longest reason");
+}
+
+#[test]
+fn states_are_stored_by_their_tags() {
+    for (label, job) in in_every_state() {
+        assert_eq!(stored_tag(job.state()), job.state().tag().to_string(), "{label}");
+    }
+}
+
+#[test]
+fn the_tags_of_states_never_change() {
+    let mut tags: Vec<_> =
+        in_every_state().iter().map(|(_, job)| (job.state().tag(), job.state().name())).collect();
+    tags.sort_unstable();
+    tags.dedup();
+    let golden = [
+        (1, "queued"),
+        (2, "inspected"),
+        (3, "admitted"),
+        (4, "reserved"),
+        (5, "configured"),
+        (6, "installed"),
+        (7, "provisioned"),
+        (8, "frozen"),
+        (9, "stopped"),
+        (10, "restarted"),
+        (11, "sealed"),
+        (12, "pulled"),
+        (13, "target verified"),
+        (14, "switching"),
+        (20, "committed"),
+        (21, "retired"),
+        (22, "retaining"),
+        (23, "confirming"),
+        (24, "rechecking"),
+        (25, "draining"),
+        (26, "entombing"),
+        (27, "stopping"),
+        (28, "checking"),
+        (29, "deleting"),
+        (40, "rolling back"),
+        (50, "done"),
+        (51, "rolled back"),
+        (52, "parked"),
+    ];
+    assert_eq!(tags, golden);
+}
+
+#[test]
+fn the_tags_of_events_never_change() {
+    let outcome = Outcome::Done(Value::Acknowledged);
+    let events = [
+        (1, Event::Started { ticket: 1 }),
+        (2, Event::Replied { ticket: 1, outcome }),
+        (3, Event::TargetTaken { target: canister(1) }),
+        (4, Event::PoolEmpty),
+        (5, Event::TargetReturned),
+        (6, Event::RetentionElapsed),
+        (7, gave_up()),
+        (8, Event::AbortRequested),
+        (9, Event::Retried),
+    ];
+    for (tag, event) in events {
+        assert_eq!(event.tag(), tag);
+        assert_eq!(stored_tag(&event), tag.to_string());
+        let entry = Entry { at_nanos: NOW_NANOS, event };
+        let read: Entry = ciborium::from_reader(bytes(&entry).as_slice()).expect("it can be read");
+        assert_eq!(read, entry);
+    }
+}
+
+#[test]
+fn a_reason_is_cut_between_characters() {
+    let reason = Reason::new(ReasonCode::Trapped, format!("a{}", "é".repeat(100)));
+    assert_eq!(reason.detail().len(), 119);
+    assert!(reason.to_string().starts_with("code of the dapp trapped; read the canister's log: aé"));
+}

@@ -1,0 +1,294 @@
+//! Every state met by every event: legal as the table says, or a typed refusal that changes nothing.
+
+use decant_engine::{
+    Event, FenceView, Job, Limits, Outcome, ReasonCode, RunState, Stage, Step, Value, Why, apply, invariants,
+    next_step,
+};
+
+use crate::common::{
+    NOW_NANOS, canister, gave_up, in_every_state, kit, new_job, observing, pulled, seal, sent, view,
+};
+
+/// What the call of a state may answer; what its observation may; whether it has none, and what happens then.
+struct Row {
+    state: &'static str,
+    call: &'static [&'static str],
+    observation: &'static [&'static str],
+    /// Events that come without a call, besides giving up and aborting.
+    others: &'static [&'static str],
+}
+
+const fn row(
+    state: &'static str,
+    call: &'static [&'static str],
+    observation: &'static [&'static str],
+    others: &'static [&'static str],
+) -> Row {
+    Row { state, call, observation, others }
+}
+
+const ACK: &[&str] = &["acknowledged"];
+const STATUS: &[&str] = &["canister status", "gone"];
+const KIT: &[&str] = &["kit status", "gone"];
+const HASH: &[&str] = &["working", "hashed"];
+const NONE: &[&str] = &[];
+
+#[rustfmt::skip]
+const TABLE: [Row; 33] = [
+    row("queued",          STATUS,               NONE,   NONE),
+    row("inspected",       KIT,                  NONE,   NONE),
+    row("admitted",        NONE,                 NONE,   &["target taken", "pool empty"]),
+    row("reserved",        ACK,                  STATUS, NONE),
+    row("configured",      ACK,                  STATUS, NONE),
+    row("installed",       ACK,                  KIT,    NONE),
+    row("provisioned",     ACK,                  KIT,    NONE),
+    row("frozen",          ACK,                  STATUS, NONE),
+    row("stopped",         ACK,                  STATUS, NONE),
+    row("restarted",       HASH,                 NONE,   NONE),
+    row("sealed",          &["pulled"],          NONE,   NONE),
+    row("pulled",          HASH,                 NONE,   NONE),
+    row("target verified", HASH,                 NONE,   NONE),
+    row("switching",       ACK,                  NONE,   NONE),
+    row("committed",       ACK,                  KIT,    NONE),
+    row("retired",         ACK,                  KIT,    NONE),
+    row("retaining",       NONE,                 NONE,   &["retention elapsed"]),
+    row("confirming",      KIT,                  NONE,   NONE),
+    row("rechecking",      HASH,                 NONE,   NONE),
+    row("draining",        &["drained"],         NONE,   NONE),
+    row("entombing",       ACK,                  STATUS, NONE),
+    row("stopping",        ACK,                  STATUS, NONE),
+    row("checking",        STATUS,               NONE,   NONE),
+    row("deleting",        ACK,                  STATUS, NONE),
+    row("rolling back: Some(SwapBack { index: 0 })", ACK, NONE,   NONE),
+    row("rolling back: Some(StartSource)",           ACK, STATUS, NONE),
+    row("rolling back: Some(ThawSource)",            ACK, KIT,    NONE),
+    row("rolling back: Some(UninstallTarget)",       ACK, STATUS, NONE),
+    row("rolling back: Some(ResetTarget)",           ACK, NONE,   NONE),
+    row("rolling back: Some(ReturnTarget)",          NONE, NONE,  &["target returned"]),
+    row("done",            NONE,                 NONE,   NONE),
+    row("rolled back",     NONE,                 NONE,   NONE),
+    row("parked",          NONE,                 NONE,   &["retried"]),
+];
+
+fn values() -> Vec<Value> {
+    vec![
+        Value::Acknowledged,
+        view(RunState::Running),
+        Value::Gone,
+        kit(FenceView::Open),
+        Value::Working { done_bytes: 1 },
+        Value::Hashed(seal()),
+        pulled(false),
+        Value::Drained { total_cycles: 1 },
+    ]
+}
+
+fn others() -> Vec<Event> {
+    vec![
+        Event::TargetTaken { target: canister(3) },
+        Event::PoolEmpty,
+        Event::TargetReturned,
+        Event::RetentionElapsed,
+        gave_up(),
+        Event::AbortRequested,
+        Event::Retried,
+    ]
+}
+
+/// Applies; checks that a refusal changes nothing and that what is accepted keeps the invariants.
+fn try_event(job: &Job, event: Event) -> Result<Job, Why> {
+    let mut changed = job.clone();
+    match apply(&mut changed, event, NOW_NANOS + 9) {
+        Ok(()) => {
+            assert_eq!(invariants(&changed), Ok(()));
+            Ok(changed)
+        }
+        Err(illegal) => {
+            assert_eq!(&changed, job, "{illegal}");
+            assert_eq!(illegal.job, job.id());
+            Err(illegal.why)
+        }
+    }
+}
+
+fn reply(job: &Job, outcome: Outcome) -> Result<Job, Why> {
+    try_event(job, Event::Replied { ticket: job.counters().calls, outcome })
+}
+
+#[test]
+fn the_table_has_every_state() {
+    let labels: Vec<_> = in_every_state().into_iter().map(|(label, _)| label).collect();
+    for row in &TABLE {
+        assert!(labels.iter().any(|label| label == row.state), "{} is not reached: {labels:?}", row.state);
+    }
+    assert_eq!(labels.len(), TABLE.len(), "{labels:?}");
+}
+
+#[test]
+fn every_state_takes_the_events_of_the_table_and_refuses_all_others() {
+    for (label, job) in in_every_state() {
+        let row = TABLE.iter().find(|row| row.state == label).expect("the table has every state");
+        for event in others() {
+            let is_running = !job.state().is_ended() && !job.state().is_parked();
+            let expected = match event {
+                Event::GaveUp { .. } => is_running,
+                Event::AbortRequested => job.state().stage() == Stage::BeforeCommit,
+                _ => row.others.contains(&event.name()),
+            };
+            let name = event.name();
+            let found = try_event(&job, event);
+            assert_eq!(found.is_ok(), expected, "{label} x {name}: {found:?}");
+            if !expected {
+                assert_eq!(found, Err(Why::WrongState), "{label} x {name}");
+            }
+        }
+        let unasked = reply(&job, Outcome::Done(Value::Acknowledged));
+        assert_eq!(unasked, Err(Why::NoCallUnderWay), "{label}");
+        assert_eq!(sent(job).is_some(), !row.call.is_empty(), "{label} x started");
+    }
+}
+
+#[test]
+fn every_call_and_observation_answers_what_the_table_says_and_nothing_else() {
+    for (label, job) in in_every_state() {
+        let row = TABLE.iter().find(|row| row.state == label).expect("the table has every state");
+        let looks = observing(job.clone());
+        assert_eq!(looks.is_some(), !row.observation.is_empty(), "{label} has an observation");
+        for (job, allowed) in [(sent(job), row.call), (looks, row.observation)] {
+            let Some(job) = job else { continue };
+            for value in values() {
+                let name = value.name();
+                let found = reply(&job, Outcome::Done(value));
+                let is_allowed = allowed.contains(&name);
+                assert_eq!(
+                    found.is_ok(),
+                    is_allowed,
+                    "{label} x {name}, {}: {found:?}",
+                    job.attempt().phase.name()
+                );
+                if !is_allowed {
+                    assert_eq!(found, Err(Why::WrongValue { value: name }));
+                }
+            }
+            for outcome in [Outcome::Refused, Outcome::Transient, Outcome::Unknown] {
+                let after = reply(&job, outcome(ReasonCode::Rejected.into())).expect("any call may fail");
+                assert!(!after.attempt().phase.is_in_flight(), "{label}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_but_a_reply_and_an_abort_happens_while_a_call_is_under_way() {
+    for (label, job) in in_every_state() {
+        for job in [sent(job.clone()), observing(job)].into_iter().flatten() {
+            let step = next_step(&job, NOW_NANOS + 9, &Limits::default());
+            assert_eq!(step, Step::InFlight { ticket: job.counters().calls }, "{label}");
+            for event in others() {
+                let name = event.name();
+                let found = try_event(&job, event);
+                let may_abort = name == "abort requested" && job.state().stage() == Stage::BeforeCommit;
+                assert_eq!(found.is_ok(), may_abort, "{label} x {name}: {found:?}");
+                if let Ok(aborting) = found {
+                    assert_eq!(aborting.state(), job.state(), "an abort waits for the reply");
+                }
+            }
+            assert!(sent(job.clone()).is_none(), "{label}: one call at a time");
+            let ticket = job.counters().calls + 1;
+            let other = try_event(&job, Event::reply_lost(ticket));
+            assert_eq!(other, Err(Why::OtherTicket { ticket, expected: ticket - 1 }), "{label}");
+        }
+    }
+}
+
+#[test]
+fn a_target_is_neither_the_source_nor_an_index() {
+    let (_, job) =
+        in_every_state().into_iter().find(|(label, _)| label == "admitted").expect("it is reached");
+    let management = candid::Principal::management_canister();
+    for target in [job.source(), job.indexes()[0], management] {
+        assert_eq!(try_event(&job, Event::TargetTaken { target }), Err(Why::BadTarget { target }));
+    }
+}
+
+#[test]
+fn a_job_needs_one_to_eight_different_indexes_and_a_bucket() {
+    let job = new_job(decant_engine::Retention::None, 8);
+    let (source, plan) = (job.source(), *job.plan());
+    let make = |indexes: &[candid::Principal]| Job::new(1, source, indexes.to_vec(), plan, 0);
+    assert!(make(&[]).is_err());
+    assert!(make(&(10..19).map(canister).collect::<Vec<_>>()).is_err());
+    assert!(make(&[canister(10), canister(10)]).is_err());
+    assert!(make(&[source]).is_err());
+    let plan = decant_engine::PlanEssentials { bucket_pages: 0, ..plan };
+    assert!(Job::new(1, source, vec![canister(10)], plan, 0).is_err());
+}
+
+#[test]
+fn tries_slices_and_deadlines_end_every_step() {
+    let limits = Limits { max_slices: 3, ..Limits::default() };
+    for (label, job) in in_every_state() {
+        let Some(mut job) = sent(job) else { continue };
+        let mut now_nanos = NOW_NANOS + 9;
+        let state = job.state().clone();
+        for _ in 0..1_000 {
+            match next_step(&job, now_nanos, &limits) {
+                Step::Call { ticket, .. } => {
+                    apply(&mut job, Event::Started { ticket }, now_nanos).expect("next")
+                }
+                Step::InFlight { ticket } => {
+                    let outcome = Outcome::Transient(ReasonCode::OutOfCycles.into());
+                    apply(&mut job, Event::Replied { ticket, outcome }, now_nanos)
+                        .expect("any call may fail");
+                }
+                Step::Wait { until_nanos } => now_nanos = until_nanos,
+                Step::Record(event) => {
+                    assert_eq!(event.name(), "gave up", "{label}");
+                    apply(&mut job, event, now_nanos).expect("next");
+                    break;
+                }
+                other => panic!("{label}: {other:?}"),
+            }
+        }
+        assert_ne!(job.state(), &state, "{label} ends");
+        assert!(job.explanation().is_some(), "{label} says why");
+    }
+}
+
+/// The job after its sliced step answered that it works, so many times, each with progress or all without.
+fn sliced(label: &str, slices: u64, has_progress: bool) -> Job {
+    let (_, mut job) = in_every_state().into_iter().find(|(known, _)| known == label).expect("it is reached");
+    for slice in 1..=slices {
+        let done_bytes = if has_progress { slice } else { 0 };
+        job = reply(&sent(job).expect("it is sliced"), Outcome::Done(Value::Working { done_bytes }))
+            .expect("working");
+    }
+    job
+}
+
+#[test]
+fn a_sliced_step_is_bounded_by_slices_if_it_progresses_and_by_tries_if_it_does_not() {
+    let limits = Limits { max_slices: 50, ..Limits::default() };
+    let gives_up =
+        |job: &Job| matches!(next_step(job, NOW_NANOS + 10, &limits), Step::Record(Event::GaveUp { .. }));
+    for label in ["restarted", "pulled", "target verified", "rechecking"] {
+        assert!(!gives_up(&sliced(label, 49, true)), "{label}");
+        assert!(gives_up(&sliced(label, 50, true)), "{label}");
+        assert!(gives_up(&sliced(label, 24, false)), "{label}");
+    }
+}
+
+#[test]
+fn no_source_is_fenced_longer_than_the_limit_however_well_it_goes() {
+    let limits = Limits::default();
+    for label in
+        ["frozen", "stopped", "restarted", "sealed", "pulled", "target verified", "switching", "committed"]
+    {
+        let (_, job) = in_every_state().into_iter().find(|(known, _)| known == label).expect("it is reached");
+        let fenced_nanos = job.times().fenced_nanos.expect("it is fenced");
+        let step = |after_nanos| next_step(&job, fenced_nanos + after_nanos, &limits);
+        assert!(matches!(step(limits.fence_deadline_nanos - 1), Step::Call { .. }), "{label}");
+        let is_over = matches!(step(limits.fence_deadline_nanos), Step::Record(Event::GaveUp { .. }));
+        assert_eq!(is_over, label != "committed", "{label}");
+    }
+}

@@ -1,0 +1,125 @@
+//! The promises, as they are checked: some at every moment, some at rest.
+
+use std::collections::BTreeSet;
+
+use candid::Principal;
+use decant_engine::{FenceView, Stage, State, invariants, replay};
+
+use crate::coordinator::{Coordinator, index};
+use crate::world::World;
+
+/// At every moment.
+pub(crate) fn always(world: &World, coordinator: &Coordinator) {
+    for (position, tracked) in coordinator.jobs.iter().enumerate() {
+        let job = &tracked.job;
+        assert_eq!(invariants(job), Ok(()), "{job:?}");
+        let user = &world.users[position];
+        let source = world.canisters.get(&user.source);
+        // Promise 1: no two canisters accept writes. A target that has the code but no state is not yet one.
+        let is_source_open = source.is_some_and(|it| it.accepts_writes());
+        let target = job.target().and_then(|target| world.canisters.get(&target));
+        let is_routed = (0..world.routes.len() as u64)
+            .any(|number| Some(world.routes[&index(number)][&position]) == job.target());
+        let is_target_open =
+            target.is_some_and(|it| it.accepts_writes() && (it.activated.is_some() || is_routed));
+        assert!(!(is_source_open && is_target_open), "promise 1: single writer: {job:?}");
+        // Promise 2: before the commit point the source is whole, after it the target is.
+        let stage = job.state().stage();
+        let holder = match stage {
+            Stage::BeforeCommit | Stage::RollingBack => source,
+            Stage::AfterCommit => target,
+            Stage::Ended if matches!(job.state(), State::Done { .. }) => target,
+            Stage::Ended => source,
+        };
+        let held = holder.expect("promise 2: the canister that holds the state exists").content;
+        assert!(held.same_writes(user.model), "promise 2: no loss: {job:?}");
+        // Promise 3: every route names a canister that holds the whole state.
+        for routes in world.routes.values() {
+            let routed = world.canisters.get(&routes[&position]).expect("promise 3: a route resolves");
+            assert!(routed.content.same_writes(user.model), "promise 3: routes: {job:?}");
+        }
+    }
+    // Promise 5: no canister has two owners.
+    let mut owned: Vec<Principal> = coordinator.pool.clone();
+    owned.extend(coordinator.jobs.iter().filter_map(|it| it.job.target()));
+    let count = owned.len();
+    let distinct: BTreeSet<_> = owned.into_iter().collect();
+    assert_eq!(distinct.len(), count, "promise 5: a target has one owner");
+}
+
+/// When every job is done, rolled back or parked.
+pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
+    always(world, coordinator);
+    // Promise 5: every canister belongs to a user, the pool or a job.
+    let mut owned: BTreeSet<Principal> = coordinator.pool.iter().copied().collect();
+    owned.extend(coordinator.jobs.iter().filter_map(|it| it.job.target()));
+    for id in world.canisters.keys() {
+        let is_source = world.users.iter().any(|user| user.source == *id);
+        assert!(is_source || owned.contains(id), "promise 5: {id} is an orphan");
+    }
+    for id in &coordinator.pool {
+        let canister = &world.canisters[id];
+        assert_eq!(canister.module, None, "promise 5: a canister comes back to the pool as it went");
+        assert_eq!(canister.settings.controllers, [world.coordinator]);
+        assert_eq!(canister.fence, FenceView::Open);
+    }
+    // Promise 5: cycles in equal cycles out plus fees.
+    let held: u128 = world.canisters.values().map(|it| it.cycles).sum();
+    let burned: u128 = world.burned_cycles.values().sum();
+    let begun = (100 + world.users.len() as u128) * crate::world::CANISTER_CYCLES;
+    assert_eq!(
+        held + burned + world.coordinator_cycles + world.fees_cycles,
+        begun,
+        "promise 5: conservation"
+    );
+    for (position, tracked) in coordinator.jobs.iter().enumerate() {
+        let job = &tracked.job;
+        let user = &world.users[position];
+        let routed: BTreeSet<_> = world.routes.values().map(|routes| routes[&position]).collect();
+        match job.state() {
+            State::Done { root } => {
+                let target = job.target().expect("a job that is done has a target");
+                let canister = &world.canisters[&target];
+                assert!(canister.accepts_writes(), "the target serves");
+                assert_eq!(
+                    canister.settings.others.first(),
+                    Some(&(position as u8)),
+                    "with the source's settings"
+                );
+                let (by, held) = canister.activated.expect("it was activated");
+                assert_eq!((by, held.seal().root), (job.id(), *root), "the evidence is what it held");
+                assert_eq!(routed, BTreeSet::from([target]), "promise 3: every route names the target");
+                for moved in world.moved.values() {
+                    assert_eq!(moved.get(&user.source), Some(&target), "promise 3: the old id resolves");
+                }
+                let burned = world.burned_cycles.get(&user.source).copied().unwrap_or_default();
+                assert_eq!(job.counters().burned_cycles, burned, "promise 5: burned as counted");
+                let drained = world.canisters.get(&user.source).and_then(|it| it.drained.get(&job.id()));
+                assert!(drained.is_none_or(|drained| *drained == job.counters().drained_cycles));
+                assert!(job.counters().drained_cycles > 0, "promise 5: drained before it was deleted");
+            }
+            State::RolledBack { .. } => {
+                let source = &world.canisters[&user.source];
+                assert!(source.accepts_writes() || !world.was_serving, "the source serves: {job:?}");
+                assert_eq!(routed, BTreeSet::from([user.source]), "promise 3: every route names the source");
+                assert_eq!(job.target(), None);
+            }
+            State::Parked { .. } => {
+                assert!(job.explanation().is_some_and(|why| why.contains("decant_retry")))
+            }
+            other => panic!("promise 8: termination: {other:?}"),
+        }
+        replays(coordinator, position);
+    }
+}
+
+/// Promise 4: the journal makes the job, wherever it is cut.
+fn replays(coordinator: &Coordinator, position: usize) {
+    let tracked = &coordinator.jobs[position];
+    let replayed = replay(tracked.enrolled.clone(), &tracked.journal).expect("promise 4: a journal replays");
+    assert_eq!(replayed, tracked.job, "promise 4: to the same job");
+    for (length, then) in tracked.history.iter().enumerate() {
+        let recovered = replay(tracked.enrolled.clone(), &tracked.journal[..=length]).expect("promise 4");
+        assert_eq!(&recovered, then, "promise 4: cut after {length}");
+    }
+}

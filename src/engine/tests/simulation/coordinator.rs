@@ -1,0 +1,277 @@
+//! The driver of a coordinator: what `canisters/coordinator` does, with a network that misbehaves.
+
+use candid::Principal;
+use decant_engine::{
+    Delivery, Digest, Effect, Entry, Event, Job, JobId, Limits, Outcome, PlanEssentials, Reason, ReasonCode,
+    Retention, State, Step, Strategy, apply, next_step,
+};
+
+use crate::canister::Module;
+use crate::prng::Prng;
+use crate::world::{Trouble, World, principal};
+
+pub(crate) const SECOND_NANOS: u64 = 1_000_000_000;
+
+/// How the network misbehaves, in a thousand.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Chaos {
+    pub(crate) reject: u64,
+    pub(crate) lose: u64,
+    pub(crate) crash: u64,
+    pub(crate) abort: u64,
+}
+
+/// A call on its way. Those to the same callee are executed in the order in which they were sent.
+struct Message {
+    job: JobId,
+    ticket: u32,
+    effect: Effect,
+    outcome: Option<Outcome>,
+    /// Nobody waits for the reply any more.
+    is_forgotten: bool,
+}
+
+pub(crate) struct Tracked {
+    pub(crate) enrolled: Job,
+    pub(crate) job: Job,
+    pub(crate) journal: Vec<Entry>,
+    /// The job after each entry, if that is wanted.
+    pub(crate) history: Vec<Job>,
+}
+
+pub(crate) struct Coordinator {
+    pub(crate) jobs: Vec<Tracked>,
+    pub(crate) pool: Vec<Principal>,
+    pub(crate) limits: Limits,
+    pub(crate) now_nanos: u64,
+    pub(crate) has_history: bool,
+    messages: Vec<Message>,
+    stale: Vec<(JobId, u32, Outcome)>,
+    has_no_cycles: bool,
+}
+
+pub(crate) fn plan(retention: Retention, has_final_recheck: bool) -> PlanEssentials {
+    PlanEssentials {
+        plan_id: 1,
+        strategy: Strategy::Relocate,
+        module_hash: Module::Compact.hash(),
+        bucket_pages: 1,
+        min_reclaimed_pages: 64,
+        retention,
+        has_final_recheck,
+    }
+}
+
+pub(crate) fn tombstone_hash() -> Digest {
+    Module::Tombstone.hash()
+}
+
+impl Coordinator {
+    pub(crate) fn new(world: &World, plan: PlanEssentials) -> Self {
+        let now_nanos = 1_000 * SECOND_NANOS;
+        let indexes: Vec<_> = world.routes.keys().copied().collect();
+        let enrol = |(number, source)| {
+            let enrolled =
+                Job::new(number as u64 + 1, source, indexes.clone(), plan, now_nanos).expect("a job");
+            Tracked { job: enrolled.clone(), enrolled, journal: Vec::new(), history: Vec::new() }
+        };
+        let jobs = world.users.iter().map(|user| user.source).enumerate().map(enrol).collect();
+        Self {
+            jobs,
+            pool: Vec::new(),
+            limits: Limits::default(),
+            now_nanos,
+            has_history: false,
+            messages: Vec::new(),
+            stale: Vec::new(),
+            has_no_cycles: false,
+        }
+    }
+
+    pub(crate) fn record(&mut self, position: usize, event: Event) {
+        let tracked = &mut self.jobs[position];
+        apply(&mut tracked.job, event.clone(), self.now_nanos)
+            .expect("the driver applies what next_step says");
+        tracked.journal.push(Entry { at_nanos: self.now_nanos, event });
+        if self.has_history {
+            tracked.history.push(tracked.job.clone());
+        }
+    }
+
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.jobs.iter().all(|it| it.job.state().is_ended() || it.job.state().is_parked())
+    }
+
+    /// A turn of the timer for one job.
+    pub(crate) fn drive(&mut self, position: usize, world: &mut World) -> Option<u64> {
+        match next_step(&self.jobs[position].job, self.now_nanos, &self.limits) {
+            Step::Call { ticket, effect, .. } => {
+                self.record(position, Event::Started { ticket });
+                let job = self.jobs[position].job.id();
+                self.messages.push(Message { job, ticket, effect, outcome: None, is_forgotten: false });
+            }
+            Step::Record(event) => self.record(position, event),
+            Step::InFlight { ticket } => {
+                let job = self.jobs[position].job.id();
+                let is_awaited =
+                    self.messages.iter().any(|it| it.job == job && it.ticket == ticket && !it.is_forgotten);
+                if !is_awaited {
+                    self.record(position, Event::reply_lost(ticket));
+                }
+            }
+            Step::TakeFromPool => {
+                if self.pool.is_empty() {
+                    self.pool.extend(world.create_canister());
+                }
+                let event = match self.pool.pop() {
+                    Some(target) => Event::TargetTaken { target },
+                    None => Event::PoolEmpty,
+                };
+                self.record(position, event);
+            }
+            Step::ReturnToPool { target } => {
+                self.pool.push(target);
+                self.record(position, Event::TargetReturned);
+            }
+            Step::Wait { until_nanos } => return Some(until_nanos),
+            Step::Finished | Step::Parked => return None,
+        }
+        Some(self.now_nanos)
+    }
+
+    /// A call is executed, or its reply arrives, or neither.
+    pub(crate) fn network(&mut self, world: &mut World, chaos: Chaos, prng: &mut Prng) {
+        if self.messages.is_empty() {
+            return;
+        }
+        let position = prng.below(self.messages.len());
+        if let Some(outcome) = self.messages[position].outcome.clone() {
+            let message = self.messages.remove(position);
+            if message.is_forgotten {
+                self.stale.push((message.job, message.ticket, outcome));
+            } else {
+                self.reply(&message, outcome);
+            }
+            return;
+        }
+        let message = &self.messages[position];
+        let is_best_effort = message.effect.delivery() == Delivery::BestEffort;
+        if world.trouble == Trouble::NoCycles && self.jobs.iter().any(|it| it.job.state().tag() >= 10) {
+            self.has_no_cycles = true;
+        }
+        let has_no_cycles = self.has_no_cycles && world.trouble == Trouble::NoCycles;
+        if !message.is_forgotten && (has_no_cycles || prng.permille(chaos.reject)) {
+            let code = if has_no_cycles { ReasonCode::OutOfCycles } else { ReasonCode::Rejected };
+            self.messages[position].outcome = Some(Outcome::Transient(code.into()));
+        } else if is_best_effort && prng.permille(chaos.lose) {
+            // Nobody knows: it may be dropped, done, or still be done later.
+            let unknown = Outcome::Unknown(Reason::new(ReasonCode::ReplyLost, "simulated"));
+            match prng.below(3) {
+                0 => {
+                    let message = self.messages.remove(position);
+                    if !message.is_forgotten {
+                        self.reply(&message, unknown);
+                    }
+                }
+                1 => {
+                    self.execute(position, world, prng);
+                    if !self.messages[position].is_forgotten {
+                        self.messages[position].outcome = Some(unknown);
+                    }
+                }
+                _ if !self.messages[position].is_forgotten => {
+                    let (job, ticket) = (self.messages[position].job, self.messages[position].ticket);
+                    self.messages[position].is_forgotten = true;
+                    self.settle(job, ticket, unknown);
+                }
+                _ => {}
+            }
+        } else {
+            self.execute(position, world, prng);
+        }
+    }
+
+    /// Executes a message, and before it those to the same callee that were sent earlier.
+    fn execute(&mut self, position: usize, world: &mut World, prng: &mut Prng) {
+        let callee = self.messages[position].effect.callee();
+        for earlier in 0..=position {
+            let message = &mut self.messages[earlier];
+            if message.effect.callee() == callee && message.outcome.is_none() {
+                message.outcome = Some(world.execute(message.job, &message.effect, prng));
+            }
+        }
+    }
+
+    /// What is still on its way arrives.
+    pub(crate) fn flush(&mut self, world: &mut World, prng: &mut Prng) {
+        for position in 0..self.messages.len() {
+            self.execute(position, world, prng);
+        }
+        self.messages.clear();
+    }
+
+    fn reply(&mut self, message: &Message, outcome: Outcome) {
+        self.settle(message.job, message.ticket, outcome);
+    }
+
+    fn settle(&mut self, job: JobId, ticket: u32, outcome: Outcome) {
+        self.record(job as usize - 1, Event::Replied { ticket, outcome });
+    }
+
+    /// The coordinator is upgraded, or a callback traps: what it awaited is forgotten, not undone.
+    pub(crate) fn crash(&mut self, prng: &mut Prng) {
+        for message in &mut self.messages {
+            message.is_forgotten = true;
+        }
+        self.messages.retain(|it| it.effect.delivery() == Delivery::Guaranteed || !prng.permille(300));
+        for tracked in &mut self.jobs {
+            let mut bytes = Vec::new();
+            ciborium::into_writer(&tracked.job, &mut bytes).expect("a job can be stored");
+            let stored: Job = ciborium::from_reader(bytes.as_slice()).expect("a stored job can be read");
+            assert_eq!(stored, tracked.job);
+            tracked.job = stored;
+        }
+    }
+
+    /// Promise 4: a reply that comes after it was given up changes nothing.
+    pub(crate) fn deliver_stale(&mut self) {
+        for (job, ticket, outcome) in std::mem::take(&mut self.stale) {
+            let tracked = &mut self.jobs[job as usize - 1];
+            let is_under_way =
+                tracked.job.attempt().phase.is_in_flight() && tracked.job.counters().calls == ticket;
+            if !is_under_way {
+                let before = tracked.job.clone();
+                apply(&mut tracked.job, Event::Replied { ticket, outcome }, self.now_nanos)
+                    .expect_err("promise 4: a late reply is refused");
+                assert_eq!(before, tracked.job);
+            }
+        }
+    }
+
+    pub(crate) fn abort(&mut self, prng: &mut Prng) {
+        let position = prng.below(self.jobs.len());
+        let tracked = &mut self.jobs[position];
+        let before = tracked.job.clone();
+        if apply(&mut tracked.job, Event::AbortRequested, self.now_nanos).is_ok() {
+            tracked.job = before;
+            self.record(position, Event::AbortRequested);
+        }
+    }
+
+    /// The operator mends what is broken and calls `decant_retry`.
+    pub(crate) fn retry(&mut self) {
+        self.has_no_cycles = false;
+        for position in 0..self.jobs.len() {
+            if let State::Parked { reason, .. } = self.jobs[position].job.state()
+                && reason.code() != ReasonCode::ChangedAfterSeal
+            {
+                self.record(position, Event::Retried);
+            }
+        }
+    }
+}
+
+/// The index of that number.
+pub(crate) fn index(number: u64) -> Principal {
+    principal(2, number)
+}

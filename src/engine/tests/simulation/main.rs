@@ -1,0 +1,146 @@
+//! A simulated Internet Computer, thousands of times, with everything going wrong that can.
+//! Tests cite the promises of design.md by number.
+
+mod canister;
+mod checks;
+mod coordinator;
+mod prng;
+mod run;
+mod sweeps;
+mod troubles;
+mod world;
+
+use std::collections::BTreeMap;
+
+use coordinator::{Chaos, Coordinator, plan, tombstone_hash};
+use decant_engine::{Retention, State};
+use prng::Prng;
+use run::run;
+use world::{Trouble, World};
+
+const TROUBLES: [Trouble; 18] = [
+    Trouble::Nothing,
+    Trouble::NotControlled,
+    Trouble::WrongModule,
+    Trouble::DirtyTarget,
+    Trouble::HookTraps,
+    Trouble::WritesAfterSeal,
+    Trouble::RouteConflict,
+    Trouble::UnknownRoute,
+    Trouble::CorruptTarget,
+    Trouble::WrongFingerprint,
+    Trouble::Unreadable,
+    Trouble::HeldByOther,
+    Trouble::NotWorthIt,
+    Trouble::HasSnapshots,
+    Trouble::SourceStopped,
+    Trouble::NeverStops,
+    Trouble::NoCycles,
+    Trouble::EmptyPool,
+];
+
+pub(crate) fn retention(prng: &mut Prng) -> Retention {
+    match prng.below(3) {
+        0 => Retention::None,
+        1 => Retention::Frozen { seconds: 100 },
+        _ => Retention::Tombstone { module_hash: tombstone_hash() },
+    }
+}
+
+/// A world of this seed, at rest; then mended, and at rest again. Counts how the jobs ended.
+fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut BTreeMap<&'static str, u32>) {
+    let mut prng = Prng::new(seed);
+    let users = 1 + prng.below(3);
+    let indexes = 1 + prng.below(3);
+    let mut world = World::new(users, indexes, trouble, prng.next() % 900);
+    let retention = retention(&mut prng);
+    let mut coordinator = Coordinator::new(&world, plan(retention, prng.permille(500)));
+    coordinator.has_history = seed.is_multiple_of(16);
+    run(&mut world, &mut coordinator, chaos, &mut prng);
+    for tracked in &coordinator.jobs {
+        *ends.entry(tracked.job.state().name()).or_default() += 1;
+    }
+    // Promise 8: what is parked moves on once what was broken is mended.
+    world.trouble = Trouble::Nothing;
+    for canister in world.canisters.values_mut() {
+        canister.is_controlled = true;
+        canister.snapshots_bytes = 0;
+    }
+    coordinator.retry();
+    run(&mut world, &mut coordinator, Chaos::default(), &mut prng);
+    let is_kept = trouble == Trouble::WritesAfterSeal;
+    for tracked in &coordinator.jobs {
+        assert!(tracked.job.state().is_ended() || is_kept, "promise 8: {:?}", tracked.job.state());
+    }
+}
+
+#[test]
+fn promises_1_2_3_4_5_and_8_hold_on_a_network_that_loses_rejects_and_delays() {
+    let mut ends = BTreeMap::new();
+    for seed in 0..4_000 {
+        let chaos = Chaos { reject: seed % 200, lose: seed * 7 % 300, crash: seed * 3 % 20, abort: 0 };
+        simulate(seed, Trouble::Nothing, chaos, &mut ends);
+    }
+    assert!(ends["done"] > 6_000, "most get through: {ends:?}");
+    println!("{ends:?}");
+}
+
+#[test]
+fn promises_1_2_3_4_5_and_8_hold_when_an_operator_aborts_at_any_moment() {
+    let mut ends = BTreeMap::new();
+    for seed in 10_000..13_000 {
+        let chaos = Chaos { reject: seed % 100, lose: seed % 200, crash: seed % 10, abort: 1 + seed % 20 };
+        simulate(seed, Trouble::Nothing, chaos, &mut ends);
+    }
+    assert!(ends["done"] > 300 && ends["rolled back"] > 300, "both ends are reached: {ends:?}");
+    println!("{ends:?}");
+}
+
+#[test]
+fn promises_1_2_3_4_5_and_8_hold_in_every_trouble_on_a_bad_network() {
+    let mut ends = BTreeMap::new();
+    for seed in 20_000..23_600 {
+        let trouble = TROUBLES[seed as usize % TROUBLES.len()];
+        let chaos = Chaos { reject: seed % 300, lose: seed % 400, crash: seed % 30, abort: seed % 3 };
+        simulate(seed, trouble, chaos, &mut ends);
+    }
+    assert!(ends["rolled back"] > 1_000 && ends.contains_key("parked"), "{ends:?}");
+    println!("{ends:?}");
+}
+
+#[test]
+fn promise_8_holds_on_a_network_that_hardly_works_at_all() {
+    let mut ends = BTreeMap::new();
+    for seed in 30_000..30_600 {
+        let chaos = Chaos { reject: 700, lose: 500, crash: 40, abort: 0 };
+        simulate(seed, Trouble::Nothing, chaos, &mut ends);
+    }
+    assert!(ends["parked"] > 20 && ends["rolled back"] > 20, "{ends:?}");
+    println!("{ends:?}");
+}
+
+#[test]
+fn promise_4_one_seed_is_one_history() {
+    let end = |seed| {
+        let mut prng = Prng::new(seed);
+        let mut world = World::new(2, 2, Trouble::Nothing, 300);
+        let mut coordinator = Coordinator::new(&world, plan(Retention::None, true));
+        run(&mut world, &mut coordinator, Chaos { reject: 100, lose: 100, crash: 10, abort: 1 }, &mut prng);
+        coordinator.jobs.into_iter().map(|it| it.journal).collect::<Vec<_>>()
+    };
+    assert_eq!(end(5), end(5));
+}
+
+#[test]
+fn users_are_refused_only_while_a_source_is_fenced() {
+    let mut prng = Prng::new(1);
+    let mut world = World::new(1, 1, Trouble::Nothing, 0);
+    let mut coordinator = Coordinator::new(&world, plan(Retention::None, false));
+    run(&mut world, &mut coordinator, Chaos::default(), &mut prng);
+    assert!(matches!(coordinator.jobs[0].job.state(), State::Done { .. }));
+    let refused_writes = world.users[0].refused_writes;
+    for _ in 0..100 {
+        world.write(&mut prng);
+    }
+    assert_eq!(world.users[0].refused_writes, refused_writes);
+}

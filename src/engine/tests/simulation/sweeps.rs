@@ -1,0 +1,186 @@
+//! Every step of a job failed once, repeated once, its reply lost once: promise 4, without chance.
+
+use decant_engine::{
+    Effect, Entry, Event, Job, Limits, Outcome, Reason, ReasonCode, Retention, State, Step, apply, next_step,
+    replay,
+};
+
+use crate::canister::Content;
+use crate::coordinator::{plan, tombstone_hash};
+use crate::prng::Prng;
+use crate::world::{Trouble, World, principal};
+
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    Nothing,
+    /// It did nothing, and says so.
+    Transient,
+    /// It did nothing, and nobody knows.
+    LostBefore,
+    /// It did it, and nobody knows.
+    LostAfter,
+    /// It did it, twice; the second answer counts unless it is a refusal.
+    Twice,
+    /// It is refused.
+    Refused,
+    /// An operator aborts while it is under way.
+    Abort,
+}
+
+struct Run {
+    job: Job,
+    world: World,
+    calls: Vec<Effect>,
+}
+
+/// A job of a quiet world, with one fault at one of its calls.
+fn run(retention: Retention, at_call: u32, fault: Fault) -> Run {
+    let mut prng = Prng::new(42);
+    let mut world = World::new(1, 2, Trouble::Nothing, 0);
+    let limits = Limits::default();
+    let source = world.users[0].source;
+    let indexes = vec![principal(2, 0), principal(2, 1)];
+    let enrolled = Job::new(1, source, indexes, plan(retention, true), 1).expect("a job");
+    let mut job = enrolled.clone();
+    let mut journal: Vec<Entry> = Vec::new();
+    let mut calls = Vec::new();
+    let mut now_nanos = 2;
+    for _ in 0..400 {
+        let mut record = |job: &mut Job, event: Event| {
+            apply(job, event.clone(), now_nanos).expect("the driver applies what next_step says");
+            journal.push(Entry { at_nanos: now_nanos, event });
+            assert_eq!(
+                &replay(enrolled.clone(), &journal).expect("promise 4"),
+                job,
+                "promise 4: the same job"
+            );
+        };
+        match next_step(&job, now_nanos, &limits) {
+            Step::Call { ticket, effect, .. } => {
+                record(&mut job, Event::Started { ticket });
+                calls.push(effect.clone());
+                let lost = Outcome::Unknown(ReasonCode::ReplyLost.into());
+                let mut call = || world.execute(1, &effect, &mut prng);
+                let outcome = match if ticket == at_call { fault } else { Fault::Nothing } {
+                    Fault::Nothing => call(),
+                    Fault::Transient => Outcome::Transient(ReasonCode::Rejected.into()),
+                    Fault::LostBefore => lost,
+                    Fault::LostAfter => {
+                        call();
+                        lost
+                    }
+                    Fault::Twice => {
+                        let first = call();
+                        match call() {
+                            Outcome::Refused(_) => first,
+                            second => second,
+                        }
+                    }
+                    Fault::Refused => Outcome::Refused(Reason::new(ReasonCode::Rejected, "once")),
+                    Fault::Abort => {
+                        let mut asked = job.clone();
+                        if apply(&mut asked, Event::AbortRequested, now_nanos).is_ok() {
+                            record(&mut job, Event::AbortRequested);
+                        }
+                        call()
+                    }
+                };
+                record(&mut job, Event::Replied { ticket, outcome });
+            }
+            Step::Record(event) => record(&mut job, event),
+            Step::TakeFromPool => {
+                let target = world.create_canister().expect("a canister");
+                record(&mut job, Event::TargetTaken { target });
+            }
+            Step::ReturnToPool { .. } => record(&mut job, Event::TargetReturned),
+            Step::Wait { until_nanos } => now_nanos = until_nanos,
+            Step::InFlight { .. } => panic!("the driver replies at once"),
+            Step::Finished | Step::Parked => return Run { job, world, calls },
+        }
+        now_nanos += 1;
+    }
+    panic!("promise 8: termination: {:?}", job.state());
+}
+
+fn retentions() -> [Retention; 3] {
+    let tombstone = Retention::Tombstone { module_hash: tombstone_hash() };
+    [Retention::None, Retention::Frozen { seconds: 9 }, tombstone]
+}
+
+fn model(world: &World) -> Content {
+    world.users[0].model
+}
+
+#[test]
+fn promise_4_every_step_failed_lost_or_repeated_once_comes_to_the_same_end() {
+    for retention in retentions() {
+        let calm = run(retention, 0, Fault::Nothing);
+        assert!(matches!(calm.job.state(), State::Done { .. }));
+        for at_call in 1..=calm.job.counters().calls {
+            for fault in [Fault::Transient, Fault::LostBefore, Fault::LostAfter, Fault::Twice] {
+                let end = run(retention, at_call, fault);
+                assert_eq!(end.job.state(), calm.job.state(), "{fault:?} at {at_call}, {retention:?}");
+                assert_eq!(end.job.counters().drained_cycles, calm.job.counters().drained_cycles);
+                assert_eq!(end.job.counters().burned_cycles, calm.job.counters().burned_cycles);
+                let target = end.job.target().expect("a target");
+                assert!(end.world.canisters[&target].content.same_writes(model(&end.world)));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_step_refused_once_ends_rolled_back_or_after_the_commit_point_done() {
+    for retention in retentions() {
+        let calm = run(retention, 0, Fault::Nothing);
+        let mut ends = Vec::new();
+        for at_call in 1..=calm.job.counters().calls {
+            for fault in [Fault::Refused, Fault::Abort] {
+                let end = run(retention, at_call, fault);
+                let is_done = matches!(end.job.state(), State::Done { .. });
+                let holder = if is_done { end.job.target().expect("a target") } else { end.job.source() };
+                let canister = &end.world.canisters[&holder];
+                assert!(canister.accepts_writes(), "{fault:?} at {at_call}: who holds the state serves");
+                assert!(canister.content.same_writes(model(&end.world)));
+                assert!(
+                    end.world.routes.values().all(|routes| routes[&0] == holder),
+                    "{fault:?} at {at_call}"
+                );
+                ends.push(is_done);
+            }
+        }
+        let committed = ends.iter().position(|is_done| *is_done).expect("some are done");
+        assert!(ends[committed..].iter().all(|is_done| *is_done), "after the commit point none goes back");
+        assert_eq!(committed, 2 * 14, "14 calls come before the commit point, two indexes included");
+    }
+}
+
+#[test]
+fn a_relocation_makes_no_more_calls_than_its_protocol_has() {
+    let end = run(Retention::None, 0, Fault::Nothing);
+    let methods: Vec<_> = end.calls.iter().map(Effect::method).collect();
+    let expected = [
+        "canister_status",
+        "decant_status",
+        "update_settings",
+        "install_chunked_code",
+        "decant_import_begin",
+        "decant_freeze",
+        "stop_canister",
+        "start_canister",
+        "decant_seal",
+        "decant_import_pull",
+        "decant_import_verify",
+        "decant_recheck",
+        "decant_swap",
+        "decant_swap",
+        "decant_retire",
+        "decant_activate",
+        "decant_recheck",
+        "decant_drain",
+        "stop_canister",
+        "canister_status",
+        "delete_canister",
+    ];
+    assert_eq!(methods, expected);
+}

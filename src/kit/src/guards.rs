@@ -1,0 +1,38 @@
+//! What a dapp puts in front of its own methods.
+
+use decant_api::source::Fence;
+
+use crate::{fence, state};
+
+/// For update methods: refuses while the canister is fenced, with a message that says what is going on, and when to
+/// retry or where the state is now.
+///
+/// ```ignore
+/// #[update(guard = "decant_kit::guard")]
+/// ```
+///
+/// # Errors
+/// The message of a [`Refusal`](decant_api::Refusal).
+pub fn guard() -> Result<(), String> {
+    refuse(fence::refusal)
+}
+
+/// For query methods: they go on answering while a source is fenced, and refuse when the state is not here yet or
+/// not here any more.
+///
+/// # Errors
+/// The message of a [`Refusal`](decant_api::Refusal).
+pub fn query_guard() -> Result<(), String> {
+    refuse(fence::query_refusal)
+}
+
+/// The first line of `pre_upgrade`: traps when the canister is fenced, so that an upgrade does not open the fence.
+pub fn refuse_upgrade_when_fenced() {
+    if let Err(refusal) = guard() {
+        ic_cdk::trap(format!("DECANT-FENCED: no upgrade while the canister is fenced. {refusal}"));
+    }
+}
+
+fn refuse<R: ToString>(refusal: impl FnOnce(&Fence) -> Option<R>) -> Result<(), String> {
+    state::with(|kit| refusal(&kit.fence)).map_or(Ok(()), |refusal| Err(refusal.to_string()))
+}

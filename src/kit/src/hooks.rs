@@ -1,0 +1,13 @@
+//! What the kit calls in a dapp.
+
+/// What the kit calls in a dapp. [`export!`](crate::export) makes one of these.
+#[derive(Debug, Clone, Copy)]
+pub struct Hooks {
+    /// Brings the state into stable memory: the body of `pre_upgrade`. May be called more than once.
+    pub save: fn(),
+    /// Reads the state out of stable memory: the body of `post_upgrade`. Arms timers if the dapp has any: they fire
+    /// when the fence opens.
+    pub load: fn(),
+    /// The dapp's own counts and sums over its state, the same before `save` and after `load`.
+    pub fingerprint: fn() -> Vec<u8>,
+}

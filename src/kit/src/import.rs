@@ -1,0 +1,395 @@
+//! A target's work: from nothing to a verified image. It says what to ask the source for, and takes the answers.
+
+use std::mem;
+
+use decant_api::KitError;
+use decant_api::source::{Batch, DigestPage, Manifest, Opening, Seal, SealProgress, Wanted};
+use decant_api::target::PullProgress;
+use decant_transfer::{ChunkId, Digest, DigestCollector, DigestSet, Frame, PAGE_BYTES, RAW_MEMORY, Slicing};
+use serde_bytes::ByteBuf;
+
+use crate::hashing::Hashing;
+use crate::sealing::wanted;
+use crate::stable::Stable;
+use crate::view::View;
+
+#[cfg(test)]
+mod tests;
+
+/// An import.
+pub(crate) struct Import {
+    bucket_pages: u16,
+    wire_bytes: u64,
+    stage: Stage,
+}
+
+/// How far an import is.
+enum Stage {
+    /// Nothing is known of the source.
+    Waiting,
+    /// Its digests are being fetched.
+    Collecting { manifest: Manifest, collector: DigestCollector },
+    /// Stable memory has its size; chunks are being written.
+    Writing(Box<Writing>),
+    /// The whole image is written.
+    Written { manifest: Manifest },
+    /// What was written is being hashed.
+    Hashing { manifest: Manifest, hashing: Box<Hashing> },
+    /// The roots are equal.
+    Equal { manifest: Manifest },
+    /// The dapp has loaded it.
+    Verified { manifest: Manifest, seal: Seal },
+}
+
+/// Chunks on their way into a planned image.
+struct Writing {
+    manifest: Manifest,
+    /// Where they go.
+    view: View,
+    /// What they must be.
+    expected: DigestSet,
+    /// What is written.
+    held: DigestSet,
+    /// What was asked for, and how far it was served.
+    wanted: Wanted,
+    /// The first chunk of a raw image: written last, as the header page of a managed one.
+    withheld: Option<Vec<u8>>,
+}
+
+/// What to ask the source for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// The manifest, and what fits besides.
+    Open,
+    /// Digests from an ordinal on.
+    Digests { first: u64 },
+    /// Frames.
+    Frames(Wanted),
+}
+
+/// What the source said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// To [`Request::Open`].
+    Opening(Opening),
+    /// To [`Request::Digests`].
+    Digests(DigestPage),
+    /// To [`Request::Frames`].
+    Batch(Batch),
+}
+
+/// What a call of verify found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Hashing goes on in the next call.
+    Working(SealProgress),
+    /// The roots are equal: let the dapp load it, then say so with [`Import::loaded`].
+    Load,
+    /// It is loaded.
+    Done(Seal),
+}
+
+impl Import {
+    /// Nothing is here yet.
+    pub(crate) fn new(bucket_pages: u16) -> Self {
+        Self { bucket_pages, wire_bytes: 0, stage: Stage::Waiting }
+    }
+
+    /// Pages of a bucket of the new image.
+    pub(crate) fn bucket_pages(&self) -> u16 {
+        self.bucket_pages
+    }
+
+    /// What to ask for next; `None` when the image is written.
+    pub(crate) fn request(&self) -> Option<Request> {
+        match &self.stage {
+            Stage::Waiting => Some(Request::Open),
+            Stage::Collecting { collector, .. } => collector.next().map(|first| Request::Digests { first }),
+            Stage::Writing(writing) => Some(Request::Frames(writing.wanted.clone())),
+            Stage::Written { .. } | Stage::Hashing { .. } | Stage::Equal { .. } | Stage::Verified { .. } => {
+                None
+            }
+        }
+    }
+
+    /// Takes an answer of so many bytes. One that comes too late, because another call was faster, changes nothing.
+    ///
+    /// # Errors
+    /// [`KitError::RootChanged`] if the source's root is not the one that was sealed; [`KitError::Transfer`] or
+    /// [`KitError::Layout`] if what came can't be used. What was good before it stays; ask again.
+    pub(crate) fn accept(
+        &mut self,
+        reply: Reply,
+        reply_bytes: u64,
+        sealed_root: &Digest,
+        stable: &mut impl Stable,
+    ) -> Result<(), KitError> {
+        self.wire_bytes += reply_bytes;
+        match reply {
+            Reply::Opening(opening) => self.open(opening, sealed_root, stable),
+            Reply::Digests(page) => self.collect(&page, stable),
+            Reply::Batch(batch) => self.write(&batch, stable),
+        }
+    }
+
+    /// Before anything is asked: the root that is being pulled must be the one that the caller names, and stable
+    /// memory must have been given its size, which may have failed before.
+    pub(crate) fn resume(&mut self, sealed_root: &Digest, stable: &mut impl Stable) -> Result<(), KitError> {
+        self.manifest().map_or(Ok(()), |manifest| check_root(manifest, sealed_root))?;
+        self.begin_writing(stable)
+    }
+
+    /// How far reading is, by what is really written.
+    pub(crate) fn progress(&self) -> PullProgress {
+        let total_bytes = self.manifest().map_or(0, |manifest| manifest.shape().size_pages() * PAGE_BYTES);
+        let (is_complete, done_bytes) = match &self.stage {
+            Stage::Waiting | Stage::Collecting { .. } => (false, 0),
+            Stage::Writing(writing) => (false, total_bytes - writing.missing_bytes()),
+            Stage::Written { .. } | Stage::Hashing { .. } | Stage::Equal { .. } | Stage::Verified { .. } => {
+                (true, total_bytes)
+            }
+        };
+        PullProgress { is_complete, done_bytes, total_bytes, wire_bytes: self.wire_bytes }
+    }
+
+    /// Bytes of a chunk, for the budget.
+    pub(crate) fn chunk_bytes(&self) -> u64 {
+        self.manifest().map_or(0, |manifest| u64::from(manifest.shape().chunk_pages()) * PAGE_BYTES)
+    }
+
+    /// Hashes a slice of what was written, read through the header that was written.
+    ///
+    /// # Errors
+    /// [`KitError::RootChanged`] if it is not what the manifest says; [`KitError::Transfer`] before the image is
+    /// written.
+    pub(crate) fn verify(
+        &mut self,
+        stable: &impl Stable,
+        may_continue: impl FnMut() -> bool,
+    ) -> Result<Verdict, KitError> {
+        match &mut self.stage {
+            Stage::Waiting | Stage::Collecting { .. } | Stage::Writing(_) => {
+                Err(transfer("the image is not complete: pull until it is"))
+            }
+            Stage::Written { manifest } => {
+                let view = View::in_chunks(stable, manifest.shape().chunk_pages())?;
+                let (manifest, hashing) = (manifest.clone(), Box::new(Hashing::new(view)));
+                self.stage = Stage::Hashing { manifest, hashing };
+                self.hash(stable, may_continue)
+            }
+            Stage::Hashing { .. } => self.hash(stable, may_continue),
+            Stage::Equal { .. } => Ok(Verdict::Load),
+            Stage::Verified { seal, .. } => Ok(Verdict::Done(seal.clone())),
+        }
+    }
+
+    /// The dapp has loaded the state and says what it holds.
+    pub(crate) fn loaded(&mut self, fingerprint: Vec<u8>) -> Result<Seal, KitError> {
+        match &self.stage {
+            Stage::Equal { manifest } => {
+                let seal = Seal {
+                    root: ByteBuf::from(*manifest.root().as_bytes()),
+                    used_pages: manifest.shape().size_pages(),
+                    fingerprint: ByteBuf::from(fingerprint),
+                };
+                self.stage = Stage::Verified { manifest: manifest.clone(), seal: seal.clone() };
+                Ok(seal)
+            }
+            Stage::Verified { seal, .. } => Ok(seal.clone()),
+            _ => Err(transfer("the image is not verified")),
+        }
+    }
+
+    /// The verified root, once the dapp has loaded the state.
+    pub(crate) fn verified_root(&self) -> Option<Digest> {
+        match &self.stage {
+            Stage::Verified { manifest, .. } => Some(*manifest.root()),
+            _ => None,
+        }
+    }
+
+    fn manifest(&self) -> Option<&Manifest> {
+        match &self.stage {
+            Stage::Waiting => None,
+            Stage::Writing(writing) => Some(&writing.manifest),
+            Stage::Collecting { manifest, .. }
+            | Stage::Written { manifest }
+            | Stage::Hashing { manifest, .. }
+            | Stage::Equal { manifest }
+            | Stage::Verified { manifest, .. } => Some(manifest),
+        }
+    }
+
+    fn open(
+        &mut self,
+        opening: Opening,
+        sealed_root: &Digest,
+        stable: &mut impl Stable,
+    ) -> Result<(), KitError> {
+        let Stage::Waiting = self.stage else { return Ok(()) };
+        let Opening { manifest, digests, batch } = opening;
+        check_root(&manifest, sealed_root)?;
+        // Said now, before anything travels, if the state can't be held.
+        View::planned(manifest.shape().clone(), self.bucket_pages)?;
+        let collector = DigestCollector::new(manifest.clone());
+        self.stage = Stage::Collecting { manifest, collector };
+        match digests {
+            Some(page) => self.collect(&page, stable)?,
+            None => self.begin_writing(stable)?,
+        }
+        match batch {
+            Some(batch) => self.write(&batch, stable),
+            None => Ok(()),
+        }
+    }
+
+    fn collect(&mut self, page: &DigestPage, stable: &mut impl Stable) -> Result<(), KitError> {
+        let Stage::Collecting { collector, .. } = &mut self.stage else { return Ok(()) };
+        collector.add(page).map_err(transfer)?;
+        self.begin_writing(stable)
+    }
+
+    /// Goes on to writing if all digests are there: gives stable memory the size of the planned image.
+    fn begin_writing(&mut self, stable: &mut impl Stable) -> Result<(), KitError> {
+        let Stage::Collecting { manifest, collector } = &self.stage else { return Ok(()) };
+        if collector.next().is_some() {
+            return Ok(());
+        }
+        let Some(expected) = collector.clone().finish() else { return Ok(()) };
+        let stable_pages = stable.size_pages();
+        if stable_pages > 0 {
+            return Err(KitError::NotEmpty { stable_pages });
+        }
+        let view = View::planned(manifest.shape().clone(), self.bucket_pages)?;
+        if !stable.grow(view.stable_pages()) {
+            let reason = format!(
+                "stable memory can't grow to {} pages: give the target more memory or a higher limit",
+                view.stable_pages()
+            );
+            return Err(KitError::Layout { reason });
+        }
+        let held = DigestSet::of_zeros(manifest.shape().clone());
+        let wanted = wanted(&held, &expected);
+        let manifest = manifest.clone();
+        self.stage =
+            Stage::Writing(Box::new(Writing { manifest, view, expected, held, wanted, withheld: None }));
+        self.finish_writing(stable)
+    }
+
+    fn write(&mut self, batch: &Batch, stable: &mut impl Stable) -> Result<(), KitError> {
+        let Stage::Writing(writing) = &mut self.stage else { return Ok(()) };
+        writing.take(batch, stable)?;
+        self.finish_writing(stable)
+    }
+
+    /// Writes what makes an image of it, if every digest is met.
+    fn finish_writing(&mut self, stable: &mut impl Stable) -> Result<(), KitError> {
+        let Stage::Writing(writing) = &mut self.stage else { return Ok(()) };
+        if !writing.wanted.runs.is_empty() {
+            return Ok(());
+        }
+        if let Some(content) = &writing.withheld {
+            writing.view.write(stable, RAW_MEMORY, 0, content)?;
+        }
+        if let Some(page) = writing.view.header_page() {
+            stable.write(0, &page);
+        }
+        self.stage = Stage::Written { manifest: writing.manifest.clone() };
+        Ok(())
+    }
+
+    fn hash(
+        &mut self,
+        stable: &impl Stable,
+        may_continue: impl FnMut() -> bool,
+    ) -> Result<Verdict, KitError> {
+        let Stage::Hashing { manifest, hashing } = &mut self.stage else {
+            return Err(transfer("nothing is being hashed"));
+        };
+        if hashing.run(stable, may_continue)? == Slicing::Paused {
+            return Ok(Verdict::Working(hashing.progress()));
+        }
+        let (manifest, found) = (manifest.clone(), hashing.as_ref().clone().finish());
+        let found = found.map(|(_, digests)| *digests.manifest().root());
+        if found == Some(*manifest.root()) {
+            self.stage = Stage::Equal { manifest };
+            return Ok(Verdict::Load);
+        }
+        let sealed = manifest.root().to_string();
+        self.stage = Stage::Written { manifest };
+        Err(KitError::RootChanged {
+            found: found.map_or_else(|| "unknown".to_owned(), |root| root.to_string()),
+            sealed,
+        })
+    }
+}
+
+impl Writing {
+    /// Verifies and writes the frames of a batch, then says what to ask for next.
+    fn take(&mut self, batch: &Batch, stable: &mut impl Stable) -> Result<(), KitError> {
+        let mut content = Vec::new();
+        for frame in &batch.frames {
+            self.take_frame(frame, &mut content, stable)?;
+        }
+        match batch.next {
+            Some(position) if position > self.wanted.position && position < self.wanted.count() => {
+                self.wanted.position = position;
+                Ok(())
+            }
+            Some(position) => Err(transfer(format!(
+                "the source goes on at {position} after {} of {} chunks: ask it again",
+                self.wanted.position,
+                self.wanted.count()
+            ))),
+            None => {
+                let next = wanted(&self.held, &self.expected);
+                let repeats = !next.runs.is_empty() && next.runs == self.wanted.runs;
+                self.wanted = next;
+                match repeats {
+                    true => Err(transfer("the source says that all was sent, and nothing was: ask it again")),
+                    false => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn take_frame(
+        &mut self,
+        frame: &Frame,
+        content: &mut Vec<u8>,
+        stable: &mut impl Stable,
+    ) -> Result<(), KitError> {
+        let chunk = frame.chunk;
+        let shape = self.view.shape();
+        frame.decode(shape, self.expected.get(chunk), content).map_err(transfer)?;
+        let pages = shape.pages(chunk).ok_or_else(|| transfer("the frame is of another shape"))?;
+        if chunk == (ChunkId { memory: RAW_MEMORY, index: 0 }) {
+            self.withheld = Some(mem::take(content));
+        } else {
+            self.view.write(stable, chunk.memory, pages.start * PAGE_BYTES, content)?;
+        }
+        self.held.set(chunk, frame.digest);
+        Ok(())
+    }
+
+    fn missing_bytes(&self) -> u64 {
+        let shape = self.expected.shape();
+        let missing = shape.chunks().zip(self.expected.digests()).zip(self.held.digests());
+        let pages = missing
+            .filter(|((_, expected), held)| expected != held)
+            .filter_map(|((chunk, _), _)| shape.pages(chunk))
+            .map(|pages| pages.end - pages.start);
+        pages.sum::<u64>() * PAGE_BYTES
+    }
+}
+
+fn check_root(manifest: &Manifest, sealed_root: &Digest) -> Result<(), KitError> {
+    if manifest.root() == sealed_root {
+        return Ok(());
+    }
+    Err(KitError::RootChanged { found: manifest.root().to_string(), sealed: sealed_root.to_string() })
+}
+
+fn transfer(reason: impl ToString) -> KitError {
+    KitError::Transfer { reason: reason.to_string() }
+}

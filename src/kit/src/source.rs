@@ -1,0 +1,186 @@
+//! The endpoints of a source. Each authorises, converts and delegates; [`export!`](crate::export) exports them.
+
+use candid::Principal;
+pub use decant_api::source::{
+    Batch, DigestPage, DigestsArgs, DrainArgs, FramesArgs, FreezeArgs, JobArgs, KitStatus, Manifest, Opening,
+    RetireArgs, SealProgress,
+};
+use decant_api::{JobId, KitError};
+use ic_cdk::api::{is_controller, msg_caller, time};
+
+use crate::fence::{self, Act, Asker};
+use crate::hooks::Hooks;
+use crate::sealing::{Sealed, Sealing};
+use crate::stable::CanisterMemory;
+use crate::state::{self, Kit};
+use crate::{budget, cycles};
+
+/// What everybody may know.
+pub fn status() -> KitStatus {
+    state::with(|kit| kit.status())
+}
+
+/// Closes the fence for a job: from now on the application's updates are refused and its timer is disarmed.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`] unless the caller is a controller, [`KitError::HeldByOther`], [`KitError::WrongFence`].
+pub fn freeze(args: FreezeArgs) -> Result<KitStatus, KitError> {
+    let asker = controller(args.job)?;
+    state::with(|kit| {
+        if kit.act(Act::Freeze { reader: args.reader, now_nanos: time() }, &asker)? {
+            kit.clear();
+            kit.timer.park();
+        }
+        Ok(kit.status())
+    })
+}
+
+/// Saves the state and hashes it, a slice a call; answers what is sealed when all is hashed.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`], [`KitError::WrongFence`]; [`KitError::Layout`] if stable
+/// memory is no image. It traps if the save hook does: nothing has happened then.
+pub fn seal(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
+    let asker = controller(args.job)?;
+    let is_saved = state::with(|kit| {
+        kit.check(Act::Seal, &asker)?;
+        Ok(kit.sealing.is_some())
+    })?;
+    if !is_saved {
+        (hooks.save)();
+        let fingerprint = (hooks.fingerprint)();
+        state::with(|kit| {
+            kit.timer.park();
+            kit.sealing = Some(Sealing::new(&CanisterMemory, fingerprint)?);
+            Ok(())
+        })?;
+    }
+    state::with(|kit| {
+        let sealing = sealing(kit)?;
+        let progress = sealing.run(&CanisterMemory, budget::slice(sealing.chunk_bytes()))?;
+        let (done_bytes, root) = (sealing.done_bytes(), sealing.sealed().map(|sealed| sealed.root()));
+        (kit.bytes_done, kit.root) = (done_bytes, root);
+        if root.is_some() {
+            kit.act(Act::FinishSeal, &asker)?;
+        }
+        Ok(progress)
+    })
+}
+
+/// All that a reader needs first.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`] for anybody but the registered reader and controllers; [`KitError::HeldByOther`],
+/// [`KitError::WrongFence`] unless sealed for that job.
+pub fn open(args: JobArgs) -> Result<Opening, KitError> {
+    for_reader(args.job, |sealed| sealed.opening(&CanisterMemory, budget::read()))
+}
+
+/// The manifest.
+///
+/// # Errors
+/// As [`open`].
+pub fn manifest(args: JobArgs) -> Result<Manifest, KitError> {
+    for_reader(args.job, |sealed| Ok(sealed.manifest().clone()))
+}
+
+/// Digests of chunks, as many as fit a reply.
+///
+/// # Errors
+/// As [`open`]; [`KitError::Transfer`] past the last chunk.
+pub fn digests(args: DigestsArgs) -> Result<DigestPage, KitError> {
+    for_reader(args.job, |sealed| sealed.page(args.first))
+}
+
+/// Frames of wanted chunks, as many as fit a reply.
+///
+/// # Errors
+/// As [`open`]; [`KitError::Transfer`] for chunks that do not exist.
+pub fn frames(args: FramesArgs) -> Result<Batch, KitError> {
+    for_reader(args.job, |sealed| sealed.frames(&CanisterMemory, &args.wanted, budget::read()))
+}
+
+/// Hashes stable memory once more, a slice a call, and asks the dapp for its fingerprint once more.
+///
+/// # Errors
+/// [`KitError::RootChanged`] if either differs from the seal. Otherwise as [`seal`].
+pub fn recheck(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
+    let asker = controller(args.job)?;
+    state::with(|kit| kit.check(Act::Recheck, &asker))?;
+    let fingerprint = (hooks.fingerprint)();
+    state::with(|kit| {
+        let sealing = sealing(kit)?;
+        let budget = budget::slice(sealing.chunk_bytes());
+        sealed(kit)?.recheck(&CanisterMemory, budget, &fingerprint)
+    })
+}
+
+/// Opens the fence again, as if nothing had happened: the timer that was disarmed is armed as it was.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`]; [`KitError::WrongFence`] once the state has moved.
+pub fn thaw(args: JobArgs) -> Result<KitStatus, KitError> {
+    let asker = controller(args.job)?;
+    state::with(|kit| {
+        if kit.act(Act::Thaw, &asker)? {
+            kit.clear();
+            kit.timer.restore();
+        }
+        Ok(kit.status())
+    })
+}
+
+/// Says for good where the state is now: the registered reader.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`]; [`KitError::WrongFence`] unless sealed, and for any other
+/// place.
+pub fn retire(args: RetireArgs) -> Result<KitStatus, KitError> {
+    let asker = controller(args.job)?;
+    state::with(|kit| {
+        if kit.act(Act::Retire { to: args.to }, &asker)? {
+            kit.sealing = None;
+        }
+        Ok(kit.status())
+    })
+}
+
+/// Sends the cycles of a retired source away and answers how many. Safe to repeat: what is left is sent then.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`]; [`KitError::WrongFence`] unless the state has moved;
+/// [`KitError::CallFailed`], and the cycles are still here.
+pub async fn drain(args: DrainArgs) -> Result<u128, KitError> {
+    let asker = controller(args.job)?;
+    state::with(|kit| kit.check(Act::Drain, &asker))?;
+    cycles::send_all_but(args.keep, args.to).await
+}
+
+/// The caller as the coordinator of a job, if it is a controller.
+pub(crate) fn controller(job: JobId) -> Result<Asker, KitError> {
+    let caller: Principal = msg_caller();
+    match is_controller(&caller) {
+        true => Ok(Asker { job, coordinator: caller }),
+        false => Err(KitError::NotAuthorised { caller }),
+    }
+}
+
+fn for_reader<R>(job: JobId, read: impl FnOnce(&Sealed) -> Result<R, KitError>) -> Result<R, KitError> {
+    let caller = msg_caller();
+    state::with(|kit| {
+        fence::check_read(&kit.fence, job, caller, is_controller(&caller))?;
+        read(sealed(kit)?)
+    })
+}
+
+fn sealing(kit: &mut Kit) -> Result<&mut Sealing, KitError> {
+    kit.sealing.as_mut().ok_or_else(|| lost("nothing was saved: thaw the canister and begin again"))
+}
+
+fn sealed(kit: &mut Kit) -> Result<&mut Sealed, KitError> {
+    sealing(kit)?.sealed().ok_or_else(|| lost("not all is hashed: seal the canister first"))
+}
+
+fn lost(reason: &str) -> KitError {
+    KitError::Transfer { reason: reason.to_owned() }
+}

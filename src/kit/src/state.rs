@@ -1,0 +1,80 @@
+//! What the kit keeps, on the heap: see the crate's documentation for why that is safe.
+
+use std::cell::RefCell;
+
+use decant_api::KitError;
+use decant_api::source::{Fence, KitStatus};
+use decant_transfer::Digest;
+use serde_bytes::ByteBuf;
+
+use crate::fence::{self, Act, Asker};
+use crate::import::Import;
+use crate::sealing::Sealing;
+use crate::stable::{CanisterMemory, Stable};
+use crate::timer::ParkedTimer;
+use crate::view;
+
+/// Version of the interface.
+const KIT_VERSION: u32 = 1;
+
+/// Everything.
+#[derive(Default)]
+pub(crate) struct Kit {
+    /// What the canister takes.
+    pub(crate) fence: Fence,
+    /// The dapp's timer while it is fenced.
+    pub(crate) timer: ParkedTimer,
+    /// A source's work, from the first call of seal on.
+    pub(crate) sealing: Option<Sealing>,
+    /// A target's work, while it imports.
+    pub(crate) import: Option<Import>,
+    /// The import that this canister came from.
+    pub(crate) activated: Option<Asker>,
+    /// The sealed, or on a target the verified root.
+    pub(crate) root: Option<Digest>,
+    /// Bytes hashed by a source, bytes written by a target.
+    pub(crate) bytes_done: u64,
+}
+
+thread_local! {
+    static KIT: RefCell<Kit> = RefCell::default();
+}
+
+/// Works on the state. Not while a hook runs: a hook may ask the guards.
+pub(crate) fn with<R>(work: impl FnOnce(&mut Kit) -> R) -> R {
+    KIT.with_borrow_mut(work)
+}
+
+impl Kit {
+    /// Whether an act is allowed; the fence stays as it is.
+    pub(crate) fn check(&self, act: Act, asker: &Asker) -> Result<(), KitError> {
+        fence::next(&self.fence, &act, asker).map(|_| ())
+    }
+
+    /// Moves the fence. Answers whether it moved: a repetition changes nothing.
+    pub(crate) fn act(&mut self, act: Act, asker: &Asker) -> Result<bool, KitError> {
+        let next = fence::next(&self.fence, &act, asker)?;
+        let moves = next.is_some();
+        if let Some(next) = next {
+            self.fence = next;
+        }
+        Ok(moves)
+    }
+
+    /// Forgets the work of a job that is over.
+    pub(crate) fn clear(&mut self) {
+        (self.sealing, self.import, self.root, self.bytes_done) = (None, None, None, 0);
+    }
+
+    /// What everybody may know.
+    pub(crate) fn status(&self) -> KitStatus {
+        KitStatus {
+            kit_version: KIT_VERSION,
+            fence: self.fence.clone(),
+            layout: view::summary(&CanisterMemory),
+            stable_pages: CanisterMemory.size_pages(),
+            root: self.root.map(|root| ByteBuf::from(*root.as_bytes())),
+            bytes_done: self.bytes_done,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The endpoints of a target. Each authorises, converts and delegates; [`export!`](crate::export) exports them.
+
+use std::cell::Cell;
+
+use candid::{CandidType, Principal};
+use decant_api::KitError;
+use decant_api::source::{DigestsArgs, FramesArgs};
+pub use decant_api::source::{JobArgs, KitStatus, SealProgress};
+pub use decant_api::target::{BeginArgs, PullArgs, PullProgress};
+use decant_transfer::Digest;
+use ic_cdk::api::{instruction_counter, time};
+use ic_cdk::call::{Call, CallFailed};
+use serde::de::DeserializeOwned;
+
+use crate::budget;
+use crate::fence::{self, Act, Asker};
+use crate::hooks::Hooks;
+use crate::import::{Import, Reply, Request, Verdict};
+use crate::limits::{BEFORE_LOAD_INSTRUCTIONS, PULL_REQUESTS, READ_TIMEOUT_SECONDS};
+use crate::source::controller;
+use crate::stable::{CanisterMemory, Stable};
+use crate::state;
+
+/// Reject code of a call whose outcome is unknown (interface specification, "Reject codes").
+const SYS_UNKNOWN: u32 = 6;
+
+/// Makes an empty canister a target: nothing is taken until it is activated.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`], [`KitError::WrongFence`]; [`KitError::NotEmpty`];
+/// [`KitError::Layout`] if the job began with another bucket size.
+pub fn begin(args: BeginArgs) -> Result<KitStatus, KitError> {
+    let asker = controller(args.job)?;
+    let act = Act::Begin { source: args.source, now_nanos: time() };
+    state::with(|kit| {
+        kit.check(act, &asker)?;
+        if let Some(import) = &kit.import {
+            let begun = import.bucket_pages();
+            if begun != args.bucket_pages {
+                let reason = format!("the import began with buckets of {begun} pages");
+                return Err(KitError::Layout { reason });
+            }
+            return Ok(kit.status());
+        }
+        let stable_pages = CanisterMemory.size_pages();
+        if stable_pages > 0 {
+            return Err(KitError::NotEmpty { stable_pages });
+        }
+        if kit.act(act, &asker)? {
+            kit.clear();
+            kit.timer.park();
+            kit.activated = None;
+            kit.import = Some(Import::new(args.bucket_pages));
+        }
+        Ok(kit.status())
+    })
+}
+
+/// Reads from the source and writes the image. While another call of it is under way it only tells how far that is.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`], [`KitError::WrongFence`]; [`KitError::CallFailed`] if the
+/// source did not answer, or refused; [`KitError::RootChanged`] if its root is not the one given; and what
+/// [`KitError::Transfer`], [`KitError::Layout`] and [`KitError::NotEmpty`] say. Call again: what was written stays.
+pub async fn pull(args: PullArgs) -> Result<PullProgress, KitError> {
+    let asker = controller(args.job)?;
+    let root = digest(&args.root)?;
+    let source = state::with(|kit| {
+        kit.check(Act::Import, &asker)?;
+        Ok(fence::hold(&kit.fence).map_or(Principal::anonymous(), |hold| hold.peer))
+    })?;
+    let _pulling = match Pulling::begin() {
+        Some(pulling) => pulling,
+        None => return importing(&asker, |import| Ok(import.progress())),
+    };
+    for _ in 0..args.max_batches.min(PULL_REQUESTS) {
+        let request = importing(&asker, |import| {
+            import.resume(&root, &mut CanisterMemory)?;
+            Ok(import.request())
+        })?;
+        let Some(request) = request else { break };
+        let (reply, reply_bytes) = ask(source, &asker, request).await?;
+        importing(&asker, |import| import.accept(reply, reply_bytes, &root, &mut CanisterMemory))?;
+    }
+    let progress = importing(&asker, |import| Ok(import.progress()))?;
+    state::with(|kit| kit.bytes_done = progress.done_bytes);
+    Ok(progress)
+}
+
+/// Hashes what was written, a slice a call; when its root is the sealed one the dapp loads it and says its
+/// fingerprint. The fence stays closed.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`], [`KitError::WrongFence`]; [`KitError::Transfer`] before all
+/// is pulled; [`KitError::RootChanged`] if it is not what was sealed. It traps if the load hook does: nothing has
+/// happened then.
+pub fn verify(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
+    let asker = controller(args.job)?;
+    let (verdict, total_bytes) = importing(&asker, |import| {
+        let budget = budget::slice(import.chunk_bytes());
+        Ok((import.verify(&CanisterMemory, budget)?, import.progress().total_bytes))
+    })?;
+    match verdict {
+        Verdict::Working(progress) => Ok(progress),
+        Verdict::Done(seal) => Ok(SealProgress::Done(seal)),
+        Verdict::Load if instruction_counter() > BEFORE_LOAD_INSTRUCTIONS => {
+            Ok(SealProgress::Working { done_bytes: total_bytes, total_bytes })
+        }
+        Verdict::Load => {
+            (hooks.load)();
+            let fingerprint = (hooks.fingerprint)();
+            state::with(|kit| kit.timer.park());
+            importing(&asker, |import| import.loaded(fingerprint)).map(SealProgress::Done)
+        }
+    }
+}
+
+/// Opens the fence of a target that is verified: from now on it is the canister that serves.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`]; [`KitError::WrongFence`] before it is verified, and on an
+/// open canister that holds nothing and does not remember this job.
+pub fn activate(args: JobArgs) -> Result<KitStatus, KitError> {
+    let asker = controller(args.job)?;
+    state::with(|kit| {
+        kit.check(Act::Activate, &asker)?;
+        let is_importing = fence::hold(&kit.fence).is_some();
+        let verified = kit.import.as_ref().and_then(Import::verified_root);
+        // After an upgrade the job is forgotten, but then it was open before: a fenced one is not upgraded.
+        let was_activated = kit.activated == Some(asker) || CanisterMemory.size_pages() > 0;
+        if is_importing && verified.is_none() || !is_importing && !was_activated {
+            let wanted = "a target that is verified".to_owned();
+            return Err(KitError::WrongFence { fence: kit.fence.clone(), wanted });
+        }
+        if kit.act(Act::Activate, &asker)? {
+            kit.import = None;
+            kit.root = verified;
+            kit.activated = Some(asker);
+            kit.timer.restore();
+        }
+        Ok(kit.status())
+    })
+}
+
+/// Works on the import of a job, if it is still that one.
+fn importing<R>(asker: &Asker, work: impl FnOnce(&mut Import) -> Result<R, KitError>) -> Result<R, KitError> {
+    state::with(|kit| {
+        kit.check(Act::Import, asker)?;
+        match &mut kit.import {
+            Some(import) => work(import),
+            None => Err(KitError::Transfer { reason: "no import was begun".to_owned() }),
+        }
+    })
+}
+
+/// Asks the source. Safe to repeat, so it travels with a deadline.
+async fn ask(source: Principal, asker: &Asker, request: Request) -> Result<(Reply, u64), KitError> {
+    let job = asker.job;
+    match request {
+        Request::Open => {
+            let (opening, bytes) = call(source, "decant_open", &JobArgs { job }).await?;
+            Ok((Reply::Opening(opening), bytes))
+        }
+        Request::Digests { first } => {
+            let (page, bytes) = call(source, "decant_digests", &DigestsArgs { job, first }).await?;
+            Ok((Reply::Digests(page), bytes))
+        }
+        Request::Frames(wanted) => {
+            let (batch, bytes) = call(source, "decant_frames", &FramesArgs { job, wanted }).await?;
+            Ok((Reply::Batch(batch), bytes))
+        }
+    }
+}
+
+/// The answer, and its size on the wire.
+async fn call<R: CandidType + DeserializeOwned>(
+    canister: Principal,
+    method: &str,
+    args: &impl CandidType,
+) -> Result<(R, u64), KitError> {
+    let call = Call::bounded_wait(canister, method).with_arg(args).change_timeout(READ_TIMEOUT_SECONDS);
+    let response = call.await.map_err(|error| call_failed(canister, method, &error))?;
+    let refused = |reason: String| {
+        let method = method.to_owned();
+        KitError::CallFailed { canister, method, reason, is_unknown: false }
+    };
+    match response.candid::<Result<R, KitError>>() {
+        Ok(Ok(answer)) => Ok((answer, response.as_ref().len() as u64)),
+        Ok(Err(error)) => Err(refused(error.to_string())),
+        Err(error) => Err(refused(error.to_string())),
+    }
+}
+
+/// A failed call as an error.
+pub(crate) fn call_failed(canister: Principal, method: &str, error: &CallFailed) -> KitError {
+    let is_unknown = match error {
+        CallFailed::CallRejected(rejected) => rejected.raw_reject_code() == SYS_UNKNOWN,
+        CallFailed::InsufficientLiquidCycleBalance(_) | CallFailed::CallPerformFailed(_) => false,
+    };
+    KitError::CallFailed { canister, method: method.to_owned(), reason: error.to_string(), is_unknown }
+}
+
+fn digest(bytes: &[u8]) -> Result<Digest, KitError> {
+    let bytes = <[u8; Digest::BYTES]>::try_from(bytes);
+    let wrong = |_| KitError::Transfer { reason: format!("a root has {} bytes", Digest::BYTES) };
+    bytes.map(Digest::new).map_err(wrong)
+}
+
+/// Excludes a second pull. Released when dropped, so also when a callback traps.
+struct Pulling(());
+
+thread_local! {
+    static IS_PULLING: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Pulling {
+    fn begin() -> Option<Self> {
+        match IS_PULLING.replace(true) {
+            true => None,
+            false => Some(Self(())),
+        }
+    }
+}
+
+impl Drop for Pulling {
+    fn drop(&mut self) {
+        IS_PULLING.set(false);
+    }
+}

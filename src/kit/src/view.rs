@@ -1,0 +1,169 @@
+//! Stable memory by virtual memory, whatever its layout.
+
+use std::convert::Infallible;
+
+use decant_api::KitError;
+use decant_api::source::LayoutSummary;
+use decant_layout::{Image, Layout};
+use decant_transfer::{DEFAULT_CHUNK_PAGES, Kind, MAX_CHUNK_PAGES, PAGE_BYTES, RAW_MEMORY, Shape};
+
+use crate::limits::FINE_STATE_PAGES;
+use crate::stable::Stable;
+
+/// Where the memories of a shape are in stable memory.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    shape: Shape,
+    /// `None` for raw memory: offsets are as they are.
+    layout: Option<Layout>,
+}
+
+impl View {
+    /// What stable memory holds now, cut into chunks of a size that follows from its own.
+    pub(crate) fn of(stable: &impl Stable) -> Result<Self, KitError> {
+        let image = image(stable)?;
+        let size_pages = match &image {
+            Image::Managed(layout) => layout.usage().used_pages,
+            Image::Empty | Image::Raw { .. } => stable.size_pages(),
+        };
+        let is_fine = size_pages <= FINE_STATE_PAGES;
+        Self::over(image, if is_fine { DEFAULT_CHUNK_PAGES } else { MAX_CHUNK_PAGES })
+    }
+
+    /// What stable memory holds now, cut into chunks of that size.
+    pub(crate) fn in_chunks(stable: &impl Stable, chunk_pages: u32) -> Result<Self, KitError> {
+        Self::over(image(stable)?, chunk_pages)
+    }
+
+    /// Where a shape will be in a compact image; raw memory stays as it is.
+    pub(crate) fn planned(shape: Shape, bucket_pages: u16) -> Result<Self, KitError> {
+        let layout = match shape.kind() {
+            Kind::Raw => None,
+            Kind::Managed => {
+                let sizes_pages = shape.memories().iter().map(|memory| (memory.id, memory.size_pages));
+                Some(Layout::planned(sizes_pages, u32::from(bucket_pages)).map_err(unreadable)?)
+            }
+        };
+        Ok(Self { shape, layout })
+    }
+
+    /// The memories and how they are cut.
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Bytes of a chunk.
+    pub(crate) fn chunk_bytes(&self) -> u64 {
+        u64::from(self.shape.chunk_pages()) * PAGE_BYTES
+    }
+
+    /// Bytes of all memories.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.shape.size_pages() * PAGE_BYTES
+    }
+
+    /// Stable memory that the image takes: for a planned view not a page more than needed.
+    pub(crate) fn stable_pages(&self) -> u64 {
+        self.layout.as_ref().map_or_else(|| self.shape.size_pages(), Layout::stable_size_pages)
+    }
+
+    /// The page that makes an image of the rest, unless it is raw.
+    pub(crate) fn header_page(&self) -> Option<Vec<u8>> {
+        self.layout.as_ref().map(Layout::header_page)
+    }
+
+    /// Reads bytes of a memory.
+    pub(crate) fn read(
+        &self,
+        stable: &impl Stable,
+        memory: u8,
+        offset_bytes: u64,
+        buffer: &mut [u8],
+    ) -> Result<(), KitError> {
+        match &self.layout {
+            Some(layout) => layout
+                .read(memory, offset_bytes, buffer, |offset_bytes, part| {
+                    stable.read(offset_bytes, part);
+                    Ok::<(), Infallible>(())
+                })
+                .map_err(unreadable),
+            None => {
+                self.check_raw(memory, offset_bytes, buffer.len())?;
+                stable.read(offset_bytes, buffer);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes bytes of a memory.
+    pub(crate) fn write(
+        &self,
+        stable: &mut impl Stable,
+        memory: u8,
+        offset_bytes: u64,
+        bytes: &[u8],
+    ) -> Result<(), KitError> {
+        match &self.layout {
+            Some(layout) => layout
+                .write(memory, offset_bytes, bytes, |offset_bytes, part| {
+                    stable.write(offset_bytes, part);
+                    Ok::<(), Infallible>(())
+                })
+                .map_err(unreadable),
+            None => {
+                self.check_raw(memory, offset_bytes, bytes.len())?;
+                stable.write(offset_bytes, bytes);
+                Ok(())
+            }
+        }
+    }
+
+    fn over(image: Image, chunk_pages: u32) -> Result<Self, KitError> {
+        let (shape, layout) = match image {
+            Image::Empty => (Shape::raw(0, chunk_pages), None),
+            Image::Raw { size_pages } => (Shape::raw(size_pages, chunk_pages), None),
+            Image::Managed(layout) => {
+                let sizes_pages = layout.memories().iter().map(|memory| (memory.id(), memory.size_pages()));
+                (Shape::managed(sizes_pages, chunk_pages), Some(layout))
+            }
+        };
+        Ok(Self { shape: shape.map_err(unreadable)?, layout })
+    }
+
+    fn check_raw(&self, memory: u8, offset_bytes: u64, length: usize) -> Result<(), KitError> {
+        let size_bytes = self.size_bytes();
+        let fits = offset_bytes.checked_add(length as u64).is_some_and(|end_bytes| end_bytes <= size_bytes);
+        if memory == RAW_MEMORY && fits {
+            return Ok(());
+        }
+        let reason =
+            format!("{length} bytes at offset {offset_bytes} leave memory {memory} of {size_bytes} bytes");
+        Err(KitError::Layout { reason })
+    }
+}
+
+/// The layout in a few words, for everybody to read.
+pub(crate) fn summary(stable: &impl Stable) -> LayoutSummary {
+    match image(stable) {
+        Ok(Image::Empty) => LayoutSummary::Empty,
+        Ok(Image::Raw { .. }) => LayoutSummary::Raw,
+        Ok(Image::Managed(layout)) => LayoutSummary::Managed {
+            bucket_pages: layout.bucket_size_pages(),
+            memories: layout.memories().len() as u16,
+            used_pages: layout.usage().used_pages,
+        },
+        Err(error) => LayoutSummary::Unreadable { reason: error.to_string() },
+    }
+}
+
+fn image(stable: &impl Stable) -> Result<Image, KitError> {
+    let image = Image::read(stable.size_pages(), |offset_bytes, buffer| {
+        stable.read(offset_bytes, buffer);
+        Ok::<(), Infallible>(())
+    });
+    image.map_err(unreadable)
+}
+
+fn unreadable(error: impl ToString) -> KitError {
+    KitError::Layout { reason: error.to_string() }
+}
