@@ -114,3 +114,10 @@ fn decant_job(job: JobId) -> Option<JobView> {
 fn decant_resolve(canister: Principal) -> Principal {
     views::resolve(canister)
 }
+
+#[cfg(test)]
+mod tests;
+
+// The interface as text, for the test of the interface file. It must stand after all methods.
+#[cfg(test)]
+candid::export_service!();

@@ -97,3 +97,10 @@ fn proposal(id: u64) -> Option<Proposal> {
     let index = usize::try_from(id).ok()?;
     PROPOSED.with_borrow(|proposals| proposals.get(index).cloned())
 }
+
+#[cfg(test)]
+mod tests;
+
+// The interface as text, for the test of the interface file. It must stand after all methods.
+#[cfg(test)]
+candid::export_service!();

@@ -140,3 +140,10 @@ fn only_controllers() -> Result<(), String> {
     let caller = msg_caller();
     if is_controller(&caller) { Ok(()) } else { Err(format!("{caller} is no controller of this index")) }
 }
+
+#[cfg(test)]
+mod tests;
+
+// The interface as text, for the test of the interface file. It must stand after all methods.
+#[cfg(test)]
+candid::export_service!();

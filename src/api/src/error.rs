@@ -18,8 +18,8 @@ pub enum KitError {
     /// The fence does not allow it now.
     #[error("the canister is {fence:?}, and this needs {wanted}")]
     WrongFence {
-        /// Where it stands.
-        fence: Fence,
+        /// Where it stands; in a box, because errors travel through every call.
+        fence: Box<Fence>,
         /// What is needed.
         wanted: String,
     },
