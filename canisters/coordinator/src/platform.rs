@@ -52,10 +52,15 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
         }
         Effect::Pull { target, root, max_batches } => {
             let args = PullArgs { job: job.id(), root: ByteBuf::from(root.0), max_batches };
-            kit(target, "decant_import_pull", &args, |progress: PullProgress| Value::Pulled {
-                is_complete: progress.is_complete,
-                done_bytes: progress.done_bytes,
-                wire_bytes: progress.wire_bytes,
+            kit(target, "decant_import_pull", &args, |progress: PullProgress| {
+                if progress.is_complete {
+                    store::count_target_calls(progress.calls);
+                }
+                Value::Pulled {
+                    is_complete: progress.is_complete,
+                    done_bytes: progress.done_bytes,
+                    wire_bytes: progress.wire_bytes,
+                }
             })
             .await
         }

@@ -38,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) rolled_back: u64,
     pub(crate) cycles_spent: u128,
     pub(crate) calls: u64,
+    pub(crate) target_calls: u64,
 }
 
 impl Default for Config {
@@ -51,6 +52,7 @@ impl Default for Config {
             rolled_back: 0,
             cycles_spent: 0,
             calls: 0,
+            target_calls: 0,
         }
     }
 }
@@ -170,6 +172,11 @@ pub(crate) fn set_paused(is_paused: bool) {
 /// Counts calls that the coordinator made.
 pub(crate) fn count_call() {
     change_config(|config| config.calls += 1);
+}
+
+/// Counts calls that a target made to its source.
+pub(crate) fn count_target_calls(calls: u64) {
+    change_config(|config| config.target_calls = config.target_calls.saturating_add(calls));
 }
 
 /// Counts cycles that went into a fresh canister, for its plan too.

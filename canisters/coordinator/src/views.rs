@@ -27,6 +27,7 @@ pub(crate) fn summary() -> Summary {
         is_paused: config.is_paused,
         cycles_spent: config.cycles_spent,
         calls: config.calls,
+        target_calls: config.target_calls,
         stable_pages: ic_cdk::api::stable_size(),
     }
 }

@@ -1,4 +1,5 @@
-//! Ways to break things, for rehearsals and tests: none of them is guarded.
+//! Ways to break things, for rehearsals and tests: none of them is guarded, and none
+//! is in the interface file.
 
 use std::cell::Cell;
 
@@ -30,19 +31,19 @@ pub(crate) fn trap_in(hook: Hook) {
 }
 
 /// Makes a hook trap from now on, or none.
-#[update]
+#[update(hidden = true)]
 fn debug_trap_in(hook: Option<Hook>) {
     TRAPS_IN.set(hook);
 }
 
 /// Changes a byte of stable memory behind everybody's back.
-#[update]
+#[update(hidden = true)]
 fn debug_corrupt(offset: u64, byte: u8) {
     ic_cdk::api::stable_write(offset, &[byte]);
 }
 
 /// Adds a post past the guard, as code would that forgot it.
-#[update]
+#[update(hidden = true)]
 fn debug_post(text: String) -> u64 {
     change(|state| actions::post(state, text))
 }

@@ -50,8 +50,8 @@ impl Generation {
         }
     }
 
-    /// The state of a canister that was just installed. With the kit stable memory stays untouched: it may become a
-    /// target.
+    /// The state of a canister that was just installed. With the kit stable memory stays untouched: it may
+    /// become a target.
     pub(crate) fn fresh(self) -> Result<Backing, StorageError> {
         match self {
             Self::Raw => Ok(Backing::empty(Layout::Raw)),

@@ -1,5 +1,5 @@
-//! The incident's canister: it holds one user. The same source builds every generation of its stable memory, see
-//! [`generation`]; what users can do and see is the same in all of them.
+//! The incident's canister: it holds one user. The same source builds every generation of its stable memory,
+//! see `generation`; what users can do and see is the same in all of them.
 //!
 //! Everybody may call everything: it is made for rehearsals. A real dapp checks its caller.
 

@@ -1,11 +1,8 @@
-//! The interface files say what is exported. After a change: `DECANT_WRITE_DID=1 cargo test -p decant-user`, once
-//! without features and once with `--features kit`.
+//! The interface files say what is exported. After a change: `DECANT_WRITE_DID=1 cargo test -p decant-user`,
+//! once without features and once with `--features kit`.
 
 #[test]
 fn the_interface_file_says_what_is_exported() {
-    if cfg!(feature = "rehearsal-faults") {
-        return;
-    }
     let file = if cfg!(feature = "kit") { "user_kit.did" } else { "user.did" };
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let exported = super::__export_service();

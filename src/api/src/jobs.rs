@@ -104,6 +104,8 @@ pub struct Summary {
     pub cycles_spent: u128,
     /// Calls that the coordinator made, those for the pool included.
     pub calls: u64,
+    /// Calls that targets made to their sources.
+    pub target_calls: u64,
     /// Stable memory of the coordinator in pages of 64 KiB.
     pub stable_pages: u64,
 }

@@ -45,6 +45,8 @@ pub struct PullProgress {
     pub done_bytes: u64,
     /// Bytes of state in the manifest.
     pub total_bytes: u64,
-    /// Bytes of frames read over the wire.
+    /// Bytes of replies read over the wire.
     pub wire_bytes: u64,
+    /// Calls to the source that were answered.
+    pub calls: u64,
 }

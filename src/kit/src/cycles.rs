@@ -15,12 +15,13 @@ struct DepositArgs {
     canister_id: Principal,
 }
 
-/// Sends all cycles to a canister, but for `keep`, the freezing reserve and what the call itself may cost; answers how
-/// many. What the call reserves for its reply comes back afterwards and stays: nothing can be sent without it.
+/// Sends all cycles to a canister, but for `keep`, the freezing reserve and what the call itself may cost;
+/// answers how many. What the call reserves for its reply comes back afterwards and stays: nothing can be
+/// sent without it.
 ///
 /// # Errors
-/// [`KitError::CallFailed`], and the cycles are still here. Cycles travel in a call without deadline, so the outcome
-/// is always known.
+/// [`KitError::CallFailed`], and the cycles are still here. Cycles travel in a call without deadline, so the
+/// outcome is always known.
 pub async fn send_all_but(keep: u128, to: Principal) -> Result<u128, KitError> {
     let management = Principal::management_canister();
     let call = Call::unbounded_wait(management, DEPOSIT).with_arg(DepositArgs { canister_id: to });

@@ -3,12 +3,12 @@
 /// Exports the endpoints of a source and a target: `decant_status` and the other methods of
 /// [`api::source`](crate::api::source) and [`api::target`](crate::api::target).
 ///
-/// ```ignore
+/// ```text
 /// decant_kit::export! { save = save_state, load = load_state, fingerprint = fingerprint }
 /// ```
 ///
-/// `save` and `load` are of type `fn()`, `fingerprint` is of type `fn() -> Vec<u8>` and may be left out. Once a
-/// canister, in the crate's root; the crate depends on `candid` and `ic-cdk` 0.20 under these names.
+/// `save` and `load` are of type `fn()`, `fingerprint` is of type `fn() -> Vec<u8>` and may be left out. Once
+/// a canister, in the crate's root; the crate depends on `candid` and `ic-cdk` 0.20 under these names.
 #[macro_export]
 macro_rules! export {
     (save = $save:path, load = $load:path $(,)?) => {

@@ -142,7 +142,7 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
             | Act::Begin { .. }
             | Act::Import
             | Act::Activate,
-        ) => Err(KitError::WrongFence { fence: fence.clone(), wanted: act.wanted().to_owned() }),
+        ) => Err(KitError::WrongFence { fence: Box::new(fence.clone()), wanted: act.wanted().to_owned() }),
     }
 }
 
@@ -165,7 +165,10 @@ pub(crate) fn check_read(
             Err(KitError::HeldByOther { holder, coordinator, asked: job })
         }
         (Fence::Sealed(_), _) => Ok(()),
-        _ => Err(KitError::WrongFence { fence: fence.clone(), wanted: Act::Recheck.wanted().to_owned() }),
+        _ => Err(KitError::WrongFence {
+            fence: Box::new(fence.clone()),
+            wanted: Act::Recheck.wanted().to_owned(),
+        }),
     }
 }
 

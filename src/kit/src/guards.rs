@@ -4,10 +4,10 @@ use decant_api::source::Fence;
 
 use crate::{fence, state};
 
-/// For update methods: refuses while the canister is fenced, with a message that says what is going on, and when to
-/// retry or where the state is now.
+/// For update methods: refuses while the canister is fenced, with a message that says what is going on, and
+/// when to retry or where the state is now.
 ///
-/// ```ignore
+/// ```text
 /// #[update(guard = "decant_kit::guard")]
 /// ```
 ///
@@ -17,8 +17,8 @@ pub fn guard() -> Result<(), String> {
     refuse(fence::refusal)
 }
 
-/// For query methods: they go on answering while a source is fenced, and refuse when the state is not here yet or
-/// not here any more.
+/// For query methods: they go on answering while a source is fenced, and refuse when the state is not here
+/// yet or not here any more.
 ///
 /// # Errors
 /// The message of a [`Refusal`](decant_api::Refusal).
@@ -26,7 +26,8 @@ pub fn query_guard() -> Result<(), String> {
     refuse(fence::query_refusal)
 }
 
-/// The first line of `pre_upgrade`: traps when the canister is fenced, so that an upgrade does not open the fence.
+/// The first line of `pre_upgrade`: traps when the canister is fenced, so that an upgrade does not open the
+/// fence.
 pub fn refuse_upgrade_when_fenced() {
     if let Err(refusal) = guard() {
         ic_cdk::trap(format!("DECANT-FENCED: no upgrade while the canister is fenced. {refusal}"));

@@ -1,4 +1,5 @@
-//! A target's work: from nothing to a verified image. It says what to ask the source for, and takes the answers.
+//! A target's work: from nothing to a verified image. It says what to ask the source for, and takes the
+//! answers.
 
 use std::mem;
 
@@ -20,6 +21,8 @@ mod tests;
 pub(crate) struct Import {
     bucket_pages: u16,
     wire_bytes: u64,
+    /// Answers taken from the source.
+    calls: u64,
     stage: Stage,
 }
 
@@ -92,7 +95,7 @@ pub(crate) enum Verdict {
 impl Import {
     /// Nothing is here yet.
     pub(crate) fn new(bucket_pages: u16) -> Self {
-        Self { bucket_pages, wire_bytes: 0, stage: Stage::Waiting }
+        Self { bucket_pages, wire_bytes: 0, calls: 0, stage: Stage::Waiting }
     }
 
     /// Pages of a bucket of the new image.
@@ -112,11 +115,12 @@ impl Import {
         }
     }
 
-    /// Takes an answer of so many bytes. One that comes too late, because another call was faster, changes nothing.
+    /// Takes an answer of so many bytes. One that comes too late, because another call was faster, changes
+    /// nothing.
     ///
     /// # Errors
-    /// [`KitError::RootChanged`] if the source's root is not the one that was sealed; [`KitError::Transfer`] or
-    /// [`KitError::Layout`] if what came can't be used. What was good before it stays; ask again.
+    /// [`KitError::RootChanged`] if the source's root is not the one that was sealed; [`KitError::Transfer`]
+    /// or [`KitError::Layout`] if what came can't be used. What was good before it stays; ask again.
     pub(crate) fn accept(
         &mut self,
         reply: Reply,
@@ -125,6 +129,7 @@ impl Import {
         stable: &mut impl Stable,
     ) -> Result<(), KitError> {
         self.wire_bytes += reply_bytes;
+        self.calls += 1;
         match reply {
             Reply::Opening(opening) => self.open(opening, sealed_root, stable),
             Reply::Digests(page) => self.collect(&page, stable),
@@ -132,8 +137,8 @@ impl Import {
         }
     }
 
-    /// Before anything is asked: the root that is being pulled must be the one that the caller names, and stable
-    /// memory must have been given its size, which may have failed before.
+    /// Before anything is asked: the root that is being pulled must be the one that the caller names, and
+    /// stable memory must have been given its size, which may have failed before.
     pub(crate) fn resume(&mut self, sealed_root: &Digest, stable: &mut impl Stable) -> Result<(), KitError> {
         self.manifest().map_or(Ok(()), |manifest| check_root(manifest, sealed_root))?;
         self.begin_writing(stable)
@@ -149,7 +154,7 @@ impl Import {
                 (true, total_bytes)
             }
         };
-        PullProgress { is_complete, done_bytes, total_bytes, wire_bytes: self.wire_bytes }
+        PullProgress { is_complete, done_bytes, total_bytes, wire_bytes: self.wire_bytes, calls: self.calls }
     }
 
     /// Bytes of a chunk, for the budget.
@@ -160,8 +165,8 @@ impl Import {
     /// Hashes a slice of what was written, read through the header that was written.
     ///
     /// # Errors
-    /// [`KitError::RootChanged`] if it is not what the manifest says; [`KitError::Transfer`] before the image is
-    /// written.
+    /// [`KitError::RootChanged`] if it is not what the manifest says; [`KitError::Transfer`] before the image
+    /// is written.
     pub(crate) fn verify(
         &mut self,
         stable: &impl Stable,

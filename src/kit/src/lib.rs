@@ -1,6 +1,6 @@
 //! What a dapp embeds so that its state can be moved to another canister.
 //!
-//! ```ignore
+//! ```text
 //! decant_kit::export! { save = save_state, load = load_state, fingerprint = fingerprint }
 //!
 //! #[pre_upgrade]
@@ -21,27 +21,31 @@
 //! fn posts(from: u64, limit: u32) -> Vec<Post> { .. }
 //! ```
 //!
-//! The same wasm is a source and a target: [`source`] and [`target`] hold the endpoints, [`export!`] exports them.
+//! The same wasm is a source and a target: [`source`] and [`target`] hold the endpoints, [`export!`] exports
+//! them.
 //! `init` must leave stable memory alone, because a target must be empty until the state arrives: create a
 //! `MemoryManager` when it is first needed (`thread_local!` does that), not in `init`.
 //!
 //! # What the dapp must know
 //!
-//! - **Guards.** Every update method that changes state needs [`guard`]. A heartbeat can't be stopped from outside: let
-//!   it return when `guard()` is an error. Timers are disarmed by the kit and armed again when the fence opens.
+//! - **Guards.** Every update method that changes state needs [`guard`]. A heartbeat can't be stopped from
+//!   outside: let it return when `guard()` is an error. Timers are disarmed by the kit and armed again when
+//!   the fence opens.
 //! - **The hooks.** `save` brings the heap into stable memory, `load` reads it back, as `pre_upgrade` and
-//!   `post_upgrade` do. They run in update messages here: within 40 B instructions and 2 GiB of stable reads or
-//!   writes, not the 300 B and 8 GiB of an upgrade. `fingerprint` is a few bytes of the dapp's own counts and sums;
-//!   let it change with every change of state, so that a change of the heap after the seal is seen.
-//! - **The fence lives on the heap**, and so does all progress. That is safe because a fenced canister refuses to be
-//!   upgraded ([`refuse_upgrade_when_fenced`]), and what else clears the heap clears the state with it. Upgrading with
+//!   `post_upgrade` do. They run in update messages here: within 40 B instructions and 2 GiB of stable reads
+//!   or writes, not the 300 B and 8 GiB of an upgrade. `fingerprint` is a few bytes of the dapp's own counts
+//!   and sums; let it change with every change of state, so that a change of the heap after the seal is seen.
+//! - **The fence lives on the heap**, and so does all progress. That is safe because a fenced canister
+//!   refuses to be upgraded ([`refuse_upgrade_when_fenced`]), and what else clears the heap clears the state
+//!   with it. Upgrading with
 //!   `skip_pre_upgrade` opens the fence and loses what was not saved: it is for emergencies, after a seal.
-//! - **Stable memory** may be raw (any bytes from offset 0), or laid out by a `MemoryManager` with buckets of any size.
+//! - **Stable memory** may be raw (any bytes from offset 0), or laid out by a `MemoryManager` with buckets of
+//!   any size.
 //!
 //! # Who may do what
 //!
-//! A job is known by its number *and* the coordinator that closed the fence. Controllers close the fence; only the
-//! coordinator that closed it moves it on; the target that it registered reads, nobody else.
+//! A job is known by its number *and* the coordinator that closed the fence. Controllers close the fence;
+//! only the coordinator that closed it moves it on; the target that it registered reads, nobody else.
 
 mod budget;
 mod endpoints;

@@ -1,8 +1,8 @@
 //! Routes, as an index embeds them: which canister holds a user's state now, and what became of old ids.
 //!
-//! No canister calls and no clock: an index keeps a [`Routes`] in its state, checks who is calling, and delegates.
-//! Every canister that ever was routed remembers its *key*, not its successor, so an old id resolves in one step,
-//! however often the state has moved since: there are no chains to follow or to break.
+//! No canister calls and no clock: an index keeps a [`Routes`] in its state, checks who is calling, and
+//! delegates. Every canister that ever was routed remembers its *key*, not its successor, so an old id
+//! resolves in one step, however often the state has moved since: there are no chains to follow or to break.
 
 use std::collections::BTreeMap;
 
@@ -34,8 +34,8 @@ impl<K: Ord + Clone> Routes<K> {
     /// Routes a key to a canister. Repeating it changes nothing.
     ///
     /// # Errors
-    /// [`SwapError::Conflict`] with what is routed instead, if the key has another canister or the canister another
-    /// key. Nothing changed.
+    /// [`SwapError::Conflict`] with what is routed instead, if the key has another canister or the canister
+    /// another key. Nothing changed.
     pub fn register(&mut self, key: K, canister: Principal) -> Result<(), SwapError> {
         if let Some(&found) = self.current.get(&key).filter(|&&found| found != canister) {
             return Err(SwapError::Conflict { from: canister, found });
@@ -46,12 +46,12 @@ impl<K: Ord + Clone> Routes<K> {
         Ok(())
     }
 
-    /// Compare-and-swap: the route that names `from` names `to` afterwards. Repeating a swap that happened changes
-    /// nothing; `swap(to, from)` takes it back.
+    /// Compare-and-swap: the route that names `from` names `to` afterwards. Repeating a swap that happened
+    /// changes nothing; `swap(to, from)` takes it back.
     ///
     /// # Errors
-    /// [`SwapError::UnknownRoute`] if no route ever named `from`; [`SwapError::Conflict`] if its route names a third
-    /// canister now, or if `to` belongs to another route. Nothing changed.
+    /// [`SwapError::UnknownRoute`] if no route ever named `from`; [`SwapError::Conflict`] if its route names
+    /// a third canister now, or if `to` belongs to another route. Nothing changed.
     pub fn swap(&mut self, from: Principal, to: Principal) -> Result<(), SwapError> {
         let key = self.keys.get(&from).cloned().ok_or(SwapError::UnknownRoute { from })?;
         let found = self.current.get(&key).copied().ok_or(SwapError::UnknownRoute { from })?;
@@ -64,8 +64,8 @@ impl<K: Ord + Clone> Routes<K> {
         Ok(())
     }
 
-    /// Where the state is now that a canister holds or held: for old ids and present ones. `None` if no route ever
-    /// named it.
+    /// Where the state is now that a canister holds or held: for old ids and present ones. `None` if no route
+    /// ever named it.
     pub fn resolve(&self, canister: Principal) -> Option<Principal> {
         self.current.get(self.keys.get(&canister)?).copied()
     }

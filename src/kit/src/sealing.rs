@@ -147,8 +147,8 @@ impl Sealed {
     /// Hashes stable memory again, from what its header says now; a slice at a time.
     ///
     /// # Errors
-    /// [`KitError::RootChanged`] if something wrote after the seal, to stable memory or to the heap behind the
-    /// fingerprint. The next recheck starts anew.
+    /// [`KitError::RootChanged`] if something wrote after the seal, to stable memory or to the heap behind
+    /// the fingerprint. The next recheck starts anew.
     pub(crate) fn recheck(
         &mut self,
         stable: &impl Stable,
@@ -192,7 +192,8 @@ impl Sealed {
     }
 }
 
-/// What to ask for when `held` is there: as much as a request may name, from its start. Both sides compute the same.
+/// What to ask for when `held` is there: as much as a request may name, from its start. Both sides compute
+/// the same.
 pub(crate) fn wanted(held: &DigestSet, expected: &DigestSet) -> Wanted {
     let mut runs = held.missing_for(expected);
     runs.truncate(REQUEST_RUNS);

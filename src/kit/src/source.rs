@@ -1,4 +1,5 @@
-//! The endpoints of a source. Each authorises, converts and delegates; [`export!`](crate::export) exports them.
+//! The endpoints of a source. Each authorises, converts and delegates; [`export!`](crate::export) exports
+//! them.
 
 use candid::Principal;
 pub use decant_api::source::{
@@ -23,14 +24,16 @@ pub fn status() -> KitStatus {
 /// Closes the fence for a job: from now on the application's updates are refused and its timer is disarmed.
 ///
 /// # Errors
-/// [`KitError::NotAuthorised`] unless the caller is a controller, [`KitError::HeldByOther`], [`KitError::WrongFence`].
+/// [`KitError::NotAuthorised`] unless the caller is a controller, [`KitError::HeldByOther`],
+/// [`KitError::WrongFence`].
 pub fn freeze(args: FreezeArgs) -> Result<KitStatus, KitError> {
     let asker = controller(args.job)?;
     state::with(|kit| {
         if kit.act(Act::Freeze { reader: args.reader, now_nanos: time() }, &asker)? {
             kit.clear();
-            kit.timer.park();
         }
+        // At a repetition too: what was under way at the first call may have armed it again.
+        kit.timer.park();
         Ok(kit.status())
     })
 }
@@ -38,8 +41,8 @@ pub fn freeze(args: FreezeArgs) -> Result<KitStatus, KitError> {
 /// Saves the state and hashes it, a slice a call; answers what is sealed when all is hashed.
 ///
 /// # Errors
-/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`], [`KitError::WrongFence`]; [`KitError::Layout`] if stable
-/// memory is no image. It traps if the save hook does: nothing has happened then.
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`], [`KitError::WrongFence`]; [`KitError::Layout`] if
+/// stable memory is no image. It traps if the save hook does: nothing has happened then.
 pub fn seal(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
     let asker = controller(args.job)?;
     let is_saved = state::with(|kit| {
@@ -70,8 +73,8 @@ pub fn seal(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
 /// All that a reader needs first.
 ///
 /// # Errors
-/// [`KitError::NotAuthorised`] for anybody but the registered reader and controllers; [`KitError::HeldByOther`],
-/// [`KitError::WrongFence`] unless sealed for that job.
+/// [`KitError::NotAuthorised`] for anybody but the registered reader and controllers;
+/// [`KitError::HeldByOther`], [`KitError::WrongFence`] unless sealed for that job.
 pub fn open(args: JobArgs) -> Result<Opening, KitError> {
     for_reader(args.job, |sealed| sealed.opening(&CanisterMemory, budget::read()))
 }
@@ -133,8 +136,8 @@ pub fn thaw(args: JobArgs) -> Result<KitStatus, KitError> {
 /// Says for good where the state is now: the registered reader.
 ///
 /// # Errors
-/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`]; [`KitError::WrongFence`] unless sealed, and for any other
-/// place.
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`]; [`KitError::WrongFence`] unless sealed, and for
+/// any other place.
 pub fn retire(args: RetireArgs) -> Result<KitStatus, KitError> {
     let asker = controller(args.job)?;
     state::with(|kit| {
@@ -148,8 +151,8 @@ pub fn retire(args: RetireArgs) -> Result<KitStatus, KitError> {
 /// Sends the cycles of a retired source away and answers how many. Safe to repeat: what is left is sent then.
 ///
 /// # Errors
-/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`]; [`KitError::WrongFence`] unless the state has moved;
-/// [`KitError::CallFailed`], and the cycles are still here.
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`]; [`KitError::WrongFence`] unless the state has
+/// moved; [`KitError::CallFailed`], and the cycles are still here.
 pub async fn drain(args: DrainArgs) -> Result<u128, KitError> {
     let asker = controller(args.job)?;
     state::with(|kit| kit.check(Act::Drain, &asker))?;

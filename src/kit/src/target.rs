@@ -1,4 +1,5 @@
-//! The endpoints of a target. Each authorises, converts and delegates; [`export!`](crate::export) exports them.
+//! The endpoints of a target. Each authorises, converts and delegates; [`export!`](crate::export) exports
+//! them.
 
 use std::cell::Cell;
 
@@ -56,12 +57,14 @@ pub fn begin(args: BeginArgs) -> Result<KitStatus, KitError> {
     })
 }
 
-/// Reads from the source and writes the image. While another call of it is under way it only tells how far that is.
+/// Reads from the source and writes the image. While another call of it is under way it only tells how far
+/// that is.
 ///
 /// # Errors
-/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`], [`KitError::WrongFence`]; [`KitError::CallFailed`] if the
-/// source did not answer, or refused; [`KitError::RootChanged`] if its root is not the one given; and what
-/// [`KitError::Transfer`], [`KitError::Layout`] and [`KitError::NotEmpty`] say. Call again: what was written stays.
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`], [`KitError::WrongFence`]; [`KitError::CallFailed`]
+/// if the source did not answer, or refused; [`KitError::RootChanged`] if its root is not the one given; and
+/// what [`KitError::Transfer`], [`KitError::Layout`] and [`KitError::NotEmpty`] say. Call again: what was
+/// written stays.
 pub async fn pull(args: PullArgs) -> Result<PullProgress, KitError> {
     let asker = controller(args.job)?;
     let root = digest(&args.root)?;
@@ -91,9 +94,9 @@ pub async fn pull(args: PullArgs) -> Result<PullProgress, KitError> {
 /// fingerprint. The fence stays closed.
 ///
 /// # Errors
-/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`], [`KitError::WrongFence`]; [`KitError::Transfer`] before all
-/// is pulled; [`KitError::RootChanged`] if it is not what was sealed. It traps if the load hook does: nothing has
-/// happened then.
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`], [`KitError::WrongFence`]; [`KitError::Transfer`]
+/// before all is pulled; [`KitError::RootChanged`] if it is not what was sealed. It traps if the load hook
+/// does: nothing has happened then.
 pub fn verify(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
     let asker = controller(args.job)?;
     let (verdict, total_bytes) = importing(&asker, |import| {
@@ -118,8 +121,8 @@ pub fn verify(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
 /// Opens the fence of a target that is verified: from now on it is the canister that serves.
 ///
 /// # Errors
-/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`]; [`KitError::WrongFence`] before it is verified, and on an
-/// open canister that holds nothing and does not remember this job.
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`]; [`KitError::WrongFence`] before it is verified,
+/// and on an open canister that holds nothing and does not remember this job.
 pub fn activate(args: JobArgs) -> Result<KitStatus, KitError> {
     let asker = controller(args.job)?;
     state::with(|kit| {
@@ -130,7 +133,7 @@ pub fn activate(args: JobArgs) -> Result<KitStatus, KitError> {
         let was_activated = kit.activated == Some(asker) || CanisterMemory.size_pages() > 0;
         if is_importing && verified.is_none() || !is_importing && !was_activated {
             let wanted = "a target that is verified".to_owned();
-            return Err(KitError::WrongFence { fence: kit.fence.clone(), wanted });
+            return Err(KitError::WrongFence { fence: Box::new(kit.fence.clone()), wanted });
         }
         if kit.act(Act::Activate, &asker)? {
             kit.import = None;

@@ -9,14 +9,14 @@ use ic_cdk::api::global_timer_set;
 pub(crate) struct ParkedTimer(Option<NonZeroU64>);
 
 impl ParkedTimer {
-    /// Disarms the global timer. Of several deadlines that were taken away the first one counts: a timer library keeps
-    /// its own queue and arms the timer for whatever comes first.
+    /// Disarms the global timer. Of several deadlines that were taken away the first one counts: a timer
+    /// library keeps its own queue and arms the timer for whatever comes first.
     pub(crate) fn park(&mut self) {
         self.0 = earliest(self.0, NonZeroU64::new(global_timer_set(0)));
     }
 
-    /// Arms the global timer for the deadline that was taken away, if there was one. A deadline in the past fires at
-    /// once, so the library finds everything as if the canister had been busy for a while.
+    /// Arms the global timer for the deadline that was taken away, if there was one. A deadline in the past
+    /// fires at once, so the library finds everything as if the canister had been busy for a while.
     pub(crate) fn restore(&mut self) {
         self.park();
         if let Some(deadline) = self.0.take() {

@@ -10,8 +10,8 @@ const POST_BYTES: u64 = 40;
 const FOLLOW_BYTES: u64 = 16;
 const ENTRY_BYTES: u64 = 75;
 
-/// Adds content from a seed until it takes about that many KiB as CBOR, and sets profile and configuration. Every
-/// call with the same arguments adds the same. Answers how many items were added.
+/// Adds content from a seed until it takes about that many KiB as CBOR, and sets profile and configuration.
+/// Every call with the same arguments adds the same. Answers how many items were added.
 pub fn fill(store: &mut impl Store, seed: u64, state_kib: u32) -> u64 {
     let mut generator = SplitMix::new(seed);
     set_profile(store, profile(&mut generator));

@@ -6,8 +6,8 @@ use blake3::Hasher;
 
 use crate::{Direction, Store};
 
-/// BLAKE3 over every field of a state, however it is kept. Numbers are little-endian, texts and ids are preceded by
-/// their length, lists by their number of items.
+/// BLAKE3 over every field of a state, however it is kept. Numbers are little-endian, texts and ids are
+/// preceded by their length, lists by their number of items.
 pub fn digest(store: &impl Store) -> [u8; 32] {
     let mut sink = Sink(Hasher::new_derive_key("decant user state 1"));
     let core = store.core();
@@ -51,8 +51,8 @@ pub fn digest(store: &impl Store) -> [u8; 32] {
     *sink.0.finalize().as_bytes()
 }
 
-/// Counts and sums of a state in 56 bytes, in no time however large it is: posts, follows, lines of history, changes,
-/// bytes of text, balance.
+/// Counts and sums of a state in 56 bytes, in no time however large it is: posts, follows, lines of history,
+/// changes, bytes of text, balance.
 pub fn fingerprint(store: &impl Store) -> Vec<u8> {
     let core = store.core();
     let counts =

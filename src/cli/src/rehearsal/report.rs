@@ -7,9 +7,6 @@ use decant_api::jobs::Outcome;
 use serde::Serialize;
 use std::fmt;
 
-/// Calls of a target to its source for a small state: manifest, digests and one batch of frames.
-const TARGET_CALLS: u64 = 3;
-
 /// The figures of a rehearsal, all of them measured on the engine.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
@@ -94,7 +91,8 @@ impl Report {
             parked: count(|outcome| matches!(outcome, Outcome::Parked { .. })),
             cycles_drained: driven.jobs.iter().map(|job| job.drained_cycles).sum(),
             cycles_burned_by_deletion: driven.jobs.iter().map(|job| job.burned_cycles).sum(),
-            update_messages_per_job: (driven.summary.calls + jobs * TARGET_CALLS) as f64 / jobs as f64,
+            update_messages_per_job: (driven.summary.calls + driven.summary.target_calls) as f64
+                / jobs as f64,
             wire_bytes_per_state_byte: wire as f64 / state_bytes.max(1) as f64,
             fenced_rounds_max: driven.fenced_rounds_max,
             write_attempts_while_fenced: driven.write_attempts_while_fenced,

@@ -19,6 +19,7 @@ pub enum Layout {
 }
 
 /// A state, wherever it is kept.
+#[expect(clippy::large_enum_variant, reason = "a canister has one of it")]
 pub enum Backing<M: Memory> {
     /// On the heap, until it is saved.
     Heap(Layout, UserState),
@@ -32,8 +33,8 @@ impl<M: Memory> Backing<M> {
         Self::Heap(layout, UserState::default())
     }
 
-    /// Loads what is there, whatever its layout, and keeps it. Without stable memory: an empty state, to be saved in
-    /// the layout given.
+    /// Loads what is there, whatever its layout, and keeps it. Without stable memory: an empty state, to be
+    /// saved in the layout given.
     ///
     /// # Errors
     /// If what is there is no state.
@@ -52,7 +53,8 @@ impl<M: Memory> Backing<M> {
         }
     }
 
-    /// Moves the state into stable structures, unless it is there. What was in stable memory before is overwritten.
+    /// Moves the state into stable structures, unless it is there. What was in stable memory before is
+    /// overwritten.
     ///
     /// # Errors
     /// If stable memory can't grow.

@@ -15,8 +15,8 @@ use crate::UserState;
 /// The memory that holds the state.
 pub const STATE_MEMORY: MemoryId = MemoryId::new(0);
 
-/// Whether stable memory has a manager. `MemoryManager::init` must not be called to find out: on anything else it
-/// overwrites the first page.
+/// Whether stable memory has a manager. `MemoryManager::init` must not be called to find out: on anything
+/// else it overwrites the first page.
 pub fn is_managed(memory: &impl Memory) -> bool {
     let mut magic = [0; 3];
     if memory.size() > 0 {

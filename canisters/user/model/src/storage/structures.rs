@@ -1,5 +1,5 @@
-//! Posts, follows and history in stable maps, each in a virtual memory of its own: with default buckets that is 8 MiB
-//! for each.
+//! Posts, follows and history in stable maps, each in a virtual memory of its own: with default buckets that
+//! is 8 MiB for each.
 
 use std::borrow::Cow;
 use std::ops::{Bound as RangeBound, ControlFlow};
