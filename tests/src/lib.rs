@@ -1,0 +1,95 @@
+//! What the scenarios share: the modules, the engine, and a small world.
+
+use candid::Principal;
+use decant_api::jobs::{JobView, JobsArgs, Summary};
+use decant_cli::engine::Engine;
+use decant_cli::rehearsal::calls::{query, update};
+use decant_cli::rehearsal::fleet::Fleet;
+use decant_cli::rehearsal::world::World;
+use decant_cli::rehearsal::{Modules, Options, Silent};
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// Rounds in which every scenario must end.
+const ROUNDS: u32 = 5_000;
+
+/// The modules, built once in this process.
+pub fn modules() -> &'static Modules {
+    static MODULES: OnceLock<Modules> = OnceLock::new();
+    MODULES.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let status = Command::new(root.join("scripts/build")).status().expect("scripts/build runs");
+        assert!(status.success(), "the canisters build");
+        Modules::read(&root.join("target/canisters")).expect("scripts/build leaves every module")
+    })
+}
+
+/// The engine, started once in this process.
+pub fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| Engine::start().expect("the engine starts"))
+}
+
+/// A world with a fleet that was upgraded to `kit`, before any plan.
+pub fn fleet(options: &Options, kit: &[u8]) -> (World, Fleet) {
+    let world = World::new(engine(), modules(), options).expect("the world is made");
+    let mut fleet = Fleet::create(&world, modules(), options, &mut Silent).expect("the fleet is created");
+    fleet.bloat(&world, modules(), options, &mut Silent).expect("the fleet is upgraded");
+    let with_kit = Modules { kit: kit.to_vec(), ..modules().clone() };
+    fleet.upgrade_to_kit(&world, &with_kit, &mut Silent).expect("the fleet gets the kit");
+    (world, fleet)
+}
+
+/// Hands originals to the index, which enrols them.
+pub fn enrol(world: &World, fleet: &Fleet) -> Result<Vec<u64>, String> {
+    let originals: Vec<Principal> = fleet.users.iter().map(|user| user.original).collect();
+    update(&world.pic, world.index, world.operator, "relocate", (originals,)).expect("the index answers")
+}
+
+/// Ticks until no job is on its way; answers all jobs.
+pub fn settle(world: &World) -> Vec<JobView> {
+    settle_with(world, |_| ())
+}
+
+/// As [`settle`], with something done in every round.
+pub fn settle_with(world: &World, mut in_each_round: impl FnMut(u32)) -> Vec<JobView> {
+    for round in 0..ROUNDS {
+        let summary: Summary =
+            query(&world.pic, world.coordinator, "decant_summary", ()).expect("the coordinator answers");
+        if summary.queued == 0 && summary.running == 0 {
+            return jobs(world);
+        }
+        in_each_round(round);
+        world.pic.advance_time(Duration::from_secs(2));
+        world.pic.tick();
+    }
+    panic!("jobs still run after {ROUNDS} rounds: {:?}", jobs(world));
+}
+
+/// All jobs.
+pub fn jobs(world: &World) -> Vec<JobView> {
+    query(&world.pic, world.coordinator, "decant_jobs", (JobsArgs { after: 0, limit: 1_000 },))
+        .expect("the coordinator answers")
+}
+
+/// The canister that the index names for a user.
+pub fn route(world: &World, user: u64) -> Principal {
+    let routed: Option<Principal> =
+        query(&world.pic, world.index, "route", (user,)).expect("the index answers");
+    routed.expect("the user has a route")
+}
+
+/// Checks that the user's canister holds what the model says, and takes an update that the model takes too.
+pub fn assert_serves(world: &World, fleet: &mut Fleet, position: usize, expected: Principal) {
+    let user = &mut fleet.users[position];
+    assert_eq!(route(world, user.number), expected, "user {} is routed elsewhere", user.number);
+    let id: u64 = update(&world.pic, expected, world.operator, "post", ("still here".to_owned(),))
+        .expect("the canister takes updates");
+    let own = decant_user_model::actions::post(&mut user.model, "still here".to_owned());
+    assert_eq!(id, own);
+    let digest: serde_bytes::ByteBuf =
+        query(&world.pic, expected, "digest", ()).expect("the canister answers queries");
+    assert_eq!(digest.as_slice(), decant_user_model::digest(&user.model), "user {}", user.number);
+}

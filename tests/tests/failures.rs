@@ -1,0 +1,335 @@
+//! What goes wrong before the commit point ends with the source serving, nothing lost, and a reason.
+
+use candid::{CandidType, Principal};
+use decant_api::jobs::{JobView, Outcome};
+use decant_api::source::{FreezeArgs, JobArgs, KitStatus, SealProgress};
+use decant_api::target::BeginArgs;
+use decant_api::{KitError, routes::SwapError};
+use decant_cli::rehearsal::Options;
+use decant_cli::rehearsal::calls::update;
+use decant_cli::rehearsal::fleet::Fleet;
+use decant_cli::rehearsal::world::World;
+use decant_tests::{assert_serves, enrol, fleet, modules, settle, settle_with};
+use pocket_ic::common::rest::RawEffectivePrincipal;
+use serde_bytes::ByteBuf;
+use std::time::Duration;
+
+fn small(canisters: u32) -> Options {
+    Options { canisters, state_kib: 40, ..Options::default() }
+}
+
+fn approve(world: &mut World, options: &Options) {
+    world.approve_plan(modules(), options).expect("the plan is approved");
+}
+
+/// Every job was rolled back with a reason that says so, and every user is served by the original.
+fn assert_rolled_back(world: &World, fleet: &mut Fleet, jobs: &[JobView], why: &str) {
+    for (position, job) in jobs.iter().enumerate() {
+        match &job.outcome {
+            Outcome::RolledBack { reason } => {
+                assert!(reason.contains(why), "{reason:?} does not tell {why:?}")
+            }
+            other => panic!("job {} ended {other:?}", job.id),
+        }
+        let original = fleet.users[position].original;
+        assert_serves(world, fleet, position, original);
+    }
+    assert_eq!(jobs.len(), fleet.users.len());
+}
+
+#[test]
+fn a_plan_with_a_wrong_module_hash_changes_no_source() {
+    let options = small(1);
+    let (world, mut users) = fleet(&options, &modules().kit);
+    let mut plan = world.plan(modules(), &options).expect("the modules are uploaded");
+    plan.module.hash = ByteBuf::from(vec![7; 32]);
+    world.propose(&plan).expect("the validator can't know the hash of the whole");
+    enrol(&world, &users).expect("the index enrols");
+    let jobs = settle(&world);
+    assert_rolled_back(&world, &mut users, &jobs, "not the approved module");
+}
+
+#[test]
+fn a_plan_whose_chunks_are_not_uploaded_is_refused_at_submission() {
+    let options = small(1);
+    let (world, _) = fleet(&options, &modules().kit);
+    let mut plan = world.plan(modules(), &options).expect("the modules are uploaded");
+    plan.module.chunk_hashes = vec![ByteBuf::from(vec![7; 32])];
+    let refused = world.propose(&plan).expect_err("a chunk is missing");
+    assert!(format!("{refused:#}").contains("not in the coordinator's chunk store"), "{refused:#}");
+}
+
+#[test]
+fn a_build_without_the_kit_is_no_source() {
+    let options = small(1);
+    let (mut world, mut users) = fleet(&options, &modules().managed);
+    approve(&mut world, &options);
+    enrol(&world, &users).expect("the index enrols");
+    let jobs = settle(&world);
+    assert_rolled_back(&world, &mut users, &jobs, "kit");
+}
+
+#[test]
+fn a_source_that_somebody_else_relocates_is_left_alone() {
+    let options = small(1);
+    let (mut world, mut users) = fleet(&options, &modules().kit);
+    approve(&mut world, &options);
+    let source = users.users[0].original;
+    let args = FreezeArgs { job: 77, reader: world.index };
+    let frozen: Result<KitStatus, KitError> =
+        update(&world.pic, source, world.operator, "decant_freeze", (args,)).expect("the source answers");
+    frozen.expect("a controller may freeze");
+    enrol(&world, &users).expect("the index enrols");
+    let jobs = settle(&world);
+    let thaw = JobArgs { job: 77 };
+    let thawed: Result<KitStatus, KitError> =
+        update(&world.pic, source, world.operator, "decant_thaw", (thaw,)).expect("the source answers");
+    thawed.expect("it is still held by the one who froze it");
+    assert_rolled_back(&world, &mut users, &jobs, "already being relocated");
+}
+
+#[test]
+fn a_save_hook_that_traps_rolls_back() {
+    #[derive(CandidType)]
+    enum Hook {
+        Save,
+    }
+    let options = small(1);
+    let (mut world, mut users) = fleet(&options, &modules().kit_with_faults);
+    approve(&mut world, &options);
+    let source = users.users[0].original;
+    let arg = candid::encode_one(Some(Hook::Save)).expect("encodes");
+    world.pic.update_call(source, world.operator, "debug_trap_in", arg).expect("the fault is set");
+    enrol(&world, &users).expect("the index enrols");
+    let jobs = settle(&world);
+    assert_rolled_back(&world, &mut users, &jobs, "trapped");
+}
+
+#[test]
+fn an_index_that_answers_a_conflict_rolls_back() {
+    let options = small(1);
+    let (mut world, mut users) = fleet(&options, &modules().kit);
+    approve(&mut world, &options);
+    pause(&world, true);
+    enrol(&world, &users).expect("the index enrols");
+    let (original, stranger) = (users.users[0].original, world.pic.create_canister());
+    let reroute = |from: Principal, to: Principal| {
+        let rerouted: Result<(), SwapError> =
+            update(&world.pic, world.index, world.operator, "reroute", (from, to))
+                .expect("the index answers");
+        rerouted.expect("a controller may reroute");
+    };
+    reroute(original, stranger);
+    pause(&world, false);
+    let jobs = settle(&world);
+    reroute(stranger, original);
+    assert_rolled_back(&world, &mut users, &jobs, "route");
+}
+
+#[test]
+fn a_coordinator_that_is_upgraded_again_and_again_still_finishes_every_job() {
+    let options = small(4);
+    let (mut world, mut users) = fleet(&options, &modules().kit);
+    approve(&mut world, &options);
+    enrol(&world, &users).expect("the index enrols");
+    let mut upgrades = 0;
+    let jobs = settle_with(&world, |_| {
+        if upgrades == 6 {
+            return;
+        }
+        let no_arg = candid::encode_args(()).expect("encodes");
+        let wasm = modules().coordinator.clone();
+        // Refused while a canister is being created for the pool: tried again in the next round.
+        let upgraded = world.pic.upgrade_canister(world.coordinator, wasm, no_arg, Some(world.operator));
+        upgrades += u32::from(upgraded.is_ok());
+    });
+    assert!(upgrades > 0, "the coordinator was never upgraded while jobs ran");
+    for (position, job) in jobs.iter().enumerate() {
+        assert_eq!(job.outcome, Outcome::Done, "{job:?}");
+        let target = job.target.expect("a done job has a target");
+        assert_serves(&world, &mut users, position, target);
+        assert!(!world.pic.canister_exists(users.users[position].original));
+    }
+}
+
+#[test]
+fn a_fenced_canister_refuses_updates_with_a_message_and_refuses_to_be_upgraded() {
+    let options = small(1);
+    let (world, mut users) = fleet(&options, &modules().kit);
+    let source = users.users[0].original;
+    let args = FreezeArgs { job: 5, reader: world.index };
+    let frozen: Result<KitStatus, KitError> =
+        update(&world.pic, source, world.operator, "decant_freeze", (args,)).expect("the source answers");
+    frozen.expect("a controller may freeze");
+    let post = candid::encode_one("too late").expect("encodes");
+    let refused =
+        world.pic.update_call(source, world.operator, "post", post).expect_err("the fence is closed");
+    assert!(refused.reject_message.contains("DECANT-BUSY"), "{refused}");
+    assert!(refused.reject_message.contains("retry"), "{refused}");
+    let no_arg = candid::encode_args(()).expect("encodes");
+    let kit = modules().kit.clone();
+    world.pic.upgrade_canister(source, kit, no_arg, Some(world.operator)).expect_err("it is fenced");
+    let thaw = JobArgs { job: 5 };
+    let thawed: Result<KitStatus, KitError> =
+        update(&world.pic, source, world.operator, "decant_thaw", (thaw,)).expect("the source answers");
+    thawed.expect("the one who froze may thaw");
+    assert_serves(&world, &mut users, 0, source);
+}
+
+#[test]
+fn strangers_can_neither_start_nor_steer_nor_read_a_transfer() {
+    let options = small(1);
+    let (mut world, mut users) = fleet(&options, &modules().kit);
+    approve(&mut world, &options);
+    let stranger = Principal::self_authenticating(b"a stranger");
+    let source = users.users[0].original;
+    let job = JobArgs { job: 1 };
+    for method in ["decant_seal", "decant_thaw", "decant_recheck", "decant_activate", "decant_import_verify"]
+    {
+        let answered: Result<candid::Reserved, KitError> =
+            update(&world.pic, source, stranger, method, (job,)).expect("the source answers");
+        assert!(matches!(answered, Err(KitError::NotAuthorised { .. })), "{method}: {answered:?}");
+    }
+    let freeze = FreezeArgs { job: 1, reader: stranger };
+    let frozen: Result<KitStatus, KitError> =
+        update(&world.pic, source, stranger, "decant_freeze", (freeze,)).expect("the source answers");
+    assert!(matches!(frozen, Err(KitError::NotAuthorised { .. })), "{frozen:?}");
+    let enrolled: Result<Vec<u64>, decant_api::routes::EnrolError> =
+        update(&world.pic, world.coordinator, stranger, "decant_enrol", (vec![source],)).expect("it answers");
+    assert!(enrolled.is_err(), "{enrolled:?}");
+    for method in ["decant_retry", "decant_abort"] {
+        let answered: Result<(), String> =
+            update(&world.pic, world.coordinator, stranger, method, (1u64,)).expect("it answers");
+        assert!(answered.is_err(), "{method}");
+    }
+    assert_serves(&world, &mut users, 0, source);
+}
+
+#[test]
+fn a_source_that_the_coordinator_does_not_control_is_left_alone() {
+    #[derive(CandidType)]
+    struct Settings {
+        controllers: Option<Vec<Principal>>,
+    }
+    #[derive(CandidType)]
+    struct UpdateSettings {
+        canister_id: Principal,
+        settings: Settings,
+    }
+    let options = small(1);
+    let (mut world, mut users) = fleet(&options, &modules().kit);
+    approve(&mut world, &options);
+    pause(&world, true);
+    enrol(&world, &users).expect("the index enrols");
+    let source = users.users[0].original;
+    let settings = Settings { controllers: Some(vec![world.operator]) };
+    let arg = candid::encode_one(UpdateSettings { canister_id: source, settings }).expect("encodes");
+    let about = RawEffectivePrincipal::CanisterId(source.as_slice().to_vec());
+    let management = Principal::management_canister();
+    world
+        .pic
+        .update_call_with_effective_principal(management, about, world.operator, "update_settings", arg)
+        .expect("the operator controls it");
+    pause(&world, false);
+    let jobs = settle(&world);
+    assert_rolled_back(&world, &mut users, &jobs, "not authorised");
+}
+
+#[test]
+fn a_coordinator_that_runs_out_of_its_plans_cycles_midway_relocates_some_and_leaves_the_others() {
+    let options = small(2);
+    let (world, mut users) = fleet(&options, &modules().kit);
+    let mut plan = world.plan(modules(), &options).expect("the modules are uploaded");
+    // Enough for one fresh canister, not for two.
+    plan.max_cycles = 1_500_000_000_000;
+    world.propose(&plan).expect("the plan is approved");
+    enrol(&world, &users).expect("the index enrols");
+    let jobs = settle_with(&world, |round| {
+        if round > 50 {
+            world.pic.advance_time(Duration::from_secs(3_600));
+        }
+    });
+    let done = jobs.iter().filter(|job| job.outcome == Outcome::Done).count();
+    assert_eq!(done, 1, "{jobs:?}");
+    for (position, job) in jobs.iter().enumerate() {
+        let expected = match &job.outcome {
+            Outcome::Done => job.target.expect("a done job has a target"),
+            Outcome::RolledBack { reason } => {
+                assert!(reason.contains("no fresh canister"), "{reason}");
+                job.source
+            }
+            other => panic!("job {} ended {other:?}", job.id),
+        };
+        assert_serves(&world, &mut users, position, expected);
+    }
+}
+
+#[test]
+fn a_change_after_the_seal_is_found_by_the_source_itself() {
+    let options = small(1);
+    let (world, mut users) = fleet(&options, &modules().kit_with_faults);
+    let source = users.users[0].original;
+    let args = FreezeArgs { job: 9, reader: world.index };
+    let frozen: Result<KitStatus, KitError> =
+        update(&world.pic, source, world.operator, "decant_freeze", (args,)).expect("the source answers");
+    frozen.expect("a controller may freeze");
+    let job = JobArgs { job: 9 };
+    let hash = |method: &str| -> Result<SealProgress, KitError> {
+        for _ in 0..100 {
+            let answered: Result<SealProgress, KitError> =
+                update(&world.pic, source, world.operator, method, (job,)).expect("the source answers");
+            if !matches!(answered, Ok(SealProgress::Working { .. })) {
+                return answered;
+            }
+        }
+        panic!("{method} never ends");
+    };
+    hash("decant_seal").expect("it is sealed");
+    hash("decant_recheck").expect("nothing has changed yet");
+    // A byte of the first page behind the header, behind everybody's back.
+    let arg = candid::encode_args((65_536u64 + 100, 171u8)).expect("encodes");
+    world.pic.update_call(source, world.operator, "debug_corrupt", arg).expect("the byte is written");
+    let found = hash("decant_recheck").expect_err("the byte is found");
+    assert!(matches!(found, KitError::RootChanged { .. }), "{found}");
+    let thawed: Result<KitStatus, KitError> =
+        update(&world.pic, source, world.operator, "decant_thaw", (job,)).expect("the source answers");
+    thawed.expect("it can be thawed");
+    // What users see is on the heap: it was never touched.
+    assert_serves(&world, &mut users, 0, source);
+}
+
+#[test]
+fn a_canister_that_holds_something_is_no_target() {
+    let options = small(1);
+    let (world, mut users) = fleet(&options, &modules().kit);
+    let holder = users.users[0].original;
+    let args = BeginArgs { job: 3, source: world.index, bucket_pages: 1 };
+    let begun: Result<KitStatus, KitError> =
+        update(&world.pic, holder, world.operator, "decant_import_begin", (args,)).expect("it answers");
+    assert!(matches!(begun, Err(KitError::NotEmpty { .. })), "{begun:?}");
+    assert_serves(&world, &mut users, 0, holder);
+}
+
+#[test]
+fn a_record_larger_than_a_chunk_is_relocated() {
+    let options = small(1);
+    let (mut world, mut users) = fleet(&options, &modules().kit);
+    let text: String =
+        (0..50_000u32).map(|number| format!("{:010}", number.wrapping_mul(2_654_435_761))).collect();
+    let user = &mut users.users[0];
+    let _: u64 =
+        update(&world.pic, user.original, world.operator, "post", (text.clone(),)).expect("it is taken");
+    decant_user_model::actions::post(&mut user.model, text);
+    approve(&mut world, &options);
+    enrol(&world, &users).expect("the index enrols");
+    let jobs = settle(&world);
+    assert_eq!(jobs[0].outcome, Outcome::Done, "{jobs:?}");
+    assert_serves(&world, &mut users, 0, jobs[0].target.expect("a done job has a target"));
+}
+
+fn pause(world: &World, is_paused: bool) {
+    let paused: Result<(), String> =
+        update(&world.pic, world.coordinator, world.operator, "decant_pause", (is_paused,))
+            .expect("it answers");
+    paused.expect("a controller may pause");
+}

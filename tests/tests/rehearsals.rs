@@ -1,0 +1,61 @@
+//! Whole rehearsals: every layout, every end of the originals, and states of every size.
+
+use decant_cli::rehearsal::{self, Generation, Options, Report, Retention, Silent};
+use decant_tests::{engine, modules};
+
+fn rehearse(options: &Options) -> Report {
+    let report =
+        rehearsal::run(engine(), modules(), options, &mut Silent).expect("the rehearsal runs to its end");
+    assert!(report.is_well(), "{report}");
+    assert_eq!(report.relocated, u64::from(options.canisters));
+    assert_eq!(report.verified, u64::from(options.canisters));
+    assert_eq!((report.lost, report.orphans, report.routes_wrong, report.compact_excess_pages), (0, 0, 0, 0));
+    report
+}
+
+#[test]
+fn the_fleet_of_the_incident_gets_its_memory_back() {
+    let report = rehearse(&Options { canisters: 4, ..Options::default() });
+    // A header page, 128 pages of a bucket; then a header page and the pages in use.
+    assert_eq!(report.stable_bytes_bloated, 4 * 129 * 65_536);
+    assert!(report.stable_bytes_after * 20 < report.stable_bytes_bloated, "{report}");
+    // Design, section 9.
+    assert!(report.update_messages_per_job <= 24.0, "{report}");
+    assert!(report.wire_bytes_per_state_byte < 0.6, "{report}");
+    assert!(report.fenced_rounds_max <= 12, "{report}");
+}
+
+#[test]
+fn stable_structures_in_several_virtual_memories_are_relocated() {
+    let options = Options { canisters: 2, generation: Generation::Structures, ..Options::default() };
+    let report = rehearse(&options);
+    assert!(report.stable_bytes_after * 20 < report.stable_bytes_bloated, "{report}");
+}
+
+#[test]
+fn a_fleet_of_all_layouts_is_relocated() {
+    rehearse(&Options { canisters: 6, state_kib: 60, generation: Generation::Mixed, ..Options::default() });
+}
+
+#[test]
+fn originals_are_kept_for_a_while_and_then_deleted() {
+    let options = Options { canisters: 2, state_kib: 20, retention: Retention::Frozen, ..Options::default() };
+    assert_eq!(rehearse(&options).originals_deleted, 2);
+}
+
+#[test]
+fn originals_become_tombstones() {
+    let options =
+        Options { canisters: 2, state_kib: 20, retention: Retention::Tombstone, ..Options::default() };
+    assert_eq!(rehearse(&options).originals_deleted, 0);
+}
+
+#[test]
+fn an_empty_state_is_relocated() {
+    rehearse(&Options { canisters: 2, state_kib: 0, ..Options::default() });
+}
+
+#[test]
+fn a_state_of_64_mib_is_relocated() {
+    rehearse(&Options { canisters: 1, state_kib: 64 * 1024, ..Options::default() });
+}
