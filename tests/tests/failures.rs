@@ -5,10 +5,10 @@ use decant_api::jobs::{JobView, Outcome};
 use decant_api::source::{FreezeArgs, JobArgs, KitStatus, SealProgress};
 use decant_api::target::BeginArgs;
 use decant_api::{KitError, routes::SwapError};
-use decant_cli::rehearsal::Options;
 use decant_cli::rehearsal::calls::update;
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
+use decant_cli::rehearsal::{Modules, Options};
 use decant_tests::{assert_serves, enrol, fleet, modules, settle, settle_with};
 use pocket_ic::common::rest::RawEffectivePrincipal;
 use serde_bytes::ByteBuf;
@@ -332,4 +332,35 @@ fn pause(world: &World, is_paused: bool) {
         update(&world.pic, world.coordinator, world.operator, "decant_pause", (is_paused,))
             .expect("it answers");
     paused.expect("a controller may pause");
+}
+
+#[test]
+fn a_source_that_changes_after_the_seal_rolls_back() {
+    let options = small(1);
+    let (mut world, mut users) = fleet(&options, &modules().kit_with_faults);
+    approve(&mut world, &options);
+    let source = users.users[0].original;
+    let no_arg = candid::encode_args(()).expect("encodes");
+    world
+        .pic
+        .update_call(source, world.operator, "debug_change_after_the_seal", no_arg)
+        .expect("the fault is set");
+    enrol(&world, &users).expect("the index enrols");
+    let jobs = settle(&world);
+    // What was written past the fence is kept: the source serves it.
+    decant_user_model::actions::post(&mut users.users[0].model, "written past the fence".to_owned());
+    assert_rolled_back(&world, &mut users, &jobs, "something wrote after the seal");
+}
+
+#[test]
+fn a_target_that_is_not_empty_rolls_back() {
+    let options = small(1);
+    let (world, mut users) = fleet(&options, &modules().kit);
+    let with_faults = Modules { kit: modules().kit_with_faults.clone(), ..modules().clone() };
+    let mut plan = world.plan(&with_faults, &options).expect("the modules are uploaded");
+    plan.init_arg = ByteBuf::from(candid::encode_one("leave stable memory dirty").expect("encodes"));
+    world.propose(&plan).expect("the plan is approved");
+    enrol(&world, &users).expect("the index enrols");
+    let jobs = settle(&world);
+    assert_rolled_back(&world, &mut users, &jobs, "not empty");
 }

@@ -19,7 +19,14 @@ pub(crate) enum Hook {
     Load,
 }
 
+/// What `init` is told, anywhere in its argument, to leave stable memory behind that a target must not have.
+const DIRTY: &[u8] = b"leave stable memory dirty";
+/// What the canister posts by itself when it was told to change.
+const CHANGE: &str = "written past the fence";
+
 thread_local! {
+    /// Looks at the state so far, if it is to change after the first one.
+    static LOOKS: Cell<Option<u32>> = const { Cell::new(None) };
     static TRAPS_IN: Cell<Option<Hook>> = const { Cell::new(None) };
 }
 
@@ -34,6 +41,29 @@ pub(crate) fn trap_in(hook: Hook) {
 #[update(hidden = true)]
 fn debug_trap_in(hook: Option<Hook>) {
     TRAPS_IN.set(hook);
+}
+
+/// Grows stable memory if the argument of `init` wants it.
+pub(crate) fn dirty_if_told() {
+    if ic_cdk::api::msg_arg_data().windows(DIRTY.len()).any(|part| part == DIRTY) {
+        ic_cdk::api::stable_grow(1);
+    }
+}
+
+/// Changes the state before it is looked at for the second time and later, if it was told to.
+pub(crate) fn change_if_told() {
+    let Some(looks) = LOOKS.get() else { return };
+    LOOKS.set(Some(looks + 1));
+    if looks > 0 {
+        change(|state| actions::post(state, CHANGE.to_owned()));
+    }
+}
+
+/// From now on the state changes whenever its fingerprint is taken, but for the first time: as a heartbeat would
+/// change it that knows of no fence.
+#[update(hidden = true)]
+fn debug_change_after_the_seal() {
+    LOOKS.set(Some(0));
 }
 
 /// Changes a byte of stable memory behind everybody's back.

@@ -24,6 +24,8 @@ pub(crate) fn change<R>(change: impl FnOnce(&mut Backing) -> R) -> R {
 
 /// Begins with an empty state.
 pub(crate) fn start() {
+    #[cfg(feature = "rehearsal-faults")]
+    crate::faults::dirty_if_told();
     put(GENERATION.fresh());
 }
 
@@ -44,6 +46,8 @@ pub(crate) fn load() {
 /// Counts and sums of the state.
 #[cfg(feature = "kit")]
 pub(crate) fn fingerprint() -> Vec<u8> {
+    #[cfg(feature = "rehearsal-faults")]
+    crate::faults::change_if_told();
     look(decant_user_model::fingerprint)
 }
 
