@@ -224,13 +224,15 @@ fn the_same_seed_and_the_same_calls_give_the_same_run_byte_for_byte() {
     assert!(run_and_digest() == run_and_digest());
 }
 
-/// The status line and body that the server answers to a bare request.
-fn request(replica: &Replica, line: &str) -> String {
+/// The status line and body that the server answers to a request with that JSON.
+fn request(replica: &Replica, line: &str, json: &str) -> String {
     use std::io::{Read, Write};
     let url = replica.url();
     let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
     let mut stream = std::net::TcpStream::connect(address).expect("the server listens");
-    write!(stream, "{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+    let length = json.len();
+    let head = "host: localhost\r\nconnection: close\r\ncontent-type: application/json";
+    write!(stream, "{line} HTTP/1.1\r\n{head}\r\ncontent-length: {length}\r\n\r\n{json}")
         .expect("the server reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("the server answers text");
@@ -250,8 +252,26 @@ fn endpoints_that_are_not_implemented_answer_with_an_error_that_names_them() {
         ("POST", "/verify_signature".to_owned(), "verify_signature"),
         ("GET", "/read_graph/1/2".to_owned(), "read_graph"),
     ] {
-        let answer = request(&replica, &format!("{method} {path}"));
+        let answer = request(&replica, &format!("{method} {path}"), "");
         assert!(answer.starts_with("HTTP/1.1 501"), "{path}: {answer}");
         assert!(answer.contains(name), "{path}: {answer}");
     }
+}
+
+#[test]
+fn a_call_can_be_executed_in_one_request() {
+    use base64::Engine;
+    let (replica, pic) = start();
+    let id = canister(&pic);
+    let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let json = format!(
+        r#"{{"sender":"{}","canister_id":"{}","effective_principal":"None","method":"add","payload":"{}"}}"#,
+        encode(Principal::anonymous().as_slice()),
+        encode(id.as_slice()),
+        encode(&encode_one("in one request").expect("encodes")),
+    );
+    let path = format!("POST /instances/{}/update/execute_ingress_message", pic.instance_id());
+    let answer = request(&replica, &path, &json);
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#"{"Ok":"#), "{answer}");
+    assert_eq!(note(&pic, id, 0).as_deref(), Some("in one request"));
 }

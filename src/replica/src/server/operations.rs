@@ -68,6 +68,18 @@ pub(crate) fn await_ingress(instance: &mut Instance, args: MessageReference) -> 
     Ok(result.map(Base64Bytes))
 }
 
+/// Submits and awaits in one request, as the protocol's earlier releases did.
+pub(crate) fn execute_ingress(instance: &mut Instance, call: CanisterCall) -> Outcome<CanisterResult> {
+    refuse_sender_info(&call)?;
+    match instance.submit(call.into()) {
+        Ok(message_id) => {
+            let result = instance.await_ingress(&message_id).map_err(ApiError::bad_request)?;
+            Ok(result.map(Base64Bytes))
+        }
+        Err(rejected) => Ok(Err(rejected)),
+    }
+}
+
 /// `None` while the call is unknown or on its way.
 pub(crate) fn ingress_status(
     instance: &mut Instance,

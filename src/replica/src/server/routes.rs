@@ -48,6 +48,7 @@ pub(crate) fn router(server: Server) -> Router {
         ("/instances/{id}/read/pub_key", calling(operations::pub_key)),
         ("/instances/{id}/read/ingress_status", calling(operations::ingress_status)),
         ("/instances/{id}/update/submit_ingress_message", calling(operations::submit)),
+        ("/instances/{id}/update/execute_ingress_message", calling(operations::execute_ingress)),
         ("/instances/{id}/update/await_ingress_message", calling(operations::await_ingress)),
         ("/instances/{id}/update/set_time", calling(operations::set_time)),
         ("/instances/{id}/update/set_certified_time", calling(operations::set_time)),
