@@ -15,6 +15,7 @@ use std::cell::{RefCell, UnsafeCell};
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 /// Pages that a first touch brings in, itself included: neighbours are likely to follow, and a fault
@@ -22,6 +23,16 @@ use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 const READ_AHEAD_PAGES: usize = 8;
 /// Pages that a run of consecutive first writes makes writable at once, at most.
 const WRITE_AHEAD_PAGES: usize = 16;
+
+/// Mappings of all regions, at most: the kernel allows a process 65,530 (Linux: `vm.max_map_count`), and others
+/// need some too. Every change of protection may add two, where it divides a mapping.
+static MAPPINGS: AtomicUsize = AtomicUsize::new(0);
+/// Mappings from which on a region that has divided much begins anew after its message.
+const MANY_MAPPINGS: usize = 20_000;
+/// Mappings from which on a message gets its whole heap at once, without telling pages apart any more.
+const MOST_MAPPINGS: usize = 40_000;
+/// Mappings of one region that are not worth beginning anew.
+const FEW_MAPPINGS: usize = 256;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PageState {
@@ -49,6 +60,8 @@ struct Inner {
     source: PageMap,
     last_written: usize,
     write_ahead: usize,
+    /// Its share of [`MAPPINGS`], at most.
+    mappings: usize,
 }
 
 // SAFETY: a region is reached from its store (one thread at a time, as wasmtime's `&mut Store` ensures)
@@ -82,6 +95,7 @@ impl Region {
                 source: PageMap::default(),
                 last_written: usize::MAX,
                 write_ahead: 1,
+                mappings: 0,
             }),
         })
     }
@@ -156,6 +170,7 @@ impl Region {
         let inner = self.inner();
         inner.source = source;
         inner.settle(PageState::Clean);
+        inner.begin_anew_if_divided();
     }
 
     /// Discards what the message wrote. Growth stays, since wasmtime remembers it: a heap that grew must
@@ -164,6 +179,7 @@ impl Region {
         let inner = self.inner();
         inner.restore_dirty();
         inner.settle(PageState::Clean);
+        inner.begin_anew_if_divided();
     }
 }
 
@@ -179,7 +195,15 @@ impl Inner {
         (end <= self.size_bytes).then_some((start, end))
     }
 
-    fn protect(&self, first: usize, count: usize, flags: MprotectFlags) {
+    fn protect(&mut self, first: usize, count: usize, flags: MprotectFlags) {
+        if first == 0 && count == self.states.len() {
+            // The whole heap: whatever was divided is one mapping again.
+            MAPPINGS.fetch_sub(self.mappings, Ordering::Relaxed);
+            self.mappings = 0;
+        } else {
+            MAPPINGS.fetch_add(2, Ordering::Relaxed);
+            self.mappings += 2;
+        }
         // SAFETY: the pages lie within the mapping, which this region owns.
         let result = unsafe {
             rustix::mm::mprotect(
@@ -188,8 +212,8 @@ impl Inner {
                 flags,
             )
         };
-        // A kernel that refuses has run out of mappings: nothing can be done in a fault handler, and
-        // going on would corrupt the heap.
+        // The mappings are bounded; a kernel that refuses all the same leaves nothing to do in a fault handler,
+        // and going on would corrupt the heap.
         if result.is_err() {
             std::process::abort();
         }
@@ -201,6 +225,10 @@ impl Inner {
             return false;
         }
         let index = offset / PAGE_BYTES;
+        if MAPPINGS.load(Ordering::Relaxed) > MOST_MAPPINGS && self.mappings > FEW_MAPPINGS {
+            self.open_all();
+            return true;
+        }
         match self.states[index] {
             PageState::Absent => {
                 let end = (index + READ_AHEAD_PAGES).min(self.states.len());
@@ -252,6 +280,34 @@ impl Inner {
         self.states[first..first + count].fill(PageState::Dirty);
         // Capacity was reserved when the heap grew: a fault handler must not allocate.
         self.dirty.extend((first..first + count).map(|index| index as u32));
+    }
+
+    /// Makes every page writable, in one mapping. What the message really changed is found by comparing.
+    fn open_all(&mut self) {
+        let count = self.states.len();
+        self.protect(0, count, MprotectFlags::READ | MprotectFlags::WRITE);
+        for index in 0..count {
+            if self.states[index] != PageState::Absent {
+                continue;
+            }
+            if let Some(page) = self.source.page(index as u64) {
+                // SAFETY: the page was just made writable and belongs to this region.
+                unsafe {
+                    ptr::copy_nonoverlapping(page.as_ptr(), self.base.add(index * PAGE_BYTES), PAGE_BYTES);
+                }
+            }
+        }
+        self.states.fill(PageState::Dirty);
+        // Capacity was reserved when the heap grew.
+        self.dirty.clear();
+        self.dirty.extend(0..count as u32);
+    }
+
+    /// Gives a region one mapping again when there are many; its pages come back when they are touched.
+    fn begin_anew_if_divided(&mut self) {
+        if self.mappings > FEW_MAPPINGS && MAPPINGS.load(Ordering::Relaxed) > MANY_MAPPINGS {
+            self.forget_all();
+        }
     }
 
     fn make_readable(&mut self, start: usize, end: usize) {
@@ -327,7 +383,7 @@ impl Inner {
         self.write_ahead = 1;
     }
 
-    fn discard(&self, first: usize, count: usize) {
+    fn discard(&mut self, first: usize, count: usize) {
         if count == 0 {
             return;
         }
@@ -360,6 +416,7 @@ impl Inner {
 impl Drop for Region {
     fn drop(&mut self) {
         let inner = self.inner.get_mut();
+        MAPPINGS.fetch_sub(inner.mappings, Ordering::Relaxed);
         // SAFETY: the mapping is this region's own, and nobody refers to it any more.
         let _ = unsafe { rustix::mm::munmap(inner.base.cast(), inner.mapped_bytes) };
     }

@@ -1,5 +1,6 @@
 //! Limits of messages and memories (resource limits, "Message limits" and "Memory limits").
 
+use candid::Principal;
 use pocket_ic::RejectCode;
 use pocket_ic::common::rest::{RawCanisterCall, RawEffectivePrincipal};
 
@@ -146,5 +147,34 @@ fn a_heap_of_two_gibibytes_is_usable_to_its_end() {
     for expected in 1..=2 {
         let reply = pic.update_call(canister, OWNER, "count", vec![]).expect("a reply");
         assert_eq!(number(&reply), expected);
+    }
+}
+
+/// "Resource limits": a heap may have gigabytes, and a message may touch it anywhere: here at 70,000 places of
+/// 2.4 GiB that are no neighbours, more than a process may have mappings.
+#[test]
+fn a_message_may_touch_a_large_heap_at_very_many_places() {
+    let pic = engine::pic();
+    let canister = pic.create_canister();
+    let module = wat::parse_str(
+        r#"(module
+          (import "ic0" "msg_reply" (func $reply))
+          (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+          (memory 40000)
+          (func (export "canister_update touch") (local $at i32)
+            (loop $next
+              (i64.store (i32.const 8) (i64.add (i64.load (i32.const 8)) (i64.load (local.get $at))))
+              (local.set $at (i32.add (local.get $at) (i32.const 36864)))
+              (br_if $next (i32.lt_u (local.get $at) (i32.const 2600000000))))
+            (i64.store (i32.const 2500000000) (i64.const 7))
+            (i64.store (i32.const 8) (i64.load (i32.const 2500000000)))
+            (call $append (i32.const 8) (i32.const 8)) (call $reply)))"#,
+    )
+    .expect("the module parses");
+    pic.install_canister(canister, module, Vec::new(), None);
+    for _ in 0..2 {
+        let reply =
+            pic.update_call(canister, Principal::anonymous(), "touch", Vec::new()).expect("it replies");
+        assert_eq!(reply, 7u64.to_le_bytes());
     }
 }
