@@ -1,9 +1,10 @@
 //! The only way a job changes.
 
-use crate::relocate::{Next, Tolerated, Verdict, advance, observation, released, tolerates, undo, verdict};
+use crate::relocate::released;
+use crate::strategy::{Next, Tolerated, Verdict, advance, observation, tolerates, undo, verdict};
 use crate::{
-    Attempt, Event, IllegalTransition, Job, Outcome, Phase, Reason, ReasonCode, Stage, State, TimeNanos,
-    Undo, Value, Why, invariants,
+    Attempt, Event, IllegalTransition, Job, Outcome, Phase, Reason, ReasonCode, RepackState, Stage, State,
+    TimeNanos, Undo, Value, Why, invariants,
 };
 
 /// Changes the job by an event.
@@ -47,6 +48,10 @@ fn transition(job: &mut Job, event: Event, now_nanos: TimeNanos) -> Result<(), W
         Event::RetentionElapsed => match job.state {
             State::Retaining { root, .. } => {
                 enter(job, released(root), now_nanos);
+                Ok(())
+            }
+            State::Repack(RepackState::Retaining { root, .. }) => {
+                enter(job, State::Repack(RepackState::DroppingSaved { root }), now_nanos);
                 Ok(())
             }
             _ => Err(Why::WrongState),
@@ -93,6 +98,7 @@ fn has_call(state: &State) -> bool {
     match state {
         State::Admitted { .. }
         | State::Retaining { .. }
+        | State::Repack(RepackState::Retaining { .. })
         | State::Done { .. }
         | State::RolledBack { .. }
         | State::Parked { .. } => false,
@@ -127,9 +133,10 @@ fn settle_call(job: &mut Job, outcome: Outcome, now_nanos: TimeNanos) -> Result<
             let next = advance(job, value, now_nanos)?;
             follow(job, next, now_nanos);
         }
-        Outcome::Refused(reason) => match tolerates(job, reason.code()) {
+        Outcome::Refused(reason) => match tolerates(job, reason.code(), now_nanos) {
             Some(Tolerated::Enter(state)) => enter(job, state, now_nanos),
             Some(Tolerated::Undone) => undone(job, now_nanos),
+            Some(Tolerated::Again) => progressed(job),
             None if job.state.stage() != Stage::BeforeCommit => job.attempt.last_reason = Some(reason),
             None if job.attempt.is_unsure && observation(job).is_some() => {
                 job.attempt.phase = Phase::Observe { refusal: Some(reason) };
@@ -164,6 +171,10 @@ fn settle_observation(
                 let next = advance(job, Value::Acknowledged, now_nanos)?;
                 follow(job, next, now_nanos);
             }
+            Verdict::Answered(value) => {
+                let next = advance(job, value, now_nanos)?;
+                follow(job, next, now_nanos);
+            }
             Verdict::NotYet => match refusal {
                 Some(reason) => fail(job, reason, false, now_nanos),
                 None => job.attempt.phase = Phase::Ready,
@@ -173,9 +184,10 @@ fn settle_observation(
                 Stage::RollingBack | Stage::AfterCommit | Stage::Ended => park(job, reason, now_nanos),
             },
         },
-        Outcome::Refused(reason) => match tolerates(job, reason.code()) {
+        Outcome::Refused(reason) => match tolerates(job, reason.code(), now_nanos) {
             Some(Tolerated::Enter(state)) => enter(job, state, now_nanos),
             Some(Tolerated::Undone) => undone(job, now_nanos),
+            Some(Tolerated::Again) => progressed(job),
             None if job.state.stage() == Stage::BeforeCommit => fail(job, reason, false, now_nanos),
             None => {
                 job.attempt.last_reason = Some(reason);
@@ -243,16 +255,12 @@ fn follow(job: &mut Job, next: Next, now_nanos: TimeNanos) {
             job.state = State::Switching { root, next };
             fail(job, ReasonCode::Aborted.into(), true, now_nanos);
         }
-        Next::Enter(state) => enter(job, state, now_nanos),
-        Next::Again { done_bytes } => {
-            let attempt = &mut job.attempt;
-            attempt.slices = attempt.slices.saturating_add(1);
-            if done_bytes > attempt.done_bytes {
-                attempt.done_bytes = done_bytes;
-                attempt.tries = 0;
-                attempt.last_reason = None;
-            }
+        // The abort came while the last look before the commit point was under way.
+        Next::Enter(State::Repack(RepackState::Checked { .. })) if job.is_abort_requested => {
+            fail(job, ReasonCode::Aborted.into(), true, now_nanos);
         }
+        Next::Enter(state) => enter(job, state, now_nanos),
+        Next::Again { done_bytes } => again(job, done_bytes),
         Next::Undone => undone(job, now_nanos),
         Next::Fail(reason) => fail(job, reason, true, now_nanos),
         Next::Park { reason, resume } => {
@@ -260,6 +268,23 @@ fn follow(job: &mut Job, next: Next, now_nanos: TimeNanos) {
             park(job, reason, now_nanos);
         }
     }
+}
+
+/// The same state; its tries begin again if it got on.
+fn again(job: &mut Job, done_bytes: u64) {
+    let attempt = &mut job.attempt;
+    attempt.slices = attempt.slices.saturating_add(1);
+    if done_bytes > attempt.done_bytes {
+        attempt.done_bytes = done_bytes;
+        attempt.tries = 0;
+        attempt.last_reason = None;
+    }
+}
+
+/// As [`again`], for a state that does not count bytes.
+fn progressed(job: &mut Job) {
+    let done_bytes = job.attempt.done_bytes.saturating_add(1);
+    again(job, done_bytes);
 }
 
 /// Back, from wherever no call is under way.
@@ -272,6 +297,13 @@ fn roll_back(job: &mut Job, reason: Reason, now_nanos: TimeNanos) {
 fn fail(job: &mut Job, reason: Reason, is_untouched: bool, now_nanos: TimeNanos) {
     let undo = undo(job, is_untouched);
     job.is_abort_requested = false;
+    let makes_snapshot = matches!(
+        job.state,
+        State::Repack(RepackState::Listed { .. } | RepackState::Flushed | RepackState::Planned)
+    );
+    if let Some(held) = job.held.as_mut().filter(|_| makes_snapshot && !is_untouched) {
+        held.is_unsure = true;
+    }
     if undo.is_empty() {
         enter(job, State::RolledBack { reason }, now_nanos);
     } else {
@@ -286,6 +318,9 @@ fn undone(job: &mut Job, now_nanos: TimeNanos) {
     match undo.pop() {
         Some(Undo::ReturnTarget) => job.target = None,
         Some(Undo::ThawSource) => job.times.served_nanos = Some(now_nanos),
+        Some(Undo::StartSource) if job.plan.strategy.is_by_snapshot() => {
+            job.times.served_nanos = Some(now_nanos);
+        }
         _ => {}
     }
     if undo.is_empty() {
@@ -304,12 +339,20 @@ fn park(job: &mut Job, reason: Reason, now_nanos: TimeNanos) {
 /// The only place where a state becomes another one: its tries begin at none.
 fn enter(job: &mut Job, state: State, now_nanos: TimeNanos) {
     match (&job.state, &state) {
-        (_, State::Frozen) => job.times.fenced_nanos = Some(now_nanos),
-        (_, State::Committed { .. }) => job.times.committed_nanos = Some(now_nanos),
-        (State::Retired { .. }, _) if job.times.served_nanos.is_none() => {
+        (_, State::Frozen | State::Repack(RepackState::Stopped)) => job.times.fenced_nanos = Some(now_nanos),
+        (_, State::Committed { .. } | State::Repack(RepackState::Checked { .. })) => {
+            job.times.committed_nanos = Some(now_nanos);
+        }
+        (State::Retired { .. } | State::Repack(RepackState::Checked { .. }), _)
+            if job.times.served_nanos.is_none() =>
+        {
             job.times.served_nanos = Some(now_nanos);
         }
-        (_, State::Done { .. } | State::RolledBack { .. }) => job.times.ended_nanos = Some(now_nanos),
+        (_, State::Done { .. }) => job.times.ended_nanos = Some(now_nanos),
+        (_, State::RolledBack { .. }) => {
+            job.times.ended_nanos = Some(now_nanos);
+            job.held = None;
+        }
         _ => {}
     }
     job.state = state;

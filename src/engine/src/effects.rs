@@ -2,7 +2,7 @@
 
 use candid::Principal;
 
-use crate::{Digest, Settings};
+use crate::{Comparison, Digest, Settings, SnapshotId};
 
 /// How a call travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,19 @@ pub enum ModuleRole {
     Compact,
     /// The tombstone, over what is there (mode `reinstall`).
     Tombstone,
+}
+
+/// The snapshot that was saved, and the one that is made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotPair {
+    /// The canister that was saved.
+    pub source: Principal,
+    /// Its snapshot.
+    pub saved: SnapshotId,
+    /// The canister that gets the compact image.
+    pub image: Principal,
+    /// Its snapshot.
+    pub uploaded: SnapshotId,
 }
 
 /// A call. The job that it is for is an argument of every call to the kit or to an index.
@@ -142,6 +155,84 @@ pub enum Effect {
         /// Cycles that stay.
         keep_cycles: u128,
     },
+    /// `list_canister_snapshots` → [`Value::Snapshots`](crate::Value::Snapshots).
+    ListSnapshots {
+        /// Of which.
+        canister: Principal,
+    },
+    /// `take_canister_snapshot` → [`Value::Snapshot`](crate::Value::Snapshot).
+    TakeSnapshot {
+        /// Of which.
+        canister: Principal,
+        /// The one whose place it takes.
+        replaced: Option<SnapshotId>,
+    },
+    /// `read_canister_snapshot_data`: the header page → [`Value::Image`](crate::Value::Image).
+    ReadImage {
+        /// Of which.
+        canister: Principal,
+        /// Which snapshot.
+        snapshot: SnapshotId,
+    },
+    /// `read_canister_snapshot_data`: the module, unless it is known, to be kept in the chunk store →
+    /// [`Value::Module`](crate::Value::Module).
+    KeepModule {
+        /// Of which.
+        canister: Principal,
+        /// Which snapshot.
+        snapshot: SnapshotId,
+        /// SHA-256 that it must have.
+        module_hash: Digest,
+    },
+    /// `install_chunked_code`, mode `upgrade`, with the argument that the plan has for that module.
+    Upgrade {
+        /// Which.
+        canister: Principal,
+        /// SHA-256 of the module that it ran.
+        module_hash: Digest,
+        /// Whether the heap that it has now must not run.
+        skips_pre_upgrade: bool,
+    },
+    /// `upload_canister_snapshot_metadata`: an empty module and an empty heap, certified data and timer as
+    /// saved → [`Value::Snapshot`](crate::Value::Snapshot).
+    UploadMetadata {
+        /// Whose snapshot.
+        canister: Principal,
+        /// Which.
+        saved: SnapshotId,
+        /// To which canister.
+        to: Principal,
+        /// Pages of its stable memory.
+        pages: u64,
+    },
+    /// `read_canister_snapshot_data` and `upload_canister_snapshot_data` → [`Value::Uploaded`](crate::Value::Uploaded).
+    UploadPages {
+        /// From where to where.
+        pair: SnapshotPair,
+        /// Pages of state that are done.
+        next_page: u64,
+    },
+    /// `read_canister_snapshot_data` of both → [`Value::Compared`](crate::Value::Compared).
+    ComparePages {
+        /// Which two.
+        pair: SnapshotPair,
+        /// How far both were read.
+        progress: Comparison,
+    },
+    /// `load_canister_snapshot`.
+    LoadSnapshot {
+        /// Of and onto which.
+        canister: Principal,
+        /// Which snapshot.
+        snapshot: SnapshotId,
+    },
+    /// `delete_canister_snapshot`.
+    DeleteSnapshot {
+        /// Of which.
+        canister: Principal,
+        /// Which snapshot.
+        snapshot: SnapshotId,
+    },
     /// `decant_swap`.
     Swap {
         /// In which index.
@@ -171,6 +262,11 @@ impl Effect {
             | Self::Recheck { .. }
             | Self::Thaw { .. }
             | Self::Retire { .. }
+            | Self::ListSnapshots { .. }
+            | Self::ReadImage { .. }
+            | Self::KeepModule { .. }
+            | Self::UploadPages { .. }
+            | Self::ComparePages { .. }
             | Self::Swap { .. } => Delivery::BestEffort,
             Self::UpdateSettings { .. }
             | Self::ResetSettings { .. }
@@ -179,6 +275,11 @@ impl Effect {
             | Self::Stop { .. }
             | Self::Start { .. }
             | Self::Delete { .. }
+            | Self::TakeSnapshot { .. }
+            | Self::Upgrade { .. }
+            | Self::UploadMetadata { .. }
+            | Self::LoadSnapshot { .. }
+            | Self::DeleteSnapshot { .. }
             | Self::Drain { .. } => Delivery::Guaranteed,
         }
     }
@@ -193,6 +294,16 @@ impl Effect {
             | Self::Uninstall { .. }
             | Self::Stop { .. }
             | Self::Start { .. }
+            | Self::ListSnapshots { .. }
+            | Self::TakeSnapshot { .. }
+            | Self::ReadImage { .. }
+            | Self::KeepModule { .. }
+            | Self::Upgrade { .. }
+            | Self::UploadMetadata { .. }
+            | Self::UploadPages { .. }
+            | Self::ComparePages { .. }
+            | Self::LoadSnapshot { .. }
+            | Self::DeleteSnapshot { .. }
             | Self::Delete { .. } => Principal::management_canister(),
             Self::KitStatus { .. }
             | Self::ImportBegin { .. }
@@ -220,7 +331,16 @@ impl Effect {
             | Self::Uninstall { canister }
             | Self::Stop { canister }
             | Self::Start { canister }
+            | Self::ListSnapshots { canister }
+            | Self::TakeSnapshot { canister, .. }
+            | Self::ReadImage { canister, .. }
+            | Self::KeepModule { canister, .. }
+            | Self::Upgrade { canister, .. }
+            | Self::LoadSnapshot { canister, .. }
+            | Self::DeleteSnapshot { canister, .. }
             | Self::Delete { canister } => *canister,
+            Self::UploadMetadata { to, .. } => *to,
+            Self::UploadPages { pair, .. } | Self::ComparePages { pair, .. } => pair.image,
             Self::ImportBegin { target, .. }
             | Self::Pull { target, .. }
             | Self::Verify { target }
@@ -257,6 +377,16 @@ impl Effect {
             Self::Retire { .. } => "decant_retire",
             Self::Drain { .. } => "decant_drain",
             Self::Swap { .. } => "decant_swap",
+            Self::ListSnapshots { .. } => "list_canister_snapshots",
+            Self::TakeSnapshot { .. } => "take_canister_snapshot",
+            Self::ReadImage { .. } | Self::KeepModule { .. } | Self::ComparePages { .. } => {
+                "read_canister_snapshot_data"
+            }
+            Self::Upgrade { .. } => "install_chunked_code",
+            Self::UploadMetadata { .. } => "upload_canister_snapshot_metadata",
+            Self::UploadPages { .. } => "upload_canister_snapshot_data",
+            Self::LoadSnapshot { .. } => "load_canister_snapshot",
+            Self::DeleteSnapshot { .. } => "delete_canister_snapshot",
         }
     }
 }

@@ -27,6 +27,12 @@ pub enum EnrolmentError {
         /// The index.
         index: Principal,
     },
+    /// A repacked canister lives on.
+    #[error("plan {plan_id} repacks and asks for tombstones; choose another retention")]
+    NothingToEntomb {
+        /// The plan.
+        plan_id: u64,
+    },
     /// A bucket has at least a page.
     #[error("plan {plan_id} asks for buckets of 0 pages; ask for 1 or more")]
     NoBucket {

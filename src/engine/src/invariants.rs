@@ -1,9 +1,12 @@
 //! What holds of every job between two events.
 
 use crate::{
-    Job, MAX_DETAIL_BYTES, MAX_FINGERPRINT_BYTES, MAX_INDEXES, MAX_SETTINGS_BYTES, Phase, Reason, Retention,
-    Stage, State, Undo,
+    Job, MAX_DETAIL_BYTES, MAX_FINGERPRINT_BYTES, MAX_INDEXES, MAX_SETTINGS_BYTES, Phase, Reason,
+    RepackState, Retention, Stage, State, Undo,
 };
+
+/// The tag of [`RepackState::Listed`], whose call takes the first snapshot.
+const SURVEY_TAG: u8 = 61;
 
 /// What doesn't hold. The stored job is damaged, or the engine has a bug: stop driving it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +46,9 @@ pub enum Broken {
     /// The state belongs to another retention.
     #[error("the state is of another retention than the plan's")]
     Retention,
+    /// A snapshot that the state needs is not known, or one is left when the job has ended.
+    #[error("a snapshot is unknown where it is needed, or left where the job has ended")]
+    Held,
     /// Something is larger than a job can hold.
     #[error("{what} is larger than a job can hold")]
     TooLarge {
@@ -63,6 +69,7 @@ pub fn invariants(job: &Job) -> Result<(), Broken> {
     target(job)?;
     times(job)?;
     phase(job)?;
+    held(job)?;
     sizes(job)?;
     contents(job, &job.state)?;
     let is_burned = job.counters.burned_cycles > 0;
@@ -91,7 +98,9 @@ fn target(job: &Job) -> Result<(), Broken> {
     let wants_one = match innermost(&job.state) {
         State::Queued | State::Inspected { .. } | State::Admitted { .. } | State::RolledBack { .. } => false,
         State::RollingBack { undo, .. } => undo.contains(&Undo::ReturnTarget),
-        _ => true,
+        // A target is reserved when the source is known to be worth it.
+        State::Repack(at) => job.plan.strategy.has_target() && at.tag() >= RepackState::Ready.tag(),
+        _ => job.plan.strategy.has_target(),
     };
     if job.target.is_some() == wants_one { Ok(()) } else { Err(Broken::Target) }
 }
@@ -100,9 +109,16 @@ fn times(job: &Job) -> Result<(), Broken> {
     let times = &job.times;
     let state = innermost(&job.state);
     let is_after_commit = state.stage() == Stage::AfterCommit || matches!(state, State::Done { .. });
-    let is_fenced =
-        is_after_commit || (state.stage() == Stage::BeforeCommit && state.tag() >= State::Frozen.tag());
-    let is_served = is_after_commit && !matches!(state, State::Committed { .. } | State::Retired { .. });
+    let is_past_fence = match state {
+        State::Repack(at) => at.is_fenced(),
+        other => other.tag() >= State::Frozen.tag(),
+    };
+    let is_fenced = is_after_commit || (state.stage() == Stage::BeforeCommit && is_past_fence);
+    let is_waiting = matches!(
+        state,
+        State::Committed { .. } | State::Retired { .. } | State::Repack(RepackState::Checked { .. })
+    );
+    let is_served = is_after_commit && !is_waiting;
     let holds = times.committed_nanos.is_some() == is_after_commit
         && (times.fenced_nanos.is_some() || !is_fenced)
         && (times.fenced_nanos.is_none() || is_fenced || is_back(state))
@@ -120,15 +136,44 @@ fn is_back(state: &State) -> bool {
 fn phase(job: &Job) -> Result<(), Broken> {
     let phase = &job.attempt.phase;
     let has_call = match &job.state {
-        State::Admitted { .. } | State::Retaining { .. } | State::Done { .. } | State::RolledBack { .. } => {
-            false
-        }
+        State::Admitted { .. }
+        | State::Retaining { .. }
+        | State::Repack(RepackState::Retaining { .. })
+        | State::Done { .. }
+        | State::RolledBack { .. } => false,
         // What was to be observed when it parked is to be observed when it goes on.
         State::Parked { .. } => !phase.is_in_flight(),
         State::RollingBack { undo, .. } => undo.last() != Some(&Undo::ReturnTarget),
         _ => true,
     };
     if has_call || *phase == Phase::Ready { Ok(()) } else { Err(Broken::Phase { phase: phase.name() }) }
+}
+
+/// A job by snapshots knows those that its state needs, and forgets none that is left.
+fn held(job: &Job) -> Result<(), Broken> {
+    let state = innermost(&job.state);
+    let Some(held) = &job.held else {
+        let needs_none = !matches!(state, State::Repack(_));
+        return if needs_none { Ok(()) } else { Err(Broken::Held) };
+    };
+    let knows = |needs_saved: bool, needs_uploaded: bool| {
+        (held.saved.is_some() || !needs_saved) && (held.uploaded.is_some() || !needs_uploaded)
+    };
+    let holds = match state {
+        State::Repack(at) => {
+            let root = crate::Digest([0; 32]);
+            let is_after = |first: &RepackState| at.tag() >= first.tag();
+            let is_up_to = |last: RepackState| at.tag() <= last.tag();
+            let needs_saved = at.tag() > SURVEY_TAG && is_up_to(RepackState::DroppingSaved { root });
+            let needs_uploaded = is_after(&RepackState::Uploading { next_page: 0 })
+                && is_up_to(RepackState::DroppingUploaded { root });
+            knows(needs_saved, needs_uploaded)
+        }
+        State::Switching { .. } | State::Committed { .. } | State::Retired { .. } => knows(true, true),
+        State::Done { .. } | State::RolledBack { .. } => false,
+        _ => true,
+    };
+    if holds { Ok(()) } else { Err(Broken::Held) }
 }
 
 fn sizes(job: &Job) -> Result<(), Broken> {
@@ -167,7 +212,7 @@ fn contents(job: &Job, state: &State) -> Result<(), Broken> {
         State::Rechecking { .. } if !job.plan.has_final_recheck => Err(Broken::Retention),
         State::RollingBack { undo, reason } => {
             let is_in_order = undo.iter().zip(undo.iter().skip(1)).all(|(below, above)| below < above);
-            if undo.first() != Some(&Undo::ReturnTarget) || !is_in_order {
+            if undo.is_empty() || !is_in_order {
                 return Err(Broken::Undos);
             }
             if let Some(Undo::SwapBack { index: position }) = undo.last() {

@@ -3,7 +3,9 @@
 use candid::Principal;
 use serde::{Deserialize, Serialize};
 
-use crate::{EnrolmentError, JobId, MAX_INDEXES, PlanEssentials, Reason, State, TimeNanos};
+use crate::{
+    EnrolmentError, Held, JobId, MAX_INDEXES, PlanEssentials, Reason, Retention, State, Strategy, TimeNanos,
+};
 
 /// Where the one call of a state is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +143,8 @@ pub struct Job {
     pub(crate) attempt: Attempt,
     #[serde(rename = "b", default, skip_serializing_if = "is_default")]
     pub(crate) is_abort_requested: bool,
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) held: Option<Held>,
     #[serde(rename = "s")]
     pub(crate) state: State,
 }
@@ -175,6 +179,9 @@ impl Job {
         if plan.bucket_pages == 0 {
             return Err(EnrolmentError::NoBucket { plan_id: plan.plan_id });
         }
+        if plan.strategy == Strategy::Repack && matches!(plan.retention, Retention::Tombstone { .. }) {
+            return Err(EnrolmentError::NothingToEntomb { plan_id: plan.plan_id });
+        }
         let times = Times { enrolled_nanos: now_nanos, ..Times::default() };
         Ok(Self {
             id,
@@ -186,6 +193,7 @@ impl Job {
             times,
             attempt: Attempt::default(),
             is_abort_requested: false,
+            held: None,
             state: State::Queued,
         })
     }
@@ -203,6 +211,16 @@ impl Job {
     /// The canister that will hold it, while the job owns or has handed over one.
     pub fn target(&self) -> Option<Principal> {
         self.target
+    }
+
+    /// The canister that gets the compact image: the target, or the source itself.
+    pub fn image(&self) -> Principal {
+        self.target.unwrap_or(self.source)
+    }
+
+    /// What a job by snapshots knows of its source, and left there.
+    pub fn held(&self) -> Option<&Held> {
+        self.held.as_ref()
     }
 
     /// The indexes whose routes are swapped, in order; the first one enrolled the source.

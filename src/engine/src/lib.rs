@@ -31,11 +31,13 @@
 //! | `values` | what calls answer, reduced to what decisions need |
 //! | `step` | decides: the next step, limits, back-off |
 //! | `apply` | changes: outcomes, observations, giving up |
-//! | `relocate` | the strategy: calls, advances, observations and undos of a relocation |
+//! | `strategy` | what a strategy must say, and which one is asked |
+//! | `relocate` | calls, advances, observations and undos of a relocation |
+//! | `repack` | the same where the state travels in snapshots |
 //! | `invariants` | what holds of every job between two events |
 //!
-//! `apply` and `step` know nothing of a relocation: another strategy is another set of states and a sibling
-//! of `relocate`.
+//! `apply` and `step` know nothing of a strategy: another one is another set of states and a sibling of
+//! `relocate`.
 
 mod apply;
 mod effects;
@@ -48,12 +50,14 @@ mod limits;
 mod plan;
 mod reason;
 mod relocate;
+mod repack;
 mod states;
 mod step;
+mod strategy;
 mod values;
 
 pub use apply::apply;
-pub use effects::{Delivery, Effect, ModuleRole};
+pub use effects::{Delivery, Effect, ModuleRole, SnapshotPair};
 pub use error::{EnrolmentError, IllegalTransition, Why};
 pub use events::{Entry, Event, Outcome};
 pub use invariants::{Broken, invariants};
@@ -62,11 +66,12 @@ pub use journal::{ReplayError, replay};
 pub use limits::Limits;
 pub use plan::{MAX_INDEXES, PlanEssentials, Retention, Strategy};
 pub use reason::{MAX_DETAIL_BYTES, Reason, ReasonCode};
+pub use repack::{Held, RepackState};
 pub use states::{Stage, State, Undo};
 pub use step::{Step, next_step};
 pub use values::{
-    CanisterView, Digest, FenceView, Holder, KitView, LayoutView, MAX_FINGERPRINT_BYTES, MAX_SETTINGS_BYTES,
-    RunState, Seal, Settings, Value,
+    CanisterView, Comparison, Digest, FenceView, Holder, ImageKind, ImageView, KitView, LayoutView,
+    MAX_FINGERPRINT_BYTES, MAX_SETTINGS_BYTES, RunState, Seal, Settings, SnapshotId, Value,
 };
 
 /// Number of a job at its coordinator, from 1; never reused.

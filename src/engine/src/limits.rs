@@ -1,6 +1,6 @@
 //! How often, how long, how much.
 
-use crate::{Attempt, JobId, Stage, State, TimeNanos};
+use crate::{Attempt, JobId, RepackState, Stage, State, TimeNanos};
 
 const SECOND_NANOS: u64 = 1_000_000_000;
 
@@ -58,12 +58,16 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Cycles that the calls of a repack charge a small canister, with room: measured 9.9 B (facts.md), and two
+    /// upgrades prepay what a message may use.
+    pub const REPACK_CYCLES: u128 = 50_000_000_000;
+
     /// Most tries of that state.
     pub(crate) fn max_tries(&self, state: &State) -> u32 {
         match (state, state.stage()) {
             // An empty pool costs nobody anything: its deadline is the only limit.
             (State::Admitted { .. }, _) => u32::MAX,
-            (State::Frozen, _) => self.max_tries_stop,
+            (State::Frozen | State::Repack(RepackState::Ready), _) => self.max_tries_stop,
             (_, Stage::BeforeCommit) => self.max_tries_before_commit,
             _ => self.max_tries_settled,
         }

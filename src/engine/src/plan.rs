@@ -12,10 +12,42 @@ pub const MAX_INDEXES: usize = 8;
 pub enum Strategy {
     /// To a fresh canister, which pulls the state itself.
     #[serde(rename = "1")]
-    Relocate,
+    Relocate {
+        /// SHA-256 of the compact build.
+        #[serde(rename = "m")]
+        module_hash: Digest,
+    },
+    /// In the same canister, by a snapshot that is rewritten and loaded back.
+    #[serde(rename = "2")]
+    Repack,
+    /// To a fresh canister, by a snapshot: for code that nobody can change.
+    #[serde(rename = "3")]
+    RelocateSnapshot {
+        /// SHA-256 of the tombstone, which sends the cycles of the original on.
+        #[serde(rename = "t")]
+        tombstone_hash: Digest,
+    },
 }
 
-/// What becomes of a source after the commit point. The tags are stored: they are never reused.
+impl Strategy {
+    /// Whether the state goes to a fresh canister.
+    pub fn has_target(self) -> bool {
+        match self {
+            Self::Relocate { .. } | Self::RelocateSnapshot { .. } => true,
+            Self::Repack => false,
+        }
+    }
+
+    /// Whether the state travels in snapshots.
+    pub fn is_by_snapshot(self) -> bool {
+        match self {
+            Self::Relocate { .. } => false,
+            Self::Repack | Self::RelocateSnapshot { .. } => true,
+        }
+    }
+}
+
+/// What becomes of a source after the commit point; of a repacked canister its snapshot from before. The tags are stored: they are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Retention {
     /// It stays that long, then it is deleted.
@@ -46,9 +78,6 @@ pub struct PlanEssentials {
     /// How.
     #[serde(rename = "s")]
     pub strategy: Strategy,
-    /// SHA-256 of the compact build.
-    #[serde(rename = "m")]
-    pub module_hash: Digest,
     /// Pages of 64 KiB in a bucket of the new image; at least 1.
     #[serde(rename = "b")]
     pub bucket_pages: u16,
@@ -62,4 +91,14 @@ pub struct PlanEssentials {
     /// a heartbeat wrote between the verification and the commit point; needs a kit that rechecks when Moved.
     #[serde(rename = "f")]
     pub has_final_recheck: bool,
+}
+
+impl PlanEssentials {
+    /// SHA-256 of the compact build, if targets are installed with one.
+    pub fn compact_module(&self) -> Option<Digest> {
+        match self.strategy {
+            Strategy::Relocate { module_hash } => Some(module_hash),
+            Strategy::Repack | Strategy::RelocateSnapshot { .. } => None,
+        }
+    }
 }

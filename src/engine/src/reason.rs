@@ -85,6 +85,24 @@ pub enum ReasonCode {
     /// What is seen contradicts what was acknowledged.
     #[serde(rename = "25")]
     Contradiction,
+    /// There is no `MemoryManager` whose memory could be repacked.
+    #[serde(rename = "26")]
+    NothingToRepack,
+    /// The image is as small as it can be.
+    #[serde(rename = "27")]
+    AlreadyCompact,
+    /// The plan's bucket size cannot hold the memories when they have grown.
+    #[serde(rename = "28")]
+    BucketTooSmall,
+    /// The module has no `canister_pre_upgrade`: what is on the heap would be lost.
+    #[serde(rename = "29")]
+    LosesHeap,
+    /// The canister has too many snapshots.
+    #[serde(rename = "30")]
+    NoSlot,
+    /// There is no such snapshot.
+    #[serde(rename = "31")]
+    NoSnapshot,
 }
 
 impl ReasonCode {
@@ -116,6 +134,12 @@ impl ReasonCode {
             Self::Rejected => "rejected",
             Self::TooLarge => "larger than a job can hold",
             Self::Contradiction => "what is seen contradicts what was acknowledged",
+            Self::NothingToRepack => "no MemoryManager in stable memory; relocate it instead",
+            Self::AlreadyCompact => "already compact; nothing to do",
+            Self::BucketTooSmall => "the plan's buckets can't hold it; choose a larger bucket size",
+            Self::LosesHeap => "no pre_upgrade: an upgrade loses the heap; say in the plan that it may",
+            Self::NoSlot => "no room for two more snapshots; delete some",
+            Self::NoSnapshot => "the snapshot does not exist",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Reason, Seal, Settings, TimeNanos};
+use crate::{Digest, Reason, RepackState, Seal, Settings, TimeNanos};
 
 /// A state says what is done; the call that comes next follows from it, and from what it carries.
 ///
@@ -40,7 +40,7 @@ use crate::{Digest, Reason, Seal, Settings, TimeNanos};
 /// | 51 | RolledBack | |
 /// | 52 | Parked | an operator, then the state that it carries |
 ///
-/// Tags 60 to 89 are for repacking in place.
+/// Tags 60 to 89 are [`RepackState`]'s.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// Nothing is known yet.
@@ -216,6 +216,9 @@ pub enum State {
         #[serde(rename = "w")]
         reason: Reason,
     },
+    /// On its way by snapshots.
+    #[serde(rename = "60")]
+    Repack(RepackState),
     /// It waits for an operator.
     #[serde(rename = "52")]
     Parked {
@@ -240,12 +243,24 @@ pub enum Undo {
     /// The target has no module and no state.
     #[serde(rename = "3")]
     UninstallTarget,
+    /// The target runs, as every canister of the pool.
+    #[serde(rename = "9")]
+    StartTarget,
+    /// The image has no snapshot of this job.
+    #[serde(rename = "8")]
+    DropUploaded,
+    /// The source has no snapshot of this job.
+    #[serde(rename = "7")]
+    DropSaved,
     /// The source takes all calls.
     #[serde(rename = "4")]
     ThawSource,
     /// The source runs.
     #[serde(rename = "5")]
     StartSource,
+    /// The source holds what it held when it was saved.
+    #[serde(rename = "10")]
+    LoadSaved,
     /// The route names the source.
     #[serde(rename = "6")]
     SwapBack {
@@ -300,6 +315,7 @@ impl State {
             Self::Done { .. } => 50,
             Self::RolledBack { .. } => 51,
             Self::Parked { .. } => 52,
+            Self::Repack(at) => at.tag(),
         }
     }
 
@@ -334,6 +350,7 @@ impl State {
             Self::Done { .. } => "done",
             Self::RolledBack { .. } => "rolled back",
             Self::Parked { .. } => "parked",
+            Self::Repack(at) => at.name(),
         }
     }
 
@@ -367,6 +384,7 @@ impl State {
             Self::RollingBack { .. } => Stage::RollingBack,
             Self::Done { .. } | Self::RolledBack { .. } => Stage::Ended,
             Self::Parked { resume, .. } => resume.stage(),
+            Self::Repack(at) => at.stage(),
         }
     }
 

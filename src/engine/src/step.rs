@@ -2,8 +2,10 @@
 
 use candid::Principal;
 
-use crate::relocate::{call, observation};
-use crate::{Effect, Event, Job, Limits, Phase, Reason, ReasonCode, Stage, State, TimeNanos, Undo};
+use crate::strategy::{call, observation};
+use crate::{
+    Effect, Event, Job, Limits, Phase, Reason, ReasonCode, RepackState, Stage, State, TimeNanos, Undo,
+};
 
 /// What a driver does next for a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,10 +49,12 @@ pub fn next_step(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Step {
     match &job.state {
         State::Done { .. } | State::RolledBack { .. } => return Step::Finished,
         State::Parked { .. } => return Step::Parked,
-        State::Retaining { until_nanos, .. } if now_nanos < *until_nanos => {
-            return Step::Wait { until_nanos: *until_nanos };
+        State::Retaining { until_nanos, .. } | State::Repack(RepackState::Retaining { until_nanos, .. }) => {
+            return match now_nanos < *until_nanos {
+                true => Step::Wait { until_nanos: *until_nanos },
+                false => Step::Record(Event::RetentionElapsed),
+            };
         }
-        State::Retaining { .. } => return Step::Record(Event::RetentionElapsed),
         _ => {}
     }
     if job.attempt.phase.is_in_flight() {

@@ -58,6 +58,68 @@ pub struct CanisterView {
     /// Bytes of its snapshots; 0 where the replica doesn't tell.
     #[serde(rename = "n")]
     pub snapshots_bytes: u64,
+    /// Bytes of all that it holds, as it is charged for.
+    #[serde(rename = "b", default)]
+    pub memory_bytes: u64,
+    /// Pages of 64 KiB of its stable memory; 0 where the replica doesn't tell.
+    #[serde(rename = "p", default)]
+    pub stable_pages: u64,
+    /// Cycles below which it is frozen.
+    #[serde(rename = "f", default)]
+    pub freezing_cycles: u128,
+}
+
+/// Names a snapshot at its canister.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotId(pub ByteBuf);
+
+/// The stable memory in a snapshot, and what it would be in the plan's buckets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageView {
+    /// Its size in pages of 64 KiB.
+    #[serde(rename = "p")]
+    pub stable_pages: u64,
+    /// What it holds.
+    #[serde(rename = "k")]
+    pub kind: ImageKind,
+}
+
+/// What a stable memory holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ImageKind {
+    /// Nothing.
+    #[serde(rename = "e")]
+    Empty,
+    /// State from offset 0 on, no manager.
+    #[serde(rename = "r")]
+    Raw,
+    /// A manager, whose memories fit the plan's buckets.
+    #[serde(rename = "m")]
+    Managed {
+        /// Pages of a bucket now.
+        #[serde(rename = "b")]
+        bucket_pages: u16,
+        /// Pages that virtual memories use.
+        #[serde(rename = "u")]
+        used_pages: u64,
+        /// Pages of the compact image, header page included.
+        #[serde(rename = "c")]
+        compact_pages: u64,
+    },
+    /// A manager, whose memories, grown as the plan expects, do not fit the plan's buckets.
+    #[serde(rename = "f")]
+    DoesNotFit {
+        /// Which bucket size would do.
+        #[serde(rename = "r")]
+        reason: String,
+    },
+    /// Something that cannot be repacked.
+    #[serde(rename = "x")]
+    Unreadable {
+        /// Why.
+        #[serde(rename = "r")]
+        reason: String,
+    },
 }
 
 /// Who holds a fence.
@@ -220,6 +282,70 @@ pub enum Value {
         #[serde(rename = "t")]
         total_cycles: u128,
     },
+    /// Answers `ListSnapshots`.
+    #[serde(rename = "9")]
+    Snapshots(Vec<SnapshotId>),
+    /// Answers `TakeSnapshot` and `UploadMetadata`.
+    #[serde(rename = "10")]
+    Snapshot(SnapshotId),
+    /// Answers `ReadImage`.
+    #[serde(rename = "11")]
+    Image(ImageView),
+    /// Answers `KeepModule`.
+    #[serde(rename = "12")]
+    Module {
+        /// Whether an upgrade calls its `canister_pre_upgrade`.
+        #[serde(rename = "p")]
+        has_pre_upgrade: bool,
+        /// Whether the plan accepts that there is none.
+        #[serde(rename = "l")]
+        may_lose_heap: bool,
+    },
+    /// Answers `UploadPages`.
+    #[serde(rename = "13")]
+    Uploaded {
+        /// Pages of state that are done.
+        #[serde(rename = "n")]
+        next_page: u64,
+        /// Whether the image is whole, its header page written.
+        #[serde(rename = "c")]
+        is_complete: bool,
+        /// Bytes that this call read and wrote.
+        #[serde(rename = "w")]
+        wire_bytes: u64,
+    },
+    /// Answers `ComparePages`.
+    #[serde(rename = "14")]
+    Compared {
+        /// How far both were read.
+        #[serde(rename = "p")]
+        progress: Comparison,
+        /// Whether every page of every memory was read.
+        #[serde(rename = "c")]
+        is_complete: bool,
+        /// Bytes that this call read.
+        #[serde(rename = "w")]
+        wire_bytes: u64,
+    },
+}
+
+/// Two images, read side by side, virtual memory by virtual memory: a digest of each over all that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Pages of state that were read.
+    #[serde(rename = "n")]
+    pub next_page: u64,
+    /// Of the image that was saved.
+    #[serde(rename = "s")]
+    pub saved: Digest,
+    /// Of the image that was uploaded.
+    #[serde(rename = "u")]
+    pub uploaded: Digest,
+}
+
+impl Comparison {
+    /// Nothing read yet.
+    pub const BEGIN: Self = Self { next_page: 0, saved: Digest([0; 32]), uploaded: Digest([0; 32]) };
 }
 
 impl Value {
@@ -234,6 +360,12 @@ impl Value {
             Self::Hashed(_) => "hashed",
             Self::Pulled { .. } => "pulled",
             Self::Drained { .. } => "drained",
+            Self::Snapshots(_) => "snapshots",
+            Self::Snapshot(_) => "snapshot",
+            Self::Image(_) => "image",
+            Self::Module { .. } => "module",
+            Self::Uploaded { .. } => "uploaded",
+            Self::Compared { .. } => "compared",
         }
     }
 }

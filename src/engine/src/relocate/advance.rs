@@ -1,29 +1,8 @@
 //! What follows when the call of a state is done.
 
 use super::checks::{equals_seal, fingerprint_fits, short, snapshots, source_canister, source_kit};
+use crate::strategy::Next;
 use crate::{FenceView, Job, Reason, ReasonCode, Retention, RunState, State, TimeNanos, Undo, Value, Why};
-
-/// What follows.
-pub(crate) enum Next {
-    /// Another state.
-    Enter(State),
-    /// The same one: so many bytes are done.
-    Again {
-        /// Bytes done.
-        done_bytes: u64,
-    },
-    /// The topmost undo is done.
-    Undone,
-    /// It can't go on: roll back. Only before the commit point.
-    Fail(Reason),
-    /// It can't go on without an operator. Only after the commit point.
-    Park {
-        /// Why.
-        reason: Reason,
-        /// Where it goes on.
-        resume: State,
-    },
-}
 
 /// What follows when the call of the job's state answered `value`.
 pub(crate) fn advance(job: &mut Job, value: Value, now_nanos: TimeNanos) -> Result<Next, Why> {

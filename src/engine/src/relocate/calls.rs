@@ -16,7 +16,7 @@ pub(crate) fn call(job: &Job, limits: &Limits) -> Option<Effect> {
         State::Configured => Effect::Install {
             canister: job.target?,
             role: ModuleRole::Compact,
-            module_hash: job.plan.module_hash,
+            module_hash: job.plan.compact_module()?,
         },
         State::Installed => {
             Effect::ImportBegin { target: job.target?, source, bucket_pages: job.plan.bucket_pages }
@@ -57,12 +57,14 @@ pub(crate) fn call(job: &Job, limits: &Limits) -> Option<Effect> {
             Undo::SwapBack { index } => {
                 Effect::Swap { index: index_at(job, *index)?, from: job.target?, to: source }
             }
+            Undo::LoadSaved | Undo::StartTarget | Undo::DropSaved | Undo::DropUploaded => return None,
         },
         State::Admitted { .. }
         | State::Retaining { .. }
         | State::Done { .. }
         | State::RolledBack { .. }
-        | State::Parked { .. } => return None,
+        | State::Parked { .. }
+        | State::Repack(_) => return None,
     })
 }
 
@@ -85,6 +87,7 @@ pub(crate) fn observation(job: &Job) -> Option<Effect> {
             Undo::StartSource => Effect::CanisterStatus { canister: source },
             // Setting defaults again and swapping again are answered as the first time.
             Undo::ReturnTarget | Undo::ResetTarget | Undo::SwapBack { .. } => return None,
+            Undo::LoadSaved | Undo::StartTarget | Undo::DropSaved | Undo::DropUploaded => return None,
         },
         // They look themselves.
         State::Queued | State::Inspected { .. } | State::Confirming { .. } | State::Checking { .. } => {
@@ -102,7 +105,8 @@ pub(crate) fn observation(job: &Job) -> Option<Effect> {
         | State::Retaining { .. }
         | State::Done { .. }
         | State::RolledBack { .. }
-        | State::Parked { .. } => return None,
+        | State::Parked { .. }
+        | State::Repack(_) => return None,
     })
 }
 

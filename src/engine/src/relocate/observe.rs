@@ -1,22 +1,13 @@
 //! What follows from the look at what became of a call.
 
+use crate::strategy::Verdict;
 use crate::{Digest, FenceView, Job, Reason, ReasonCode, Retention, RunState, State, Undo, Value, Why};
-
-/// What the look says.
-pub(crate) enum Verdict {
-    /// The call had its effect: go on as if it had been acknowledged.
-    Happened,
-    /// It had none: repeat it.
-    NotYet,
-    /// Neither: what is seen can't be.
-    Contradiction(Reason),
-}
 
 /// What `value`, the answer to the state's observation, says of its call.
 pub(crate) fn verdict(job: &Job, value: &Value) -> Result<Verdict, Why> {
     Ok(match (&job.state, value) {
         (State::Reserved { settings }, Value::Canister(view)) => happened(view.settings == *settings),
-        (State::Configured, Value::Canister(view)) => module_is(view.module_hash, job.plan.module_hash),
+        (State::Configured, Value::Canister(view)) => module_is(view.module_hash, job.plan.compact_module()),
         (State::Installed, Value::Kit(view)) => {
             happened(matches!(view.fence, FenceView::Importing(holder) if holder.is_job(job.id)))
         }
@@ -82,9 +73,9 @@ fn undone(job: &Job, undo: Option<&Undo>, value: &Value) -> Result<Verdict, Why>
     })
 }
 
-fn module_is(found: Option<Digest>, wanted: Digest) -> Verdict {
+fn module_is(found: Option<Digest>, wanted: Option<Digest>) -> Verdict {
     match found {
-        Some(hash) if hash == wanted => Verdict::Happened,
+        Some(hash) if Some(hash) == wanted => Verdict::Happened,
         Some(_) => Verdict::Contradiction(Reason::new(ReasonCode::WrongModule, "on the target")),
         None => Verdict::NotYet,
     }

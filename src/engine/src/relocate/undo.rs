@@ -1,5 +1,6 @@
 //! The way back, and the refusals that mean that there is nothing to do.
 
+use crate::strategy::Tolerated;
 use crate::{Job, ReasonCode, State, Undo};
 
 /// What is to be undone for a job in its state, as a stack. `is_untouched`: the call of the present state had
@@ -41,17 +42,9 @@ pub(crate) fn undo(job: &Job, is_untouched: bool) -> Vec<Undo> {
         | State::RollingBack { .. }
         | State::Done { .. }
         | State::RolledBack { .. }
-        | State::Parked { .. } => Vec::new(),
+        | State::Parked { .. }
+        | State::Repack(_) => Vec::new(),
     }
-}
-
-/// The state to go on with, or the undo to be done with, though the call was refused: it is as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Tolerated {
-    /// Go on there.
-    Enter(State),
-    /// The topmost undo is done.
-    Undone,
 }
 
 /// What a refusal with that code means, other than that it was refused.

@@ -29,6 +29,9 @@ pub(crate) fn view(run_state: RunState) -> Value {
         settings: settings(),
         balance_cycles: 20_000_000_000,
         snapshots_bytes: 0,
+        memory_bytes: 10_000_000,
+        stable_pages: 257,
+        freezing_cycles: 0,
     })
 }
 
@@ -44,8 +47,7 @@ pub(crate) fn pulled(is_complete: bool) -> Value {
 pub(crate) fn new_job(retention: Retention, indexes: u8) -> Job {
     let plan = PlanEssentials {
         plan_id: u64::MAX,
-        strategy: Strategy::Relocate,
-        module_hash: Digest([0xff; 32]),
+        strategy: Strategy::Relocate { module_hash: Digest([0xff; 32]) },
         bucket_pages: u16::MAX,
         min_reclaimed_pages: 0,
         retention,

@@ -31,6 +31,9 @@ fn module(hash: Option<u8>) -> Value {
         settings,
         balance_cycles: 0,
         snapshots_bytes: 0,
+        memory_bytes: 0,
+        stable_pages: 0,
+        freezing_cycles: 0,
     })
 }
 

@@ -53,8 +53,7 @@ pub(crate) struct Coordinator {
 pub(crate) fn plan(retention: Retention, has_final_recheck: bool) -> PlanEssentials {
     PlanEssentials {
         plan_id: 1,
-        strategy: Strategy::Relocate,
-        module_hash: Module::Compact.hash(),
+        strategy: Strategy::Relocate { module_hash: Module::Compact.hash() },
         bucket_pages: 1,
         min_reclaimed_pages: 64,
         retention,

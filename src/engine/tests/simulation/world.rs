@@ -273,6 +273,9 @@ impl World {
                     settings: canister.settings.clone(),
                     balance_cycles: canister.cycles,
                     snapshots_bytes: canister.snapshots_bytes,
+                    memory_bytes: 0,
+                    stable_pages: 0,
+                    freezing_cycles: 0,
                 }));
             }
             Effect::UpdateSettings { settings, .. } => canister.settings = settings.clone(),

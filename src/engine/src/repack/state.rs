@@ -1,0 +1,267 @@
+//! Where a job that works by snapshots can be, and what it left in canisters on the way.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Comparison, Digest, Settings, SnapshotId, Stage, TimeNanos};
+
+/// The states of the strategies Repack and RelocateSnapshot. *Image* is the canister that gets the compact
+/// image: the source itself, or the target. States are stored: their tags are never reused.
+///
+/// | tag | state | next |
+/// |---|---|---|
+/// | 60 | Inspected | `list_canister_snapshots` of the source |
+/// | 61 | Listed | `take_canister_snapshot` of the running source: the survey |
+/// | 62 | Surveyed | read its header page |
+/// | 63 | Learning | read its module, if it is not known yet |
+/// | 64 | Ready | `stop_canister` of the source |
+/// | 65 | Stopped | upgrade with the module that it runs: its `pre_upgrade` saves the heap |
+/// | 66 | Flushed | `take_canister_snapshot` in place of the survey: the way back |
+/// | 67 | Saved | read its header page |
+/// | 68 | Halting | `stop_canister` of the target, if there is one |
+/// | 69 | Planned | `upload_canister_snapshot_metadata` to the image |
+/// | 70 | Uploading | read and upload pages, then the header page |
+/// | 71 | Comparing | read both back, virtual memory by virtual memory |
+/// | 72 | Compared | `load_canister_snapshot` of the image |
+/// | 73 | Loaded | upgrade of the image with the source's module, without `pre_upgrade` |
+/// | 74 | Reinstalled | `canister_status` of the image; with a target, Switching and so on follow |
+/// | | **commit point** | |
+/// | 75 | Checked | `start_canister` of the source |
+/// | 76 | Serving | `canister_status` of the image |
+/// | 77 | DroppingUploaded | `delete_canister_snapshot` of the image |
+/// | 78 | Retaining | wait |
+/// | 79 | DroppingSaved | `delete_canister_snapshot` of the source |
+/// | 80 | Emptying | the tombstone over the source, with a target |
+/// | 81 | Reopening | `start_canister` of the tombstone; Draining and so on follow |
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RepackState {
+    /// The coordinator controls the source, which runs.
+    #[serde(rename = "60")]
+    Inspected {
+        /// Settings of the source.
+        #[serde(rename = "s")]
+        settings: Settings,
+    },
+    /// The source has room for two more snapshots.
+    #[serde(rename = "61")]
+    Listed {
+        /// Settings of the source.
+        #[serde(rename = "s")]
+        settings: Settings,
+    },
+    /// There is a snapshot to look at.
+    #[serde(rename = "62")]
+    Surveyed {
+        /// Settings of the source.
+        #[serde(rename = "s")]
+        settings: Settings,
+    },
+    /// It is worth it.
+    #[serde(rename = "63")]
+    Learning {
+        /// Settings of the source.
+        #[serde(rename = "s")]
+        settings: Settings,
+    },
+    /// Its module is known; the target, if there is one, has its settings.
+    #[serde(rename = "64")]
+    Ready,
+    /// The source takes no calls, and none is open.
+    #[serde(rename = "65")]
+    Stopped,
+    /// All state is in stable memory.
+    #[serde(rename = "66")]
+    Flushed,
+    /// Whatever happens now, there is a way back.
+    #[serde(rename = "67")]
+    Saved,
+    /// The target must not act before it is committed.
+    #[serde(rename = "68")]
+    Halting,
+    /// The compact image can be made.
+    #[serde(rename = "69")]
+    Planned,
+    /// There is an empty snapshot of the right size.
+    #[serde(rename = "70")]
+    Uploading {
+        /// Pages of state that are done.
+        #[serde(rename = "n")]
+        next_page: u64,
+    },
+    /// The compact image is uploaded.
+    #[serde(rename = "71")]
+    Comparing {
+        /// How far both were read.
+        #[serde(rename = "p")]
+        progress: Comparison,
+    },
+    /// Both hold the same.
+    #[serde(rename = "72")]
+    Compared {
+        /// The digest of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// The image is in place, below no code at all.
+    #[serde(rename = "73")]
+    Loaded {
+        /// The digest of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// The module runs on it.
+    #[serde(rename = "74")]
+    Reinstalled {
+        /// The digest of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// It is as it was, but compact: the commit point of a repack.
+    #[serde(rename = "75")]
+    Checked {
+        /// The digest of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// It takes calls again.
+    #[serde(rename = "76")]
+    Serving {
+        /// The digest of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// The uploaded snapshot is not needed any more.
+    #[serde(rename = "77")]
+    DroppingUploaded {
+        /// The digest of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// What was saved is kept for a while.
+    #[serde(rename = "78")]
+    Retaining {
+        /// The digest of both.
+        #[serde(rename = "r")]
+        root: Digest,
+        /// Until when.
+        #[serde(rename = "u")]
+        until_nanos: TimeNanos,
+    },
+    /// Nor is what was saved.
+    #[serde(rename = "79")]
+    DroppingSaved {
+        /// The digest of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// The target serves, and the original has only its cycles.
+    #[serde(rename = "80")]
+    Emptying {
+        /// The digest of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// The original is a tombstone.
+    #[serde(rename = "81")]
+    Reopening {
+        /// The digest of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+}
+
+impl RepackState {
+    /// The stored tag.
+    pub fn tag(&self) -> u8 {
+        match self {
+            Self::Inspected { .. } => 60,
+            Self::Listed { .. } => 61,
+            Self::Surveyed { .. } => 62,
+            Self::Learning { .. } => 63,
+            Self::Ready => 64,
+            Self::Stopped => 65,
+            Self::Flushed => 66,
+            Self::Saved => 67,
+            Self::Halting => 68,
+            Self::Planned => 69,
+            Self::Uploading { .. } => 70,
+            Self::Comparing { .. } => 71,
+            Self::Compared { .. } => 72,
+            Self::Loaded { .. } => 73,
+            Self::Reinstalled { .. } => 74,
+            Self::Checked { .. } => 75,
+            Self::Serving { .. } => 76,
+            Self::DroppingUploaded { .. } => 77,
+            Self::Retaining { .. } => 78,
+            Self::DroppingSaved { .. } => 79,
+            Self::Emptying { .. } => 80,
+            Self::Reopening { .. } => 81,
+        }
+    }
+
+    /// For people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Inspected { .. } => "inspected, by snapshot",
+            Self::Listed { .. } => "listed",
+            Self::Surveyed { .. } => "surveyed",
+            Self::Learning { .. } => "learning",
+            Self::Ready => "ready",
+            Self::Stopped => "stopped, by snapshot",
+            Self::Flushed => "flushed",
+            Self::Saved => "saved",
+            Self::Halting => "halting",
+            Self::Planned => "planned",
+            Self::Uploading { .. } => "uploading",
+            Self::Comparing { .. } => "comparing",
+            Self::Compared { .. } => "compared",
+            Self::Loaded { .. } => "loaded",
+            Self::Reinstalled { .. } => "reinstalled",
+            Self::Checked { .. } => "checked",
+            Self::Serving { .. } => "serving",
+            Self::DroppingUploaded { .. } => "dropping uploaded",
+            Self::Retaining { .. } => "retaining saved",
+            Self::DroppingSaved { .. } => "dropping saved",
+            Self::Emptying { .. } => "emptying",
+            Self::Reopening { .. } => "reopening",
+        }
+    }
+
+    /// Which way it can go.
+    pub fn stage(&self) -> Stage {
+        if self.tag() < Self::COMMIT_TAG { Stage::BeforeCommit } else { Stage::AfterCommit }
+    }
+
+    /// Whether users are kept waiting: from the stop on.
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.tag() >= Self::Stopped.tag()
+    }
+
+    /// The first state that only goes forward.
+    const COMMIT_TAG: u8 = 75;
+}
+
+/// What a job by snapshots knows of its source, and what it must not leave behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// SHA-256 of the module that the source runs, and will run again.
+    #[serde(rename = "m")]
+    pub module_hash: Digest,
+    /// Snapshots of the source that are somebody else's.
+    #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<SnapshotId>,
+    /// The snapshot of the source: the survey, then the way back.
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    pub saved: Option<SnapshotId>,
+    /// The snapshot of the image with the compact memory.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub uploaded: Option<SnapshotId>,
+    /// Pages that the compact image has.
+    #[serde(rename = "c")]
+    pub compact_pages: u64,
+    /// The snapshot that is being deleted on the way back.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub dropping: Option<SnapshotId>,
+    /// Whether the job went back while nobody knew if a snapshot had been made.
+    #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_unsure: bool,
+}
