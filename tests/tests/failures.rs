@@ -2,6 +2,7 @@
 
 use candid::{CandidType, Principal};
 use decant_api::jobs::{JobView, Outcome};
+use decant_api::plan::{Plan, Relocation, Strategy};
 use decant_api::source::{FreezeArgs, JobArgs, KitStatus, SealProgress};
 use decant_api::target::BeginArgs;
 use decant_api::{KitError, routes::SwapError};
@@ -16,6 +17,14 @@ use std::time::Duration;
 
 fn small(canisters: u32) -> Options {
     Options { canisters, state_kib: 40, ..Options::default() }
+}
+
+/// What a plan says of its targets.
+fn relocation(plan: &mut Plan) -> &mut Relocation {
+    match &mut plan.strategy {
+        Strategy::Relocate(relocation) => relocation,
+        other => panic!("a relocation, not {other:?}"),
+    }
 }
 
 fn approve(world: &mut World, options: &Options) {
@@ -42,7 +51,7 @@ fn a_plan_with_a_wrong_module_hash_changes_no_source() {
     let options = small(1);
     let (world, mut users) = fleet(&options, &modules().kit);
     let mut plan = world.plan(modules(), &options).expect("the modules are uploaded");
-    plan.module.hash = ByteBuf::from(vec![7; 32]);
+    relocation(&mut plan).module.hash = ByteBuf::from(vec![7; 32]);
     world.propose(&plan).expect("the validator can't know the hash of the whole");
     enrol(&world, &users).expect("the index enrols");
     let jobs = settle(&world);
@@ -54,7 +63,7 @@ fn a_plan_whose_chunks_are_not_uploaded_is_refused_at_submission() {
     let options = small(1);
     let (world, _) = fleet(&options, &modules().kit);
     let mut plan = world.plan(modules(), &options).expect("the modules are uploaded");
-    plan.module.chunk_hashes = vec![ByteBuf::from(vec![7; 32])];
+    relocation(&mut plan).module.chunk_hashes = vec![ByteBuf::from(vec![7; 32])];
     let refused = world.propose(&plan).expect_err("a chunk is missing");
     assert!(format!("{refused:#}").contains("not in the coordinator's chunk store"), "{refused:#}");
 }
@@ -358,7 +367,8 @@ fn a_target_that_is_not_empty_rolls_back() {
     let (world, mut users) = fleet(&options, &modules().kit);
     let with_faults = Modules { kit: modules().kit_with_faults.clone(), ..modules().clone() };
     let mut plan = world.plan(&with_faults, &options).expect("the modules are uploaded");
-    plan.init_arg = ByteBuf::from(candid::encode_one("leave stable memory dirty").expect("encodes"));
+    relocation(&mut plan).init_arg =
+        ByteBuf::from(candid::encode_one("leave stable memory dirty").expect("encodes"));
     world.propose(&plan).expect("the plan is approved");
     enrol(&world, &users).expect("the index enrols");
     let jobs = settle(&world);

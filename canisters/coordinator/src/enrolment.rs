@@ -66,10 +66,18 @@ fn essentials(plan_id: u64, record: &PlanRecord) -> Option<PlanEssentials> {
         }
         plan::Retention::None => Retention::None,
     };
+    let strategy = match &plan.strategy {
+        plan::Strategy::Relocate(relocation) => {
+            Strategy::Relocate { module_hash: digest(&relocation.module.hash)? }
+        }
+        plan::Strategy::Repack(_) => Strategy::Repack,
+        plan::Strategy::RelocateSnapshot(_) => {
+            Strategy::RelocateSnapshot { tombstone_hash: digest(&plan.tombstone.as_ref()?.hash)? }
+        }
+    };
     Some(PlanEssentials {
         plan_id,
-        strategy: Strategy::Relocate,
-        module_hash: digest(&plan.module.hash)?,
+        strategy,
         bucket_pages: plan.bucket_pages,
         min_reclaimed_pages: plan.min_reclaimed_pages,
         retention,

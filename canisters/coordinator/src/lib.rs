@@ -7,16 +7,21 @@
 //! | `enrolment` | indexes hand canisters over |
 //! | `driver` | jobs, one step after the other, several at a time |
 //! | `platform` | effects as calls, and what their answers mean |
+//! | `repack`, `pages`, `modules`, `snapshots` | the same where the state travels in snapshots |
 //! | `pool` | fresh canisters |
 //! | `views` | what everybody may know |
 
 mod driver;
 mod enrolment;
 mod management;
+mod modules;
 mod operators;
+mod pages;
 mod plans;
 mod platform;
 mod pool;
+mod repack;
+mod snapshots;
 mod store;
 mod views;
 

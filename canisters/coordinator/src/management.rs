@@ -6,6 +6,7 @@ use candid::{CandidType, Nat, Principal};
 use ic_cdk::call::{Call, CallFailed, Response};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
+use sha2::{Digest, Sha256};
 
 /// Who may read logs.
 #[derive(Debug, Clone, CandidType, Deserialize)]
@@ -57,6 +58,7 @@ pub(crate) struct ControllersOnly {
 #[derive(Debug, Clone, CandidType, Deserialize)]
 pub(crate) struct MemoryMetrics {
     pub(crate) snapshots_size: Option<Nat>,
+    pub(crate) stable_memory_size: Option<Nat>,
 }
 
 /// `canister_status`, once for the controllers and once for all other settings: both read the same reply.
@@ -66,6 +68,8 @@ pub(crate) struct Status<Settings> {
     pub(crate) settings: Settings,
     pub(crate) module_hash: Option<ByteBuf>,
     pub(crate) cycles: Nat,
+    pub(crate) memory_size: Option<Nat>,
+    pub(crate) idle_cycles_burned_per_day: Option<Nat>,
     pub(crate) memory_metrics: Option<MemoryMetrics>,
 }
 
@@ -101,6 +105,14 @@ pub(crate) enum InstallMode {
     Install,
     #[serde(rename = "reinstall")]
     Reinstall,
+    #[serde(rename = "upgrade")]
+    Upgrade(Option<UpgradeOptions>),
+}
+
+/// How code is upgraded.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) struct UpgradeOptions {
+    pub(crate) skip_pre_upgrade: Option<bool>,
 }
 
 /// The hash of a chunk.
@@ -139,6 +151,19 @@ pub(crate) async fn create_canister(cycles: u128) -> Result<Principal, String> {
         .map_err(|error| error.to_string())?;
     let created: OfCanister = response.candid().map_err(|error| error.to_string())?;
     Ok(created.canister_id)
+}
+
+/// Puts a chunk of at most 1 MiB into the coordinator's own chunk store; answers its hash.
+pub(crate) async fn keep_chunk(chunk: &[u8]) -> Result<ByteBuf, CallFailed> {
+    #[derive(CandidType)]
+    struct Arg {
+        canister_id: Principal,
+        chunk: ByteBuf,
+    }
+    let hash = ByteBuf::from(Sha256::digest(chunk).to_vec());
+    let arg = Arg { canister_id: ic_cdk::api::canister_self(), chunk: ByteBuf::from(chunk.to_vec()) };
+    call("upload_chunk", &arg).await?;
+    Ok(hash)
 }
 
 /// Hashes of the chunks in the coordinator's own chunk store.

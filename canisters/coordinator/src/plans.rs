@@ -1,7 +1,8 @@
 //! What governance approves: shown to voters when it is proposed, checked again when it is executed.
 
 use crate::{management, store};
-use decant_api::plan::{ModuleRef, Plan, Retention, Strategy};
+use decant_api::plan::{BySnapshot, ModuleRef, ModuleUse, Plan, Retention, Strategy};
+use serde_bytes::ByteBuf;
 
 /// Plans that are kept.
 const PLANS: u64 = 10_000;
@@ -11,25 +12,38 @@ const CHUNKS: usize = 100;
 const IN_FLIGHT: u32 = 200;
 /// Bytes of a title.
 const TITLE_BYTES: usize = 200;
-/// Bytes of an init argument.
-const INIT_ARG_BYTES: usize = 100_000;
+/// Bytes of an argument of `init` or `post_upgrade`.
+const ARG_BYTES: usize = 100_000;
+/// Modules that a plan can name.
+const MODULES: usize = 50;
+/// Percent of growth that a plan can expect: 100 times.
+const GROWTH_PERCENT: u32 = 10_000;
 
 /// Renders a plan for voters, or says why it cannot be executed.
 pub(crate) async fn validate(plan: &Plan) -> Result<String, String> {
     check(plan)?;
     let stored = management::stored_chunks().await?;
-    for module in [Some(&plan.module), plan.tombstone.as_ref()].into_iter().flatten() {
-        for chunk in &module.chunk_hashes {
-            if !stored.contains(chunk) {
-                return Err(format!(
-                    "chunk {} is not in the coordinator's chunk store: upload it to {} first",
-                    hex(chunk),
-                    ic_cdk::api::canister_self()
-                ));
-            }
+    for chunk in chunks(plan) {
+        if !stored.contains(chunk) {
+            return Err(format!(
+                "chunk {} is not in the coordinator's chunk store: upload it to {} first",
+                hex(chunk),
+                ic_cdk::api::canister_self()
+            ));
         }
     }
     Ok(render(plan))
+}
+
+/// Chunks that the plan's modules are made of.
+fn chunks(plan: &Plan) -> impl Iterator<Item = &ByteBuf> {
+    let tombstone = plan.tombstone.iter().flat_map(|module| &module.chunk_hashes);
+    let (module, used): (_, &[ModuleUse]) = match &plan.strategy {
+        Strategy::Relocate(relocation) => (Some(&relocation.module), &[]),
+        Strategy::Repack(by) | Strategy::RelocateSnapshot(by) => (None, &by.modules),
+    };
+    let module = module.into_iter().flat_map(|module| &module.chunk_hashes);
+    tombstone.chain(module).chain(used.iter().flat_map(|module| &module.chunk_hashes))
 }
 
 /// Keeps a plan, from now on in force.
@@ -43,21 +57,18 @@ pub(crate) fn execute(plan: Plan) -> Result<(), String> {
 }
 
 fn check(plan: &Plan) -> Result<(), String> {
-    let limits: [(&str, u128, u128, u128); 7] = [
+    let limits: [(&str, u128, u128, u128); 6] = [
         ("title (bytes)", plan.title.len() as u128, 1, TITLE_BYTES as u128),
         ("indexes", plan.indexes.len() as u128, 1, decant_engine::MAX_INDEXES as u128),
-        ("init_arg (bytes)", plan.init_arg.len() as u128, 0, INIT_ARG_BYTES as u128),
         ("bucket_pages", plan.bucket_pages.into(), 1, u16::MAX.into()),
         ("max_canisters", plan.max_canisters.into(), 1, u64::MAX.into()),
         ("max_in_flight", plan.max_in_flight.into(), 1, IN_FLIGHT.into()),
-        ("max_cycles", plan.max_cycles, 1, u128::MAX),
+        ("max_cycles", plan.max_cycles, 0, u128::MAX),
     ];
     for (name, value, min, max) in limits {
-        if !(min..=max).contains(&value) {
-            return Err(format!("{name} is {value} and must be from {min} to {max}"));
-        }
+        check_limit(name, value, min, max)?;
     }
-    check_module("module", &plan.module)?;
+    check_strategy(plan)?;
     match (plan.retention, &plan.tombstone) {
         (Retention::Tombstone, None) => {
             Err("the retention is a tombstone, and no module is named for it".to_owned())
@@ -67,53 +78,158 @@ fn check(plan: &Plan) -> Result<(), String> {
     }
 }
 
+fn check_limit(name: &str, value: u128, min: u128, max: u128) -> Result<(), String> {
+    match (min..=max).contains(&value) {
+        true => Ok(()),
+        false => Err(format!("{name} is {value} and must be from {min} to {max}")),
+    }
+}
+
+fn check_strategy(plan: &Plan) -> Result<(), String> {
+    let by_snapshot = match &plan.strategy {
+        Strategy::Relocate(relocation) => {
+            check_limit("max_cycles", plan.max_cycles, 1, u128::MAX)?;
+            check_limit("init_arg (bytes)", relocation.init_arg.len() as u128, 0, ARG_BYTES as u128)?;
+            return check_module("module", &relocation.module);
+        }
+        Strategy::Repack(_) if plan.retention == Retention::Tombstone => {
+            return Err("a repacked canister lives on: choose the retention Frozen or None".to_owned());
+        }
+        Strategy::RelocateSnapshot(_) if plan.tombstone.is_none() => {
+            return Err(
+                "without the kit the originals' cycles travel through a tombstone: name one".to_owned()
+            );
+        }
+        Strategy::RelocateSnapshot(by_snapshot) => {
+            check_limit("max_cycles", plan.max_cycles, 1, u128::MAX)?;
+            by_snapshot
+        }
+        Strategy::Repack(by_snapshot) => by_snapshot,
+    };
+    check_limit("modules", by_snapshot.modules.len() as u128, 1, MODULES as u128)?;
+    check_limit("growth_percent", by_snapshot.growth_percent.into(), 0, GROWTH_PERCENT.into())?;
+    for (position, module) in by_snapshot.modules.iter().enumerate() {
+        check_limit("upgrade_arg (bytes)", module.upgrade_arg.len() as u128, 0, ARG_BYTES as u128)?;
+        check_hashes("modules", &module.hash, &module.chunk_hashes)?;
+        if by_snapshot.modules.iter().take(position).any(|earlier| earlier.hash == module.hash) {
+            return Err(format!("module {} is named twice", hex(&module.hash)));
+        }
+    }
+    Ok(())
+}
+
 fn check_module(name: &str, module: &ModuleRef) -> Result<(), String> {
-    if module.hash.len() != 32 || module.chunk_hashes.iter().any(|hash| hash.len() != 32) {
+    if module.chunk_hashes.is_empty() {
+        return Err(format!("{name}: no chunks, and there must be 1 to {CHUNKS}"));
+    }
+    check_hashes(name, &module.hash, &module.chunk_hashes)
+}
+
+fn check_hashes(name: &str, hash: &ByteBuf, chunk_hashes: &[ByteBuf]) -> Result<(), String> {
+    if hash.len() != 32 || chunk_hashes.iter().any(|hash| hash.len() != 32) {
         return Err(format!("{name}: a hash must have 32 bytes"));
     }
-    if module.chunk_hashes.is_empty() || module.chunk_hashes.len() > CHUNKS {
-        return Err(format!("{name}: {} chunks, and there must be 1 to {CHUNKS}", module.chunk_hashes.len()));
+    if chunk_hashes.len() > CHUNKS {
+        return Err(format!("{name}: {} chunks, and there must be {CHUNKS} at most", chunk_hashes.len()));
     }
     Ok(())
 }
 
 fn render(plan: &Plan) -> String {
-    let Strategy::Relocate = plan.strategy;
-    let indexes: Vec<String> = plan.indexes.iter().map(ToString::to_string).collect();
-    let end = match plan.retention {
-        Retention::Frozen { seconds } => format!(
-            "Each original stays, fenced, for {seconds} seconds; then its cycles go to the new canister and it is \
-             DELETED, which cannot be undone."
+    let names: Vec<String> = plan.indexes.iter().map(ToString::to_string).collect();
+    let (heading, work, proof) = match &plan.strategy {
+        Strategy::Relocate(relocation) => (
+            "Relocate canisters",
+            format!(
+                "each to a fresh canister with buckets of {} pages of 64 KiB that runs the module {}",
+                plan.bucket_pages,
+                hex(&relocation.module.hash)
+            ),
+            MOVED_PROOF,
         ),
-        Retention::Tombstone => {
-            "Each original gives its cycles to the new canister and becomes a tombstone, which \
-                                 cannot be undone."
-                .to_owned()
-        }
-        Retention::None => {
-            "Each original gives its cycles to the new canister and is DELETED at once, which cannot \
-                            be undone."
-                .to_owned()
-        }
+        Strategy::RelocateSnapshot(by) => (
+            "Relocate canisters by snapshots",
+            format!(
+                "each to a fresh canister with buckets of {} pages of 64 KiB that runs the same module: {}",
+                plan.bucket_pages,
+                render_modules(by)
+            ),
+            MOVED_PROOF,
+        ),
+        Strategy::Repack(by) => (
+            "Repack canisters in place",
+            format!(
+                "each in the same canister, which is stopped meanwhile, into buckets of {} pages of 64 KiB, and \
+                 upgrades each to the module that it runs: {}",
+                plan.bucket_pages,
+                render_modules(by)
+            ),
+            "No canister is created or deleted and no id changes. Until a canister runs again, with an image that is \
+             compared with the one before, every failure loads the snapshot from before.",
+        ),
     };
     format!(
-        "# Relocate canisters: {}\n\n\
-         Moves the state of at most {} canisters, {} at a time, each to a fresh canister with buckets of {} pages of \
-         64 KiB that runs the module {}. Only canisters that the indexes {} enrol, and only where at least {} pages \
-         come free.\n\n\
-         Spends at most {} cycles in all; a fresh canister gets {} cycles besides its creation.\n\n\
-         Nothing is deleted before the new canister holds what the original held, by a digest over all of it, and \
-         every route names it. {end}",
+        "# {heading}: {}\n\n\
+         Moves the state of at most {} canisters, {} at a time, {work}. Only canisters that {} enrol, and only where \
+         at least {} pages come free.\n\n\
+         {}\n\n\
+         {proof} {}",
         plan.title,
         plan.max_canisters,
         plan.max_in_flight,
-        plan.bucket_pages,
-        hex(&plan.module.hash),
-        indexes.join(", "),
+        names.join(", "),
         plan.min_reclaimed_pages,
-        plan.max_cycles,
-        plan.cycles_per_target,
+        render_cost(plan),
+        render_end(plan),
     )
+}
+
+const MOVED_PROOF: &str = "Nothing is deleted before the new canister holds what the original held, by a digest over all \
+                           of it, and every route names it.";
+
+fn render_modules(by: &BySnapshot) -> String {
+    let modules: Vec<String> = by
+        .modules
+        .iter()
+        .map(|module| {
+            let heap = if module.may_lose_heap { ", whose heap may be LOST" } else { "" };
+            format!("{} with the argument {}{heap}", hex(&module.hash), hex(&module.upgrade_arg))
+        })
+        .collect();
+    format!("{}; memories may grow by {} %", modules.join(", "), by.growth_percent)
+}
+
+fn render_cost(plan: &Plan) -> String {
+    match &plan.strategy {
+        Strategy::Relocate(_) | Strategy::RelocateSnapshot(_) => format!(
+            "Spends at most {} cycles in all; a fresh canister gets {} cycles besides its creation.",
+            plan.max_cycles, plan.cycles_per_target
+        ),
+        Strategy::Repack(_) => "Each canister pays for its own snapshots and upgrades.".to_owned(),
+    }
+}
+
+fn render_end(plan: &Plan) -> String {
+    match (&plan.strategy, plan.retention) {
+        (Strategy::Repack(_), Retention::Frozen { seconds }) => {
+            format!("The snapshot from before is kept for {seconds} seconds and then deleted.")
+        }
+        (Strategy::Repack(_), _) => "The snapshot from before is deleted at once.".to_owned(),
+        (_, Retention::Frozen { seconds }) => format!(
+            "Each original stays, out of use, for {seconds} seconds; then its cycles go to the new canister and it is \
+             DELETED, which cannot be undone."
+        ),
+        (_, Retention::Tombstone) => {
+            "Each original gives its cycles to the new canister and becomes a tombstone, which \
+                                      cannot be undone."
+                .to_owned()
+        }
+        (_, Retention::None) => {
+            "Each original gives its cycles to the new canister and is DELETED at once, which \
+                                 cannot be undone."
+                .to_owned()
+        }
+    }
 }
 
 /// Bytes as voters compare them.

@@ -4,9 +4,10 @@ use crate::management::{
     self, ChunkHash, ControllersOnly, InstallChunkedCode, InstallMode, NewSettings, OfCanister,
     OtherSettings, RunState, Status, UpdateSettings,
 };
-use crate::store;
+use crate::{repack, store};
 use candid::{CandidType, Nat, Principal};
 use decant_api::error::KitError;
+use decant_api::plan::Strategy;
 use decant_api::routes::{SwapArgs, SwapError};
 use decant_api::source::{
     DrainArgs, Fence, FreezeArgs, Hold, JobArgs, KitStatus, LayoutSummary, RetireArgs, SealProgress,
@@ -20,6 +21,8 @@ use ic_cdk::call::{Call, CallFailed, RejectCode, Response};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
+/// Bytes of a page of stable memory.
+const PAGE_BYTES: u64 = 65_536;
 /// Seconds that a best-effort call waits.
 const TIMEOUT_SECONDS: u32 = 120;
 
@@ -83,6 +86,22 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
         }
         Effect::Drain { source, to, keep_cycles } => drain(job, source, to, keep_cycles).await,
         Effect::Swap { index, from, to } => swap(job, index, from, to).await,
+        Effect::ListSnapshots { canister } => repack::list(canister).await,
+        Effect::TakeSnapshot { canister, replaced } => repack::take(canister, replaced).await,
+        Effect::ReadImage { canister, snapshot } => repack::read_image(job, canister, &snapshot).await,
+        Effect::KeepModule { canister, snapshot, module_hash } => {
+            repack::keep_module(job, canister, &snapshot, &module_hash).await
+        }
+        Effect::Upgrade { canister, module_hash, skips_pre_upgrade } => {
+            repack::upgrade(job, canister, &module_hash, skips_pre_upgrade).await
+        }
+        Effect::UploadMetadata { canister, saved, to, pages } => {
+            repack::upload_metadata(canister, &saved, to, pages).await
+        }
+        Effect::UploadPages { pair, next_page } => repack::upload_pages(job, &pair, next_page).await,
+        Effect::ComparePages { pair, progress } => repack::compare_pages(job, &pair, progress).await,
+        Effect::LoadSnapshot { canister, snapshot } => repack::load(canister, &snapshot).await,
+        Effect::DeleteSnapshot { canister, snapshot } => repack::delete(canister, &snapshot).await,
     }
 }
 
@@ -195,11 +214,18 @@ async fn install(job: &Job, canister: Principal, role: ModuleRole) -> Outcome {
     };
     let plan = record.plan;
     let (mode, module, arg) = match role {
-        ModuleRole::Compact => (InstallMode::Install, Some(plan.module), plan.init_arg),
+        ModuleRole::Compact => match plan.strategy {
+            Strategy::Relocate(relocation) => {
+                (InstallMode::Install, Some(relocation.module), relocation.init_arg)
+            }
+            Strategy::Repack(_) | Strategy::RelocateSnapshot(_) => {
+                (InstallMode::Install, None, ByteBuf::new())
+            }
+        },
         ModuleRole::Tombstone => (InstallMode::Reinstall, plan.tombstone, tombstone_arg(job)),
     };
     let Some(module) = module else {
-        return Outcome::Refused(Reason::new(ReasonCode::WrongModule, "the plan names no tombstone"));
+        return Outcome::Refused(Reason::new(ReasonCode::WrongModule, "the plan names no such module"));
     };
     let args = InstallChunkedCode {
         mode,
@@ -209,7 +235,12 @@ async fn install(job: &Job, canister: Principal, role: ModuleRole) -> Outcome {
         wasm_module_hash: module.hash,
         arg,
     };
-    match management::call("install_chunked_code", &args).await {
+    installed(management::call("install_chunked_code", &args).await)
+}
+
+/// What the answer to an installation means.
+pub(crate) fn installed(response: Result<Response, CallFailed>) -> Outcome {
+    match response {
         Ok(_) => Outcome::Done(Value::Acknowledged),
         Err(error) => {
             let text = error.to_string();
@@ -246,6 +277,7 @@ async fn canister_status(canister: Principal) -> Outcome {
     let (Ok(owners), Ok(status)) = (owners, status) else {
         return Outcome::Refused(Reason::new(ReasonCode::Rejected, "the status does not decode"));
     };
+    let metrics = status.memory_metrics.as_ref();
     let mut controllers = owners.settings.controllers;
     controllers.sort();
     Outcome::Done(Value::Canister(CanisterView {
@@ -259,12 +291,25 @@ async fn canister_status(canister: Principal) -> Outcome {
             controllers,
             others: ByteBuf::from(candid::encode_one(&status.settings).unwrap_or_default()),
         },
-        balance_cycles: status.cycles.0.try_into().unwrap_or(u128::MAX),
-        snapshots_bytes: status
-            .memory_metrics
-            .and_then(|metrics| metrics.snapshots_size)
-            .map_or(0, |size| size.0.try_into().unwrap_or(u64::MAX)),
+        balance_cycles: u128::try_from(&status.cycles.0).unwrap_or(u128::MAX),
+        snapshots_bytes: number(metrics.and_then(|metrics| metrics.snapshots_size.as_ref())),
+        memory_bytes: number(status.memory_size.as_ref()),
+        stable_pages: number(metrics.and_then(|metrics| metrics.stable_memory_size.as_ref())) / PAGE_BYTES,
+        freezing_cycles: freezing_cycles(&status),
     }))
+}
+
+/// A figure that a replica may not tell.
+fn number(figure: Option<&Nat>) -> u64 {
+    figure.map_or(0, |figure| u64::try_from(&figure.0).unwrap_or(u64::MAX))
+}
+
+/// Cycles below which a canister is frozen: what it burns in the seconds of its freezing threshold.
+fn freezing_cycles(status: &Status<OtherSettings>) -> u128 {
+    const SECONDS_A_DAY: u128 = 86_400;
+    let per_day = u128::from(number(status.idle_cycles_burned_per_day.as_ref()));
+    let seconds = u128::from(number(status.settings.freezing_threshold.as_ref()));
+    per_day.saturating_mul(seconds) / SECONDS_A_DAY
 }
 
 /// The settings that a source had, for its target.
@@ -357,7 +402,7 @@ fn refused(error: &KitError) -> Outcome {
 }
 
 /// What a failed call means (spec, "Reject codes").
-fn failed(error: &CallFailed) -> Outcome {
+pub(crate) fn failed(error: &CallFailed) -> Outcome {
     let text = error.to_string();
     match error {
         CallFailed::InsufficientLiquidCycleBalance(_) => {
@@ -370,6 +415,10 @@ fn failed(error: &CallFailed) -> Outcome {
                 Outcome::Transient(Reason::new(ReasonCode::OutOfCycles, text))
             }
             Ok(RejectCode::SysTransient) => Outcome::Transient(Reason::new(ReasonCode::Rejected, text)),
+            // A snapshot that is not there is a destination that is not there.
+            Ok(RejectCode::DestinationInvalid) if is_about_snapshot(&text) => {
+                Outcome::Refused(Reason::new(ReasonCode::NoSnapshot, text))
+            }
             Ok(RejectCode::DestinationInvalid) => Outcome::Refused(Reason::new(ReasonCode::Gone, text)),
             Ok(RejectCode::CanisterError) if names(error, &["IC0512"]) => {
                 Outcome::Refused(Reason::new(ReasonCode::NotAuthorised, text))
@@ -384,6 +433,10 @@ fn failed(error: &CallFailed) -> Outcome {
             _ => Outcome::Refused(Reason::new(ReasonCode::Rejected, text)),
         },
     }
+}
+
+fn is_about_snapshot(text: &str) -> bool {
+    text.contains("snapshot")
 }
 
 fn is_gone(error: &CallFailed) -> bool {

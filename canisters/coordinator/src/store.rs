@@ -10,11 +10,13 @@
 //! | 5 | jobs that are on their way or parked |
 //! | 6 | the latest job of a source |
 //! | 7 | the pool |
+//! | 8 | modules that were read out of snapshots, by hash |
 
+use crate::modules::KnownModule;
 use candid::{CandidType, Principal};
 use decant_api::JobId;
 use decant_api::plan::Plan;
-use decant_engine::{Entry, Job};
+use decant_engine::{Digest, Entry, Job};
 use ic_stable_structures::memory_manager::{MemoryId, MemoryManager, VirtualMemory};
 use ic_stable_structures::storable::{Bound, Storable};
 use ic_stable_structures::{DefaultMemoryImpl, StableBTreeMap, StableCell};
@@ -86,7 +88,7 @@ macro_rules! candid_storable {
     )*};
 }
 
-candid_storable!(Config, PlanRecord);
+candid_storable!(Config, PlanRecord, KnownModule);
 
 /// A value in CBOR with short field names: a finished job stays below 512 bytes.
 #[derive(Debug, Clone)]
@@ -134,6 +136,8 @@ thread_local! {
     static BY_SOURCE: RefCell<StableBTreeMap<Principal, JobId, Memory>> =
         RefCell::new(StableBTreeMap::init(memory(6)));
     static POOL: RefCell<Set<Principal>> = RefCell::new(StableBTreeMap::init(memory(7)));
+    static MODULES: RefCell<StableBTreeMap<[u8; 32], KnownModule, Memory>> =
+        RefCell::new(StableBTreeMap::init(memory(8)));
 }
 
 fn memory(id: u8) -> Memory {
@@ -308,6 +312,16 @@ pub(crate) fn activate(id: JobId) {
 /// Jobs in line.
 pub(crate) fn queued_count() -> u64 {
     QUEUED.with_borrow(StableBTreeMap::len)
+}
+
+/// A module that was read out of a snapshot.
+pub(crate) fn module(hash: &Digest) -> Option<KnownModule> {
+    MODULES.with_borrow(|modules| modules.get(&hash.0))
+}
+
+/// Keeps what is known of a module.
+pub(crate) fn keep_module(hash: &Digest, module: &KnownModule) {
+    MODULES.with_borrow_mut(|modules| modules.insert(hash.0, module.clone()));
 }
 
 /// The pool.

@@ -77,6 +77,7 @@ fn view(job: &Job) -> JobView {
         enrolled_nanos: times.enrolled_nanos,
         fenced_nanos: times.fenced_nanos,
         committed_nanos: times.committed_nanos,
+        served_nanos: job.times().served_nanos,
         ended_nanos: times.ended_nanos,
         attempts: job.attempt().tries,
         calls: counters.calls,

@@ -56,6 +56,8 @@ pub struct JobView {
     pub fenced_nanos: Option<TimeNanos>,
     /// When the job passed the commit point: from then on the state is in the target.
     pub committed_nanos: Option<TimeNanos>,
+    /// When users were served again.
+    pub served_nanos: Option<TimeNanos>,
     /// When the job ended.
     pub ended_nanos: Option<TimeNanos>,
     /// Tries of the present step.

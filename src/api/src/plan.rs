@@ -12,13 +12,51 @@ use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
 /// How the memory is given back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, CandidType, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
 pub enum Strategy {
-    /// To a fresh canister, which pulls the state itself.
-    Relocate,
+    /// To a fresh canister, which pulls the state itself; both embed the kit.
+    Relocate(Relocation),
+    /// In the same canister, by a snapshot that is rewritten and loaded back; no code of ours in it. Any
+    /// principal that the plan's `indexes` name may enrol canisters; no route changes.
+    Repack(BySnapshot),
+    /// To a fresh canister, by a snapshot; no code of ours in either. Needs the plan's `tombstone`, which sends
+    /// the cycles of the original on.
+    RelocateSnapshot(BySnapshot),
 }
 
-/// What becomes of a source after the commit point.
+/// What targets are made of.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Relocation {
+    /// The compact build.
+    pub module: ModuleRef,
+    /// Argument of its `init`, which must leave stable memory alone.
+    pub init_arg: ByteBuf,
+}
+
+/// What canisters run, before and after.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct BySnapshot {
+    /// The modules that canisters may run; one that runs another is refused.
+    pub modules: Vec<ModuleUse>,
+    /// Percent by which virtual memories are expected to grow: buckets that could not hold that are refused.
+    pub growth_percent: u32,
+}
+
+/// A module that canisters run, and are upgraded to once with and once without its `pre_upgrade`.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct ModuleUse {
+    /// SHA-256 of the module, as `canister_status` tells it.
+    pub hash: ByteBuf,
+    /// SHA-256 of its chunks in the coordinator's chunk store, in order; none if nobody uploaded it: the
+    /// coordinator then reads it out of a snapshot.
+    pub chunk_hashes: Vec<ByteBuf>,
+    /// Argument of its `post_upgrade`.
+    pub upgrade_arg: ByteBuf,
+    /// Whether it may be upgraded though it has no `pre_upgrade`, so that what is on the heap is lost.
+    pub may_lose_heap: bool,
+}
+
+/// What becomes of a source after the commit point; of a repacked canister its snapshot from before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, CandidType, Deserialize)]
 pub enum Retention {
     /// It stays, fenced, for that long; then it is deleted.
@@ -50,15 +88,11 @@ pub struct Plan {
     pub strategy: Strategy,
     /// The indexes that may enrol canisters and whose routes are swapped.
     pub indexes: Vec<Principal>,
-    /// The compact build.
-    pub module: ModuleRef,
-    /// Argument of its `init`, which must leave stable memory alone.
-    pub init_arg: ByteBuf,
     /// The tombstone, if the retention needs it.
     pub tombstone: Option<ModuleRef>,
     /// Pages of 64 KiB in a bucket of the new images.
     pub bucket_pages: u16,
-    /// Least pages that a relocation must give back to be worth it.
+    /// Least pages that a job must give back to be worth it.
     pub min_reclaimed_pages: u64,
     /// What becomes of the originals.
     pub retention: Retention,

@@ -12,6 +12,7 @@ const CONTENT_KEY: [u8; 32] = *b"decant 1 content\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
 const CHUNK_KEY: [u8; 32] = *b"decant 1 chunk\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 const ZEROS_KEY: [u8; 32] = *b"decant 1 zeros\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 const MEMORY_KEY: [u8; 32] = *b"decant 1 memory\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+const LINK_KEY: [u8; 32] = *b"decant 1 link\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 const ROOT_KEY: [u8; 32] = *b"decant 1 root\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
 /// A BLAKE3 digest. A blob of 32 bytes in Candid; hex when displayed.
@@ -24,7 +25,7 @@ impl Digest {
     pub const BYTES: usize = 32;
 
     /// The digest with these bytes.
-    pub fn new(bytes: [u8; Self::BYTES]) -> Self {
+    pub const fn new(bytes: [u8; Self::BYTES]) -> Self {
         Self(bytes)
     }
 
@@ -109,8 +110,19 @@ pub(crate) fn of_root<'a>(
     finish(&hasher)
 }
 
+/// The next link of a chain.
+pub(crate) fn of_link(previous: &Digest, memory: u8, first_page: u64, content: &[u8]) -> Digest {
+    let mut hasher = blake3::Hasher::new_keyed(&LINK_KEY);
+    hasher.update(&previous.0);
+    hasher.update(&[memory]);
+    hasher.update(&first_page.to_le_bytes());
+    hasher.update(&(content.len() as u64).to_le_bytes());
+    hasher.update(content);
+    finish(&hasher)
+}
+
 /// Whether all bytes are zero. Words and blocks of them, which compile to few instructions: 1 a byte on wasm.
-pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+pub fn is_zero(bytes: &[u8]) -> bool {
     let (blocks, rest) = bytes.as_chunks::<64>();
     let word_bits = |block: &[u8; 64]| {
         let (words, _) = block.as_chunks::<8>();

@@ -35,12 +35,14 @@
 //! memory  = BLAKE3("decant 1 memory",  memory u8 · size in pages u64 · pages a chunk u32 · chunk digests)
 //! root    = BLAKE3("decant 1 root",    kind u8 · pages a chunk u32 · memories u32 ·
 //!                                      for each: id u8 · size in pages u64 · memory digest)
+//! link    = BLAKE3("decant 1 link",    previous link · memory u8 · first page u64 · length u64 · bytes)
 //! ```
 //!
 //! So a root commits to the kind, the ids, the sizes, the order and the size of a chunk, and to every byte.
 //! Chunk size, digest and codec were chosen by measurement: `docs/chunks.md` has the figures.
 
 mod batch;
+mod chain;
 mod collect;
 mod diff;
 mod digest;
@@ -54,7 +56,7 @@ mod shape;
 pub use batch::{BATCH_OVERHEAD_BYTES, Batch, FRAME_OVERHEAD_BYTES, pack};
 pub use collect::{DigestCollector, DigestPage};
 pub use diff::{ChunkRun, Wanted};
-pub use digest::Digest;
+pub use digest::{Digest, is_zero};
 pub use digest_set::DigestSet;
 pub use error::{DigestPageError, FrameError, ManifestError, PackError, ShapeError};
 pub use frame::{Codec, Frame, FrameEncoder};

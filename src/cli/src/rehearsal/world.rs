@@ -6,7 +6,7 @@ use super::{Modules, Options, Retention};
 use crate::engine::Engine;
 use anyhow::{Context, anyhow, bail};
 use candid::{CandidType, Principal};
-use decant_api::plan::{self, ModuleRef, Plan, Strategy};
+use decant_api::plan::{self, ModuleRef, Plan, Relocation, Strategy};
 use pocket_ic::{CanisterSettings, PocketIc};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
@@ -101,10 +101,11 @@ impl World {
         };
         Ok(Plan {
             title: "Give the fleet its memory back".to_owned(),
-            strategy: Strategy::Relocate,
+            strategy: Strategy::Relocate(Relocation {
+                module: self.upload(&modules.kit)?,
+                init_arg: ByteBuf::from(candid::encode_args(())?),
+            }),
             indexes: vec![self.index],
-            module: self.upload(&modules.kit)?,
-            init_arg: ByteBuf::from(candid::encode_args(())?),
             tombstone,
             bucket_pages: 1,
             min_reclaimed_pages: 0,

@@ -1,0 +1,166 @@
+//! The modules that canisters run: read out of a snapshot once, and known by their hash from then on.
+
+use crate::snapshots::{self, Failure, ReadKind, Slice};
+use crate::{management, store};
+use candid::{CandidType, Principal};
+use decant_api::plan::{BySnapshot, ModuleUse, Plan, Strategy};
+use decant_engine::{Digest, SnapshotId};
+use flate2::read::GzDecoder;
+use serde::Deserialize;
+use serde_bytes::ByteBuf;
+use sha2::{Digest as _, Sha256};
+use std::io::Read;
+use wasmparser::{Parser, Payload};
+
+/// Bytes of a chunk of a chunk store (spec: 1 MiB).
+const CHUNK_BYTES: u64 = 1 << 20;
+/// Bytes of a module at most: a chunk store has 100 chunks.
+const MODULE_BYTES: u64 = 100 * CHUNK_BYTES;
+/// The export that an upgrade calls first.
+const PRE_UPGRADE: &str = "canister_pre_upgrade";
+
+/// A module that was read.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) struct KnownModule {
+    /// Its chunks in the coordinator's chunk store.
+    pub(crate) chunk_hashes: Vec<ByteBuf>,
+    /// Whether an upgrade calls its `canister_pre_upgrade`.
+    pub(crate) has_pre_upgrade: bool,
+}
+
+/// Why a module is not known.
+pub(crate) enum Unknown {
+    /// A call failed.
+    Failed(Failure),
+    /// What came is no such module.
+    Wrong(String),
+}
+
+impl From<Failure> for Unknown {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// What a plan says of a module.
+pub(crate) fn in_plan<'a>(plan: &'a Plan, hash: &Digest) -> Option<&'a ModuleUse> {
+    let (Strategy::Repack(BySnapshot { modules, .. })
+    | Strategy::RelocateSnapshot(BySnapshot { modules, .. })) = &plan.strategy
+    else {
+        return None;
+    };
+    modules.iter().find(|module| module.hash.as_slice() == hash.0)
+}
+
+/// The module with that hash: what is known of it, or what the snapshot of a canister that runs it says. Its
+/// chunks are put into the chunk store unless the plan names them.
+pub(crate) async fn learn(
+    canister: Principal,
+    snapshot: &SnapshotId,
+    hash: &Digest,
+    planned: &ModuleUse,
+) -> Result<KnownModule, Unknown> {
+    if let Some(known) = store::module(hash)
+        && !(known.chunk_hashes.is_empty() && planned.chunk_hashes.is_empty())
+    {
+        return Ok(known);
+    }
+    let module = read(canister, snapshot).await?;
+    let found = Digest(Sha256::digest(&module).into());
+    if found != *hash {
+        return Err(Unknown::Wrong(format!("the snapshot of {canister} has another module")));
+    }
+    let has_pre_upgrade = has_pre_upgrade(&module).map_err(Unknown::Wrong)?;
+    let mut chunk_hashes = Vec::new();
+    if planned.chunk_hashes.is_empty() {
+        for chunk in module.chunks(CHUNK_BYTES as usize) {
+            chunk_hashes.push(management::keep_chunk(chunk).await.map_err(Failure::Call)?);
+        }
+    }
+    let known = KnownModule { chunk_hashes, has_pre_upgrade };
+    store::keep_module(hash, &known);
+    Ok(known)
+}
+
+async fn read(canister: Principal, snapshot: &SnapshotId) -> Result<Vec<u8>, Unknown> {
+    let size = snapshots::metadata(canister, snapshot).await?.wasm_module_size;
+    if size > MODULE_BYTES {
+        return Err(Unknown::Wrong(format!("the module of {canister} has {size} bytes")));
+    }
+    let mut module = Vec::new();
+    while (module.len() as u64) < size {
+        let offset = module.len() as u64;
+        let slice = Slice { offset, size: CHUNK_BYTES.min(size - offset) };
+        let chunk = snapshots::read(canister, snapshot, ReadKind::Module(slice)).await?;
+        if chunk.is_empty() {
+            return Err(Unknown::Wrong(format!("the module of {canister} ends after {offset} bytes")));
+        }
+        module.extend_from_slice(&chunk);
+    }
+    Ok(module)
+}
+
+/// Whether a module, compressed or not, exports `canister_pre_upgrade`.
+fn has_pre_upgrade(module: &[u8]) -> Result<bool, String> {
+    const GZIP: [u8; 2] = [0x1f, 0x8b];
+    let mut plain = Vec::new();
+    let bytes = match module.starts_with(&GZIP) {
+        true => {
+            let mut decoder = GzDecoder::new(module).take(MODULE_BYTES);
+            decoder
+                .read_to_end(&mut plain)
+                .map_err(|error| format!("the module does not unpack: {error}"))?;
+            plain.as_slice()
+        }
+        false => module,
+    };
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload.map_err(|error| format!("the module is no wasm: {error}"))?;
+        if let Payload::ExportSection(exports) = payload {
+            for export in exports {
+                let export = export.map_err(|error| format!("the module is no wasm: {error}"))?;
+                if export.name == PRE_UPGRADE {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::io::Write;
+
+    /// A module that exports a function by that name.
+    fn exporting(name: &str) -> Vec<u8> {
+        let mut module = b"\0asm\x01\0\0\0".to_vec();
+        module.extend([1, 4, 1, 0x60, 0, 0]); // type: () -> ()
+        module.extend([3, 2, 1, 0]); // function of type 0
+        let mut exports = vec![1, name.len() as u8];
+        exports.extend(name.as_bytes());
+        exports.extend([0, 0]);
+        module.extend([7, exports.len() as u8]);
+        module.extend(exports);
+        module.extend([10, 4, 1, 2, 0, 0x0b]); // code: end
+        module
+    }
+
+    #[test]
+    fn a_pre_upgrade_is_found_also_in_a_compressed_module() {
+        let module = exporting(PRE_UPGRADE);
+        assert_eq!(has_pre_upgrade(&module), Ok(true));
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&module).expect("memory can be written");
+        assert_eq!(has_pre_upgrade(&encoder.finish().expect("memory can be written")), Ok(true));
+    }
+
+    #[test]
+    fn a_module_without_it_has_none_and_other_bytes_are_no_module() {
+        assert_eq!(has_pre_upgrade(&exporting("canister_post_upgrade")), Ok(false));
+        assert!(has_pre_upgrade(b"something else").is_err());
+    }
+}

@@ -1,0 +1,244 @@
+//! The pages of two snapshots: from the one into the other, and both side by side.
+
+use crate::snapshots::{self, Failure, Metadata, Offset, ReadKind, Slice, WriteKind};
+use candid::{Principal, Reserved};
+use decant_api::JobId;
+use decant_engine::{Comparison, Digest, Job, SnapshotId, SnapshotPair, Value};
+use decant_layout::{HEADER_BYTES, Image, Layout, PAGE_BYTES, copies};
+use decant_transfer as transfer;
+use futures_util::future::join_all;
+use serde_bytes::ByteBuf;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Pages of a slice: 1,966,080 bytes of the 2,000,000 that a call may carry (code, `rs/types/management_canister_types`).
+const SLICE_PAGES: u64 = 30;
+/// Slices under way at a time: each prepays a response of 2 MiB, and is held on the heap.
+const SLICES: usize = 16;
+/// Layouts kept on the heap: of the jobs under way.
+const KEPT_LAYOUTS: usize = 256;
+/// A module that does nothing: the one that is to run is installed over it.
+pub(crate) const EMPTY_MODULE: &[u8; 8] = b"\0asm\x01\0\0\0";
+
+/// Why pages were not moved.
+pub(crate) enum Trouble {
+    /// A call failed.
+    Failed(Failure),
+    /// What is there is not what it must be.
+    Wrong(String),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Where the pages of a job are, and go.
+struct Layouts {
+    saved: Layout,
+    compact: Layout,
+    stored_chunks: Vec<ByteBuf>,
+}
+
+/// Pages that follow each other in both images.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    /// Pages of state before it.
+    position: u64,
+    memory: u8,
+    virtual_page: u64,
+    saved_page: u64,
+    compact_page: u64,
+    pages: u64,
+}
+
+thread_local! {
+    static LAYOUTS: RefCell<BTreeMap<JobId, Rc<Layouts>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The stable memory of a snapshot, as its first bytes tell.
+pub(crate) async fn image(
+    canister: Principal,
+    snapshot: &SnapshotId,
+    metadata: &Metadata,
+) -> Result<Result<Image, String>, Failure> {
+    let size = metadata.stable_memory_size.min(HEADER_BYTES as u64);
+    let header = match size {
+        0 => ByteBuf::new(),
+        size => snapshots::read(canister, snapshot, ReadKind::Stable(Slice { offset: 0, size })).await?,
+    };
+    let pages = metadata.stable_memory_size / PAGE_BYTES;
+    Ok(Image::parse(&header, pages).map_err(|error| error.to_string()))
+}
+
+/// Moves the next slices of the saved image to their places in the compact one; behind the last one the chunk
+/// store, the empty module and the header page.
+pub(crate) async fn upload(job: &Job, pair: &SnapshotPair, next_page: u64) -> Result<Value, Trouble> {
+    let layouts = layouts(job, pair).await?;
+    let window = window(&layouts, next_page)?;
+    let moved = join_all(window.iter().map(|run| move_run(pair, *run))).await;
+    let mut wire_bytes = 0;
+    for bytes in moved {
+        wire_bytes += bytes?;
+    }
+    let next_page = window.last().map_or(next_page, |run| run.position + run.pages);
+    let is_complete = next_page >= layouts.saved.usage().used_pages;
+    if is_complete {
+        wire_bytes += finish(pair, &layouts).await?;
+    }
+    Ok(Value::Uploaded { next_page, is_complete, wire_bytes })
+}
+
+/// Reads the next slices of both and adds them to their digests; before the first one the header page.
+pub(crate) async fn compare(job: &Job, pair: &SnapshotPair, progress: Comparison) -> Result<Value, Trouble> {
+    let layouts = layouts(job, pair).await?;
+    if progress.next_page == 0 {
+        check_made(pair, &layouts).await?;
+    }
+    let window = window(&layouts, progress.next_page)?;
+    let read = join_all(window.iter().map(|run| read_both(pair, *run))).await;
+    let mut wire_bytes = 0;
+    let (mut saved, mut uploaded) =
+        (transfer::Digest::new(progress.saved.0), transfer::Digest::new(progress.uploaded.0));
+    for (run, both) in window.iter().zip(read) {
+        let (from_saved, from_uploaded) = both?;
+        wire_bytes += (from_saved.len() + from_uploaded.len()) as u64;
+        saved = saved.extended(run.memory, run.virtual_page, &from_saved);
+        uploaded = uploaded.extended(run.memory, run.virtual_page, &from_uploaded);
+    }
+    let next_page = window.last().map_or(progress.next_page, |run| run.position + run.pages);
+    let is_complete = next_page >= layouts.saved.usage().used_pages;
+    let (saved, uploaded) = (Digest(*saved.as_bytes()), Digest(*uploaded.as_bytes()));
+    if is_complete {
+        LAYOUTS.with_borrow_mut(|kept| kept.remove(&job.id()));
+    }
+    Ok(Value::Compared { progress: Comparison { next_page, saved, uploaded }, is_complete, wire_bytes })
+}
+
+/// The layouts of a job, read once a heap.
+async fn layouts(job: &Job, pair: &SnapshotPair) -> Result<Rc<Layouts>, Trouble> {
+    if let Some(known) = LAYOUTS.with_borrow(|kept| kept.get(&job.id()).cloned()) {
+        return Ok(known);
+    }
+    let metadata = snapshots::metadata(pair.source, &pair.saved).await?;
+    let image = image(pair.source, &pair.saved, &metadata).await?.map_err(Trouble::Wrong)?;
+    let Image::Managed(saved) = image else {
+        return Err(Trouble::Wrong("the saved image has no MemoryManager any more".to_owned()));
+    };
+    let compact = saved
+        .compact(u32::from(job.plan().bucket_pages))
+        .map_err(|error| Trouble::Wrong(error.to_string()))?;
+    let stored_chunks = metadata.wasm_chunk_store.into_iter().map(|chunk| chunk.hash).collect();
+    let layouts = Rc::new(Layouts { saved, compact, stored_chunks });
+    LAYOUTS.with_borrow_mut(|kept| {
+        if kept.len() >= KEPT_LAYOUTS {
+            kept.pop_first();
+        }
+        kept.insert(job.id(), Rc::clone(&layouts));
+    });
+    Ok(layouts)
+}
+
+/// The slices from a page of state on, as many as go at a time.
+fn window(layouts: &Layouts, next_page: u64) -> Result<Vec<Run>, Trouble> {
+    let runs = copies(&layouts.saved, &layouts.compact).map_err(|error| Trouble::Wrong(error.to_string()))?;
+    let mut position = 0;
+    let mut window = Vec::new();
+    for run in runs {
+        for done in (0..run.length_pages).step_by(SLICE_PAGES as usize) {
+            let pages = SLICE_PAGES.min(run.length_pages - done);
+            if position >= next_page {
+                window.push(Run {
+                    position,
+                    memory: run.memory,
+                    virtual_page: run.virtual_page + done,
+                    saved_page: run.source_page + done,
+                    compact_page: run.target_page + done,
+                    pages,
+                });
+                if window.len() == SLICES {
+                    return Ok(window);
+                }
+            }
+            position += pages;
+        }
+    }
+    Ok(window)
+}
+
+/// Reads a slice and writes what is not zero of it. Answers the bytes that travelled.
+async fn move_run(pair: &SnapshotPair, run: Run) -> Result<u64, Trouble> {
+    let content = read_pages(pair.source, &pair.saved, run.saved_page, run.pages).await?;
+    let mut wire_bytes = content.len() as u64;
+    let pages: Vec<&[u8]> = content.chunks(PAGE_BYTES as usize).collect();
+    let mut page = run.compact_page;
+    for group in pages.chunk_by(|left, right| transfer::is_zero(left) == transfer::is_zero(right)) {
+        if group.first().is_some_and(|first| !transfer::is_zero(first)) {
+            let bytes = group.concat();
+            wire_bytes += bytes.len() as u64;
+            let place = WriteKind::Stable(Offset { offset: page * PAGE_BYTES });
+            snapshots::write(pair.image, &pair.uploaded, place, ByteBuf::from(bytes)).await?;
+        }
+        page += group.len() as u64;
+    }
+    Ok(wire_bytes)
+}
+
+async fn read_both(pair: &SnapshotPair, run: Run) -> Result<(ByteBuf, ByteBuf), Trouble> {
+    let saved = read_pages(pair.source, &pair.saved, run.saved_page, run.pages).await?;
+    let uploaded = read_pages(pair.image, &pair.uploaded, run.compact_page, run.pages).await?;
+    Ok((saved, uploaded))
+}
+
+async fn read_pages(
+    canister: Principal,
+    snapshot: &SnapshotId,
+    page: u64,
+    pages: u64,
+) -> Result<ByteBuf, Trouble> {
+    let slice = Slice { offset: page * PAGE_BYTES, size: pages * PAGE_BYTES };
+    let bytes = snapshots::read(canister, snapshot, ReadKind::Stable(slice)).await?;
+    if bytes.len() as u64 == pages * PAGE_BYTES {
+        return Ok(bytes);
+    }
+    Err(Trouble::Wrong(format!("{} bytes came of {pages} pages of {canister}", bytes.len())))
+}
+
+/// What a snapshot has besides pages of state. The header page comes last: an image without it is none.
+async fn finish(pair: &SnapshotPair, layouts: &Layouts) -> Result<u64, Trouble> {
+    let mut wire_bytes = 0;
+    for hash in &layouts.stored_chunks {
+        let kind = ReadKind::StoredChunk(crate::management::ChunkHash { hash: hash.clone() });
+        let chunk = snapshots::read(pair.source, &pair.saved, kind).await?;
+        wire_bytes += 2 * chunk.len() as u64;
+        snapshots::write(pair.image, &pair.uploaded, WriteKind::StoredChunk(Reserved), chunk).await?;
+    }
+    let module = ByteBuf::from(EMPTY_MODULE.to_vec());
+    snapshots::write(pair.image, &pair.uploaded, WriteKind::Module(Offset { offset: 0 }), module).await?;
+    let mut header = layouts.compact.header_page();
+    header.truncate(HEADER_BYTES);
+    wire_bytes += header.len() as u64;
+    let place = WriteKind::Stable(Offset { offset: 0 });
+    snapshots::write(pair.image, &pair.uploaded, place, ByteBuf::from(header)).await?;
+    Ok(wire_bytes)
+}
+
+/// Whether what was uploaded has the layout and the chunk store that it must have.
+async fn check_made(pair: &SnapshotPair, layouts: &Layouts) -> Result<(), Trouble> {
+    let made = snapshots::metadata(pair.image, &pair.uploaded).await?;
+    let image = image(pair.image, &pair.uploaded, &made).await?.map_err(Trouble::Wrong)?;
+    if image != Image::Managed(layouts.compact.clone()) {
+        return Err(Trouble::Wrong("the uploaded header page is another one".to_owned()));
+    }
+    let sorted = |mut hashes: Vec<ByteBuf>| {
+        hashes.sort();
+        hashes
+    };
+    let made_chunks = sorted(made.wasm_chunk_store.into_iter().map(|chunk| chunk.hash).collect());
+    if made_chunks != sorted(layouts.stored_chunks.clone()) {
+        return Err(Trouble::Wrong("the uploaded chunk store is another one".to_owned()));
+    }
+    Ok(())
+}

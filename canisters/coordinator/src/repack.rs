@@ -1,0 +1,189 @@
+//! Effects of the strategies by snapshot as calls, and what their answers mean.
+
+use crate::management::{self, ChunkHash, InstallChunkedCode, InstallMode, UpgradeOptions};
+use crate::modules::{self, Unknown};
+use crate::pages::{self, EMPTY_MODULE, Trouble};
+use crate::platform::{failed, installed};
+use crate::snapshots::{self, Failure, UploadMetadata};
+use crate::store;
+use candid::Principal;
+use decant_api::plan::{Plan, Strategy};
+use decant_engine::{
+    Comparison, Digest, ImageKind, ImageView, Job, Outcome, Reason, ReasonCode, SnapshotId, SnapshotPair,
+    Value,
+};
+use decant_layout::{Image, Layout, PAGE_BYTES, ensure_bucket_size_holds};
+
+/// All snapshots.
+pub(crate) async fn list(canister: Principal) -> Outcome {
+    answered(snapshots::list(canister).await.map(Value::Snapshots))
+}
+
+/// A snapshot of a canister as it is.
+pub(crate) async fn take(canister: Principal, replaced: Option<SnapshotId>) -> Outcome {
+    answered(snapshots::take(canister, replaced).await.map(Value::Snapshot))
+}
+
+/// What a snapshot holds, and what it would be in the plan's buckets.
+pub(crate) async fn read_image(job: &Job, canister: Principal, snapshot: &SnapshotId) -> Outcome {
+    let metadata = match snapshots::metadata(canister, snapshot).await {
+        Ok(metadata) => metadata,
+        Err(failure) => return lost(&failure),
+    };
+    let image = match pages::image(canister, snapshot, &metadata).await {
+        Ok(image) => image,
+        Err(failure) => return lost(&failure),
+    };
+    let kind = match image {
+        Ok(Image::Empty) => ImageKind::Empty,
+        Ok(Image::Raw { .. }) => ImageKind::Raw,
+        Ok(Image::Managed(layout)) => planned(job, &layout),
+        Err(reason) => ImageKind::Unreadable { reason },
+    };
+    let stable_pages = metadata.stable_memory_size / PAGE_BYTES;
+    Outcome::Done(Value::Image(ImageView { stable_pages, kind }))
+}
+
+fn planned(job: &Job, layout: &Layout) -> ImageKind {
+    let bucket_pages = job.plan().bucket_pages;
+    let growth_percent = store::plan(job.plan().plan_id).map_or(0, |record| match record.plan.strategy {
+        Strategy::Repack(by) | Strategy::RelocateSnapshot(by) => by.growth_percent,
+        Strategy::Relocate(_) => 0,
+    });
+    let sizes_pages: Vec<u64> = layout.memories().iter().map(|memory| memory.size_pages()).collect();
+    if let Err(error) = ensure_bucket_size_holds(&sizes_pages, growth_percent, bucket_pages) {
+        return ImageKind::DoesNotFit { reason: error.to_string() };
+    }
+    match layout.compact(u32::from(bucket_pages)) {
+        Ok(compact) => ImageKind::Managed {
+            bucket_pages: layout.bucket_size_pages(),
+            used_pages: layout.usage().used_pages,
+            compact_pages: compact.stable_size_pages(),
+        },
+        Err(error) => ImageKind::DoesNotFit { reason: error.to_string() },
+    }
+}
+
+/// Knows the module that a canister runs.
+pub(crate) async fn keep_module(
+    job: &Job,
+    canister: Principal,
+    snapshot: &SnapshotId,
+    hash: &Digest,
+) -> Outcome {
+    let Some(plan) = plan(job) else { return unplanned(hash) };
+    let Some(planned) = modules::in_plan(&plan, hash) else { return unplanned(hash) };
+    match modules::learn(canister, snapshot, hash, planned).await {
+        Ok(known) => Outcome::Done(Value::Module {
+            has_pre_upgrade: known.has_pre_upgrade,
+            may_lose_heap: planned.may_lose_heap,
+        }),
+        Err(Unknown::Failed(failure)) => lost(&failure),
+        Err(Unknown::Wrong(reason)) => Outcome::Refused(Reason::new(ReasonCode::WrongModule, reason)),
+    }
+}
+
+/// Upgrades a canister to the module that it runs, or ran.
+pub(crate) async fn upgrade(
+    job: &Job,
+    canister: Principal,
+    hash: &Digest,
+    skips_pre_upgrade: bool,
+) -> Outcome {
+    let Some(plan) = plan(job) else { return unplanned(hash) };
+    let Some(planned) = modules::in_plan(&plan, hash) else { return unplanned(hash) };
+    let chunk_hashes = match planned.chunk_hashes.is_empty() {
+        false => planned.chunk_hashes.clone(),
+        true => store::module(hash).map(|known| known.chunk_hashes).unwrap_or_default(),
+    };
+    let options = UpgradeOptions { skip_pre_upgrade: Some(skips_pre_upgrade) };
+    let args = InstallChunkedCode {
+        mode: InstallMode::Upgrade(Some(options)),
+        target_canister: canister,
+        store_canister: Some(ic_cdk::api::canister_self()),
+        chunk_hashes_list: chunk_hashes.into_iter().map(|hash| ChunkHash { hash }).collect(),
+        wasm_module_hash: planned.hash.clone(),
+        arg: planned.upgrade_arg.clone(),
+    };
+    installed(management::call("install_chunked_code", &args).await)
+}
+
+/// A snapshot of zeros, with what the saved one has besides code and memory.
+pub(crate) async fn upload_metadata(
+    canister: Principal,
+    saved: &SnapshotId,
+    to: Principal,
+    pages: u64,
+) -> Outcome {
+    let metadata = match snapshots::metadata(canister, saved).await {
+        Ok(metadata) => metadata,
+        Err(failure) => return lost(&failure),
+    };
+    let made = snapshots::upload_metadata(&UploadMetadata {
+        canister_id: to,
+        replace_snapshot: None,
+        wasm_module_size: EMPTY_MODULE.len() as u64,
+        globals: Vec::new(),
+        wasm_memory_size: 0,
+        stable_memory_size: pages.saturating_mul(PAGE_BYTES),
+        certified_data: metadata.certified_data,
+        global_timer: metadata.global_timer,
+        on_low_wasm_memory_hook_status: metadata.on_low_wasm_memory_hook_status,
+    })
+    .await;
+    answered(made.map(Value::Snapshot))
+}
+
+/// The next pages into the compact image.
+pub(crate) async fn upload_pages(job: &Job, pair: &SnapshotPair, next_page: u64) -> Outcome {
+    moved(pages::upload(job, pair, next_page).await)
+}
+
+/// The next pages of both images.
+pub(crate) async fn compare_pages(job: &Job, pair: &SnapshotPair, progress: Comparison) -> Outcome {
+    moved(pages::compare(job, pair, progress).await)
+}
+
+/// Puts a canister back to what a snapshot holds.
+pub(crate) async fn load(canister: Principal, snapshot: &SnapshotId) -> Outcome {
+    answered(snapshots::load(canister, snapshot).await.map(|()| Value::Acknowledged))
+}
+
+/// Deletes a snapshot.
+pub(crate) async fn delete(canister: Principal, snapshot: &SnapshotId) -> Outcome {
+    answered(snapshots::delete(canister, snapshot).await.map(|()| Value::Acknowledged))
+}
+
+fn plan(job: &Job) -> Option<Plan> {
+    store::plan(job.plan().plan_id).map(|record| record.plan)
+}
+
+fn unplanned(hash: &Digest) -> Outcome {
+    let detail = format!(
+        "module {} is not in the plan: name it with its upgrade argument",
+        crate::plans::hex(&hash.0)
+    );
+    Outcome::Refused(Reason::new(ReasonCode::WrongModule, detail))
+}
+
+fn answered(result: Result<Value, Failure>) -> Outcome {
+    match result {
+        Ok(value) => Outcome::Done(value),
+        Err(failure) => lost(&failure),
+    }
+}
+
+fn moved(result: Result<Value, Trouble>) -> Outcome {
+    match result {
+        Ok(value) => Outcome::Done(value),
+        Err(Trouble::Failed(failure)) => lost(&failure),
+        Err(Trouble::Wrong(reason)) => Outcome::Refused(Reason::new(ReasonCode::RootMismatch, reason)),
+    }
+}
+
+fn lost(failure: &Failure) -> Outcome {
+    match failure {
+        Failure::Call(error) => failed(error),
+        Failure::Reply(reason) => Outcome::Refused(Reason::new(ReasonCode::Rejected, reason.clone())),
+    }
+}
