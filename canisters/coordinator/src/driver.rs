@@ -100,7 +100,7 @@ async fn drive(guard: Guard) {
                     }
                 }
                 None => {
-                    pool::refill(job.plan().plan_id, wanted());
+                    pool::refill(job.plan().plan_id, wanted(), wake);
                     record(&mut job, Event::PoolEmpty);
                     break;
                 }

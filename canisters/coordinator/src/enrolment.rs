@@ -82,6 +82,7 @@ fn essentials(plan_id: u64, record: &PlanRecord) -> Option<PlanEssentials> {
         min_reclaimed_pages: plan.min_reclaimed_pages,
         retention,
         has_final_recheck: false,
+        has_asset_checks: !(plan.ledgers.is_empty() && plan.dependents.is_empty()),
     })
 }
 

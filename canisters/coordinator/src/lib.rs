@@ -8,9 +8,11 @@
 //! | `driver` | jobs, one step after the other, several at a time |
 //! | `platform` | effects as calls, and what their answers mean |
 //! | `repack`, `pages`, `modules`, `snapshots` | the same where the state travels in snapshots |
+//! | `assets` | what must not be lost with an original |
 //! | `pool` | fresh canisters |
 //! | `views` | what everybody may know |
 
+mod assets;
 mod driver;
 mod enrolment;
 mod management;

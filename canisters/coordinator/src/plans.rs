@@ -14,6 +14,8 @@ const IN_FLIGHT: u32 = 200;
 const TITLE_BYTES: usize = 200;
 /// Bytes of an argument of `init` or `post_upgrade`.
 const ARG_BYTES: usize = 100_000;
+/// Ledgers, and canisters, that are asked before an original is deleted: one after the other, for each.
+const CHECKED: usize = 20;
 /// Modules that a plan can name.
 const MODULES: usize = 50;
 /// Percent of growth that a plan can expect: 100 times.
@@ -57,9 +59,11 @@ pub(crate) fn execute(plan: Plan) -> Result<(), String> {
 }
 
 fn check(plan: &Plan) -> Result<(), String> {
-    let limits: [(&str, u128, u128, u128); 6] = [
+    let limits: [(&str, u128, u128, u128); 8] = [
         ("title (bytes)", plan.title.len() as u128, 1, TITLE_BYTES as u128),
         ("indexes", plan.indexes.len() as u128, 1, decant_engine::MAX_INDEXES as u128),
+        ("ledgers", plan.ledgers.len() as u128, 0, CHECKED as u128),
+        ("dependents", plan.dependents.len() as u128, 0, CHECKED as u128),
         ("bucket_pages", plan.bucket_pages.into(), 1, u16::MAX.into()),
         ("max_canisters", plan.max_canisters.into(), 1, u64::MAX.into()),
         ("max_in_flight", plan.max_in_flight.into(), 1, IN_FLIGHT.into()),

@@ -4,7 +4,7 @@ use crate::management::{
     self, ChunkHash, ControllersOnly, InstallChunkedCode, InstallMode, NewSettings, OfCanister,
     OtherSettings, RunState, Status, UpdateSettings,
 };
-use crate::{repack, store};
+use crate::{assets, repack, store};
 use candid::{CandidType, Nat, Principal};
 use decant_api::error::KitError;
 use decant_api::plan::Strategy;
@@ -86,6 +86,7 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
         }
         Effect::Drain { source, to, keep_cycles } => drain(job, source, to, keep_cycles).await,
         Effect::Swap { index, from, to } => swap(job, index, from, to).await,
+        Effect::CheckAssets { canister } => assets::check(job, canister).await,
         Effect::ListSnapshots { canister } => repack::list(canister).await,
         Effect::TakeSnapshot { canister, replaced } => repack::take(canister, replaced).await,
         Effect::ReadImage { canister, snapshot } => repack::read_image(job, canister, &snapshot).await,

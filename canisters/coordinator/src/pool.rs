@@ -1,7 +1,7 @@
 //! Fresh canisters. They are created here and never inside a job: the reply does nothing but keep the new id,
 //! so that no lost reply strands a canister.
 
-use crate::{driver, management, store};
+use crate::{management, store};
 use std::cell::Cell;
 
 /// Creations at a time.
@@ -18,8 +18,8 @@ pub(crate) fn is_creating() -> bool {
     CREATING.get() > 0
 }
 
-/// Begins as many creations as the jobs that wait need, within the plan's cycles.
-pub(crate) fn refill(plan_id: u64, wanted: usize) {
+/// Begins as many creations as the jobs that wait need, within the plan's cycles; calls `when_settled` after each.
+pub(crate) fn refill(plan_id: u64, wanted: usize, when_settled: fn()) {
     let have = store::pool().len() + CREATING.get() as usize;
     for _ in have..wanted {
         let Some(record) = store::plan(plan_id) else { return };
@@ -41,7 +41,7 @@ pub(crate) fn refill(plan_id: u64, wanted: usize) {
                     record.cycles_spent = record.cycles_spent.saturating_sub(price);
                 }),
             }
-            driver::wake();
+            when_settled();
         });
     }
 }

@@ -96,6 +96,10 @@ pub struct Plan {
     pub min_reclaimed_pages: u64,
     /// What becomes of the originals.
     pub retention: Retention,
+    /// ICRC-1 ledgers at which the default account of an original must hold nothing before it is deleted.
+    pub ledgers: Vec<Principal>,
+    /// Canisters that an original must not control before it is deleted.
+    pub dependents: Vec<Principal>,
     /// Most canisters in all.
     pub max_canisters: u64,
     /// Most jobs at a time.

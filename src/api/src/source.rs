@@ -10,11 +10,14 @@
 //! decant_frames : (FramesArgs) -> (variant { Ok : Batch; Err : KitError }) query;
 //! decant_recheck : (JobArgs) -> (variant { Ok : SealProgress; Err : KitError });
 //! decant_thaw   : (JobArgs) -> (variant { Ok : KitStatus; Err : KitError });
+//! decant_release : () -> (variant { Ok : KitStatus; Err : KitError });
 //! decant_retire : (RetireArgs) -> (variant { Ok : KitStatus; Err : KitError });
 //! decant_drain  : (DrainArgs) -> (variant { Ok : nat; Err : KitError });
 //! ```
 //! All but `decant_status` are for controllers; `decant_open`, `decant_manifest`, `decant_digests` and
-//! `decant_frames` also for the reader that `decant_freeze` registered. Each may be repeated: a repetition answers as the first call did.
+//! `decant_frames` also for the reader that `decant_freeze` registered. Each may be repeated: a repetition
+//! answers as the first call did. `decant_release` is for the people behind the canister, when the coordinator
+//! is lost for good and no controller any more.
 
 use candid::{CandidType, Principal};
 use serde::Deserialize;

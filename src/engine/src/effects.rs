@@ -233,6 +233,12 @@ pub enum Effect {
         /// Which snapshot.
         snapshot: SnapshotId,
     },
+    /// `icrc1_balance_of` of the plan's ledgers and `canister_info` of the canisters that it names →
+    /// [`Value::Assets`](crate::Value::Assets).
+    CheckAssets {
+        /// Of which.
+        canister: Principal,
+    },
     /// `decant_swap`.
     Swap {
         /// In which index.
@@ -267,6 +273,7 @@ impl Effect {
             | Self::KeepModule { .. }
             | Self::UploadPages { .. }
             | Self::ComparePages { .. }
+            | Self::CheckAssets { .. }
             | Self::Swap { .. } => Delivery::BestEffort,
             Self::UpdateSettings { .. }
             | Self::ResetSettings { .. }
@@ -304,6 +311,7 @@ impl Effect {
             | Self::ComparePages { .. }
             | Self::LoadSnapshot { .. }
             | Self::DeleteSnapshot { .. }
+            | Self::CheckAssets { .. }
             | Self::Delete { .. } => Principal::management_canister(),
             Self::KitStatus { .. }
             | Self::ImportBegin { .. }
@@ -338,6 +346,7 @@ impl Effect {
             | Self::Upgrade { canister, .. }
             | Self::LoadSnapshot { canister, .. }
             | Self::DeleteSnapshot { canister, .. }
+            | Self::CheckAssets { canister }
             | Self::Delete { canister } => *canister,
             Self::UploadMetadata { to, .. } => *to,
             Self::UploadPages { pair, .. } | Self::ComparePages { pair, .. } => pair.image,
@@ -387,6 +396,7 @@ impl Effect {
             Self::UploadPages { .. } => "upload_canister_snapshot_data",
             Self::LoadSnapshot { .. } => "load_canister_snapshot",
             Self::DeleteSnapshot { .. } => "delete_canister_snapshot",
+            Self::CheckAssets { .. } => "icrc1_balance_of",
         }
     }
 }

@@ -91,6 +91,9 @@ pub struct PlanEssentials {
     /// a heartbeat wrote between the verification and the commit point; needs a kit that rechecks when Moved.
     #[serde(rename = "f")]
     pub has_final_recheck: bool,
+    /// Whether the plan names ledgers or canisters at which a source must own or control nothing.
+    #[serde(rename = "a", default)]
+    pub has_asset_checks: bool,
 }
 
 impl PlanEssentials {

@@ -103,6 +103,9 @@ pub enum ReasonCode {
     /// There is no such snapshot.
     #[serde(rename = "31")]
     NoSnapshot,
+    /// The source owns tokens or controls canisters, which would be lost with it.
+    #[serde(rename = "32")]
+    HasAssets,
 }
 
 impl ReasonCode {
@@ -140,6 +143,7 @@ impl ReasonCode {
             Self::LosesHeap => "no pre_upgrade: an upgrade loses the heap; say in the plan that it may",
             Self::NoSlot => "no room for two more snapshots; delete some",
             Self::NoSnapshot => "the snapshot does not exist",
+            Self::HasAssets => "owns or controls something that would be lost with it; move it",
         }
     }
 }

@@ -33,6 +33,7 @@ use crate::{Digest, Reason, RepackState, Seal, Settings, TimeNanos};
 /// | 27 | Stopping | `stop_canister` of the source |
 /// | 28 | Checking | `canister_status` of the source |
 /// | 29 | Deleting | `delete_canister` of the source |
+/// | 30 | Assessing | after Confirming: what the source owns at ledgers and controls, if the plan names some |
 /// | | **the other way** | |
 /// | 40 | RollingBack | what is on top of its stack of undos |
 /// | | **ends** | |
@@ -192,6 +193,13 @@ pub enum State {
         #[serde(rename = "b")]
         burned_cycles: u128,
     },
+    /// The target is known to serve; does the source own or control something?
+    #[serde(rename = "30")]
+    Assessing {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
     /// Something went wrong before the commit point.
     #[serde(rename = "40")]
     RollingBack {
@@ -311,6 +319,7 @@ impl State {
             Self::Stopping { .. } => 27,
             Self::Checking { .. } => 28,
             Self::Deleting { .. } => 29,
+            Self::Assessing { .. } => 30,
             Self::RollingBack { .. } => 40,
             Self::Done { .. } => 50,
             Self::RolledBack { .. } => 51,
@@ -346,6 +355,7 @@ impl State {
             Self::Stopping { .. } => "stopping",
             Self::Checking { .. } => "checking",
             Self::Deleting { .. } => "deleting",
+            Self::Assessing { .. } => "assessing",
             Self::RollingBack { .. } => "rolling back",
             Self::Done { .. } => "done",
             Self::RolledBack { .. } => "rolled back",
@@ -380,7 +390,8 @@ impl State {
             | Self::Entombing { .. }
             | Self::Stopping { .. }
             | Self::Checking { .. }
-            | Self::Deleting { .. } => Stage::AfterCommit,
+            | Self::Deleting { .. }
+            | Self::Assessing { .. } => Stage::AfterCommit,
             Self::RollingBack { .. } => Stage::RollingBack,
             Self::Done { .. } | Self::RolledBack { .. } => Stage::Ended,
             Self::Parked { resume, .. } => resume.stage(),

@@ -314,6 +314,9 @@ pub enum Value {
         #[serde(rename = "w")]
         wire_bytes: u64,
     },
+    /// Answers `CheckAssets`: what the canister owns or controls, if it does.
+    #[serde(rename = "15")]
+    Assets(Option<String>),
     /// Answers `ComparePages`.
     #[serde(rename = "14")]
     Compared {
@@ -366,6 +369,7 @@ impl Value {
             Self::Module { .. } => "module",
             Self::Uploaded { .. } => "uploaded",
             Self::Compared { .. } => "compared",
+            Self::Assets(_) => "assets",
         }
     }
 }

@@ -80,6 +80,11 @@ macro_rules! export {
         }
 
         #[::ic_cdk::update]
+        fn decant_release() -> Result<::decant_kit::source::KitStatus, ::decant_kit::api::KitError> {
+            ::decant_kit::source::release()
+        }
+
+        #[::ic_cdk::update]
         fn decant_retire(
             args: ::decant_kit::source::RetireArgs,
         ) -> Result<::decant_kit::source::KitStatus, ::decant_kit::api::KitError> {

@@ -146,6 +146,23 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
     }
 }
 
+/// Where a fence leads whose coordinator is lost for good: open. `has_control`: that coordinator still is a
+/// controller; it could then go on at any moment, and two canisters would take updates.
+///
+/// # Errors
+/// [`KitError::WrongFence`] while it has control, and unless the canister is a source that has not moved.
+pub(crate) fn released(fence: &Fence, has_control: bool) -> Result<Option<Fence>, KitError> {
+    let wanted = match fence {
+        Fence::Open => return Ok(None),
+        Fence::Frozen(_) | Fence::Sealed(_) if !has_control => return Ok(Some(Fence::Open)),
+        Fence::Frozen(_) | Fence::Sealed(_) => {
+            "a coordinator that is no controller any more: take the control from it first"
+        }
+        Fence::Importing(_) | Fence::Moved { .. } => "a source whose state has not moved",
+    };
+    Err(KitError::WrongFence { fence: Box::new(fence.clone()), wanted: wanted.to_owned() })
+}
+
 /// Whether a caller may read frames of a job now.
 ///
 /// # Errors

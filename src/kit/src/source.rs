@@ -133,6 +133,28 @@ pub fn thaw(args: JobArgs) -> Result<KitStatus, KitError> {
     })
 }
 
+/// Opens the fence of a coordinator that is lost for good, once it is no controller any more: without control it
+/// can neither retire this canister nor activate another one in its place.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`] unless the caller is a controller; [`KitError::WrongFence`] as long as the
+/// coordinator is one, and once the state has moved.
+pub fn release() -> Result<KitStatus, KitError> {
+    let caller = msg_caller();
+    if !is_controller(&caller) {
+        return Err(KitError::NotAuthorised { caller });
+    }
+    state::with(|kit| {
+        let has_control = fence::hold(&kit.fence).is_some_and(|hold| is_controller(&hold.coordinator));
+        if let Some(open) = fence::released(&kit.fence, has_control)? {
+            kit.fence = open;
+            kit.clear();
+            kit.timer.restore();
+        }
+        Ok(kit.status())
+    })
+}
+
 /// Says for good where the state is now: the registered reader.
 ///
 /// # Errors

@@ -114,6 +114,8 @@ impl World {
                 Retention::Tombstone => plan::Retention::Tombstone,
                 Retention::None => plan::Retention::None,
             },
+            ledgers: Vec::new(),
+            dependents: vec![self.index],
             max_canisters: options.canisters.into(),
             max_in_flight: options.in_flight,
             max_cycles: u128::from(options.canisters) * 2_000_000_000_000,

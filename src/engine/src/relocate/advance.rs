@@ -2,7 +2,9 @@
 
 use super::checks::{equals_seal, fingerprint_fits, short, snapshots, source_canister, source_kit};
 use crate::strategy::Next;
-use crate::{FenceView, Job, Reason, ReasonCode, Retention, RunState, State, TimeNanos, Undo, Value, Why};
+use crate::{
+    FenceView, Job, Reason, ReasonCode, RepackState, Retention, RunState, State, TimeNanos, Undo, Value, Why,
+};
 
 /// What follows when the call of the job's state answered `value`.
 pub(crate) fn advance(job: &mut Job, value: Value, now_nanos: TimeNanos) -> Result<Next, Why> {
@@ -79,6 +81,11 @@ pub(crate) fn advance(job: &mut Job, value: Value, now_nanos: TimeNanos) -> Resu
             reason: Reason::new(ReasonCode::Gone, "the target: the source holds the last copy of the state"),
             resume: State::Confirming { root },
         },
+        (State::Assessing { root }, Value::Assets(None)) => Next::Enter(assessed(job, root)),
+        (State::Assessing { root }, Value::Assets(Some(found))) => Next::Park {
+            reason: Reason::new(ReasonCode::HasAssets, found),
+            resume: State::Assessing { root },
+        },
         (State::Rechecking { root }, Hashed(found)) => {
             if found.root == root {
                 Next::Enter(State::Draining { root })
@@ -133,7 +140,18 @@ pub(crate) fn released(root: crate::Digest) -> State {
 
 /// The state after the target is known to serve.
 fn confirmed(job: &Job, root: crate::Digest) -> State {
-    if job.plan.has_final_recheck { State::Rechecking { root } } else { State::Draining { root } }
+    if job.plan.has_asset_checks { State::Assessing { root } } else { assessed(job, root) }
+}
+
+/// The state after the source is known to own and control nothing.
+fn assessed(job: &Job, root: crate::Digest) -> State {
+    if job.plan.strategy.is_by_snapshot() {
+        State::Repack(RepackState::Emptying { root })
+    } else if job.plan.has_final_recheck {
+        State::Rechecking { root }
+    } else {
+        State::Draining { root }
+    }
 }
 
 fn gone(canister: candid::Principal, what: &str) -> Reason {

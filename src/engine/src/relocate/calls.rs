@@ -36,6 +36,7 @@ pub(crate) fn call(job: &Job, limits: &Limits) -> Option<Effect> {
         State::Committed { .. } => Effect::Retire { source, to: job.target? },
         State::Retired { .. } => Effect::Activate { target: job.target? },
         State::Confirming { .. } => Effect::KitStatus { canister: job.target? },
+        State::Assessing { .. } => Effect::CheckAssets { canister: source },
         State::Draining { .. } => {
             let keep_cycles = match job.plan.retention {
                 Retention::Tombstone { .. } => limits.keep_as_tombstone_cycles,
@@ -90,9 +91,11 @@ pub(crate) fn observation(job: &Job) -> Option<Effect> {
             Undo::LoadSaved | Undo::StartTarget | Undo::DropSaved | Undo::DropUploaded => return None,
         },
         // They look themselves.
-        State::Queued | State::Inspected { .. } | State::Confirming { .. } | State::Checking { .. } => {
-            return None;
-        }
+        State::Queued
+        | State::Inspected { .. }
+        | State::Confirming { .. }
+        | State::Assessing { .. }
+        | State::Checking { .. } => return None,
         // They answer where they are.
         State::Restarted
         | State::Sealed { .. }

@@ -33,6 +33,7 @@ pub(crate) fn undo(job: &Job, is_untouched: bool) -> Vec<Undo> {
         | State::Retired { .. }
         | State::Retaining { .. }
         | State::Confirming { .. }
+        | State::Assessing { .. }
         | State::Rechecking { .. }
         | State::Draining { .. }
         | State::Entombing { .. }

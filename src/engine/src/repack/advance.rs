@@ -169,11 +169,14 @@ pub(super) fn after_upload_dropped(job: &Job, root: crate::Digest, now_nanos: Ti
 
 /// What follows when nothing of the job is left in the source.
 pub(super) fn after_saved_dropped(job: &mut Job, root: crate::Digest) -> State {
-    if job.plan.strategy.has_target() {
-        return State::Repack(RepackState::Emptying { root });
+    if !job.plan.strategy.has_target() {
+        job.held = None;
+        return State::Done { root };
     }
-    job.held = None;
-    State::Done { root }
+    match job.plan.has_asset_checks {
+        true => State::Assessing { root },
+        false => State::Repack(RepackState::Emptying { root }),
+    }
 }
 
 /// After the commit point: the image serves, or an operator has to look.

@@ -52,6 +52,7 @@ pub(crate) fn new_job(retention: Retention, indexes: u8) -> Job {
         min_reclaimed_pages: 0,
         retention,
         has_final_recheck: true,
+        has_asset_checks: true,
     };
     let indexes = (0..indexes).map(|number| canister(50 + number)).collect();
     Job::new(u64::MAX, canister(1), indexes, plan, NOW_NANOS).expect("a job that can be done")
@@ -66,6 +67,7 @@ fn answer(job: &Job, effect: &Effect) -> Value {
         Effect::CanisterStatus { .. } => view(RunState::Running),
         Effect::KitStatus { .. } => kit(FenceView::Open),
         Effect::Seal { .. } | Effect::Verify { .. } | Effect::Recheck { .. } => Value::Hashed(seal()),
+        Effect::CheckAssets { .. } => Value::Assets(None),
         Effect::Pull { .. } => pulled(true),
         Effect::Drain { .. } => Value::Drained { total_cycles: u128::from(u64::MAX) * 3 },
         _ => Value::Acknowledged,

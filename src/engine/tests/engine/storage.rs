@@ -93,6 +93,7 @@ fn the_tags_of_states_never_change() {
         (27, "stopping"),
         (28, "checking"),
         (29, "deleting"),
+        (30, "assessing"),
         (40, "rolling back"),
         (50, "done"),
         (51, "rolled back"),

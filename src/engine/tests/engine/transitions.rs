@@ -34,7 +34,7 @@ const HASH: &[&str] = &["working", "hashed"];
 const NONE: &[&str] = &[];
 
 #[rustfmt::skip]
-const TABLE: [Row; 33] = [
+const TABLE: [Row; 34] = [
     row("queued",          STATUS,               NONE,   NONE),
     row("inspected",       KIT,                  NONE,   NONE),
     row("admitted",        NONE,                 NONE,   &["target taken", "pool empty"]),
@@ -53,6 +53,7 @@ const TABLE: [Row; 33] = [
     row("retired",         ACK,                  KIT,    NONE),
     row("retaining",       NONE,                 NONE,   &["retention elapsed"]),
     row("confirming",      KIT,                  NONE,   NONE),
+    row("assessing",       &["assets"],          NONE,   NONE),
     row("rechecking",      HASH,                 NONE,   NONE),
     row("draining",        &["drained"],         NONE,   NONE),
     row("entombing",       ACK,                  STATUS, NONE),
@@ -80,6 +81,7 @@ fn values() -> Vec<Value> {
         Value::Hashed(seal()),
         pulled(false),
         Value::Drained { total_cycles: 1 },
+        Value::Assets(None),
     ]
 }
 

@@ -58,6 +58,7 @@ pub(crate) fn plan(retention: Retention, has_final_recheck: bool) -> PlanEssenti
         min_reclaimed_pages: 64,
         retention,
         has_final_recheck,
+        has_asset_checks: false,
     }
 }
 

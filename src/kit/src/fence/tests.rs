@@ -148,3 +148,21 @@ fn a_refusal_says_what_is_going_on() {
     assert!(text(&moved()).starts_with("DECANT-MOVED"));
     assert!(text(&moved()).ends_with(&READER.to_string()));
 }
+
+#[test]
+fn a_source_of_a_lost_coordinator_opens_once_that_one_has_no_control() {
+    for fence in [frozen(), sealed()] {
+        assert!(matches!(released(&fence, true), Err(KitError::WrongFence { .. })), "{fence:?}");
+        assert_eq!(released(&fence, false), Ok(Some(Fence::Open)));
+    }
+    assert_eq!(released(&Fence::Open, false), Ok(None));
+}
+
+#[test]
+fn nothing_else_is_released_because_another_canister_may_have_the_state() {
+    for fence in [importing(), moved()] {
+        for has_control in [true, false] {
+            assert!(matches!(released(&fence, has_control), Err(KitError::WrongFence { .. })), "{fence:?}");
+        }
+    }
+}
