@@ -1,6 +1,6 @@
 //! What goes wrong on purpose: the things that a healthy network never shows.
 
-use crate::execution::lifecycle::{self, Install, Mode};
+use crate::execution::lifecycle::{self, Install, Mode, Upload};
 use crate::instance::Instance;
 use crate::state::calls::Callback;
 use crate::state::{Origin, Request, Response};
@@ -137,7 +137,7 @@ impl Instance {
         let install = Install {
             canister_id: id,
             mode: Mode::Upgrade { skip_pre_upgrade: false, keep_main_memory: false },
-            module: module.into(),
+            module: Upload::Bytes(module.into()),
             arg: arg.into(),
             sender,
             sender_version: None,

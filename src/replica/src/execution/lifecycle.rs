@@ -42,12 +42,27 @@ impl Mode {
     }
 }
 
+/// A module on its way into a canister.
+pub(crate) enum Upload {
+    /// As it was sent.
+    Bytes(Arc<[u8]>),
+    /// As it was put together.
+    Chunks {
+        /// The hashes of the chunks, in order.
+        hashes: Vec<[u8; 32]>,
+        /// All of them.
+        bytes: Arc<[u8]>,
+    },
+    /// The same chunks were put together before.
+    Known(Arc<Module>),
+}
+
 /// What is to be installed.
 pub(crate) struct Install {
     pub(crate) canister_id: Principal,
     pub(crate) mode: Mode,
-    /// The module as uploaded.
-    pub(crate) module: Arc<[u8]>,
+    /// The module.
+    pub(crate) module: Upload,
     pub(crate) arg: Arc<[u8]>,
     pub(crate) sender: Principal,
     /// Version of the sending canister, if it told it.
@@ -153,7 +168,13 @@ fn check(instance: &Instance, subnet: usize, install: &Install) -> Result<Arc<Mo
         Mode::Upgrade { .. } if canister.code.is_none() => return Err(failure::no_module(id)),
         _ => {}
     }
-    instance.runner.modules().module(&install.module).map_err(|error| failure::invalid_module(id, &error))
+    let modules = instance.runner.modules();
+    let module = match &install.module {
+        Upload::Bytes(bytes) => modules.module(bytes),
+        Upload::Chunks { hashes, bytes } => modules.assemble(hashes, bytes),
+        Upload::Known(module) => Ok(module.clone()),
+    };
+    module.map_err(|error| failure::invalid_module(id, &error))
 }
 
 fn run_phases(

@@ -75,6 +75,11 @@ impl Runner {
         &self.modules
     }
 
+    /// As [`Runner::modules`], for whoever changes canisters meanwhile.
+    pub(crate) fn shared_modules(&self) -> Arc<ModuleCache> {
+        self.modules.clone()
+    }
+
     /// A name for a heap that no running instance knows.
     pub(crate) fn new_generation(&mut self) -> u64 {
         self.next_generation += 1;

@@ -3,7 +3,7 @@
 use super::arguments::{InstallChunkedCode, InstallCode, Mode, Persistence, decode};
 use super::{Call, Outcome, access, done};
 use crate::error::{ErrorCode, UserError};
-use crate::execution::lifecycle::{self, Install};
+use crate::execution::lifecycle::{self, Install, Upload};
 use crate::state::history::ChangeKind;
 use candid::{CandidType, Principal};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ pub(super) fn install_code(call: &mut Call<'_>) -> Outcome {
     let install = Install {
         canister_id: arg.canister_id,
         mode: to_mode(&arg.mode),
-        module: arg.wasm_module.into_vec().into(),
+        module: Upload::Bytes(arg.wasm_module.into_vec().into()),
         arg: arg.arg.into_vec().into(),
         sender: call.sender,
         sender_version: arg.sender_canister_version,
@@ -32,7 +32,7 @@ pub(super) fn install_chunked_code(call: &mut Call<'_>) -> Outcome {
     let install = Install {
         canister_id: target,
         mode: to_mode(&arg.mode),
-        module: module.into(),
+        module,
         arg: arg.arg.into_vec().into(),
         sender: call.sender,
         sender_version: arg.sender_canister_version,
@@ -43,31 +43,41 @@ pub(super) fn install_chunked_code(call: &mut Call<'_>) -> Outcome {
 
 /// The module whose chunks are in a chunk store of the same subnet. The store's owner must be controlled by
 /// the sender, or be the sender.
-fn assemble(call: &mut Call<'_>, arg: &InstallChunkedCode) -> Result<Vec<u8>, UserError> {
+fn assemble(call: &mut Call<'_>, arg: &InstallChunkedCode) -> Result<Upload, UserError> {
     let store_id = arg.store_canister.unwrap_or(arg.target_canister);
     let sender = call.sender;
     let method = call.request.method.clone();
+    let modules = call.instance.runner.shared_modules();
     let store = call.canister(store_id)?;
     if store_id != sender && !store.is_controller(&sender) {
         return Err(access::not_controller(store, sender, &method));
     }
-    let mut module = Vec::new();
+    let (mut hashes, mut chunks, mut length) = (Vec::new(), Vec::new(), 0);
     for chunk in &arg.chunk_hashes_list {
-        let found = <[u8; 32]>::try_from(chunk.hash.as_slice())
+        let (hash, found) = <[u8; 32]>::try_from(chunk.hash.as_slice())
             .ok()
-            .and_then(|hash| store.chunk_store.get(&hash))
+            .and_then(|hash| store.chunk_store.get(&hash).map(|found| (hash, found.clone())))
             .ok_or_else(|| {
                 chunk_error(format!(
                     "Chunk hash {} was not found in the store of {store_id}",
                     hex::encode(&chunk.hash)
                 ))
             })?;
-        if module.len() + found.len() > crate::costs::limits::MODULE_BYTES as usize {
+        length += found.len();
+        if length > crate::costs::limits::MODULE_BYTES as usize {
             return Err(chunk_error("the chunks together exceed the size of a module".to_owned()));
         }
-        module.extend_from_slice(found);
+        hashes.push(hash);
+        chunks.push(found);
     }
-    let found = Sha256::digest(&module);
+    // A fleet is installed from the same chunks again and again.
+    let (found, upload) = match modules.assembled(&hashes) {
+        Some(module) => (module.hash, Upload::Known(module)),
+        None => {
+            let bytes = chunks.concat();
+            (Sha256::digest(&bytes).into(), Upload::Chunks { hashes, bytes: bytes.into() })
+        }
+    };
     if found.as_slice() != arg.wasm_module_hash.as_slice() {
         return Err(chunk_error(format!(
             "Wasm module hash {} does not match given hash {}",
@@ -75,7 +85,7 @@ fn assemble(call: &mut Call<'_>, arg: &InstallChunkedCode) -> Result<Vec<u8>, Us
             hex::encode(&arg.wasm_module_hash)
         )));
     }
-    Ok(module)
+    Ok(upload)
 }
 
 fn chunk_error(message: String) -> UserError {

@@ -20,9 +20,13 @@ use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 /// Pages that a first touch brings in, itself included: neighbours are likely to follow, and a fault
 /// costs more than copying a page.
-const READ_AHEAD_PAGES: usize = 8;
+const READ_AHEAD_PAGES: usize = 32;
 /// Pages that a run of consecutive first writes makes writable at once, at most.
-const WRITE_AHEAD_PAGES: usize = 16;
+const WRITE_AHEAD_PAGES: usize = 64;
+
+/// Pages that stay writable after a message, at most. The next message of a canister writes most of what the latest
+/// one wrote (stack, allocator, hot data), and comparing such a page costs less than the fault that it saves.
+const WARM_PAGES: usize = 64;
 
 /// Mappings of all regions, at most: the kernel allows a process 65,530 (Linux: `vm.max_map_count`), and others
 /// need some too. Every change of protection may add two, where it divides a mapping.
@@ -40,7 +44,7 @@ enum PageState {
     Absent,
     /// Equal to the canister's page; readable.
     Clean,
-    /// Perhaps changed by the running message; writable.
+    /// Perhaps changed by the running message, or by one not long ago; writable.
     Dirty,
 }
 
@@ -169,7 +173,7 @@ impl Region {
     pub(crate) fn commit(&self, source: PageMap) {
         let inner = self.inner();
         inner.source = source;
-        inner.settle(PageState::Clean);
+        inner.settle();
         inner.begin_anew_if_divided();
     }
 
@@ -178,7 +182,7 @@ impl Region {
     pub(crate) fn roll_back(&self) {
         let inner = self.inner();
         inner.restore_dirty();
-        inner.settle(PageState::Clean);
+        inner.settle();
         inner.begin_anew_if_divided();
     }
 }
@@ -339,6 +343,9 @@ impl Inner {
 
     fn restore_dirty(&mut self) {
         for index in &self.dirty {
+            if self.source.holds(u64::from(*index), self.page(*index as usize)) {
+                continue;
+            }
             let target = *index as usize * PAGE_BYTES;
             // SAFETY: dirty pages are writable and belong to this region.
             unsafe {
@@ -352,8 +359,14 @@ impl Inner {
         }
     }
 
-    /// Gives all dirty pages the state `to`.
-    fn settle(&mut self, to: PageState) {
+    /// Ends a message, after which every page holds what the source holds: many dirty pages become clean, a few
+    /// stay writable.
+    fn settle(&mut self) {
+        self.last_written = usize::MAX;
+        self.write_ahead = 1;
+        if self.dirty.len() <= WARM_PAGES {
+            return;
+        }
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
         let mut rest = dirty.as_slice();
@@ -363,12 +376,10 @@ impl Inner {
             rest = &rest[count..];
         }
         for index in &dirty {
-            self.states[*index as usize] = to;
+            self.states[*index as usize] = PageState::Clean;
         }
         dirty.clear();
         self.dirty = dirty;
-        self.last_written = usize::MAX;
-        self.write_ahead = 1;
     }
 
     /// Makes everything absent again and gives the memory back to the operating system.

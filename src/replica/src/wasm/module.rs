@@ -137,6 +137,8 @@ pub(crate) struct ModuleCache {
     wasm32: Flavour,
     wasm64: Flavour,
     modules: Mutex<HashMap<ModuleHash, Arc<Module>>>,
+    /// Modules by the hashes of the chunks they were put together from.
+    assembled: Mutex<HashMap<Vec<[u8; 32]>, Arc<Module>>>,
 }
 
 /// Engine, imports and memories for heaps of one address width: they weigh operators differently.
@@ -175,7 +177,12 @@ impl Flavour {
 impl ModuleCache {
     /// Engines without any module.
     pub(crate) fn new() -> wasmtime::Result<Self> {
-        Ok(Self { wasm32: Flavour::new(false)?, wasm64: Flavour::new(true)?, modules: Mutex::default() })
+        Ok(Self {
+            wasm32: Flavour::new(false)?,
+            wasm64: Flavour::new(true)?,
+            modules: Mutex::default(),
+            assembled: Mutex::default(),
+        })
     }
 
     /// The engine that runs `module`.
@@ -194,6 +201,23 @@ impl ModuleCache {
         let module = Arc::new(self.compile(hash, bytes)?);
         self.lock().insert(hash, module.clone());
         Ok(module)
+    }
+
+    /// As [`ModuleCache::module`], and the chunks are remembered.
+    pub(crate) fn assemble(&self, chunks: &[[u8; 32]], bytes: &[u8]) -> Result<Arc<Module>, WasmError> {
+        let module = self.module(bytes)?;
+        self.lock_assembled().insert(chunks.to_vec(), module.clone());
+        Ok(module)
+    }
+
+    /// The module that these chunks made, if they were put together before.
+    pub(crate) fn assembled(&self, chunks: &[[u8; 32]]) -> Option<Arc<Module>> {
+        self.lock_assembled().get(chunks).cloned()
+    }
+
+    fn lock_assembled(&self) -> std::sync::MutexGuard<'_, HashMap<Vec<[u8; 32]>, Arc<Module>>> {
+        // As for `lock`.
+        self.assembled.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ModuleHash, Arc<Module>>> {
