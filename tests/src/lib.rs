@@ -87,9 +87,9 @@ pub fn assert_serves(world: &World, fleet: &mut Fleet, position: usize, expected
     assert_eq!(route(world, user.number), expected, "user {} is routed elsewhere", user.number);
     let id: u64 = update(&world.pic, expected, world.operator, "post", ("still here".to_owned(),))
         .expect("the canister takes updates");
-    let own = decant_user_model::actions::post(&mut user.model, "still here".to_owned());
+    let own = user.model.post("still here".to_owned());
     assert_eq!(id, own);
     let digest: serde_bytes::ByteBuf =
         query(&world.pic, expected, "digest", ()).expect("the canister answers queries");
-    assert_eq!(digest.as_slice(), decant_user_model::digest(&user.model), "user {}", user.number);
+    assert_eq!(digest.as_slice(), decant_user_model::digest(&user.model.state()), "user {}", user.number);
 }

@@ -328,7 +328,7 @@ fn a_record_larger_than_a_chunk_is_relocated() {
     let user = &mut users.users[0];
     let _: u64 =
         update(&world.pic, user.original, world.operator, "post", (text.clone(),)).expect("it is taken");
-    decant_user_model::actions::post(&mut user.model, text);
+    user.model.post(text);
     approve(&mut world, &options);
     enrol(&world, &users).expect("the index enrols");
     let jobs = settle(&world);
@@ -357,7 +357,7 @@ fn a_source_that_changes_after_the_seal_rolls_back() {
     enrol(&world, &users).expect("the index enrols");
     let jobs = settle(&world);
     // What was written past the fence is kept: the source serves it.
-    decant_user_model::actions::post(&mut users.users[0].model, "written past the fence".to_owned());
+    users.users[0].model.post("written past the fence".to_owned());
     assert_rolled_back(&world, &mut users, &jobs, "something wrote after the seal");
 }
 

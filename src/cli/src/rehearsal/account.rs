@@ -5,7 +5,7 @@ use super::drive::Driven;
 use super::fleet::{Fleet, User};
 use super::world::World;
 use super::{Options, Progress, Report, Retention};
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use candid::Principal;
 use decant_api::jobs::{JobView, Outcome};
 use decant_layout::Image;
@@ -14,6 +14,10 @@ use pocket_ic::common::rest::RawCanisterId;
 use serde_bytes::ByteBuf;
 use std::collections::BTreeMap;
 
+/// Threads that read users back: the client and the instance take turns on one, so that a second fills the gaps.
+const LANES: usize = 3;
+/// Users that a thread reads before the figures are added up.
+const READ_AHEAD: usize = 16;
 /// Items that a page of a user's canister is asked for.
 const PAGE: u32 = 1_000;
 /// Ids past the last known one that are looked at for canisters that nobody knows.
@@ -35,17 +39,59 @@ pub fn account(
 ) -> anyhow::Result<Report> {
     progress.phase("reading every user back", fleet.users.len() as u64);
     let jobs: BTreeMap<Principal, &JobView> = driven.jobs.iter().map(|job| (job.source, job)).collect();
-    let mut report = Report::begin(options, driven, fleet.state_bytes()?);
-    for user in &fleet.users {
-        let job = jobs.get(&user.original).with_context(|| format!("user {} has no job", user.number))?;
-        account_user(world, user, job, &mut report)?;
-        progress.done(1);
+    let mut report = Report::begin(options, driven);
+    for batch in fleet.users.chunks(LANES * READ_AHEAD) {
+        for findings in read_back(world, &jobs, batch)? {
+            report.add(findings);
+        }
+        progress.done(batch.len() as u64);
     }
+    report.settle_wire(driven);
     report.orphans = orphans(world, fleet, driven)?;
     Ok(report)
 }
 
-fn account_user(world: &World, user: &User, job: &JobView, report: &mut Report) -> anyhow::Result<()> {
+/// Reads users back on some threads: while the instance answers one, what it answered to another is compared.
+fn read_back(
+    world: &World,
+    jobs: &BTreeMap<Principal, &JobView>,
+    users: &[User],
+) -> anyhow::Result<Vec<Findings>> {
+    std::thread::scope(|scope| {
+        let lanes: Vec<_> = users
+            .chunks(READ_AHEAD)
+            .map(|lane| {
+                scope.spawn(move || -> anyhow::Result<Vec<Findings>> {
+                    lane.iter().map(|user| account_user(world, user, jobs)).collect()
+                })
+            })
+            .collect();
+        let mut all = Vec::with_capacity(users.len());
+        for lane in lanes {
+            all.extend(lane.join().map_err(|_| anyhow!("a thread that reads users back panicked"))??);
+        }
+        Ok(all)
+    })
+}
+
+/// What was found out about one user.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub(super) is_verified: bool,
+    pub(super) state_bytes: u64,
+    pub(super) routes_wrong: u64,
+    pub(super) stable_bytes: u64,
+    pub(super) is_original_deleted: bool,
+    pub(super) excess_pages: u64,
+    pub(super) complaint: Option<String>,
+}
+
+fn account_user(
+    world: &World,
+    user: &User,
+    jobs: &BTreeMap<Principal, &JobView>,
+) -> anyhow::Result<Findings> {
+    let job = jobs.get(&user.original).with_context(|| format!("user {} has no job", user.number))?;
     let expected = match (job.committed_nanos, job.target) {
         (Some(_), Some(target)) => target,
         _ => user.original,
@@ -53,42 +99,44 @@ fn account_user(world: &World, user: &User, job: &JobView, report: &mut Report) 
     let routed: Option<Principal> = query(&world.pic, world.index, "route", (user.number,))?;
     let by_index: Principal = query(&world.pic, world.index, "decant_resolve", (user.original,))?;
     let by_coordinator: Principal = query(&world.pic, world.coordinator, "decant_resolve", (user.original,))?;
-    report.routes_wrong += u64::from(routed != Some(expected))
-        + u64::from(by_index != expected)
-        + u64::from(by_coordinator != expected);
-    let Some(canister) = routed else {
-        report.lost += 1;
-        return Ok(());
+    let model = user.model.state();
+    let mut findings = Findings {
+        state_bytes: cbor_bytes(&model)?,
+        routes_wrong: u64::from(routed != Some(expected))
+            + u64::from(by_index != expected)
+            + u64::from(by_coordinator != expected),
+        ..Findings::default()
     };
-    match differences(world, canister, &user.model) {
-        Ok(found) if found.is_empty() => report.verified += 1,
-        Ok(found) => {
-            report.lost += 1;
-            report.complaints.push(format!("user {}: {}", user.number, found.join("; ")));
-        }
-        Err(error) => {
-            report.lost += 1;
-            report.complaints.push(format!("user {}: {error:#}", user.number));
-        }
+    let Some(canister) = routed else { return Ok(findings) };
+    match differences(world, canister, &model) {
+        Ok(found) if found.is_empty() => findings.is_verified = true,
+        Ok(found) => findings.complaint = Some(format!("user {}: {}", user.number, found.join("; "))),
+        Err(error) => findings.complaint = Some(format!("user {}: {error:#}", user.number)),
     }
-    report.stable_bytes_after += stable_bytes(&world.pic, canister, world.operator)?;
-    let original_is_gone = !world.pic.canister_exists(user.original);
-    report.originals_deleted += u64::from(original_is_gone && expected != user.original);
+    let image = world.pic.get_stable_memory(canister);
+    findings.stable_bytes = image.len() as u64;
+    let is_original_gone = !world.pic.canister_exists(user.original);
+    findings.is_original_deleted = is_original_gone && expected != user.original;
     if job.outcome == Outcome::Done {
-        report.compact_excess_pages += excess_pages(world, canister, job)?;
+        findings.excess_pages = excess_pages(&image, job)?;
         // A retained original still holds its memory.
-        if !original_is_gone {
-            report.stable_bytes_after += stable_bytes(&world.pic, user.original, world.operator)?;
+        if !is_original_gone {
+            findings.stable_bytes += stable_bytes(&world.pic, world.operator, &[user.original])?;
         }
     }
-    Ok(())
+    Ok(findings)
+}
+
+fn cbor_bytes(state: &UserState) -> anyhow::Result<u64> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(state, &mut bytes)?;
+    Ok(bytes.len() as u64)
 }
 
 /// Pages beyond the header and the pages in use, rounded up to buckets.
-fn excess_pages(world: &World, canister: Principal, job: &JobView) -> anyhow::Result<u64> {
-    let bytes = world.pic.get_stable_memory(canister);
-    let pages = bytes.len() as u64 / decant_layout::PAGE_BYTES;
-    let least = match Image::parse(&bytes, pages)? {
+fn excess_pages(image: &[u8], job: &JobView) -> anyhow::Result<u64> {
+    let pages = image.len() as u64 / decant_layout::PAGE_BYTES;
+    let least = match Image::parse(image, pages)? {
         Image::Empty => 0,
         Image::Raw { .. } => job.used_pages,
         Image::Managed(layout) => {
@@ -165,7 +213,7 @@ fn history(world: &World, canister: Principal) -> anyhow::Result<Vec<Entry>> {
 
 /// Canisters of the instance that neither a user, a job, the pool nor the world around the fleet owns.
 fn orphans(world: &World, fleet: &Fleet, driven: &Driven) -> anyhow::Result<u64> {
-    let mut known: Vec<Principal> = vec![world.governance, world.coordinator, world.index];
+    let mut known: Vec<Principal> = world.around_the_fleet().to_vec();
     known.extend(fleet.users.iter().map(|user| user.original));
     known.extend(canisters_now(driven));
     known.sort();

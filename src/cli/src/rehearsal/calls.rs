@@ -1,9 +1,9 @@
 //! Calls through the client, with records of only the fields that are used.
 
+use super::batch::{Update, update_all_as};
 use anyhow::{Context, anyhow};
 use candid::{CandidType, Nat, Principal};
 use pocket_ic::PocketIc;
-use pocket_ic::common::rest::RawEffectivePrincipal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -51,17 +51,15 @@ struct MemoryMetrics {
     stable_memory_size: Nat,
 }
 
-/// Bytes of stable memory, as the management canister tells a controller.
-pub fn stable_bytes(pic: &PocketIc, canister: Principal, controller: Principal) -> anyhow::Result<u64> {
-    let reply = pic
-        .update_call_with_effective_principal(
-            Principal::management_canister(),
-            RawEffectivePrincipal::CanisterId(canister.as_slice().to_vec()),
-            controller,
-            "canister_status",
-            candid::encode_one(OfCanister { canister_id: canister })?,
-        )
-        .map_err(|error| anyhow!("the status of {canister}: {error}"))?;
-    let status: Status = candid::decode_one(&reply)?;
-    u64::try_from(status.memory_metrics.stable_memory_size.0).context("stable memory exceeds 64 bits")
+/// Bytes of stable memory of all these canisters, as the management canister tells a controller.
+pub fn stable_bytes(pic: &PocketIc, controller: Principal, canisters: &[Principal]) -> anyhow::Result<u64> {
+    let calls = canisters
+        .iter()
+        .map(|id| Update::management(Some(*id), "canister_status", OfCanister { canister_id: *id }))
+        .collect::<anyhow::Result<_>>()?;
+    let statuses: Vec<Status> = update_all_as(pic, controller, calls)?;
+    statuses.into_iter().try_fold(0, |sum, status| {
+        let bytes = u64::try_from(status.memory_metrics.stable_memory_size.0);
+        Ok(sum + bytes.context("stable memory exceeds 64 bits")?)
+    })
 }

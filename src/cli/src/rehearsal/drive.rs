@@ -8,7 +8,6 @@ use super::{Options, Progress};
 use anyhow::{anyhow, bail};
 use candid::Principal;
 use decant_api::jobs::{JobView, JobsArgs, Outcome, Summary};
-use decant_user_model as model;
 use pocket_ic::common::rest::RawMessageId;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,6 +20,8 @@ const WRITERS: u64 = 4;
 const IDLE_ROUNDS: u32 = 3_000;
 /// Jobs in one answer of the coordinator.
 const PAGE: u32 = 1_000;
+/// Jobs in one answer while the relocation runs: about as many as are on their way.
+const WINDOW: u32 = 32;
 /// States in which a source or target takes no updates.
 const FENCED: [&str; 9] = [
     "frozen",
@@ -67,6 +68,7 @@ pub fn relocate(
     progress.phase("relocating", fleet.users.len() as u64);
     let mut random = Random::new(options.seed ^ 0x5eed);
     let mut writes: Vec<Write> = Vec::new();
+    let mut first_open = 0;
     let mut fenced_rounds: BTreeMap<u64, u64> = BTreeMap::new();
     let mut attempts = 0;
     let (mut rounds, mut idle, mut ended) = (0, 0, 0);
@@ -78,7 +80,7 @@ pub fn relocate(
         attempts += finish_writes(world, fleet, &mut writes)?;
         let summary: Summary = query(&world.pic, world.coordinator, "decant_summary", ())?;
         let now_ended = summary.done + summary.rolled_back + summary.parked;
-        for job in running(world, now_ended)? {
+        for job in running(world, &mut first_open)? {
             if FENCED.contains(&job.state.as_str()) {
                 *fenced_rounds.entry(job.id).or_default() += 1;
             }
@@ -154,7 +156,7 @@ fn finish_writes(world: &World, fleet: &mut Fleet, writes: &mut Vec<Write>) -> a
         match world.pic.ingress_status(write.message.clone()) {
             None => open.push(write),
             Some(Ok(_)) => {
-                model::actions::post(&mut fleet.users[write.user].model, write.text);
+                fleet.users[write.user].model.took_post(write.text);
             }
             Some(Err(rejected)) => {
                 let message = &rejected.reject_message;
@@ -173,20 +175,25 @@ fn finish_writes(world: &World, fleet: &mut Fleet, writes: &mut Vec<Write>) -> a
     Ok(fenced)
 }
 
-/// The jobs that may be on their way: the coordinator works through them in order.
-fn running(world: &World, ended: u64) -> anyhow::Result<Vec<JobView>> {
-    let mut jobs = Vec::new();
-    let mut after = 0;
+/// The jobs on their way. All up to `after` have ended, and the answer moves it on: the coordinator works through
+/// its queue in order, so that only a window of the jobs is read in every round, however many there are.
+fn running(world: &World, after: &mut u64) -> anyhow::Result<Vec<JobView>> {
+    let mut jobs: Vec<JobView> = Vec::new();
+    let mut from = *after;
     loop {
-        let page: Vec<JobView> =
-            query(&world.pic, world.coordinator, "decant_jobs", (JobsArgs { after, limit: PAGE },))?;
+        let args = JobsArgs { after: from, limit: WINDOW };
+        let page: Vec<JobView> = query(&world.pic, world.coordinator, "decant_jobs", (args,))?;
         let Some(last) = page.last() else { return Ok(jobs) };
-        after = last.id;
-        let is_last = page.len() < PAGE as usize;
-        let some_started = page.iter().any(|job| job.state != "queued");
-        jobs.extend(page.into_iter().filter(|job| job.outcome == Outcome::Running && job.state != "queued"));
-        // Pages of jobs that ended long ago are read again: a rehearsal of many pages is slow, not wrong.
-        if is_last || (!some_started && after > ended) {
+        from = last.id;
+        let has_more = page.len() == WINDOW as usize && page.iter().any(|job| job.state != "queued");
+        for job in page {
+            if job.outcome != Outcome::Running && jobs.is_empty() {
+                *after = job.id;
+            } else if job.outcome == Outcome::Running && job.state != "queued" {
+                jobs.push(job);
+            }
+        }
+        if !has_more {
             return Ok(jobs);
         }
     }

@@ -1,12 +1,15 @@
 //! The fleet: a canister a user, and a model of each outside of the canisters.
 
+use super::batch::{BATCH, Update, update_all, update_all_as};
 use super::calls::{stable_bytes, update};
 use super::world::World;
-use super::{Generation, Modules, Options, Progress};
+use super::{Generation, Model, Modules, Options, Progress};
 use anyhow::anyhow;
-use candid::{CandidType, Principal};
-use decant_user_model::{self as model, UserState};
-use pocket_ic::CanisterSettings;
+use candid::{CandidType, Nat, Principal};
+use decant_api::plan::ModuleRef;
+use pocket_ic::{CanisterInstallMode, CanisterSettings};
+use serde::Deserialize;
+use serde_bytes::ByteBuf;
 
 /// Cycles of a user's canister.
 const USER_CYCLES: u128 = 10_000_000_000_000;
@@ -24,7 +27,7 @@ pub struct User {
     /// The layout of the canister.
     pub generation: Generation,
     /// What the canister must hold.
-    pub model: UserState,
+    pub model: Model,
 }
 
 /// All users.
@@ -48,10 +51,12 @@ impl Fleet {
         progress: &mut dyn Progress,
     ) -> anyhow::Result<Self> {
         progress.phase("creating the fleet", options.canisters.into());
-        let mut users = Vec::new();
-        for number in 0..u64::from(options.canisters) {
-            users.push(create_user(world, modules, options, number)?);
-            progress.done(1);
+        let raw = world.deposit(&modules.raw)?;
+        let numbers: Vec<u64> = (0..options.canisters.into()).collect();
+        let mut users = Vec::with_capacity(numbers.len());
+        for batch in numbers.chunks(BATCH) {
+            users.extend(create_users(world, &raw, options, batch)?);
+            progress.done(batch.len() as u64);
         }
         for batch in users.chunks(REGISTRATION) {
             let routes: Vec<Route> =
@@ -73,16 +78,19 @@ impl Fleet {
         progress: &mut dyn Progress,
     ) -> anyhow::Result<()> {
         progress.phase("the upgrade that bloats", self.users.len() as u64);
-        for user in &self.users {
-            let stages: &[&[u8]] = match user.generation {
-                Generation::Raw => &[],
-                Generation::Structures => &[&modules.structures],
-                _ => &[&modules.managed_stage_one, &modules.managed],
+        let structures = [world.deposit(&modules.structures)?];
+        let managed = [world.deposit(&modules.managed_stage_one)?, world.deposit(&modules.managed)?];
+        for batch in self.users.chunks(BATCH) {
+            let of = |is_wanted: fn(Generation) -> bool| -> Vec<Principal> {
+                batch.iter().filter(|user| is_wanted(user.generation)).map(|user| user.original).collect()
             };
-            for stage in stages {
-                upgrade(world, user.original, stage)?;
+            for module in &structures {
+                upgrade(world, &of(|generation| generation == Generation::Structures), module)?;
             }
-            progress.done(1);
+            for module in &managed {
+                upgrade(world, &of(|generation| generation == Generation::Managed), module)?;
+            }
+            progress.done(batch.len() as u64);
         }
         Ok(())
     }
@@ -95,60 +103,142 @@ impl Fleet {
         progress: &mut dyn Progress,
     ) -> anyhow::Result<()> {
         progress.phase("the upgrade to the kit", self.users.len() as u64);
-        for user in &self.users {
-            upgrade(world, user.original, &modules.kit)?;
-            progress.done(1);
+        let kit = world.deposit(&modules.kit)?;
+        let originals = self.originals();
+        for batch in originals.chunks(BATCH) {
+            upgrade(world, batch, &kit)?;
+            progress.done(batch.len() as u64);
         }
         Ok(())
     }
 
-    /// Bytes of stable memory of all originals.
-    pub fn stable_bytes(&self, world: &World) -> anyhow::Result<u64> {
-        self.users.iter().map(|user| stable_bytes(&world.pic, user.original, world.operator)).sum()
+    /// The canisters that the users had when the rehearsal began.
+    pub fn originals(&self) -> Vec<Principal> {
+        self.users.iter().map(|user| user.original).collect()
     }
 
-    /// Bytes of state in all models, in CBOR.
-    pub fn state_bytes(&self) -> anyhow::Result<u64> {
-        let mut total = 0;
-        for user in &self.users {
-            let mut bytes = Vec::new();
-            ciborium::into_writer(&user.model, &mut bytes)?;
-            total += bytes.len() as u64;
-        }
-        Ok(total)
+    /// Bytes of stable memory of all originals.
+    pub fn stable_bytes(&self, world: &World) -> anyhow::Result<u64> {
+        stable_bytes(&world.pic, world.operator, &self.originals())
     }
 }
 
-fn create_user(world: &World, modules: &Modules, options: &Options, number: u64) -> anyhow::Result<User> {
+#[derive(CandidType)]
+struct Creation {
+    amount: Option<Nat>,
+    settings: Option<CanisterSettings>,
+    specified_id: Option<Principal>,
+}
+
+#[derive(CandidType, Deserialize)]
+struct Created {
+    canister_id: Principal,
+}
+
+fn create_users(
+    world: &World,
+    raw: &ModuleRef,
+    options: &Options,
+    numbers: &[u64],
+) -> anyhow::Result<Vec<User>> {
     let controllers = Some(vec![world.index, world.operator]);
-    let settings = CanisterSettings { controllers, ..CanisterSettings::default() };
-    let pic = &world.pic;
-    let original = pic.create_canister_with_settings(Some(world.operator), Some(settings));
-    let balance = pic.cycle_balance(original);
-    pic.add_cycles(original, USER_CYCLES.saturating_sub(balance));
-    pic.install_canister(original, modules.raw.clone(), candid::encode_args(())?, Some(world.operator));
-    let mut state = UserState::default();
+    let creations = numbers
+        .iter()
+        .map(|_| {
+            let settings =
+                CanisterSettings { controllers: controllers.clone(), ..CanisterSettings::default() };
+            let creation =
+                Creation { amount: Some(USER_CYCLES.into()), settings: Some(settings), specified_id: None };
+            Update::management(None, "provisional_create_canister_with_cycles", creation)
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let created: Vec<Created> = update_all_as(&world.pic, world.operator, creations)?;
+    let mut users: Vec<User> = numbers
+        .iter()
+        .zip(created)
+        .map(|(number, created)| User {
+            number: *number,
+            original: created.canister_id,
+            generation: options.generation_of(*number),
+            model: Model::default(),
+        })
+        .collect();
+    let originals: Vec<Principal> = users.iter().map(|user| user.original).collect();
+    install(world, &originals, raw, CanisterInstallMode::Install)?;
     let (mut left, mut part) = (options.state_kib, 0);
     while left > 0 {
         let kib = left.min(FILL_KIB);
-        let seed = options.seed ^ (number << 20) ^ part;
-        let added: u64 = update(pic, original, world.operator, "fill", (seed, kib))?;
-        let expected = model::actions::fill(&mut state, seed, kib);
-        anyhow::ensure!(
-            added == expected,
-            "user {number}: the canister added {added} items, the model {expected}"
-        );
+        fill(world, &mut users, options, part, kib)?;
         left -= kib;
         part += 1;
     }
     // The state of a raw canister is on the heap until an upgrade saves it.
-    upgrade(world, original, &modules.raw)?;
-    Ok(User { number, original, generation: options.generation_of(number), model: state })
+    upgrade(world, &originals, raw)?;
+    Ok(users)
 }
 
-fn upgrade(world: &World, canister: Principal, module: &[u8]) -> anyhow::Result<()> {
-    world
-        .pic
-        .upgrade_canister(canister, module.to_vec(), candid::encode_args(())?, Some(world.operator))
-        .map_err(|error| anyhow!("upgrading {canister}: {error}"))
+fn fill(world: &World, users: &mut [User], options: &Options, part: u64, kib: u32) -> anyhow::Result<()> {
+    let seed_of = |number: u64| options.seed ^ (number << 20) ^ part;
+    let calls = users
+        .iter()
+        .map(|user| Update::new(user.original, "fill", (seed_of(user.number), kib)))
+        .collect::<anyhow::Result<_>>()?;
+    let added: Vec<u64> = update_all_as(&world.pic, world.operator, calls)?;
+    for (user, added) in users.iter_mut().zip(added) {
+        let (number, expected) = (user.number, user.model.fill(seed_of(user.number), kib));
+        anyhow::ensure!(
+            added == expected,
+            "user {number}: the canister added {added} items, the model {expected}"
+        );
+    }
+    Ok(())
+}
+
+#[derive(CandidType)]
+struct ChunkHash {
+    hash: ByteBuf,
+}
+
+#[derive(CandidType)]
+struct Installation {
+    mode: CanisterInstallMode,
+    target_canister: Principal,
+    store_canister: Option<Principal>,
+    chunk_hashes_list: Vec<ChunkHash>,
+    wasm_module_hash: ByteBuf,
+    arg: ByteBuf,
+}
+
+fn upgrade(world: &World, canisters: &[Principal], module: &ModuleRef) -> anyhow::Result<()> {
+    install(world, canisters, module, CanisterInstallMode::Upgrade(None))
+}
+
+/// From the depot: a module is sent once, not to every canister.
+fn install(
+    world: &World,
+    canisters: &[Principal],
+    module: &ModuleRef,
+    mode: CanisterInstallMode,
+) -> anyhow::Result<()> {
+    let arg = ByteBuf::from(candid::encode_args(())?);
+    let calls = canisters
+        .iter()
+        .map(|id| {
+            let installation = Installation {
+                mode,
+                target_canister: *id,
+                store_canister: Some(world.depot),
+                chunk_hashes_list: module
+                    .chunk_hashes
+                    .iter()
+                    .map(|hash| ChunkHash { hash: hash.clone() })
+                    .collect(),
+                wasm_module_hash: module.hash.clone(),
+                arg: arg.clone(),
+            };
+            Update::management(Some(*id), "install_chunked_code", installation)
+        })
+        .collect::<anyhow::Result<_>>()?;
+    update_all(&world.pic, world.operator, calls)?;
+    Ok(())
 }

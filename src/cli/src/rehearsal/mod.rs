@@ -5,20 +5,26 @@
 //! on a real server alike.
 
 pub mod account;
+pub mod batch;
 pub mod calls;
 pub mod drive;
 pub mod fleet;
+mod model;
 mod modules;
 mod options;
+mod phases;
 mod random;
 mod report;
 pub mod world;
 
+pub use model::Model;
 pub use modules::Modules;
 pub use options::{Generation, Options, Retention};
+pub use phases::Phase;
 pub use report::Report;
 
 use crate::engine::Engine;
+use phases::Stopwatch;
 use std::time::Instant;
 
 /// Tells how far a rehearsal is.
@@ -50,17 +56,27 @@ pub fn run(
     progress: &mut dyn Progress,
 ) -> anyhow::Result<Report> {
     let start = Instant::now();
+    let mut stopwatch = Stopwatch::start();
     let mut world = world::World::new(engine, modules, options)?;
     let mut fleet = fleet::Fleet::create(&world, modules, options, progress)?;
+    stopwatch.lap("create");
     let before = fleet.stable_bytes(&world)?;
+    stopwatch.lap("measure");
     fleet.bloat(&world, modules, options, progress)?;
+    stopwatch.lap("bloat");
     fleet.upgrade_to_kit(&world, modules, progress)?;
+    stopwatch.lap("upgrade to the kit");
     let bloated = fleet.stable_bytes(&world)?;
     world.approve_plan(modules, options)?;
     let cycles_before = world.total_cycles(&fleet, &[])?;
+    stopwatch.lap("measure and plan");
     let driven = drive::relocate(&world, &mut fleet, options, progress)?;
+    stopwatch.lap("relocate");
     let mut report = account::account(&world, &fleet, &driven, options, progress)?;
+    stopwatch.lap("read back");
     let cycles_after = world.total_cycles(&fleet, &account::canisters_now(&driven))?;
+    stopwatch.lap("count cycles");
+    report.phases = stopwatch.into_phases();
     report.engine = engine.name().to_owned();
     report.stable_bytes_before = before;
     report.stable_bytes_bloated = bloated;

@@ -41,9 +41,9 @@ pub struct Options {
     /// Everything random derives from it.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Relocations at a time.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=200))]
-    pub in_flight: u32,
+    /// Relocations at a time; a hundredth of the fleet, but at least 10 and at most 25, if not given.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub in_flight: Option<u32>,
     /// What becomes of the originals.
     #[arg(long, value_enum, default_value_t = Retention::None)]
     pub retention: Retention,
@@ -56,13 +56,18 @@ impl Default for Options {
             state_kib: 200,
             generation: Generation::Managed,
             seed: 1,
-            in_flight: 10,
+            in_flight: None,
             retention: Retention::None,
         }
     }
 }
 
 impl Options {
+    /// Relocations at a time: a round has a price of its own, whether it moves 10 jobs on or 25.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.unwrap_or((self.canisters / 100).clamp(10, 25))
+    }
+
     /// The layout of the canister of user `user`.
     pub fn generation_of(&self, user: u64) -> Generation {
         match self.generation {

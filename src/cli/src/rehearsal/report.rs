@@ -1,8 +1,8 @@
 //! What a rehearsal measured.
 
-use super::account::deletes_originals;
+use super::account::{Findings, deletes_originals};
 use super::drive::Driven;
-use super::{Generation, Options, Retention};
+use super::{Generation, Options, Phase, Retention};
 use decant_api::jobs::Outcome;
 use serde::Serialize;
 use std::fmt;
@@ -58,6 +58,8 @@ pub struct Report {
     pub rounds: u64,
     /// Time of the whole rehearsal.
     pub wall_seconds: f64,
+    /// Where the time went.
+    pub phases: Vec<Phase>,
     /// What is not well, in words.
     pub complaints: Vec<String>,
     #[serde(skip)]
@@ -67,12 +69,11 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn begin(options: &Options, driven: &Driven, state_bytes: u64) -> Self {
+    pub(crate) fn begin(options: &Options, driven: &Driven) -> Self {
         let count = |wanted: fn(&Outcome) -> bool| {
             driven.jobs.iter().filter(|job| wanted(&job.outcome)).count() as u64
         };
         let jobs = driven.jobs.len().max(1) as u64;
-        let wire: u64 = driven.jobs.iter().map(|job| job.wire_bytes).sum();
         let complaints = driven
             .jobs
             .iter()
@@ -85,7 +86,6 @@ impl Report {
             .collect();
         Self {
             canisters: options.canisters,
-            state_bytes,
             relocated: count(|outcome| *outcome == Outcome::Done),
             rolled_back: count(|outcome| matches!(outcome, Outcome::RolledBack { .. })),
             parked: count(|outcome| matches!(outcome, Outcome::Parked { .. })),
@@ -93,7 +93,6 @@ impl Report {
             cycles_burned_by_deletion: driven.jobs.iter().map(|job| job.burned_cycles).sum(),
             update_messages_per_job: (driven.summary.calls + driven.summary.target_calls) as f64
                 / jobs as f64,
-            wire_bytes_per_state_byte: wire as f64 / state_bytes.max(1) as f64,
             fenced_rounds_max: driven.fenced_rounds_max,
             write_attempts_while_fenced: driven.write_attempts_while_fenced,
             rounds: driven.rounds,
@@ -102,6 +101,25 @@ impl Report {
             may_grow: options.generation == Generation::Raw || options.retention == Retention::Tombstone,
             ..Self::default()
         }
+    }
+
+    pub(super) fn add(&mut self, findings: Findings) {
+        if findings.is_verified {
+            self.verified += 1;
+        } else {
+            self.lost += 1;
+        }
+        self.state_bytes += findings.state_bytes;
+        self.routes_wrong += findings.routes_wrong;
+        self.stable_bytes_after += findings.stable_bytes;
+        self.originals_deleted += u64::from(findings.is_original_deleted);
+        self.compact_excess_pages += findings.excess_pages;
+        self.complaints.extend(findings.complaint);
+    }
+
+    pub(super) fn settle_wire(&mut self, driven: &Driven) {
+        let wire: u64 = driven.jobs.iter().map(|job| job.wire_bytes).sum();
+        self.wire_bytes_per_state_byte = wire as f64 / self.state_bytes.max(1) as f64;
     }
 
     pub(crate) fn settle_cycles(&mut self, before: u128, after: u128) {

@@ -33,6 +33,8 @@ pub struct World {
     pub coordinator: Principal,
     /// The index.
     pub index: Principal,
+    /// Holds the modules that the fleet gets, so that each is sent to the instance once.
+    pub depot: Principal,
 }
 
 #[derive(CandidType)]
@@ -78,13 +80,13 @@ impl World {
             pic.add_cycles(id, WORLD_CYCLES);
             id
         };
-        let (governance, coordinator, index) = (create(), create(), create());
+        let (governance, coordinator, index, depot) = (create(), create(), create(), create());
         let install =
             |id, wasm: &[u8], arg: Vec<u8>| pic.install_canister(id, wasm.to_vec(), arg, Some(operator));
         install(governance, &modules.governance, candid::encode_args(())?);
         install(coordinator, &modules.coordinator, candid::encode_one(Governed { governance })?);
         install(index, &modules.index, candid::encode_one(Coordinated { coordinator })?);
-        Ok(Self { pic, operator, governance, coordinator, index })
+        Ok(Self { pic, operator, governance, coordinator, index, depot })
     }
 
     /// Uploads the modules that the plan names, proposes it, and approves it.
@@ -117,7 +119,7 @@ impl World {
             ledgers: Vec::new(),
             dependents: vec![self.index],
             max_canisters: options.canisters.into(),
-            max_in_flight: options.in_flight,
+            max_in_flight: options.in_flight(),
             max_cycles: u128::from(options.canisters) * 2_000_000_000_000,
             cycles_per_target: TARGET_CYCLES,
         })
@@ -146,11 +148,20 @@ impl World {
 
     /// Puts a module into the coordinator's chunk store.
     pub fn upload(&self, module: &[u8]) -> anyhow::Result<ModuleRef> {
+        self.upload_to(self.coordinator, module)
+    }
+
+    /// Puts a module into the chunk store that the fleet is installed from.
+    pub fn deposit(&self, module: &[u8]) -> anyhow::Result<ModuleRef> {
+        self.upload_to(self.depot, module)
+    }
+
+    fn upload_to(&self, store: Principal, module: &[u8]) -> anyhow::Result<ModuleRef> {
         let mut chunk_hashes = Vec::new();
         for chunk in module.chunks(CHUNK_BYTES) {
             let hash = self
                 .pic
-                .upload_chunk(self.coordinator, Some(self.operator), chunk.to_vec())
+                .upload_chunk(store, Some(self.operator), chunk.to_vec())
                 .map_err(|error| anyhow!("uploading a chunk: {error}"))?;
             chunk_hashes.push(ByteBuf::from(hash));
         }
@@ -166,9 +177,14 @@ impl World {
             .collect()
     }
 
+    /// The canisters that are neither users' nor the relocation's.
+    pub fn around_the_fleet(&self) -> [Principal; 4] {
+        [self.governance, self.coordinator, self.index, self.depot]
+    }
+
     /// Cycles of all canisters: those around the fleet, the fleet's, and others.
     pub fn total_cycles(&self, fleet: &Fleet, others: &[Principal]) -> anyhow::Result<u128> {
-        let mut ids: Vec<Principal> = vec![self.governance, self.coordinator, self.index];
+        let mut ids: Vec<Principal> = self.around_the_fleet().to_vec();
         ids.extend(fleet.users.iter().map(|user| user.original));
         ids.extend(others);
         ids.sort();
