@@ -3,3 +3,4 @@
 pub mod dry_run;
 pub mod engine;
 pub mod rehearsal;
+pub mod repack;

@@ -1,0 +1,244 @@
+//! The directory of a downloaded snapshot: what must be in it, and what its metadata says.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `metadata.json` | the reply of `read_canister_snapshot_metadata` as JSON; blobs are arrays of numbers |
+//! | `wasm_module.bin` | the module as it was installed, gzipped or not |
+//! | `wasm_memory.bin` | the heap; may be missing if it is empty |
+//! | `stable_memory.bin` | stable memory |
+//! | `wasm_chunk_store/HASH.bin` | a file for each chunk, named by its SHA-256 in hexadecimal |
+//! | `.download_progress.json` | there as long as a download is not complete |
+//!
+//! Source: `operations/snapshot_transfer.rs` and `commands/canister/snapshot/` of icp-cli. dfx writes the same
+//! files, and leaves out the ones that would be empty.
+
+use super::stable_file::StableFile;
+use anyhow::{Context, anyhow, bail, ensure};
+use decant_layout::{Image, ImageError, PAGE_BYTES};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// A module without functions, globals or memory: it can't run anything, and the next upgrade replaces it.
+pub const EMPTY_MODULE: [u8; 8] = *b"\0asm\x01\0\0\0";
+/// In a repacked directory, the module to upgrade with. icp-cli does not know this file and leaves it alone.
+pub const UPGRADE_MODULE: &str = "upgrade_module.bin";
+
+pub(super) const METADATA: &str = "metadata.json";
+pub(super) const MODULE: &str = "wasm_module.bin";
+pub(super) const HEAP: &str = "wasm_memory.bin";
+pub(super) const STABLE: &str = "stable_memory.bin";
+pub(super) const CHUNKS: &str = "wasm_chunk_store";
+const DOWNLOAD_PROGRESS: [&str; 2] = [".download_progress.json", ".download_progress.json.tmp"];
+
+pub(super) const MODULE_SIZE: &str = "wasm_module_size";
+pub(super) const HEAP_SIZE: &str = "wasm_memory_size";
+pub(super) const STABLE_SIZE: &str = "stable_memory_size";
+pub(super) const GLOBALS: &str = "globals";
+pub(super) const GLOBAL_TIMER: &str = "global_timer";
+pub(super) const HOOK_STATUS: &str = "on_low_wasm_memory_hook_status";
+const CHUNK_STORE: &str = "wasm_chunk_store";
+const CERTIFIED_DATA: &str = "certified_data";
+
+/// First bytes of a module: WebAssembly, or gzip.
+const MODULE_MAGICS: [&[u8]; 2] = [b"\0asm", &[0x1f, 0x8b]];
+
+/// A snapshot's directory whose files are all there and have the sizes that the metadata says.
+#[derive(Debug)]
+pub struct SnapshotDir {
+    path: PathBuf,
+    metadata: Map<String, Value>,
+    module: Vec<u8>,
+    heap_bytes: u64,
+    stable: StableFile,
+    stable_pages: u64,
+    chunks: BTreeSet<String>,
+}
+
+impl SnapshotDir {
+    /// Opens and checks a directory. Stable memory and heap are not read, chunks are hashed.
+    ///
+    /// # Errors
+    /// A file is missing, is no file, or is not what the metadata says: the error names it and what to do.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        ensure!(path.is_dir(), "{} is no directory: name the one of the snapshot", path.display());
+        for name in DOWNLOAD_PROGRESS {
+            ensure!(
+                !path.join(name).exists(),
+                "{} says that the download is not complete: finish it with `icp canister snapshot download … \
+                 --resume`",
+                path.join(name).display()
+            );
+        }
+        let metadata = read_metadata(&path.join(METADATA))?;
+        let numbers = |field: &str| size(path, &metadata, field);
+        let module_bytes = numbers(MODULE_SIZE)?;
+        let heap_bytes = numbers(HEAP_SIZE)?;
+        let stable_bytes = numbers(STABLE_SIZE)?;
+        ensure!(
+            stable_bytes.is_multiple_of(PAGE_BYTES),
+            "{}: {STABLE_SIZE} is {stable_bytes}, not a whole number of pages: download the snapshot again",
+            path.join(METADATA).display()
+        );
+        ensure!(
+            metadata.get(GLOBALS).is_some_and(Value::is_array),
+            "{}: {GLOBALS} is missing or no list: download the snapshot again, with a current icp-cli",
+            path.join(METADATA).display()
+        );
+        byte_list(path, CERTIFIED_DATA, metadata.get(CERTIFIED_DATA))?;
+        ensure_size(&path.join(MODULE), module_bytes)?;
+        ensure_size(&path.join(HEAP), heap_bytes)?;
+        ensure_size(&path.join(STABLE), stable_bytes)?;
+        let chunks = chunks(path, &metadata)?;
+        let module = read(&path.join(MODULE))?;
+        ensure!(
+            MODULE_MAGICS.iter().any(|magic| module.starts_with(magic)),
+            "{} is no WebAssembly module, gzipped or not: download the snapshot again",
+            path.join(MODULE).display()
+        );
+        let stable = StableFile::open(&path.join(STABLE))?;
+        Ok(Self {
+            path: path.to_owned(),
+            metadata,
+            module,
+            heap_bytes,
+            stable,
+            stable_pages: stable_bytes / PAGE_BYTES,
+            chunks,
+        })
+    }
+
+    /// What stable memory holds.
+    ///
+    /// # Errors
+    /// The file can't be read, or its header page is damaged.
+    pub fn image(&self) -> anyhow::Result<Image> {
+        let read = |offset_bytes: u64, buffer: &mut [u8]| self.stable.read_at(offset_bytes, buffer);
+        let file = self.stable.path().display();
+        Image::read(self.stable_pages, read).map_err(|error| match error {
+            ImageError::Read(error) => anyhow!(error).context(format!("reading {file}")),
+            ImageError::Layout(error) => anyhow!("{file} can't be trusted: {error}"),
+        })
+    }
+
+    /// The module that runs on this stable memory: in a repacked directory that is [`UPGRADE_MODULE`].
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn module(&self) -> anyhow::Result<Vec<u8>> {
+        if !self.is_repacked() {
+            return Ok(self.module.clone());
+        }
+        let path = self.path.join(UPGRADE_MODULE);
+        read(&path).with_context(|| {
+            format!("{} belongs to every repacked snapshot: repack it again", path.display())
+        })
+    }
+
+    /// Whether neither module nor heap can run: what `decant repack` writes.
+    pub fn is_repacked(&self) -> bool {
+        self.module == EMPTY_MODULE
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn metadata(&self) -> &Map<String, Value> {
+        &self.metadata
+    }
+
+    pub(super) fn heap_bytes(&self) -> u64 {
+        self.heap_bytes
+    }
+
+    pub(super) fn stable(&self) -> &StableFile {
+        &self.stable
+    }
+
+    /// Hashes of the chunks, as they stand in file names.
+    pub(super) fn chunks(&self) -> &BTreeSet<String> {
+        &self.chunks
+    }
+}
+
+/// File of a chunk, from the directory of the snapshot.
+pub(super) fn chunk_path(directory: &Path, hash: &str) -> PathBuf {
+    directory.join(CHUNKS).join(format!("{hash}.bin"))
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("reading {}", path.display()))
+}
+
+fn read_metadata(path: &Path) -> anyhow::Result<Map<String, Value>> {
+    ensure!(
+        path.is_file(),
+        "{} is missing: this is no complete snapshot directory; download it again, or repack it again",
+        path.display()
+    );
+    let value: Value = serde_json::from_slice(&read(path)?)
+        .with_context(|| format!("{} is no JSON: download the snapshot again", path.display()))?;
+    match value {
+        Value::Object(fields) => Ok(fields),
+        _ => bail!("{} is no record: download the snapshot again", path.display()),
+    }
+}
+
+fn size(directory: &Path, metadata: &Map<String, Value>, field: &str) -> anyhow::Result<u64> {
+    metadata.get(field).and_then(Value::as_u64).with_context(|| {
+        let path = directory.join(METADATA);
+        format!("{}: {field} is missing or no number: download the snapshot again", path.display())
+    })
+}
+
+/// Checks a file's size; an empty one may be missing.
+fn ensure_size(path: &Path, expected_bytes: u64) -> anyhow::Result<()> {
+    let size_bytes = match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => metadata.len(),
+        Ok(_) => bail!("{} is no file: download the snapshot again", path.display()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && expected_bytes == 0 => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            bail!("{} is missing: download the snapshot again", path.display())
+        }
+        Err(error) => return Err(anyhow!(error).context(format!("reading {}", path.display()))),
+    };
+    ensure!(
+        size_bytes == expected_bytes,
+        "{} has {size_bytes} bytes, {METADATA} says {expected_bytes}: download the snapshot again",
+        path.display()
+    );
+    Ok(())
+}
+
+fn byte_list(directory: &Path, field: &str, value: Option<&Value>) -> anyhow::Result<Vec<u8>> {
+    let byte = |value: &Value| value.as_u64().and_then(|byte| u8::try_from(byte).ok());
+    let bytes = value.and_then(Value::as_array).and_then(|bytes| bytes.iter().map(byte).collect());
+    bytes.with_context(|| {
+        let path = directory.join(METADATA);
+        format!("{}: {field} is missing or no list of bytes: download the snapshot again", path.display())
+    })
+}
+
+/// The hashes of all chunks, each of which has a file with that hash.
+fn chunks(directory: &Path, metadata: &Map<String, Value>) -> anyhow::Result<BTreeSet<String>> {
+    let entries = metadata.get(CHUNK_STORE).and_then(Value::as_array).with_context(|| {
+        let path = directory.join(METADATA);
+        format!("{}: {CHUNK_STORE} is missing or no list: download the snapshot again", path.display())
+    })?;
+    let mut chunks = BTreeSet::new();
+    for entry in entries {
+        let hash = byte_list(directory, "a hash of wasm_chunk_store", entry.get("hash"))?;
+        let name = hex::encode(&hash);
+        let path = chunk_path(directory, &name);
+        ensure!(path.is_file(), "{} is missing: download the snapshot again", path.display());
+        ensure!(
+            Sha256::digest(read(&path)?).as_slice() == hash,
+            "{} does not have the hash in its name: download the snapshot again",
+            path.display()
+        );
+        chunks.insert(name);
+    }
+    Ok(chunks)
+}
