@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A module that isn't empty: with a custom section of nothing.
-pub const MODULE: &[u8] = b"\0asm\x01\0\0\0\0\x02\x01x";
+pub(crate) const MODULE: &[u8] = b"\0asm\x01\0\0\0\0\x02\x01x";
 /// Bytes of a page.
-pub const PAGE: usize = 65_536;
+pub(crate) const PAGE: usize = 65_536;
 /// A chunk of the chunk store.
-pub const CHUNK: &[u8] = b"a chunk of some module";
+pub(crate) const CHUNK: &[u8] = b"a chunk of some module";
 
 /// A directory that is gone when the test is over.
-pub struct Temporary(PathBuf);
+pub(crate) struct Temporary(PathBuf);
 
 impl Temporary {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("repack-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -27,7 +27,7 @@ impl Temporary {
         Self(path)
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
@@ -40,14 +40,14 @@ impl Drop for Temporary {
 }
 
 /// A manager over a fresh memory.
-pub fn managed(bucket_pages: u16) -> (VectorMemory, MemoryManager<VectorMemory>) {
+pub(crate) fn managed(bucket_pages: u16) -> (VectorMemory, MemoryManager<VectorMemory>) {
     let memory = VectorMemory::default();
     let manager = MemoryManager::init_with_bucket_size(memory.clone(), bucket_pages);
     (memory, manager)
 }
 
 /// An image with three memories of a few pages, in buckets of 16, interleaved.
-pub fn image() -> Vec<u8> {
+pub(crate) fn image() -> Vec<u8> {
     let (memory, manager) = managed(16);
     let [first, second, third] = [0, 7, 254].map(|id| manager.get(MemoryId::new(id)));
     first.grow(17);
@@ -61,7 +61,7 @@ pub fn image() -> Vec<u8> {
 }
 
 /// What icp-cli writes to metadata.json, and a field that it may have one day.
-pub fn metadata(stable_bytes: usize, heap_bytes: usize) -> Value {
+pub(crate) fn metadata(stable_bytes: usize, heap_bytes: usize) -> Value {
     json!({
         "source": { "taken_from_canister": null },
         "taken_at_timestamp": 1_700_000_000_000_000_001_u64,
@@ -79,7 +79,7 @@ pub fn metadata(stable_bytes: usize, heap_bytes: usize) -> Value {
 }
 
 /// Writes a complete snapshot directory.
-pub fn write_snapshot(directory: &Path, image: &[u8]) {
+pub(crate) fn write_snapshot(directory: &Path, image: &[u8]) {
     let heap = vec![3; 2 * PAGE];
     fs::create_dir_all(directory.join("wasm_chunk_store")).expect("the directory is made");
     let file =
@@ -92,25 +92,25 @@ pub fn write_snapshot(directory: &Path, image: &[u8]) {
     write_metadata(directory, &metadata(image.len(), heap.len()));
 }
 
-pub fn write_metadata(directory: &Path, metadata: &Value) {
+pub(crate) fn write_metadata(directory: &Path, metadata: &Value) {
     let json = serde_json::to_string_pretty(metadata).expect("it is JSON");
     fs::write(directory.join("metadata.json"), json).expect("the file is written");
 }
 
-pub fn read_metadata(directory: &Path) -> Value {
+pub(crate) fn read_metadata(directory: &Path) -> Value {
     let json = fs::read(directory.join("metadata.json")).expect("the file is there");
     serde_json::from_slice(&json).expect("it is JSON")
 }
 
 /// The repacked image, opened as a canister opens it.
-pub fn open(directory: &Path) -> (VectorMemory, MemoryManager<VectorMemory>) {
+pub(crate) fn open(directory: &Path) -> (VectorMemory, MemoryManager<VectorMemory>) {
     let memory = VectorMemory::default();
     *memory.borrow_mut() = fs::read(directory.join("stable_memory.bin")).expect("the file is there");
     (memory.clone(), MemoryManager::init(memory))
 }
 
 /// All bytes of a virtual memory.
-pub fn bytes(manager: &MemoryManager<VectorMemory>, id: u8) -> Vec<u8> {
+pub(crate) fn bytes(manager: &MemoryManager<VectorMemory>, id: u8) -> Vec<u8> {
     let memory = manager.get(MemoryId::new(id));
     let mut bytes = vec![0; memory.size() as usize * PAGE];
     memory.read(0, &mut bytes);
