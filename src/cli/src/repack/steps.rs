@@ -9,6 +9,9 @@ use std::path::Path;
 /// (`operations/install.rs`: module, argument and 500 bytes in 2 MiB).
 const CHUNKED_INSTALL_BYTES: u64 = 2 * 1024 * 1024 - 500;
 
+/// Status of a hook that has nothing to tell.
+const NOT_SATISFIED: &str = "condition_not_satisfied";
+
 /// The steps as commands of icp-cli, and what they lose.
 pub(super) fn next_steps(source: &Path, out: &Path, rewritten: &Rewritten) -> String {
     let (source, out) = (source.display(), out.display());
@@ -51,7 +54,8 @@ fn write_losses(text: &mut String, rewritten: &Rewritten) -> std::fmt::Result {
         )?,
         None => writeln!(text, "- the global timer: none was armed; post_upgrade may arm one")?,
     }
-    let hook = rewritten.metadata.get(HOOK_STATUS).filter(|status| !status.is_null());
+    let hook =
+        rewritten.metadata.get(HOOK_STATUS).filter(|status| !status.is_null() && **status != NOT_SATISFIED);
     if let Some(status) = hook {
         writeln!(
             text,
