@@ -248,12 +248,12 @@ pub enum Undo {
     /// Only the coordinator controls the target, which reserves nothing.
     #[serde(rename = "2")]
     ResetTarget,
+    /// The target runs, as every canister of the pool; it is empty by then, so that no code of the dapp does.
+    #[serde(rename = "9")]
+    StartTarget,
     /// The target has no module and no state.
     #[serde(rename = "3")]
     UninstallTarget,
-    /// The target runs, as every canister of the pool.
-    #[serde(rename = "9")]
-    StartTarget,
     /// The image has no snapshot of this job.
     #[serde(rename = "8")]
     DropUploaded,

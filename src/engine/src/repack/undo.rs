@@ -17,7 +17,7 @@ pub(crate) fn undo(job: &Job, is_untouched: bool) -> Vec<Undo> {
     // Of the target, if the strategy has one; it is reserved when the source is known to be worth it.
     let reserved = job.target.map(|_| vec![ReturnTarget, ResetTarget]).unwrap_or_default();
     let used =
-        job.target.map(|_| vec![ReturnTarget, ResetTarget, UninstallTarget, StartTarget]).unwrap_or_default();
+        job.target.map(|_| vec![ReturnTarget, ResetTarget, StartTarget, UninstallTarget]).unwrap_or_default();
     let image_changed = |undo: Undo| job.target.is_none().then_some(undo);
     match &job.state {
         State::Queued => Vec::new(),
@@ -33,8 +33,8 @@ pub(crate) fn undo(job: &Job, is_untouched: bool) -> Vec<Undo> {
             RepackState::Inspected { .. } => Vec::new(),
             RepackState::Listed { .. } => maybe(DropSaved).into_iter().collect(),
             RepackState::Surveyed { .. } | RepackState::Learning { .. } => vec![DropSaved],
-            RepackState::Ready => reserved.into_iter().chain([DropSaved]).chain(maybe(StartSource)).collect(),
-            RepackState::Stopped | RepackState::Flushed | RepackState::Saved => {
+            // A stop that timed out goes on, whatever a later one answers.
+            RepackState::Ready | RepackState::Stopped | RepackState::Flushed | RepackState::Saved => {
                 reserved.into_iter().chain([DropSaved, StartSource]).collect()
             }
             RepackState::Halting => used.into_iter().chain([DropSaved, StartSource]).collect(),
