@@ -19,9 +19,9 @@ pub(crate) fn verdict(job: &Job, value: &Value) -> Result<Verdict, Why> {
             let has_survey =
                 held.and_then(|held| held.saved.as_ref()).is_some_and(|saved| all.contains(saved));
             match new_ones(job, all).as_slice() {
-                // It takes the place of the survey in one step.
-                [id] if !has_survey => Verdict::Answered(Value::Snapshot(id.clone())),
-                [] if has_survey => Verdict::NotYet,
+                // It takes the place of the survey in one step: while that is there, what is new is not ours.
+                _ if has_survey => Verdict::NotYet,
+                [id] => Verdict::Answered(Value::Snapshot(id.clone())),
                 several => too_many(several.len()),
             }
         }

@@ -59,41 +59,40 @@ pub(crate) fn undo(job: &Job, is_untouched: bool) -> Vec<Undo> {
 
 /// What a list of snapshots says when the job goes back: delete one of ours, or nothing is left.
 pub(super) fn listed(job: &mut Job, undo: Undo, all: &[SnapshotId]) -> Next {
-    let strangers = new_ones(job, all);
+    let unknown = new_ones(job, all);
     let done_bytes = job.attempt.done_bytes.saturating_add(1);
     let shares_canister = job.target.is_none();
+    let resume = job.state.clone();
     let Some(held) = &mut job.held else { return Next::Undone };
-    let own = if undo == Undo::DropSaved { &held.saved } else { &held.uploaded };
-    let own = own.as_ref().filter(|own| all.contains(own)).cloned();
-    // With one canister for both, the first list on the way back settles what nobody knew.
-    let may_be_ours =
-        held.is_unsure && (shares_canister || undo == Undo::DropUploaded || held.uploaded.is_none());
-    let unknown = match strangers.as_slice() {
-        [id] if may_be_ours => Some(id.clone()),
-        [] => None,
-        _ if !may_be_ours => None,
-        several => {
-            let detail = format!("{} new snapshots; delete what this job made", several.len());
-            return Next::Park {
-                reason: Reason::new(ReasonCode::Contradiction, detail),
-                resume: job.state.clone(),
-            };
-        }
-    };
-    match own.or(unknown) {
-        Some(id) => {
-            held.dropping = Some(id);
-            Next::Again { done_bytes }
-        }
-        None => {
-            if undo == Undo::DropSaved {
-                held.saved = None;
-            } else {
-                held.uploaded = None;
+    let is_there = |id: &Option<SnapshotId>| id.as_ref().is_some_and(|id| all.contains(id));
+    // The size is known before the upload begins, and after all snapshots of the source are taken.
+    let is_before_upload = held.compact_pages == 0;
+    let unsure_of = if is_before_upload { Undo::DropSaved } else { Undo::DropUploaded };
+    if held.is_unsure && (shares_canister || undo == unsure_of) {
+        // The first list settles what nobody knew: whatever is new in a later one is somebody else's.
+        held.is_unsure = false;
+        // The survey is replaced in one step: while it is there, nothing took its place.
+        let has_survey = is_before_upload && is_there(&held.saved);
+        match unknown.as_slice() {
+            [] => {}
+            _ if has_survey => {}
+            [id] => {
+                held.dropping = Some(id.clone());
+                return Next::Again { done_bytes };
             }
-            Next::Undone
+            several => {
+                let detail = format!("{} new snapshots; delete what this job made", several.len());
+                return Next::Park { reason: Reason::new(ReasonCode::Contradiction, detail), resume };
+            }
         }
     }
+    let own = if undo == Undo::DropSaved { &mut held.saved } else { &mut held.uploaded };
+    if is_there(own) {
+        held.dropping = own.clone();
+        return Next::Again { done_bytes };
+    }
+    *own = None;
+    Next::Undone
 }
 
 /// What was to be deleted is: look again.
