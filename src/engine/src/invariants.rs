@@ -99,7 +99,7 @@ fn target(job: &Job) -> Result<(), Broken> {
         State::Queued | State::Inspected { .. } | State::Admitted { .. } | State::RolledBack { .. } => false,
         State::RollingBack { undo, .. } => undo.contains(&Undo::ReturnTarget),
         // A target is reserved when the source is known to be worth it.
-        State::Repack(at) => job.plan.strategy.has_target() && at.tag() >= RepackState::Ready.tag(),
+        State::Repack(at) => job.plan.strategy.has_target() && at.position() >= RepackState::Ready.position(),
         _ => job.plan.strategy.has_target(),
     };
     if job.target.is_some() == wants_one { Ok(()) } else { Err(Broken::Target) }
@@ -162,9 +162,9 @@ fn held(job: &Job) -> Result<(), Broken> {
     let holds = match state {
         State::Repack(at) => {
             let root = crate::Digest([0; 32]);
-            let is_after = |first: &RepackState| at.tag() >= first.tag();
-            let is_up_to = |last: RepackState| at.tag() <= last.tag();
-            let needs_saved = at.tag() > SURVEY_TAG && is_up_to(RepackState::DroppingSaved { root });
+            let is_after = |first: &RepackState| at.position() >= first.position();
+            let is_up_to = |last: RepackState| at.position() <= last.position();
+            let needs_saved = at.position() > SURVEY_TAG && is_up_to(RepackState::DroppingSaved { root });
             let needs_uploaded = is_after(&RepackState::Uploading { next_page: 0 })
                 && is_up_to(RepackState::DroppingUploaded { root });
             knows(needs_saved, needs_uploaded)

@@ -92,6 +92,12 @@ pub(crate) fn advance(job: &mut Job, value: Value, now_nanos: TimeNanos) -> Resu
         (State::Reserved { .. }, Value::Acknowledged) if job.plan.strategy.is_by_snapshot() => {
             Ok(Next::Enter(State::Repack(RepackState::Ready)))
         }
+        (State::Switching { root, next }, Value::Acknowledged)
+            if job.plan.strategy.is_by_snapshot()
+                && usize::from(*next).saturating_add(1) >= job.indexes.len() =>
+        {
+            Ok(Next::Enter(State::Repack(RepackState::Guarding { root: *root })))
+        }
         (_, value) => relocate::advance(job, value, now_nanos),
     }
 }

@@ -1,6 +1,6 @@
 //! What follows when the call of a state is done.
 
-use super::checks::{image, image_canister, slots, source_canister};
+use super::checks::{guarded, image, image_canister, serves_already, slots, source_canister};
 use super::undo::{dropped, listed};
 use super::{Held, RepackState};
 use crate::strategy::Next;
@@ -47,9 +47,9 @@ fn inspected(job: &mut Job, value: Value) -> Result<Next, Why> {
 
 fn repacking(job: &mut Job, at: RepackState, value: Value, now_nanos: TimeNanos) -> Result<Next, Why> {
     use RepackState::{
-        Checked, Compared, Comparing, DroppingSaved, DroppingUploaded, Emptying, Flushed, Halting, Inspected,
-        Learning, Listed, Loaded, Planned, Ready, Reinstalled, Reopening, Retaining, Saved, Serving, Stopped,
-        Surveyed, Uploading,
+        Checked, Compared, Comparing, DroppingSaved, DroppingUploaded, Emptying, Flushed, Guarding, Halting,
+        Inspected, Learning, Listed, Loaded, Planned, Ready, Reinstalled, Reopening, Retaining, Saved,
+        Serving, Stopped, Surveyed, Uploading,
     };
     let has_target = job.target.is_some() || job.plan.strategy.has_target();
     let enter = |at: RepackState| Next::Enter(State::Repack(at));
@@ -116,18 +116,30 @@ fn repacking(job: &mut Job, at: RepackState, value: Value, now_nanos: TimeNanos)
                 let detail = format!("after {} pages", progress.next_page);
                 Next::Fail(Reason::new(ReasonCode::RootMismatch, detail))
             } else if is_complete {
-                enter(Compared { root: progress.saved })
+                let root = progress.saved;
+                enter(if has_target { Compared { root } } else { Guarding { root } })
             } else if progress.next_page > before.next_page {
                 enter(Comparing { progress })
             } else {
                 Next::Again { done_bytes: 0 }
             }
         }
+        (Guarding { root }, Value::Canister(view)) => match guarded(job, &view) {
+            Ok(()) if has_target => Next::Enter(State::Committed { root }),
+            Ok(()) => enter(Compared { root }),
+            Err(reason) => Next::Fail(reason),
+        },
+        (Guarding { .. }, Value::Gone) => gone(job),
         (Compared { root }, Value::Acknowledged) => enter(Loaded { root }),
         (Loaded { root }, Value::Acknowledged) => enter(Reinstalled { root }),
         (Reinstalled { root }, Value::Canister(view)) => match image_canister(job, &view) {
             Ok(()) if has_target => Next::Enter(State::Switching { root, next: 0 }),
             Ok(()) => enter(Checked { root }),
+            // What was saved does not have what users wrote since: an abort comes too late.
+            Err(_) if serves_already(job, &view) => {
+                job.is_abort_requested = false;
+                enter(Checked { root })
+            }
             Err(reason) => Next::Fail(reason),
         },
         (Reinstalled { .. }, Value::Gone) => gone(job),

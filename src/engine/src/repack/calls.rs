@@ -41,6 +41,7 @@ pub(crate) fn call(job: &Job) -> Option<Effect> {
             RepackState::Comparing { progress } => {
                 Effect::ComparePages { pair: pair(job, held?)?, progress: *progress }
             }
+            RepackState::Guarding { .. } => Effect::CanisterStatus { canister: source },
             RepackState::Compared { .. } => {
                 Effect::LoadSnapshot { canister: image, snapshot: held?.uploaded.clone()? }
             }
@@ -112,6 +113,7 @@ pub(crate) fn observation(job: &Job) -> Option<Effect> {
             | RepackState::Learning { .. }
             | RepackState::Saved
             | RepackState::Comparing { .. }
+            | RepackState::Guarding { .. }
             | RepackState::Reinstalled { .. }
             | RepackState::Serving { .. } => None,
             // An upgrade with the same module, the same bytes at the same place, the same snapshot once

@@ -91,6 +91,25 @@ fn worth_it(job: &Job, stable_pages: u64, compact_pages: u64) -> Result<(), Reas
     Ok(())
 }
 
+/// Whether the source is as it was saved: with its code, and stopped, so that nobody wrote to it since.
+pub(super) fn guarded(job: &Job, view: &CanisterView) -> Result<(), Reason> {
+    let source = job.source;
+    if view.run_state != RunState::Stopped {
+        let detail = format!("{source} is {:?}: somebody else started it", view.run_state);
+        return Err(Reason::new(ReasonCode::Contradiction, detail));
+    }
+    if view.module_hash != job.held.as_ref().map(|held| held.module_hash) {
+        return Err(Reason::new(ReasonCode::WrongModule, format!("{source}: somebody else installed it")));
+    }
+    Ok(())
+}
+
+/// Whether users write to the image already, because somebody else started it: then nothing goes back.
+pub(super) fn serves_already(job: &Job, view: &CanisterView) -> bool {
+    let wanted_hash = job.held.as_ref().map(|held| held.module_hash);
+    job.target.is_none() && view.run_state == RunState::Running && view.module_hash == wanted_hash
+}
+
 /// Whether the image is in place, with the code that it had: still stopped before the commit point, running
 /// after it. Its `post_upgrade` may have grown it, but not to what it was.
 pub(super) fn image_canister(job: &Job, view: &CanisterView) -> Result<(), Reason> {

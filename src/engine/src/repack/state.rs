@@ -21,6 +21,7 @@ use crate::{Comparison, Digest, Settings, SnapshotId, Stage, TimeNanos};
 /// | 69 | Planned | `upload_canister_snapshot_metadata` to the image |
 /// | 70 | Uploading | read and upload pages, then the header page |
 /// | 71 | Comparing | read both back, virtual memory by virtual memory |
+/// | 82 | Guarding | `canister_status` of the source: nobody started it; with a target after Switching |
 /// | 72 | Compared | `load_canister_snapshot` of the image |
 /// | 73 | Loaded | upgrade of the image with the source's module, without `pre_upgrade` |
 /// | 74 | Reinstalled | `canister_status` of the image; with a target, Switching and so on follow |
@@ -93,6 +94,13 @@ pub enum RepackState {
         /// How far both were read.
         #[serde(rename = "p")]
         progress: Comparison,
+    },
+    /// From the next call on, what users write to the source would be lost: does it still stand as saved?
+    #[serde(rename = "82")]
+    Guarding {
+        /// The digest of both.
+        #[serde(rename = "r")]
+        root: Digest,
     },
     /// Both hold the same.
     #[serde(rename = "72")]
@@ -185,6 +193,7 @@ impl RepackState {
             Self::Planned => 69,
             Self::Uploading { .. } => 70,
             Self::Comparing { .. } => 71,
+            Self::Guarding { .. } => 82,
             Self::Compared { .. } => 72,
             Self::Loaded { .. } => 73,
             Self::Reinstalled { .. } => 74,
@@ -213,6 +222,7 @@ impl RepackState {
             Self::Planned => "planned",
             Self::Uploading { .. } => "uploading",
             Self::Comparing { .. } => "comparing",
+            Self::Guarding { .. } => "guarding",
             Self::Compared { .. } => "compared",
             Self::Loaded { .. } => "loaded",
             Self::Reinstalled { .. } => "reinstalled",
@@ -226,14 +236,22 @@ impl RepackState {
         }
     }
 
+    /// How far it is: tags in the order of the way, not of their invention.
+    pub(crate) fn position(&self) -> u8 {
+        match self {
+            Self::Guarding { .. } => 72,
+            other => other.tag(),
+        }
+    }
+
     /// Which way it can go.
     pub fn stage(&self) -> Stage {
-        if self.tag() < Self::COMMIT_TAG { Stage::BeforeCommit } else { Stage::AfterCommit }
+        if self.position() < Self::COMMIT_TAG { Stage::BeforeCommit } else { Stage::AfterCommit }
     }
 
     /// Whether users are kept waiting: from the stop on.
     pub(crate) fn is_fenced(&self) -> bool {
-        self.tag() >= Self::Stopped.tag()
+        self.position() >= Self::Stopped.position()
     }
 
     /// The first state that only goes forward.

@@ -18,6 +18,8 @@ pub(crate) fn undo(job: &Job, is_untouched: bool) -> Vec<Undo> {
     let reserved = job.target.map(|_| vec![ReturnTarget, ResetTarget]).unwrap_or_default();
     let used =
         job.target.map(|_| vec![ReturnTarget, ResetTarget, StartTarget, UninstallTarget]).unwrap_or_default();
+    // When the source is looked at once more, every index is swapped.
+    let swapped = 0..job.target.map_or(0, |_| u16::try_from(job.indexes.len()).unwrap_or(u16::MAX));
     let image_changed = |undo: Undo| job.target.is_none().then_some(undo);
     match &job.state {
         State::Queued => Vec::new(),
@@ -50,6 +52,11 @@ pub(crate) fn undo(job: &Job, is_untouched: bool) -> Vec<Undo> {
                 .into_iter()
                 .chain([DropUploaded, DropSaved, StartSource])
                 .chain(image_changed(LoadSaved))
+                .collect(),
+            RepackState::Guarding { .. } => used
+                .into_iter()
+                .chain([DropUploaded, DropSaved, StartSource])
+                .chain(swapped.map(|index| SwapBack { index }))
                 .collect(),
             _ => Vec::new(),
         },
