@@ -1,0 +1,179 @@
+//! Every call of a job failed, lost, repeated and aborted, once, twice and for ever: promise 4 without chance.
+
+use decant_engine::{Effect, Retention, State, Strategy};
+
+use crate::run::{Fault, Run, plans, relocates};
+use crate::world::Trouble;
+
+const SEED: u64 = 42;
+
+type Plan = (Strategy, Retention);
+
+fn calm(plan: Plan) -> Run {
+    faulty(plan, &[])
+}
+
+/// A job with these faults at these calls.
+fn faulty(plan: Plan, faults: &[(u32, Fault)]) -> Run {
+    let mut run = Run::new(plan, Trouble::Nothing, SEED);
+    run.run(&mut |ticket, _, _| {
+        faults.iter().find(|(at, _)| *at == ticket).map_or(Fault::Nothing, |(_, fault)| *fault)
+    });
+    run
+}
+
+fn calls(run: &Run) -> u32 {
+    run.job.counters().calls
+}
+
+#[test]
+fn a_repack_makes_no_more_calls_than_its_protocol_has() {
+    let run = calm((Strategy::Repack, Retention::None));
+    let methods: Vec<_> = run.calls.iter().map(|(effect, _)| effect.method()).collect();
+    let expected = [
+        "canister_status",
+        "list_canister_snapshots",
+        "take_canister_snapshot",
+        "read_canister_snapshot_data",
+        "read_canister_snapshot_data",
+        "stop_canister",
+        "install_chunked_code",
+        "take_canister_snapshot",
+        "read_canister_snapshot_data",
+        "upload_canister_snapshot_metadata",
+        "upload_canister_snapshot_data",
+        "upload_canister_snapshot_data",
+        "read_canister_snapshot_data",
+        "read_canister_snapshot_data",
+        "canister_status",
+        "load_canister_snapshot",
+        "install_chunked_code",
+        "canister_status",
+        "start_canister",
+        "canister_status",
+        "delete_canister_snapshot",
+        "delete_canister_snapshot",
+    ];
+    assert_eq!(methods, expected);
+    assert!(run.world.accepted_writes > 10, "users write all the while: {}", run.world.accepted_writes);
+}
+
+#[test]
+fn promise_4_every_call_failed_lost_or_repeated_once_comes_to_the_same_end() {
+    for plan in plans() {
+        let calm = calm(plan);
+        assert!(calm.is_done(), "{:?}", calm.job);
+        for at in 1..=calls(&calm) {
+            for fault in Fault::HARMLESS {
+                let run = faulty(plan, &[(at, fault)]);
+                assert_eq!(run.job.state(), &ended(&run, &calm), "{fault:?} at {at} of {plan:?}");
+            }
+        }
+    }
+}
+
+/// How the calm job ended, with the root that this one has: users wrote other things meanwhile.
+fn ended(run: &Run, calm: &Run) -> State {
+    match (calm.job.state(), run.job.state()) {
+        (State::Done { .. }, State::Done { root }) => State::Done { root: *root },
+        (other, _) => other.clone(),
+    }
+}
+
+#[test]
+fn every_call_refused_or_aborted_once_ends_rolled_back_or_after_the_commit_point_done() {
+    for plan in plans() {
+        let calm = calm(plan);
+        let is_commit = |call: &(Effect, bool)| match plan.0 {
+            Strategy::Repack => matches!(call.0, Effect::Start { .. }),
+            _ => matches!(call.0, Effect::Swap { .. }),
+        };
+        let commit = calm.calls.iter().rposition(is_commit).expect("a commit point") as u32;
+        let commit = if plan.0 == Strategy::Repack { commit } else { commit + 2 };
+        for at in 1..=calls(&calm) {
+            for fault in Fault::HARMFUL {
+                let run = faulty(plan, &[(at, fault)]);
+                assert!(run.job.state().is_ended(), "{fault:?} at {at} of {plan:?}: {:?}", run.job);
+                assert_eq!(run.is_done(), at > commit, "{fault:?} at {at} of {plan:?}: {:?}", run.job);
+            }
+        }
+    }
+}
+
+#[test]
+fn two_faults_at_any_two_calls_end_the_job_and_lose_nothing() {
+    let (mut runs, mut parked) = (0_u32, 0_u32);
+    for plan in [(Strategy::Repack, Retention::None), (relocates(), Retention::None)] {
+        let first_calls = calls(&calm(plan));
+        for first in 1..=first_calls {
+            for fault in Fault::all() {
+                let one = (first, fault);
+                for second in first + 1..=calls(&faulty(plan, &[one])) {
+                    for other in Fault::all() {
+                        let mut run = faulty(plan, &[one, (second, other)]);
+                        runs += 1;
+                        parked += u32::from(run.job.state().is_parked());
+                        run.mend();
+                    }
+                }
+            }
+        }
+    }
+    println!("{runs} pairs, {parked} parked");
+    assert!(runs > 10_000);
+}
+
+#[test]
+fn promise_8_a_call_that_never_works_rolls_back_or_parks_and_moves_on_when_mended() {
+    for plan in plans() {
+        let calm = calm(plan);
+        for at in 1..=calls(&calm) {
+            for fault in [Fault::Transient, Fault::Refused, Fault::LostBefore, Fault::LostAfter, Fault::Crash]
+            {
+                for way_back in [false, true] {
+                    let mut run = Run::new(plan, Trouble::Nothing, SEED);
+                    let mut stuck = None;
+                    run.run(&mut |ticket, _, job| {
+                        // The call of that state, for ever; or after an abort there, the first call back.
+                        if way_back && ticket == at {
+                            return Fault::Abort;
+                        }
+                        if ticket == at + u32::from(way_back) {
+                            stuck = Some(job.state().clone());
+                        }
+                        if stuck.as_ref() == Some(job.state()) { fault } else { Fault::Nothing }
+                    });
+                    assert!(run.job.state().is_ended() || run.job.state().is_parked());
+                    run.mend();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn promise_8_every_undo_that_never_works_parks_and_moves_on_when_mended() {
+    let mut parked = 0;
+    for plan in [(Strategy::Repack, Retention::None), (relocates(), Retention::None)] {
+        let forth = calls(&calm(plan));
+        for at in 1..=forth {
+            let back = calls(&faulty(plan, &[(at, Fault::Refused)]));
+            for undo in at + 1..=back {
+                let mut run = Run::new(plan, Trouble::Nothing, SEED);
+                let mut stuck = None;
+                run.run(&mut |ticket, _, job| {
+                    if ticket == at {
+                        return Fault::Refused;
+                    }
+                    if ticket == undo {
+                        stuck = Some(job.state().clone());
+                    }
+                    if stuck.as_ref() == Some(job.state()) { Fault::Refused } else { Fault::Nothing }
+                });
+                parked += u32::from(run.job.state().is_parked());
+                run.mend();
+            }
+        }
+    }
+    assert!(parked > 20, "{parked}");
+}

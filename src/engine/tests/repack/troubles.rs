@@ -1,0 +1,382 @@
+//! Each trouble by itself: the end, the reason, and that the canister serves with all of its state.
+
+use decant_engine::{Effect, ReasonCode, Retention, RunState, Stage, State, Strategy};
+
+use crate::canister::{Layout, Maker};
+use crate::run::{Fault, Run, plans, relocates};
+use crate::world::Trouble;
+
+const REPACK: (Strategy, Retention) = (Strategy::Repack, Retention::None);
+
+fn healthy(_: u32, _: &Effect, _: &decant_engine::Job) -> Fault {
+    Fault::Nothing
+}
+
+/// Every strategy, retention and a few seeds roll back for that reason; answers the calls of the last.
+fn assert_rolls_back(trouble: Trouble, code: ReasonCode) -> Vec<&'static str> {
+    let mut methods = Vec::new();
+    for plan in plans() {
+        for seed in 0..20 {
+            let mut run = Run::new(plan, trouble, seed);
+            run.run(&mut healthy);
+            assert!(matches!(run.job.state(), State::RolledBack { .. }), "{trouble:?}: {:?}", run.job);
+            assert_eq!(run.reason().map(|reason| reason.code()), Some(code), "{trouble:?}, {plan:?}");
+            methods = run.calls.iter().map(|(effect, _)| effect.method()).collect();
+        }
+    }
+    methods
+}
+
+#[test]
+fn a_canister_that_is_not_controlled_rolls_back_after_one_call() {
+    assert_eq!(assert_rolls_back(Trouble::NotControlled, ReasonCode::NotAuthorised), ["canister_status"]);
+}
+
+#[test]
+fn a_canister_that_is_stopped_rolls_back_and_stays_stopped() {
+    assert_eq!(assert_rolls_back(Trouble::SourceStopped, ReasonCode::NotRunning), ["canister_status"]);
+}
+
+#[test]
+fn a_canister_without_a_module_rolls_back_after_one_call() {
+    assert_eq!(assert_rolls_back(Trouble::NoModule, ReasonCode::Unreadable), ["canister_status"]);
+}
+
+#[test]
+fn a_canister_without_stable_memory_rolls_back_before_it_is_stopped() {
+    let methods = assert_rolls_back(Trouble::NoStableMemory, ReasonCode::NothingToRepack);
+    assert!(!methods.contains(&"stop_canister"));
+}
+
+#[test]
+fn a_raw_image_rolls_back_before_it_is_stopped() {
+    let methods = assert_rolls_back(Trouble::Raw, ReasonCode::NothingToRepack);
+    assert!(!methods.contains(&"stop_canister"));
+}
+
+#[test]
+fn an_image_that_cannot_be_read_rolls_back_before_it_is_stopped() {
+    let methods = assert_rolls_back(Trouble::Unreadable, ReasonCode::Unreadable);
+    assert!(!methods.contains(&"stop_canister"));
+}
+
+#[test]
+fn an_image_that_is_already_compact_rolls_back_before_it_is_stopped() {
+    let methods = assert_rolls_back(Trouble::AlreadyCompact, ReasonCode::AlreadyCompact);
+    assert!(!methods.contains(&"stop_canister"));
+}
+
+#[test]
+fn a_small_canister_is_not_even_looked_into() {
+    assert_eq!(assert_rolls_back(Trouble::SmallAndCompact, ReasonCode::NotWorthIt), ["canister_status"]);
+}
+
+#[test]
+fn a_repack_that_is_not_worth_it_rolls_back_before_it_is_stopped() {
+    let methods = assert_rolls_back(Trouble::NotWorthIt, ReasonCode::NotWorthIt);
+    assert!(!methods.contains(&"stop_canister"));
+}
+
+#[test]
+fn buckets_that_are_too_small_roll_back_before_it_is_stopped() {
+    let methods = assert_rolls_back(Trouble::BucketTooSmall, ReasonCode::BucketTooSmall);
+    assert!(!methods.contains(&"stop_canister"));
+}
+
+#[test]
+fn a_module_without_pre_upgrade_rolls_back_unless_the_plan_consents() {
+    let methods = assert_rolls_back(Trouble::NoPreUpgrade, ReasonCode::LosesHeap);
+    assert!(!methods.contains(&"stop_canister"));
+    for plan in plans() {
+        let mut run = Run::new(plan, Trouble::NoPreUpgradeButConsent, 1);
+        run.run(&mut healthy);
+        assert!(run.is_done(), "{:?}", run.job);
+    }
+}
+
+#[test]
+fn more_than_8_foreign_snapshots_roll_back_and_8_do_not() {
+    for (foreign, is_done) in [(8, true), (9, false), (10, false)] {
+        let mut run = Run::new(REPACK, Trouble::Nothing, 1);
+        while run.world.strangers.len() < foreign {
+            run.world.stranger_takes();
+        }
+        run.run(&mut healthy);
+        assert_eq!(run.is_done(), is_done, "{foreign}: {:?}", run.job);
+        let code = run.reason().map(|reason| reason.code());
+        assert_eq!(code, (!is_done).then_some(ReasonCode::NoSlot));
+    }
+}
+
+#[test]
+fn a_source_whose_snapshots_would_die_is_not_relocated() {
+    let mut run = Run::new((relocates(), Retention::None), Trouble::Nothing, 1);
+    run.world.stranger_takes();
+    run.run(&mut healthy);
+    assert_eq!(run.reason().map(|reason| reason.code()), Some(ReasonCode::HasSnapshots));
+}
+
+#[test]
+fn too_few_cycles_roll_back_after_one_call() {
+    assert_eq!(assert_rolls_back(Trouble::FewCycles, ReasonCode::OutOfCycles), ["canister_status"]);
+}
+
+#[test]
+fn a_pre_upgrade_that_traps_in_the_flush_rolls_back() {
+    assert_rolls_back(Trouble::PreUpgradeTraps, ReasonCode::Trapped);
+}
+
+#[test]
+fn a_post_upgrade_that_traps_on_the_compact_image_rolls_back_by_what_was_saved() {
+    assert_rolls_back(Trouble::PostUpgradeTraps, ReasonCode::Trapped);
+    let mut run = Run::new(REPACK, Trouble::PostUpgradeTraps, 1);
+    run.run(&mut healthy);
+    let loads = run.calls.iter().filter(|(effect, _)| matches!(effect, Effect::LoadSnapshot { .. }));
+    assert_eq!(loads.count(), 2, "the image, and what was saved");
+    assert_eq!(run.world.canister(run.world.source).image.stable.layout, Layout::Bloated);
+}
+
+#[test]
+fn an_upload_that_differs_rolls_back_before_it_is_loaded() {
+    let methods = assert_rolls_back(Trouble::CorruptUpload, ReasonCode::RootMismatch);
+    assert!(!methods.contains(&"load_canister_snapshot"));
+}
+
+#[test]
+fn a_post_upgrade_that_grows_the_image_to_what_it_was_rolls_back() {
+    assert_rolls_back(Trouble::PostUpgradeGrows, ReasonCode::NotWorthIt);
+}
+
+#[test]
+fn a_canister_that_never_stops_is_started_again() {
+    assert_rolls_back(Trouble::NeverStops, ReasonCode::TriedTooOften);
+}
+
+#[test]
+fn a_pool_that_stays_empty_and_an_index_in_conflict_roll_back() {
+    for (trouble, code) in
+        [(Trouble::EmptyPool, ReasonCode::PoolEmpty), (Trouble::RouteConflict, ReasonCode::RouteConflict)]
+    {
+        let mut run = Run::new((relocates(), Retention::None), trouble, 1);
+        run.run(&mut healthy);
+        assert_eq!(run.reason().map(|reason| reason.code()), Some(code));
+        assert!(matches!(run.job.state(), State::RolledBack { .. }), "{:?}", run.job);
+    }
+}
+
+/// A job beside which somebody does something once, before its step of that number.
+fn beside(
+    plan: (Strategy, Retention),
+    at_step: usize,
+    act: impl Fn(&mut Run),
+    fault: &mut dyn FnMut(u32, &Effect, &decant_engine::Job) -> Fault,
+) -> Run {
+    let mut run = Run::new(plan, Trouble::Nothing, 7);
+    let mut step = 0;
+    run.run_beside(
+        &mut |run| {
+            step += 1;
+            if step == at_step {
+                act(run);
+            }
+        },
+        fault,
+    );
+    run
+}
+
+const STEPS: usize = 40;
+
+#[test]
+fn a_snapshot_that_somebody_takes_at_any_moment_survives() {
+    for plan in plans() {
+        for at_step in 1..STEPS {
+            let run = beside(plan, at_step, take_if_there, &mut healthy);
+            match run.reason() {
+                None => assert!(run.is_done(), "{plan:?} at {at_step}: {:?}", run.job),
+                // It would die with the original.
+                Some(reason) => {
+                    assert_eq!(reason.code(), ReasonCode::HasSnapshots, "{plan:?} at {at_step}: {reason}");
+                    assert_ne!(plan.0, Strategy::Repack);
+                }
+            }
+        }
+    }
+}
+
+fn take_if_there(run: &mut Run) {
+    // Between the last look and the deletion nobody can tell: it is one message after the other.
+    let is_deleting = matches!(run.job.state(), State::Deleting { .. });
+    if run.world.canisters.contains_key(&run.world.source) && !is_deleting {
+        run.world.stranger_takes();
+    }
+}
+
+fn makes_snapshot(effect: &Effect) -> bool {
+    matches!(effect, Effect::TakeSnapshot { .. } | Effect::UploadMetadata { .. })
+}
+
+#[test]
+fn with_an_unknown_reply_and_two_new_snapshots_the_job_parks_and_deletes_nothing_of_a_stranger() {
+    let mut parked = 0;
+    for plan in [REPACK, (relocates(), Retention::None)] {
+        for nth in 0..3 {
+            for fault in [Fault::LostAfter, Fault::Crash, Fault::AbortLost, Fault::AbortCrash] {
+                let mut run = Run::new(plan, Trouble::Nothing, 7);
+                let (mut seen, mut is_taken) = (0, false);
+                let (count, taken) = (std::cell::Cell::new(0), std::cell::Cell::new(false));
+                run.run_beside(
+                    &mut |run| {
+                        if count.get() == nth + 1 && !taken.replace(true) {
+                            run.world.stranger_takes();
+                            is_taken = true;
+                        }
+                    },
+                    &mut |_, effect, _| {
+                        if !makes_snapshot(effect) {
+                            return Fault::Nothing;
+                        }
+                        seen += 1;
+                        count.set(seen);
+                        if seen == nth + 1 { fault } else { Fault::Nothing }
+                    },
+                );
+                assert!(is_taken);
+                if !run.job.state().is_parked() {
+                    continue;
+                }
+                parked += 1;
+                let why = run.job.explanation().expect("a parked job says what to do");
+                if run.reason().map(|reason| reason.code()) == Some(ReasonCode::HasSnapshots) {
+                    continue;
+                }
+                assert!(why.contains("delete what this job made"), "{why}");
+                // The operator does as told.
+                for canister in run.world.canisters.values_mut() {
+                    canister.snapshots.retain(|it| {
+                        it.maker == Maker::Stranger
+                            || run.job.held().is_some_and(|held| {
+                                [&held.saved, &held.uploaded].contains(&&Some(it.id.clone()))
+                            })
+                    });
+                }
+                run.mend();
+            }
+        }
+    }
+    assert!(parked >= 8, "{parked}");
+}
+
+#[test]
+fn with_a_survey_that_is_still_there_a_new_snapshot_is_a_strangers() {
+    for fault in [Fault::LostBefore, Fault::Abort] {
+        let taken = std::cell::Cell::new(0);
+        let mut run = Run::new(REPACK, Trouble::Nothing, 7);
+        run.run_beside(
+            &mut |run| {
+                if taken.get() == 1 {
+                    taken.set(2);
+                    run.world.stranger_takes();
+                }
+            },
+            &mut |_, effect, _| {
+                let is_it = matches!(effect, Effect::TakeSnapshot { replaced: Some(_), .. });
+                if !is_it || taken.get() > 0 {
+                    return Fault::Nothing;
+                }
+                taken.set(1);
+                fault
+            },
+        );
+        assert_eq!(taken.get(), 2);
+        assert!(run.job.state().is_ended(), "{:?}", run.job);
+    }
+}
+
+/// Deletes what the job saved.
+fn delete_saved(run: &mut Run) {
+    let source = run.world.source;
+    let is_saved = |it: &crate::canister::Snapshot| it.maker == Maker::Job && it.upload.is_none();
+    if let Some(canister) = run.world.canisters.get_mut(&source)
+        && canister.snapshots.iter().any(is_saved)
+    {
+        canister.snapshots.retain(|it| !is_saved(it));
+        run.was_way_back_deleted = true;
+    }
+}
+
+#[test]
+fn a_job_whose_saved_snapshot_somebody_deletes_ends_done_or_rolled_back_with_all_state() {
+    let mut ends = Vec::new();
+    for plan in plans() {
+        for at_step in 1..STEPS {
+            let run = beside(plan, at_step, delete_saved, &mut healthy);
+            assert!(run.job.state().is_ended(), "{plan:?} at {at_step}: {:?}", run.job);
+            if run.was_way_back_deleted {
+                ends.push(run.is_done());
+                let code = run.reason().map(|reason| reason.code());
+                assert!(run.is_done() || code == Some(ReasonCode::NoSnapshot), "{code:?}");
+            }
+        }
+    }
+    assert!(ends.contains(&true) && ends.contains(&false));
+}
+
+#[test]
+fn a_way_back_that_somebody_deleted_parks_with_all_state_in_the_loaded_image() {
+    let mut run = Run::new(REPACK, Trouble::PostUpgradeTraps, 7);
+    run.run_beside(
+        &mut |run| {
+            if run.job.state().name() == "loaded" {
+                delete_saved(run);
+            }
+        },
+        &mut healthy,
+    );
+    let why = run.job.explanation().expect("it is parked");
+    assert!(run.job.state().is_parked() && why.contains("the snapshot does not exist"), "{why}");
+    let image = run.world.canister(run.world.source).image;
+    assert!(image.is_whole_in_stable_memory(run.world.model));
+}
+
+/// Starts the source, if it was stopped.
+fn start(run: &mut Run) {
+    let (source, state) = (run.world.source, run.job.state());
+    // Between the last look and a load nobody can tell: it is one message after the other.
+    let is_loading = run.job.target().is_none() && matches!(state.name(), "compared" | "rolling back");
+    // What is started after the commit point has no routes any more, and becomes a tombstone.
+    let is_late = run.job.target().is_some() && state.stage() == Stage::AfterCommit;
+    if let Some(canister) = run.world.canisters.get_mut(&source)
+        && canister.run_state != RunState::Running
+        && !is_loading
+        && !is_late
+    {
+        canister.run_state = RunState::Running;
+        run.world.was_started = true;
+    }
+}
+
+#[test]
+fn a_canister_that_somebody_starts_at_any_moment_loses_no_write() {
+    for plan in [REPACK, (relocates(), Retention::None)] {
+        let mut ends = Vec::new();
+        for at_step in 1..STEPS {
+            for fault in [Fault::Nothing, Fault::Abort] {
+                let mut is_faulty = false;
+                let run = beside(plan, at_step, start, &mut |_, _, job| {
+                    let is_it = job.state().name() == "reinstalled" && !is_faulty;
+                    is_faulty |= is_it;
+                    if is_it { fault } else { Fault::Nothing }
+                });
+                assert!(run.job.state().is_ended(), "{plan:?} at {at_step}: {:?}", run.job);
+                if run.world.was_started {
+                    ends.push(run.reason().map(|reason| reason.code()));
+                }
+            }
+        }
+        assert!(ends.contains(&Some(ReasonCode::Contradiction)), "{ends:?}");
+        assert_eq!(ends.contains(&None), plan == REPACK, "what users write to goes on: {ends:?}");
+        let known = [None, Some(ReasonCode::Contradiction), Some(ReasonCode::Aborted)];
+        assert!(ends.iter().all(|end| known.contains(end)), "{ends:?}");
+    }
+}
