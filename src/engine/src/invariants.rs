@@ -189,9 +189,15 @@ fn contents(job: &Job, state: &State) -> Result<(), Broken> {
     let too_long = |reason: &Reason| reason.detail().len() > MAX_DETAIL_BYTES;
     let is_tombstone = matches!(job.plan.retention, Retention::Tombstone { .. });
     match state {
-        State::Inspected { settings } | State::Admitted { settings } | State::Reserved { settings }
-            if settings.others.len() > MAX_SETTINGS_BYTES =>
-        {
+        State::Inspected { settings }
+        | State::Admitted { settings }
+        | State::Reserved { settings }
+        | State::Repack(
+            RepackState::Inspected { settings }
+            | RepackState::Listed { settings }
+            | RepackState::Surveyed { settings }
+            | RepackState::Learning { settings },
+        ) if settings.others.len() > MAX_SETTINGS_BYTES => {
             Err(Broken::TooLarge { what: "a record of settings" })
         }
         State::Sealed { seal } | State::Pulled { seal } | State::TargetVerified { seal }

@@ -21,6 +21,11 @@ pub(super) fn source_canister(job: &Job, view: &CanisterView) -> Result<(), Reas
     if is_deleted && view.snapshots_bytes > 0 {
         return Err(snapshots(job, view));
     }
+    settings_fit(view)
+}
+
+/// Whether a job can hold the settings.
+pub(crate) fn settings_fit(view: &CanisterView) -> Result<(), Reason> {
     let controllers = view.settings.controllers.len();
     let bytes = view.settings.others.len();
     if controllers > MAX_CONTROLLERS || bytes > MAX_SETTINGS_BYTES {

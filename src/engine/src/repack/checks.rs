@@ -1,5 +1,6 @@
 //! What must hold before a job goes on.
 
+use crate::relocate::settings_fit;
 use crate::{
     CanisterView, ImageKind, ImageView, Job, Limits, Reason, ReasonCode, RunState, SnapshotId, Stage,
 };
@@ -32,7 +33,7 @@ pub(super) fn source_canister(job: &Job, view: &CanisterView) -> Result<(), Reas
         let detail = format!("{source} has {} cycles and needs {needed_cycles}", view.balance_cycles);
         return Err(Reason::new(ReasonCode::OutOfCycles, detail));
     }
-    Ok(())
+    settings_fit(view)
 }
 
 /// Cycles that a source needs for two snapshots, each as large as itself, on top of what freezes it: what the

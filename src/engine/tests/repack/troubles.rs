@@ -1,6 +1,6 @@
 //! Each trouble by itself: the end, the reason, and that the canister serves with all of its state.
 
-use decant_engine::{Effect, ReasonCode, Retention, RunState, Stage, State, Strategy};
+use decant_engine::{Effect, MAX_SETTINGS_BYTES, ReasonCode, Retention, RunState, Stage, State, Strategy};
 
 use crate::canister::{Layout, Maker};
 use crate::run::{Fault, Run, plans, relocates};
@@ -114,6 +114,18 @@ fn a_source_whose_snapshots_would_die_is_not_relocated() {
     run.world.stranger_takes();
     run.run(&mut healthy);
     assert_eq!(run.reason().map(|reason| reason.code()), Some(ReasonCode::HasSnapshots));
+}
+
+#[test]
+fn settings_that_a_job_cannot_hold_roll_back_after_one_call() {
+    for plan in plans() {
+        let mut run = Run::new(plan, Trouble::Nothing, 1);
+        let source = run.world.source;
+        run.world.canister_mut(source).settings.others = vec![1; MAX_SETTINGS_BYTES + 1].into();
+        run.run(&mut healthy);
+        assert_eq!(run.reason().map(|reason| reason.code()), Some(ReasonCode::TooLarge));
+        assert_eq!(run.calls.len(), 1);
+    }
 }
 
 #[test]
