@@ -59,7 +59,7 @@ fn a_canister_without_the_kit_is_repacked_and_keeps_its_id_and_its_state() {
     for (position, job) in jobs.iter().enumerate() {
         assert_eq!(job.outcome, Outcome::Done, "{job:?}");
         let original = fleet.users[position].original;
-        let bytes = stable_bytes(&world.pic, original, world.operator).expect("the canister has a status");
+        let bytes = stable_bytes(&world.pic, world.operator, &[original]).expect("the canister has a status");
         assert_eq!(bytes, (1 + job.used_pages) * PAGE_BYTES, "promise 7");
         let snapshots = world.pic.list_canister_snapshots(original, Some(world.operator));
         assert!(snapshots.expect("snapshots are listed").is_empty(), "no snapshot is left");

@@ -70,7 +70,7 @@ impl World {
     }
 
     fn stable_bytes(&self, canister: Principal) -> u64 {
-        stable_bytes(&self.pic, canister, self.operator).expect("the management canister answers")
+        stable_bytes(&self.pic, self.operator, &[canister]).expect("the management canister answers")
     }
 
     fn manage<R: CandidType + DeserializeOwned>(

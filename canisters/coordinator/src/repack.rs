@@ -128,7 +128,8 @@ pub(crate) async fn upload_metadata(
         stable_memory_size: pages.saturating_mul(PAGE_BYTES),
         certified_data: metadata.certified_data,
         global_timer: metadata.global_timer,
-        on_low_wasm_memory_hook_status: metadata.on_low_wasm_memory_hook_status,
+        // The hook stays as it is: with an empty heap any other status than the canister's is refused.
+        on_low_wasm_memory_hook_status: None,
     })
     .await;
     answered(made.map(Value::Snapshot))

@@ -17,17 +17,6 @@ pub(crate) enum Timer {
     Active(u64),
 }
 
-/// Where the hook for low memory stands.
-#[derive(Debug, Clone, CandidType, Deserialize)]
-pub(crate) enum Hook {
-    #[serde(rename = "condition_not_satisfied")]
-    ConditionNotSatisfied,
-    #[serde(rename = "ready")]
-    Ready,
-    #[serde(rename = "executed")]
-    Executed,
-}
-
 /// What a snapshot holds, besides its bytes.
 #[derive(Debug, Clone, CandidType, Deserialize)]
 pub(crate) struct Metadata {
@@ -36,7 +25,13 @@ pub(crate) struct Metadata {
     pub(crate) wasm_chunk_store: Vec<ChunkHash>,
     pub(crate) certified_data: ByteBuf,
     pub(crate) global_timer: Option<Timer>,
-    pub(crate) on_low_wasm_memory_hook_status: Option<Hook>,
+}
+
+/// Where the hook for low memory stands; uploaded snapshots leave it as it is.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) enum Hook {
+    #[serde(rename = "condition_not_satisfied")]
+    ConditionNotSatisfied,
 }
 
 /// A global; uploaded snapshots have none.

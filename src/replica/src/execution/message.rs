@@ -8,7 +8,7 @@ use crate::error::{Reject, RejectCode, UserError};
 use crate::instance::Instance;
 use crate::state::calls::{CallContext, Callback};
 use crate::state::messages::Message;
-use crate::state::{Canister, Inbound, Origin, Request, Response, Status};
+use crate::state::{Canister, Inbound, Origin, Request, Response, Settings, Status};
 use crate::system_api::host::{Answer, Closure, Context, Effects, HostError, OutgoingCall};
 use crate::trace::{Event, EventKind};
 use crate::wasm::inspect::MethodKind;
@@ -558,19 +558,22 @@ fn apply_plain_effects(canister: &mut Canister, effects: &Effects) {
 fn check_low_memory(canister: &mut Canister) {
     use crate::state::snapshots::HookStatus;
     let Some(code) = &canister.code else { return };
-    let settings = &canister.settings;
-    let capacity = if settings.wasm_memory_limit == 0 {
-        costs::limits::WASM32_HEAP_PAGES * costs::WASM_PAGE_BYTES
-    } else {
-        settings.wasm_memory_limit
-    };
-    let left = capacity.saturating_sub(code.heap_pages * costs::WASM_PAGE_BYTES);
-    let is_low = left < settings.wasm_memory_threshold;
+    let is_low = is_memory_low(&canister.settings, code.heap_pages * costs::WASM_PAGE_BYTES);
     canister.hook_status = match (is_low, canister.hook_status) {
         (false, _) => HookStatus::ConditionNotSatisfied,
         (true, HookStatus::ConditionNotSatisfied) => HookStatus::Ready,
         (true, status) => status,
     };
+}
+
+/// Whether a heap of that size leaves less than the threshold of the settings.
+pub(crate) fn is_memory_low(settings: &Settings, heap_bytes: u64) -> bool {
+    let capacity_bytes = if settings.wasm_memory_limit == 0 {
+        costs::limits::WASM32_HEAP_PAGES * costs::WASM_PAGE_BYTES
+    } else {
+        settings.wasm_memory_limit
+    };
+    capacity_bytes.saturating_sub(heap_bytes) < settings.wasm_memory_threshold
 }
 
 fn is_wasm64(canister: &Canister) -> bool {

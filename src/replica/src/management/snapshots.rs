@@ -4,6 +4,7 @@ use super::arguments::{OfCanister, OfSnapshot, decode};
 use super::{Call, Outcome, access, done, reply};
 use crate::costs::{WASM_PAGE_BYTES, instructions, limits};
 use crate::error::{ErrorCode, UserError};
+use crate::execution::message::is_memory_low;
 use crate::execution::{failure, lifecycle};
 use crate::memory::PageMap;
 use crate::state::history::ChangeKind;
@@ -159,6 +160,7 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
     let module =
         call.instance.runner.modules().module(&bytes).map_err(|error| failure::invalid_module(id, &error))?;
     let globals = restored_globals(&module, &snapshot)?;
+    check_hook(call.canister(id)?, &snapshot)?;
     // Measured: the load and the compilation are charged one after the other, each with a base fee.
     call.charge(id, instructions::SNAPSHOT + snapshot.size_bytes())?;
     call.charge(id, module.compile_instructions())?;
@@ -175,10 +177,11 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
     canister.stable = snapshot.stable.clone();
     canister.certified_data.clone_from(&snapshot.certified_data);
     canister.chunk_store.clone_from(&snapshot.chunks);
-    if let Some(timer) = snapshot.global_timer {
-        canister.global_timer = timer;
+    // Those of a taken snapshot are not restored (code, `canister_manager.rs`: it would break what others rely on).
+    if snapshot.is_uploaded {
+        canister.global_timer = snapshot.global_timer.unwrap_or(canister.global_timer);
+        canister.hook_status = snapshot.hook_status.unwrap_or(canister.hook_status);
     }
-    canister.hook_status = snapshot.hook_status.unwrap_or(HookStatus::ConditionNotSatisfied);
     canister.record(
         author,
         ChangeKind::LoadSnapshot {
@@ -217,6 +220,22 @@ fn freeze_snapshot(call: &mut Call<'_>, snapshot_id: &[u8]) {
     if let Some(snapshot) = canisters.get_mut(&owner).and_then(|c| c.snapshots.get_mut(snapshot_id)) {
         snapshot.is_mutable = false;
     }
+}
+
+/// The status of the low-memory hook that an uploaded snapshot states must be one that its heap can have.
+fn check_hook(canister: &Canister, snapshot: &Snapshot) -> Result<(), UserError> {
+    let Some(status) = snapshot.hook_status.filter(|_| snapshot.is_uploaded) else { return Ok(()) };
+    let is_low = is_memory_low(&canister.settings, snapshot.heap.size_bytes);
+    if is_low == (status != HookStatus::ConditionNotSatisfied) {
+        return Ok(());
+    }
+    Err(UserError::new(
+        ErrorCode::InvalidManagementPayload,
+        format!(
+            "Hook status ({status:?}) of uploaded snapshot is inconsistent with the canister's state (hook condition \
+             satisfied: {is_low})."
+        ),
+    ))
 }
 
 /// The globals of the module with the values of the snapshot: their number and types must agree.
