@@ -1,10 +1,11 @@
 //! `decant dry-run`: a rehearsal with a progress bar on a terminal, a table, and JSON for machines.
 
 use crate::engine::Engine;
-use crate::rehearsal::{self, Modules, Options, Progress};
+use crate::rehearsal::{self, Modules, Options, Progress, Report, Strategy};
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Where `scripts/build` leaves the modules.
@@ -15,12 +16,39 @@ const MODULES: &str = "target/canisters";
 pub struct DryRun {
     #[command(flatten)]
     options: Options,
+    /// How the memory is given back; `both` relocates one fleet and repacks an equal one.
+    #[arg(long, value_enum, default_value_t = Choice::Relocate)]
+    strategy: Choice,
     /// Writes the figures to this file as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Where the modules are.
     #[arg(long, value_name = "DIRECTORY", default_value = MODULES)]
     modules: PathBuf,
+}
+
+/// Which strategies are rehearsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Choice {
+    /// Each canister gets the kit and moves to a fresh one.
+    Relocate,
+    /// Each canister is repacked in place, by a snapshot.
+    Repack,
+    /// Each canister moves to a fresh one, by a snapshot.
+    RelocateSnapshot,
+    /// Relocate and repack, side by side.
+    Both,
+}
+
+impl Choice {
+    fn strategies(self) -> &'static [Strategy] {
+        match self {
+            Self::Relocate => &[Strategy::Relocate],
+            Self::Repack => &[Strategy::Repack],
+            Self::RelocateSnapshot => &[Strategy::RelocateSnapshot],
+            Self::Both => &[Strategy::Relocate, Strategy::Repack],
+        }
+    }
 }
 
 /// Runs the rehearsal; answers whether all is well.
@@ -30,17 +58,52 @@ pub struct DryRun {
 pub fn run(arguments: &DryRun) -> anyhow::Result<bool> {
     let modules = Modules::read(&arguments.modules)?;
     let engine = Engine::start()?;
+    let strategies = arguments.strategy.strategies();
+    let options = |strategy| Options { strategy, ..arguments.options.clone() };
+    strategies.iter().try_for_each(|strategy| options(*strategy).check())?;
     let mut bar = Bar::default();
-    let report = rehearsal::run(&engine, &modules, &arguments.options, &mut bar)?;
+    let mut reports = Vec::new();
+    for strategy in strategies {
+        reports.push(rehearsal::run(&engine, &modules, &options(*strategy), &mut bar)?);
+    }
     bar.finish();
     if let Some(path) = &arguments.json {
-        let json = serde_json::to_string_pretty(&report)?;
+        let json = match reports.as_slice() {
+            [report] => serde_json::to_string_pretty(report)?,
+            several => {
+                let by_strategy: BTreeMap<&str, &Report> =
+                    several.iter().map(|report| (report.strategy.as_str(), report)).collect();
+                serde_json::to_string_pretty(&by_strategy)?
+            }
+        };
         std::fs::write(path, json + "\n").with_context(|| format!("writing {}", path.display()))?;
     }
-    println!("{report}");
-    let is_well = report.is_well();
+    match reports.as_slice() {
+        [relocate, repack] => println!("{}", side_by_side(relocate, repack)),
+        reports => reports.iter().for_each(|report| println!("{report}")),
+    }
+    let is_well = reports.iter().all(Report::is_well);
     println!("{}", if is_well { "All is well: nothing was lost." } else { "NOT all is well: see above." });
     Ok(is_well)
+}
+
+/// Two reports in one table.
+fn side_by_side(one: &Report, other: &Report) -> String {
+    let mut table = String::new();
+    for ((name, left), (_, right)) in one.rows().into_iter().zip(other.rows()) {
+        table += &format!("  {name:<26} {left:>16} {right:>16}\n");
+    }
+    let share = other.cycles_per_job as f64 / one.cycles_per_job.max(1) as f64;
+    table += &format!(
+        "  {:<26} {:>16} {:>16}\n",
+        "cycles, of a relocation's",
+        "",
+        format!("{:.2} %", 100.0 * share)
+    );
+    for complaint in one.complaints.iter().chain(&other.complaints).take(20) {
+        table += &format!("  ! {complaint}\n");
+    }
+    table
 }
 
 /// A bar on a terminal; nothing where output goes to a file.

@@ -1,6 +1,6 @@
 //! Accounts for everything when the relocation is over: every user field by field, every old id, every canister.
 
-use super::calls::{query, stable_bytes};
+use super::calls::{query, snapshot_count, stable_bytes};
 use super::drive::Driven;
 use super::fleet::{Fleet, User};
 use super::world::World;
@@ -83,6 +83,7 @@ pub(super) struct Findings {
     pub(super) stable_bytes: u64,
     pub(super) is_original_deleted: bool,
     pub(super) excess_pages: u64,
+    pub(super) snapshots_left: u64,
     pub(super) complaint: Option<String>,
 }
 
@@ -113,6 +114,7 @@ fn account_user(
         Ok(found) => findings.complaint = Some(format!("user {}: {}", user.number, found.join("; "))),
         Err(error) => findings.complaint = Some(format!("user {}: {error:#}", user.number)),
     }
+    findings.snapshots_left = snapshot_count(&world.pic, world.operator, canister)?;
     let image = world.pic.get_stable_memory(canister);
     findings.stable_bytes = image.len() as u64;
     let is_original_gone = !world.pic.canister_exists(user.original);
@@ -120,7 +122,7 @@ fn account_user(
     if job.outcome == Outcome::Done {
         findings.excess_pages = excess_pages(&image, job)?;
         // A retained original still holds its memory.
-        if !is_original_gone {
+        if !is_original_gone && expected != user.original {
             findings.stable_bytes += stable_bytes(&world.pic, world.operator, &[user.original])?;
         }
     }
@@ -233,6 +235,6 @@ fn orphans(world: &World, fleet: &Fleet, driven: &Driven) -> anyhow::Result<u64>
 }
 
 /// Whether originals are to be deleted.
-pub fn deletes_originals(retention: Retention) -> bool {
-    matches!(retention, Retention::Frozen | Retention::None)
+pub fn deletes_originals(options: &Options) -> bool {
+    options.strategy.moves() && matches!(options.retention, Retention::Frozen | Retention::None)
 }

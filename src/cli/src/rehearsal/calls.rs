@@ -43,6 +43,7 @@ struct OfCanister {
 
 #[derive(CandidType, Deserialize)]
 struct Status {
+    idle_cycles_burned_per_day: Nat,
     memory_metrics: MemoryMetrics,
 }
 
@@ -51,15 +52,42 @@ struct MemoryMetrics {
     stable_memory_size: Nat,
 }
 
+/// Cycles that all these canisters burn in a day without doing anything: what their memory costs.
+pub fn idle_cycles_a_day(
+    pic: &PocketIc,
+    controller: Principal,
+    canisters: &[Principal],
+) -> anyhow::Result<u128> {
+    let statuses = statuses(pic, controller, canisters)?;
+    statuses.into_iter().try_fold(0, |sum, status| {
+        let cycles = u128::try_from(status.idle_cycles_burned_per_day.0);
+        Ok(sum + cycles.context("idle cycles exceed 128 bits")?)
+    })
+}
+
 /// Bytes of stable memory of all these canisters, as the management canister tells a controller.
 pub fn stable_bytes(pic: &PocketIc, controller: Principal, canisters: &[Principal]) -> anyhow::Result<u64> {
-    let calls = canisters
-        .iter()
-        .map(|id| Update::management(Some(*id), "canister_status", OfCanister { canister_id: *id }))
-        .collect::<anyhow::Result<_>>()?;
-    let statuses: Vec<Status> = update_all_as(pic, controller, calls)?;
+    let statuses = statuses(pic, controller, canisters)?;
     statuses.into_iter().try_fold(0, |sum, status| {
         let bytes = u64::try_from(status.memory_metrics.stable_memory_size.0);
         Ok(sum + bytes.context("stable memory exceeds 64 bits")?)
     })
+}
+
+fn statuses(pic: &PocketIc, controller: Principal, canisters: &[Principal]) -> anyhow::Result<Vec<Status>> {
+    let calls = canisters
+        .iter()
+        .map(|id| Update::management(Some(*id), "canister_status", OfCanister { canister_id: *id }))
+        .collect::<anyhow::Result<_>>()?;
+    update_all_as(pic, controller, calls)
+}
+
+/// How many snapshots a canister has.
+pub fn snapshot_count(pic: &PocketIc, controller: Principal, canister: Principal) -> anyhow::Result<u64> {
+    #[derive(CandidType, Deserialize)]
+    struct Listed {}
+    let call =
+        Update::management(Some(canister), "list_canister_snapshots", OfCanister { canister_id: canister })?;
+    let lists: Vec<Vec<Listed>> = update_all_as(pic, controller, vec![call])?;
+    Ok(lists.iter().map(|list| list.len() as u64).sum())
 }

@@ -23,7 +23,7 @@ const PAGE: u32 = 1_000;
 /// Jobs in one answer while the relocation runs: about as many as are on their way.
 const WINDOW: u32 = 32;
 /// States in which a source or target takes no updates.
-const FENCED: [&str; 9] = [
+const FENCED: [&str; 22] = [
     "frozen",
     "stopped",
     "restarted",
@@ -33,6 +33,19 @@ const FENCED: [&str; 9] = [
     "switching",
     "committed",
     "retired",
+    "stopped, by snapshot",
+    "flushed",
+    "saved",
+    "halting",
+    "planned",
+    "uploading",
+    "comparing",
+    "compared",
+    "guarding",
+    "loaded",
+    "reinstalled",
+    "checked",
+    "serving",
 ];
 
 /// What came of the relocation.

@@ -19,11 +19,12 @@ pub mod world;
 
 pub use model::Model;
 pub use modules::Modules;
-pub use options::{Generation, Options, Retention};
+pub use options::{Generation, Options, Retention, Strategy};
 pub use phases::Phase;
 pub use report::Report;
 
 use crate::engine::Engine;
+use calls::idle_cycles_a_day;
 use phases::Stopwatch;
 use std::time::Instant;
 
@@ -44,7 +45,7 @@ impl Progress for Silent {
     fn done(&mut self, _steps: u64) {}
 }
 
-/// Replays the incident and relocates the fleet.
+/// Replays the incident and takes it back, by one strategy.
 ///
 /// # Errors
 /// Something did not go as a healthy network goes: a canister that does not install, a plan that is refused. What
@@ -55,6 +56,7 @@ pub fn run(
     options: &Options,
     progress: &mut dyn Progress,
 ) -> anyhow::Result<Report> {
+    options.check()?;
     let start = Instant::now();
     let mut stopwatch = Stopwatch::start();
     let mut world = world::World::new(engine, modules, options)?;
@@ -64,10 +66,13 @@ pub fn run(
     stopwatch.lap("measure");
     fleet.bloat(&world, modules, options, progress)?;
     stopwatch.lap("bloat");
-    fleet.upgrade_to_kit(&world, modules, progress)?;
-    stopwatch.lap("upgrade to the kit");
+    if options.strategy.needs_kit() {
+        fleet.upgrade_to_kit(&world, modules, progress)?;
+        stopwatch.lap("upgrade to the kit");
+    }
     let bloated = fleet.stable_bytes(&world)?;
     world.approve_plan(modules, options)?;
+    let idle_before = idle_cycles_a_day(&world.pic, world.operator, &fleet.originals())?;
     let cycles_before = world.total_cycles(&fleet, &[])?;
     stopwatch.lap("measure and plan");
     let driven = drive::relocate(&world, &mut fleet, options, progress)?;
@@ -81,6 +86,8 @@ pub fn run(
     report.stable_bytes_before = before;
     report.stable_bytes_bloated = bloated;
     report.settle_cycles(cycles_before, cycles_after);
+    let users_now: Vec<_> = driven.jobs.iter().map(|job| job.target.unwrap_or(job.source)).collect();
+    report.settle_payback(idle_before, idle_cycles_a_day(&world.pic, world.operator, &users_now)?);
     if !report.is_well() {
         report.complaints.extend(world.coordinator_log());
     }

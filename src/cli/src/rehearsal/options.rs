@@ -1,5 +1,6 @@
 //! What is rehearsed.
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 /// Which layouts the fleet has when it is relocated.
@@ -15,7 +16,30 @@ pub enum Generation {
     Mixed,
 }
 
-/// What becomes of the originals.
+/// How the memory is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Strategy {
+    /// Each canister gets the kit and moves to a fresh one.
+    Relocate,
+    /// Each canister is repacked in place, by a snapshot; nothing of ours is in it.
+    Repack,
+    /// Each canister moves to a fresh one, by a snapshot; nothing of ours is in it.
+    RelocateSnapshot,
+}
+
+impl Strategy {
+    /// Whether the canisters get the kit.
+    pub fn needs_kit(self) -> bool {
+        self == Self::Relocate
+    }
+
+    /// Whether the state moves to other canisters.
+    pub fn moves(self) -> bool {
+        self != Self::Repack
+    }
+}
+
+/// What becomes of the originals; of repacked canisters what becomes of the snapshot from before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Retention {
     /// Kept for a minute, fenced, then deleted.
@@ -44,9 +68,12 @@ pub struct Options {
     /// Relocations at a time; a hundredth of the fleet, but at least 10 and at most 25, if not given.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub in_flight: Option<u32>,
-    /// What becomes of the originals.
+    /// What becomes of the originals, or of the snapshots of repacked canisters.
     #[arg(long, value_enum, default_value_t = Retention::None)]
     pub retention: Retention,
+    /// How the memory is given back.
+    #[arg(skip = Strategy::Relocate)]
+    pub strategy: Strategy,
 }
 
 impl Default for Options {
@@ -58,6 +85,7 @@ impl Default for Options {
             seed: 1,
             in_flight: None,
             retention: Retention::None,
+            strategy: Strategy::Relocate,
         }
     }
 }
@@ -68,9 +96,28 @@ impl Options {
         self.in_flight.unwrap_or((self.canisters / 100).clamp(10, 25))
     }
 
+    /// Says what is wrong where options do not go together.
+    ///
+    /// # Errors
+    /// The options, and which to choose instead.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if !self.strategy.needs_kit() && self.generation == Generation::Raw {
+            bail!(
+                "snapshots are repacked by virtual memory: choose --generation managed, structures or mixed"
+            );
+        }
+        if !self.strategy.moves() && self.retention == Retention::Tombstone {
+            bail!("a repacked canister lives on: choose --retention none or frozen");
+        }
+        Ok(())
+    }
+
     /// The layout of the canister of user `user`.
     pub fn generation_of(&self, user: u64) -> Generation {
         match self.generation {
+            Generation::Mixed if !self.strategy.needs_kit() => {
+                [Generation::Managed, Generation::Structures][(user % 2) as usize]
+            }
             Generation::Mixed => {
                 [Generation::Managed, Generation::Structures, Generation::Raw][(user % 3) as usize]
             }

@@ -2,7 +2,7 @@
 
 use super::account::{Findings, deletes_originals};
 use super::drive::Driven;
-use super::{Generation, Options, Phase, Retention};
+use super::{Generation, Options, Phase, Retention, Strategy};
 use decant_api::jobs::Outcome;
 use serde::Serialize;
 use std::fmt;
@@ -12,6 +12,8 @@ use std::fmt;
 pub struct Report {
     /// `embedded` or `pocket-ic`.
     pub engine: String,
+    /// `relocate`, `repack` or `relocate-snapshot`.
+    pub strategy: String,
     /// Canisters of the fleet.
     pub canisters: u32,
     /// Bytes of all users' state as CBOR.
@@ -54,6 +56,11 @@ pub struct Report {
     pub write_attempts_while_fenced: u64,
     /// Pages beyond what promise 7 allows.
     pub compact_excess_pages: u64,
+    /// Snapshots that users' canisters still have.
+    pub snapshots_left: u64,
+    /// Days until the memory that came free has saved what a job cost, by what idle canisters burn; nothing if
+    /// none came free.
+    pub payback_days: Option<f64>,
     /// Rounds of the relocation.
     pub rounds: u64,
     /// Time of the whole rehearsal.
@@ -84,7 +91,13 @@ impl Report {
                 Outcome::Running | Outcome::Done => None,
             })
             .collect();
+        let strategy = match options.strategy {
+            Strategy::Relocate => "relocate",
+            Strategy::Repack => "repack",
+            Strategy::RelocateSnapshot => "relocate-snapshot",
+        };
         Self {
+            strategy: strategy.to_owned(),
             canisters: options.canisters,
             relocated: count(|outcome| *outcome == Outcome::Done),
             rolled_back: count(|outcome| matches!(outcome, Outcome::RolledBack { .. })),
@@ -97,7 +110,7 @@ impl Report {
             write_attempts_while_fenced: driven.write_attempts_while_fenced,
             rounds: driven.rounds,
             complaints,
-            must_delete: deletes_originals(options.retention),
+            must_delete: deletes_originals(options),
             may_grow: options.generation == Generation::Raw || options.retention == Retention::Tombstone,
             ..Self::default()
         }
@@ -114,6 +127,7 @@ impl Report {
         self.stable_bytes_after += findings.stable_bytes;
         self.originals_deleted += u64::from(findings.is_original_deleted);
         self.compact_excess_pages += findings.excess_pages;
+        self.snapshots_left += findings.snapshots_left;
         self.complaints.extend(findings.complaint);
     }
 
@@ -124,6 +138,12 @@ impl Report {
 
     pub(crate) fn settle_cycles(&mut self, before: u128, after: u128) {
         self.cycles_per_job = before.saturating_sub(after) / u128::from(self.relocated.max(1));
+    }
+
+    pub(crate) fn settle_payback(&mut self, idle_before_a_day: u128, idle_after_a_day: u128) {
+        let saved_a_day = idle_before_a_day.saturating_sub(idle_after_a_day);
+        let spent = self.cycles_per_job.saturating_mul(self.relocated.into());
+        self.payback_days = (saved_a_day > 0).then(|| spent as f64 / saved_a_day as f64);
     }
 
     /// Whether everybody kept everything, every original is gone that was to go, and no page too much is held.
@@ -138,40 +158,51 @@ impl Report {
             && self.orphans == 0
             && self.routes_wrong == 0
             && self.compact_excess_pages == 0
+            && self.snapshots_left == 0
             && originals_as_planned
             && shrank
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Report {
+    /// The figures as people read them.
+    pub fn rows(&self) -> Vec<(&'static str, String)> {
         let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / 1_048_576.0);
         let billions = |cycles: u128| format!("{:.2} B", cycles as f64 / 1e9);
-        let rows = [
+        let years = |days: f64| format!("{:.2} years", days / 365.25);
+        vec![
             ("engine", self.engine.clone()),
+            ("strategy", self.strategy.clone()),
             ("canisters", self.canisters.to_string()),
             ("state", mib(self.state_bytes)),
             ("stable memory before", mib(self.stable_bytes_before)),
             ("stable memory bloated", mib(self.stable_bytes_bloated)),
             ("stable memory after", mib(self.stable_bytes_after)),
-            ("relocated", self.relocated.to_string()),
+            ("jobs done", self.relocated.to_string()),
             ("rolled back, parked", format!("{}, {}", self.rolled_back, self.parked)),
             ("verified field by field", self.verified.to_string()),
             ("lost", self.lost.to_string()),
             ("originals deleted", self.originals_deleted.to_string()),
             ("orphans", self.orphans.to_string()),
             ("routes wrong", self.routes_wrong.to_string()),
+            ("snapshots left", self.snapshots_left.to_string()),
             ("cycles a job", billions(self.cycles_per_job)),
             ("cycles drained", billions(self.cycles_drained)),
             ("cycles burned by deletion", billions(self.cycles_burned_by_deletion)),
+            ("pays back in", self.payback_days.map_or_else(|| "never".to_owned(), years)),
             ("update messages a job", format!("{:.1}", self.update_messages_per_job)),
             ("wire bytes a state byte", format!("{:.3}", self.wire_bytes_per_state_byte)),
             ("fenced rounds, most", self.fenced_rounds_max.to_string()),
             ("writes that met a fence", self.write_attempts_while_fenced.to_string()),
             ("pages too many", self.compact_excess_pages.to_string()),
             ("wall time", format!("{:.1} s", self.wall_seconds)),
-        ];
-        for (name, value) in rows {
+        ]
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in self.rows() {
             writeln!(f, "  {name:<26} {value:>16}")?;
         }
         for complaint in self.complaints.iter().take(20) {

@@ -6,7 +6,7 @@ use super::{Modules, Options, Retention};
 use crate::engine::Engine;
 use anyhow::{Context, anyhow, bail};
 use candid::{CandidType, Principal};
-use decant_api::plan::{self, ModuleRef, Plan, Relocation, Strategy};
+use decant_api::plan::{self, BySnapshot, ModuleRef, ModuleUse, Plan, Relocation, Strategy};
 use pocket_ic::{CanisterSettings, PocketIc};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
@@ -18,6 +18,8 @@ const WORLD_CYCLES: u128 = 1_000_000_000_000_000_000;
 const TARGET_CYCLES: u128 = 500_000_000_000;
 /// Bytes of a chunk in the chunk store (spec).
 const CHUNK_BYTES: usize = 1 << 20;
+/// Percent by which users' state may grow after a repack.
+const GROWTH_PERCENT: u32 = 1_000;
 /// Seconds that the retention `frozen` keeps originals.
 pub const RETENTION_SECONDS: u64 = 60;
 
@@ -97,16 +99,19 @@ impl World {
 
     /// The plan of a rehearsal; its modules are in the coordinator's chunk store.
     pub fn plan(&self, modules: &Modules, options: &Options) -> anyhow::Result<Plan> {
-        let tombstone = match options.retention {
-            Retention::Tombstone => Some(self.upload(&modules.tombstone)?),
-            Retention::Frozen | Retention::None => None,
-        };
+        let needs_tombstone = options.retention == Retention::Tombstone
+            || options.strategy == super::Strategy::RelocateSnapshot;
+        let tombstone = if needs_tombstone { Some(self.upload(&modules.tombstone)?) } else { None };
         Ok(Plan {
             title: "Give the fleet its memory back".to_owned(),
-            strategy: Strategy::Relocate(Relocation {
-                module: self.upload(&modules.kit)?,
-                init_arg: ByteBuf::from(candid::encode_args(())?),
-            }),
+            strategy: match options.strategy {
+                super::Strategy::Relocate => Strategy::Relocate(Relocation {
+                    module: self.upload(&modules.kit)?,
+                    init_arg: ByteBuf::from(candid::encode_args(())?),
+                }),
+                super::Strategy::Repack => Strategy::Repack(by_snapshot(modules)?),
+                super::Strategy::RelocateSnapshot => Strategy::RelocateSnapshot(by_snapshot(modules)?),
+            },
             indexes: vec![self.index],
             tombstone,
             bucket_pages: 1,
@@ -201,4 +206,18 @@ impl World {
         let bytes = id.as_slice().first_chunk::<8>().context("no canister id")?;
         Ok(u64::from_be_bytes(*bytes))
     }
+}
+
+/// The modules of a bloated fleet. Nobody uploads them: the coordinator reads them out of a snapshot.
+fn by_snapshot(modules: &Modules) -> anyhow::Result<BySnapshot> {
+    let used = |module: &[u8]| -> anyhow::Result<ModuleUse> {
+        Ok(ModuleUse {
+            hash: ByteBuf::from(Sha256::digest(module).to_vec()),
+            chunk_hashes: Vec::new(),
+            upgrade_arg: ByteBuf::from(candid::encode_args(())?),
+            may_lose_heap: false,
+        })
+    };
+    let modules = vec![used(&modules.managed)?, used(&modules.structures)?];
+    Ok(BySnapshot { modules, growth_percent: GROWTH_PERCENT })
 }

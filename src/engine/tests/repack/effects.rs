@@ -119,6 +119,7 @@ fn answer(world: &mut World, effect: &Effect, prng: &mut Prng) -> Answer {
         Effect::ComparePages { pair, progress } => compare(world, pair, *progress),
         Effect::LoadSnapshot { snapshot, .. } => load(world, id, snapshot),
         Effect::DeleteSnapshot { snapshot, .. } => delete_snapshot(world, id, snapshot),
+        Effect::CheckAssets { .. } => Ok(Value::Assets(None)),
         other => panic!("{other:?} is not of a job by snapshots"),
     }
 }

@@ -105,6 +105,7 @@ impl Run {
             min_reclaimed_pages: 64,
             retention,
             has_final_recheck: false,
+            has_asset_checks: false,
         };
         let enrolled = Job::new(1, world.source, indexes(), plan, 1_000).expect("a job that can be done");
         Self {

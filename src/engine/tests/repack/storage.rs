@@ -183,6 +183,7 @@ fn a_finished_job_takes_at_most_512_bytes() {
                     other => other,
                 },
                 has_final_recheck: true,
+                has_asset_checks: true,
             };
             let indexes: Vec<_> = (0..MAX_INDEXES as u64).map(|number| principal(2, number)).collect();
             let source = run.world.source;
