@@ -1,9 +1,9 @@
-//! The pages of two snapshots: from the one into the other, and both side by side.
+//! The pages of two snapshots: from the one into the other, and back to be compared.
 
 use crate::snapshots::{self, Failure, Metadata, Offset, ReadKind, Slice, WriteKind};
 use candid::{Principal, Reserved};
 use decant_api::JobId;
-use decant_engine::{Comparison, Digest, Job, SnapshotId, SnapshotPair, Value};
+use decant_engine::{Digest, Job, SnapshotId, SnapshotPair, Value, Walk};
 use decant_layout::{HEADER_BYTES, Image, Layout, PAGE_BYTES, copies};
 use decant_transfer as transfer;
 use futures_util::future::join_all;
@@ -73,48 +73,57 @@ pub(crate) async fn image(
     Ok(Image::parse(&header, pages).map_err(|error| error.to_string()))
 }
 
-/// Moves the next slices of the saved image to their places in the compact one; behind the last one the chunk
-/// store, the empty module and the header page.
-pub(crate) async fn upload(job: &Job, pair: &SnapshotPair, next_page: u64) -> Result<Value, Trouble> {
+/// Moves the next slices of the saved image to their places in the compact one, and adds what was read to the
+/// digest; behind the last one the chunk store, the empty module and the header page.
+pub(crate) async fn upload(job: &Job, pair: &SnapshotPair, walk: Walk) -> Result<Value, Trouble> {
     let layouts = layouts(job, pair).await?;
-    let window = window(&layouts, next_page)?;
+    let window = window(&layouts, walk.next_page)?;
     let moved = join_all(window.iter().map(|run| move_run(pair, *run))).await;
     let mut wire_bytes = 0;
-    for bytes in moved {
-        wire_bytes += bytes?;
+    let mut contents = Vec::with_capacity(moved.len());
+    for run in moved {
+        let (content, bytes) = run?;
+        contents.push(content);
+        wire_bytes += bytes;
     }
-    let next_page = window.last().map_or(next_page, |run| run.position + run.pages);
-    let is_complete = next_page >= layouts.saved.usage().used_pages;
+    let walk = walked(walk, &window, &contents);
+    let is_complete = walk.next_page >= layouts.saved.usage().used_pages;
     if is_complete {
         wire_bytes += finish(pair, &layouts).await?;
     }
-    Ok(Value::Uploaded { next_page, is_complete, wire_bytes })
+    Ok(Value::Uploaded { walk, is_complete, wire_bytes })
 }
 
-/// Reads the next slices of both and adds them to their digests; before the first one the header page.
-pub(crate) async fn compare(job: &Job, pair: &SnapshotPair, progress: Comparison) -> Result<Value, Trouble> {
+/// Reads the next slices of what was uploaded and adds them to the digest; before the first one it checks the
+/// header page, which says where they are.
+pub(crate) async fn compare(job: &Job, pair: &SnapshotPair, walk: Walk) -> Result<Value, Trouble> {
     let layouts = layouts(job, pair).await?;
-    if progress.next_page == 0 {
+    if walk.next_page == 0 {
         check_made(pair, &layouts).await?;
     }
-    let window = window(&layouts, progress.next_page)?;
-    let read = join_all(window.iter().map(|run| read_both(pair, *run))).await;
-    let mut wire_bytes = 0;
-    let (mut saved, mut uploaded) =
-        (transfer::Digest::new(progress.saved.0), transfer::Digest::new(progress.uploaded.0));
-    for (run, both) in window.iter().zip(read) {
-        let (from_saved, from_uploaded) = both?;
-        wire_bytes += (from_saved.len() + from_uploaded.len()) as u64;
-        saved = saved.extended(run.memory, run.virtual_page, &from_saved);
-        uploaded = uploaded.extended(run.memory, run.virtual_page, &from_uploaded);
-    }
-    let next_page = window.last().map_or(progress.next_page, |run| run.position + run.pages);
-    let is_complete = next_page >= layouts.saved.usage().used_pages;
-    let (saved, uploaded) = (Digest(*saved.as_bytes()), Digest(*uploaded.as_bytes()));
+    let window = window(&layouts, walk.next_page)?;
+    let read = join_all(
+        window.iter().map(|run| read_pages(pair.image, &pair.uploaded, run.compact_page, run.pages)),
+    )
+    .await;
+    let contents = read.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let wire_bytes = contents.iter().map(|content| content.len() as u64).sum();
+    let walk = walked(walk, &window, &contents);
+    let is_complete = walk.next_page >= layouts.saved.usage().used_pages;
     if is_complete {
         LAYOUTS.with_borrow_mut(|kept| kept.remove(&job.id()));
     }
-    Ok(Value::Compared { progress: Comparison { next_page, saved, uploaded }, is_complete, wire_bytes })
+    Ok(Value::Compared { walk, is_complete, wire_bytes })
+}
+
+/// A walk that goes on with what was read of these runs.
+fn walked(walk: Walk, window: &[Run], contents: &[ByteBuf]) -> Walk {
+    let mut digest = transfer::Digest::new(walk.digest.0);
+    for (run, content) in window.iter().zip(contents) {
+        digest = digest.extended(run.memory, run.virtual_page, content);
+    }
+    let next_page = window.last().map_or(walk.next_page, |run| run.position + run.pages);
+    Walk { next_page, digest: Digest(*digest.as_bytes()) }
 }
 
 /// The layouts of a job, read once a heap.
@@ -168,8 +177,8 @@ fn window(layouts: &Layouts, next_page: u64) -> Result<Vec<Run>, Trouble> {
     Ok(window)
 }
 
-/// Reads a slice and writes what is not zero of it. Answers the bytes that travelled.
-async fn move_run(pair: &SnapshotPair, run: Run) -> Result<u64, Trouble> {
+/// Reads a slice and writes what is not zero of it. Answers what was read, and the bytes that travelled.
+async fn move_run(pair: &SnapshotPair, run: Run) -> Result<(ByteBuf, u64), Trouble> {
     let content = read_pages(pair.source, &pair.saved, run.saved_page, run.pages).await?;
     let mut wire_bytes = content.len() as u64;
     let pages: Vec<&[u8]> = content.chunks(PAGE_BYTES as usize).collect();
@@ -183,13 +192,7 @@ async fn move_run(pair: &SnapshotPair, run: Run) -> Result<u64, Trouble> {
         }
         page += group.len() as u64;
     }
-    Ok(wire_bytes)
-}
-
-async fn read_both(pair: &SnapshotPair, run: Run) -> Result<(ByteBuf, ByteBuf), Trouble> {
-    let saved = read_pages(pair.source, &pair.saved, run.saved_page, run.pages).await?;
-    let uploaded = read_pages(pair.image, &pair.uploaded, run.compact_page, run.pages).await?;
-    Ok((saved, uploaded))
+    Ok((content, wire_bytes))
 }
 
 async fn read_pages(

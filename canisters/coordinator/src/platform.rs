@@ -99,8 +99,8 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
         Effect::UploadMetadata { canister, saved, to, pages } => {
             repack::upload_metadata(canister, &saved, to, pages).await
         }
-        Effect::UploadPages { pair, next_page } => repack::upload_pages(job, &pair, next_page).await,
-        Effect::ComparePages { pair, progress } => repack::compare_pages(job, &pair, progress).await,
+        Effect::UploadPages { pair, walk } => repack::upload_pages(job, &pair, walk).await,
+        Effect::ComparePages { pair, walk } => repack::compare_pages(job, &pair, walk).await,
         Effect::LoadSnapshot { canister, snapshot } => repack::load(canister, &snapshot).await,
         Effect::DeleteSnapshot { canister, snapshot } => repack::delete(canister, &snapshot).await,
     }

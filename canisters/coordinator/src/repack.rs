@@ -9,8 +9,7 @@ use crate::store;
 use candid::Principal;
 use decant_api::plan::{Plan, Strategy};
 use decant_engine::{
-    Comparison, Digest, ImageKind, ImageView, Job, Outcome, Reason, ReasonCode, SnapshotId, SnapshotPair,
-    Value,
+    Digest, ImageKind, ImageView, Job, Outcome, Reason, ReasonCode, SnapshotId, SnapshotPair, Value, Walk,
 };
 use decant_layout::{Image, Layout, PAGE_BYTES, ensure_bucket_size_holds};
 
@@ -136,13 +135,13 @@ pub(crate) async fn upload_metadata(
 }
 
 /// The next pages into the compact image.
-pub(crate) async fn upload_pages(job: &Job, pair: &SnapshotPair, next_page: u64) -> Outcome {
-    moved(pages::upload(job, pair, next_page).await)
+pub(crate) async fn upload_pages(job: &Job, pair: &SnapshotPair, walk: Walk) -> Outcome {
+    moved(pages::upload(job, pair, walk).await)
 }
 
-/// The next pages of both images.
-pub(crate) async fn compare_pages(job: &Job, pair: &SnapshotPair, progress: Comparison) -> Outcome {
-    moved(pages::compare(job, pair, progress).await)
+/// The next pages of what was uploaded.
+pub(crate) async fn compare_pages(job: &Job, pair: &SnapshotPair, walk: Walk) -> Outcome {
+    moved(pages::compare(job, pair, walk).await)
 }
 
 /// Puts a canister back to what a snapshot holds.

@@ -2,7 +2,7 @@
 
 use candid::Principal;
 
-use crate::{Comparison, Digest, Settings, SnapshotId};
+use crate::{Digest, Settings, SnapshotId, Walk};
 
 /// How a call travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,15 +209,15 @@ pub enum Effect {
     UploadPages {
         /// From where to where.
         pair: SnapshotPair,
-        /// Pages of state that are done.
-        next_page: u64,
+        /// How far the saved image was read.
+        walk: Walk,
     },
-    /// `read_canister_snapshot_data` of both → [`Value::Compared`](crate::Value::Compared).
+    /// `read_canister_snapshot_data` of what was uploaded → [`Value::Compared`](crate::Value::Compared).
     ComparePages {
         /// Which two.
         pair: SnapshotPair,
-        /// How far both were read.
-        progress: Comparison,
+        /// How far it was read back.
+        walk: Walk,
     },
     /// `load_canister_snapshot`.
     LoadSnapshot {

@@ -2,7 +2,7 @@
 
 use crate::{
     Job, MAX_DETAIL_BYTES, MAX_FINGERPRINT_BYTES, MAX_INDEXES, MAX_SETTINGS_BYTES, Phase, Reason,
-    RepackState, Retention, Stage, State, Undo,
+    RepackState, Retention, Stage, State, Undo, Walk,
 };
 
 /// The tag of [`RepackState::Listed`], whose call takes the first snapshot.
@@ -165,7 +165,7 @@ fn held(job: &Job) -> Result<(), Broken> {
             let is_after = |first: &RepackState| at.position() >= first.position();
             let is_up_to = |last: RepackState| at.position() <= last.position();
             let needs_saved = at.position() > SURVEY_TAG && is_up_to(RepackState::DroppingSaved { root });
-            let needs_uploaded = is_after(&RepackState::Uploading { next_page: 0 })
+            let needs_uploaded = is_after(&RepackState::Uploading { walk: Walk::BEGIN })
                 && is_up_to(RepackState::DroppingUploaded { root });
             knows(needs_saved, needs_uploaded)
         }

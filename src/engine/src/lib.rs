@@ -70,8 +70,8 @@ pub use repack::{Held, RepackState};
 pub use states::{Stage, State, Undo};
 pub use step::{Step, next_step};
 pub use values::{
-    CanisterView, Comparison, Digest, FenceView, Holder, ImageKind, ImageView, KitView, LayoutView,
-    MAX_FINGERPRINT_BYTES, MAX_SETTINGS_BYTES, RunState, Seal, Settings, SnapshotId, Value,
+    CanisterView, Digest, FenceView, Holder, ImageKind, ImageView, KitView, LayoutView,
+    MAX_FINGERPRINT_BYTES, MAX_SETTINGS_BYTES, RunState, Seal, Settings, SnapshotId, Value, Walk,
 };
 
 /// Number of a job at its coordinator, from 1; never reused.

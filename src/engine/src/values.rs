@@ -304,10 +304,10 @@ pub enum Value {
     /// Answers `UploadPages`.
     #[serde(rename = "13")]
     Uploaded {
-        /// Pages of state that are done.
+        /// How far the saved image was read.
         #[serde(rename = "n")]
-        next_page: u64,
-        /// Whether the image is whole, its header page written.
+        walk: Walk,
+        /// Whether the compact image is whole, its header page written.
         #[serde(rename = "c")]
         is_complete: bool,
         /// Bytes that this call read and wrote.
@@ -320,9 +320,9 @@ pub enum Value {
     /// Answers `ComparePages`.
     #[serde(rename = "14")]
     Compared {
-        /// How far both were read.
+        /// How far the uploaded image was read back.
         #[serde(rename = "p")]
-        progress: Comparison,
+        walk: Walk,
         /// Whether every page of every memory was read.
         #[serde(rename = "c")]
         is_complete: bool,
@@ -332,23 +332,20 @@ pub enum Value {
     },
 }
 
-/// Two images, read side by side, virtual memory by virtual memory: a digest of each over all that was read.
+/// An image that is read from its first to its last page of state, virtual memory by virtual memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Comparison {
+pub struct Walk {
     /// Pages of state that were read.
     #[serde(rename = "n")]
     pub next_page: u64,
-    /// Of the image that was saved.
-    #[serde(rename = "s")]
-    pub saved: Digest,
-    /// Of the image that was uploaded.
-    #[serde(rename = "u")]
-    pub uploaded: Digest,
+    /// The digest over them.
+    #[serde(rename = "d")]
+    pub digest: Digest,
 }
 
-impl Comparison {
+impl Walk {
     /// Nothing read yet.
-    pub const BEGIN: Self = Self { next_page: 0, saved: Digest([0; 32]), uploaded: Digest([0; 32]) };
+    pub const BEGIN: Self = Self { next_page: 0, digest: Digest([0; 32]) };
 }
 
 impl Value {

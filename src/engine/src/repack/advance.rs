@@ -4,7 +4,7 @@ use super::checks::{guarded, image, image_canister, serves_already, slots, sourc
 use super::undo::{dropped, listed};
 use super::{Held, RepackState};
 use crate::strategy::Next;
-use crate::{Comparison, Job, Reason, ReasonCode, Retention, State, TimeNanos, Undo, Value, Why};
+use crate::{Job, Reason, ReasonCode, Retention, State, TimeNanos, Undo, Value, Walk, Why};
 
 /// What follows when the call of the job's state answered `value`.
 pub(crate) fn advance(job: &mut Job, value: Value, now_nanos: TimeNanos) -> Result<Next, Why> {
@@ -98,28 +98,28 @@ fn repacking(job: &mut Job, at: RepackState, value: Value, now_nanos: TimeNanos)
         (Halting, Value::Acknowledged) => enter(Planned),
         (Planned, Value::Snapshot(id)) => {
             held.uploaded = Some(id);
-            enter(Uploading { next_page: 0 })
+            enter(Uploading { walk: Walk::BEGIN })
         }
-        (Uploading { next_page: before }, Value::Uploaded { next_page, is_complete, wire_bytes }) => {
+        (Uploading { walk: before }, Value::Uploaded { walk, is_complete, wire_bytes }) => {
             job.counters.wire_bytes = job.counters.wire_bytes.saturating_add(wire_bytes);
             if is_complete {
-                enter(Comparing { progress: Comparison::BEGIN })
-            } else if next_page > before {
-                enter(Uploading { next_page })
+                enter(Comparing { saved: walk.digest, walk: Walk::BEGIN })
+            } else if walk.next_page > before.next_page {
+                enter(Uploading { walk })
             } else {
                 Next::Again { done_bytes: 0 }
             }
         }
-        (Comparing { progress: before }, Value::Compared { progress, is_complete, wire_bytes }) => {
+        (Comparing { saved, walk: before }, Value::Compared { walk, is_complete, wire_bytes }) => {
             job.counters.wire_bytes = job.counters.wire_bytes.saturating_add(wire_bytes);
-            if progress.saved != progress.uploaded {
-                let detail = format!("after {} pages", progress.next_page);
+            if is_complete && walk.digest != saved {
+                let detail = format!("the uploaded image of {} pages differs", walk.next_page);
                 Next::Fail(Reason::new(ReasonCode::RootMismatch, detail))
             } else if is_complete {
-                let root = progress.saved;
+                let root = saved;
                 enter(if has_target { Compared { root } } else { Guarding { root } })
-            } else if progress.next_page > before.next_page {
-                enter(Comparing { progress })
+            } else if walk.next_page > before.next_page {
+                enter(Comparing { saved, walk })
             } else {
                 Next::Again { done_bytes: 0 }
             }

@@ -35,11 +35,9 @@ pub(crate) fn call(job: &Job) -> Option<Effect> {
                 to: image,
                 pages: held?.compact_pages,
             },
-            RepackState::Uploading { next_page } => {
-                Effect::UploadPages { pair: pair(job, held?)?, next_page: *next_page }
-            }
-            RepackState::Comparing { progress } => {
-                Effect::ComparePages { pair: pair(job, held?)?, progress: *progress }
+            RepackState::Uploading { walk } => Effect::UploadPages { pair: pair(job, held?)?, walk: *walk },
+            RepackState::Comparing { walk, .. } => {
+                Effect::ComparePages { pair: pair(job, held?)?, walk: *walk }
             }
             RepackState::Guarding { .. } => Effect::CanisterStatus { canister: source },
             RepackState::Compared { .. } => {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Comparison, Digest, Settings, SnapshotId, Stage, TimeNanos};
+use crate::{Digest, Settings, SnapshotId, Stage, TimeNanos, Walk};
 
 /// The states of the strategies Repack and RelocateSnapshot. *Image* is the canister that gets the compact
 /// image: the source itself, or the target. States are stored: their tags are never reused.
@@ -20,7 +20,7 @@ use crate::{Comparison, Digest, Settings, SnapshotId, Stage, TimeNanos};
 /// | 68 | Halting | `stop_canister` of the target, if there is one |
 /// | 69 | Planned | `upload_canister_snapshot_metadata` to the image |
 /// | 70 | Uploading | read and upload pages, then the header page |
-/// | 71 | Comparing | read both back, virtual memory by virtual memory |
+/// | 71 | Comparing | read the upload back, virtual memory by virtual memory |
 /// | 82 | Guarding | `canister_status` of the source: nobody started it; with a target after Switching |
 /// | 72 | Compared | `load_canister_snapshot` of the image |
 /// | 73 | Loaded | upgrade of the image with the source's module, without `pre_upgrade` |
@@ -84,16 +84,19 @@ pub enum RepackState {
     /// There is an empty snapshot of the right size.
     #[serde(rename = "70")]
     Uploading {
-        /// Pages of state that are done.
+        /// How far the saved image was read.
         #[serde(rename = "n")]
-        next_page: u64,
+        walk: Walk,
     },
     /// The compact image is uploaded.
     #[serde(rename = "71")]
     Comparing {
-        /// How far both were read.
+        /// The digest of what was saved.
+        #[serde(rename = "s")]
+        saved: Digest,
+        /// How far what was uploaded was read back.
         #[serde(rename = "p")]
-        progress: Comparison,
+        walk: Walk,
     },
     /// From the next call on, what users write to the source would be lost: does it still stand as saved?
     #[serde(rename = "82")]

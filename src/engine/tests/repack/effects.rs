@@ -2,8 +2,8 @@
 
 use candid::Principal;
 use decant_engine::{
-    CanisterView, Comparison, Digest, Effect, ImageKind, ImageView, ModuleRole, Outcome, Reason, ReasonCode,
-    RunState, Settings, SnapshotId, SnapshotPair, Stage, Value,
+    CanisterView, Digest, Effect, ImageKind, ImageView, ModuleRole, Outcome, Reason, ReasonCode, RunState,
+    Settings, SnapshotId, SnapshotPair, Stage, Value, Walk,
 };
 use serde_bytes::ByteBuf;
 
@@ -115,8 +115,8 @@ fn answer(world: &mut World, effect: &Effect, prng: &mut Prng) -> Answer {
             let image = Image { module: Some(Module::Empty), ..Image::NOTHING };
             add_snapshot(world, *to, image, Some(upload))
         }
-        Effect::UploadPages { pair, next_page } => upload_pages(world, pair, *next_page),
-        Effect::ComparePages { pair, progress } => compare(world, pair, *progress),
+        Effect::UploadPages { pair, walk } => upload_pages(world, pair, *walk),
+        Effect::ComparePages { pair, walk } => compare(world, pair, *walk),
         Effect::LoadSnapshot { snapshot, .. } => load(world, id, snapshot),
         Effect::DeleteSnapshot { snapshot, .. } => delete_snapshot(world, id, snapshot),
         Effect::CheckAssets { .. } => Ok(Value::Assets(None)),
@@ -277,7 +277,7 @@ fn upgrade(world: &mut World, id: Principal, skips_pre_upgrade: bool) -> Answer 
     Ok(Value::Acknowledged)
 }
 
-fn upload_pages(world: &mut World, pair: &SnapshotPair, next_page: u64) -> Answer {
+fn upload_pages(world: &mut World, pair: &SnapshotPair, mut walk: Walk) -> Answer {
     let trouble = world.trouble;
     let saved = find(world, pair.source, &pair.saved)?.image.stable;
     find(world, pair.image, &pair.uploaded)?;
@@ -286,9 +286,11 @@ fn upload_pages(world: &mut World, pair: &SnapshotPair, next_page: u64) -> Answe
     if upload.was_loaded {
         return Err(No::Refused(ReasonCode::Rejected));
     }
-    let end = (next_page + PAGES_PER_CALL).min(STATE_PAGES);
-    for page in next_page..end {
+    let end = (walk.next_page + PAGES_PER_CALL).min(STATE_PAGES);
+    let wire_bytes = (end - walk.next_page) * 2;
+    for page in walk.next_page..end {
         let flipped = u64::from(trouble == Trouble::CorruptUpload && page == 4);
+        walk.digest = digest(walk.digest, saved.page(page));
         upload.pages[page as usize] = Some(saved.page(page) ^ flipped);
     }
     let is_complete = end == STATE_PAGES;
@@ -296,7 +298,8 @@ fn upload_pages(world: &mut World, pair: &SnapshotPair, next_page: u64) -> Answe
         upload.has_header = true;
         snapshot.image.stable = Stable { layout: Layout::Compact, is_repacked: true, ..saved };
     }
-    Ok(Value::Uploaded { next_page: end, is_complete, wire_bytes: (end - next_page) * 2 })
+    walk.next_page = end;
+    Ok(Value::Uploaded { walk, is_complete, wire_bytes })
 }
 
 fn digest(before: Digest, page: u64) -> Digest {
@@ -306,19 +309,16 @@ fn digest(before: Digest, page: u64) -> Digest {
     Digest(after)
 }
 
-fn compare(world: &World, pair: &SnapshotPair, progress: Comparison) -> Answer {
-    let saved = find(world, pair.source, &pair.saved)?.image.stable;
+fn compare(world: &World, pair: &SnapshotPair, mut walk: Walk) -> Answer {
     let uploaded = find(world, pair.image, &pair.uploaded)?.upload.clone();
     let pages = uploaded.expect("it was uploaded").pages;
-    let end = (progress.next_page + PAGES_PER_CALL).min(STATE_PAGES);
-    let mut progress = progress;
-    for page in progress.next_page..end {
-        progress.saved = digest(progress.saved, saved.page(page));
-        progress.uploaded = digest(progress.uploaded, pages[page as usize].unwrap_or_default());
+    let end = (walk.next_page + PAGES_PER_CALL).min(STATE_PAGES);
+    for page in walk.next_page..end {
+        walk.digest = digest(walk.digest, pages[page as usize].unwrap_or_default());
     }
-    let wire_bytes = end - progress.next_page;
-    progress.next_page = end;
-    Ok(Value::Compared { progress, is_complete: end == STATE_PAGES, wire_bytes })
+    let wire_bytes = end - walk.next_page;
+    walk.next_page = end;
+    Ok(Value::Compared { walk, is_complete: end == STATE_PAGES, wire_bytes })
 }
 
 fn load(world: &mut World, id: Principal, name: &SnapshotId) -> Answer {

@@ -141,11 +141,8 @@ fn the_tags_of_values_and_reasons_by_snapshot_never_change() {
         ("10", Value::Snapshot(id)),
         ("11", Value::Image(image)),
         ("12", Value::Module { has_pre_upgrade: true, may_lose_heap: false }),
-        ("13", Value::Uploaded { next_page: 1, is_complete: true, wire_bytes: 1 }),
-        (
-            "14",
-            Value::Compared { progress: decant_engine::Comparison::BEGIN, is_complete: true, wire_bytes: 1 },
-        ),
+        ("13", Value::Uploaded { walk: decant_engine::Walk::BEGIN, is_complete: true, wire_bytes: 1 }),
+        ("14", Value::Compared { walk: decant_engine::Walk::BEGIN, is_complete: true, wire_bytes: 1 }),
     ];
     for (golden, value) in values {
         assert_eq!(tag(&stored(&value)), golden, "{}", value.name());
