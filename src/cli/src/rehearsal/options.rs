@@ -65,9 +65,9 @@ pub struct Options {
     /// Everything random derives from it.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Relocations at a time; a hundredth of the fleet, but at least 10 and at most 25, if not given.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=200))]
-    pub in_flight: Option<u32>,
+    /// Jobs at a time. More are slower on the embedded replica, which keeps 64 canisters mapped.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub in_flight: u32,
     /// What becomes of the originals, or of the snapshots of repacked canisters.
     #[arg(long, value_enum, default_value_t = Retention::None)]
     pub retention: Retention,
@@ -83,7 +83,7 @@ impl Default for Options {
             state_kib: 200,
             generation: Generation::Managed,
             seed: 1,
-            in_flight: None,
+            in_flight: 10,
             retention: Retention::None,
             strategy: Strategy::Relocate,
         }
@@ -91,11 +91,6 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Relocations at a time: a round has a price of its own, whether it moves 10 jobs on or 25.
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight.unwrap_or((self.canisters / 100).clamp(10, 25))
-    }
-
     /// Says what is wrong where options do not go together.
     ///
     /// # Errors

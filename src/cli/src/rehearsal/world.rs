@@ -124,7 +124,7 @@ impl World {
             ledgers: Vec::new(),
             dependents: vec![self.index],
             max_canisters: options.canisters.into(),
-            max_in_flight: options.in_flight(),
+            max_in_flight: options.in_flight,
             max_cycles: u128::from(options.canisters) * 2_000_000_000_000,
             cycles_per_target: TARGET_CYCLES,
         })
