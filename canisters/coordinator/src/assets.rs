@@ -21,14 +21,14 @@ pub(crate) async fn check(job: &Job, canister: Principal) -> Outcome {
         match balance(ledger, canister).await {
             Ok(balance) if balance == 0u8 => {}
             Ok(balance) => return found(format!("{canister} holds {balance} at {ledger}")),
-            Err(outcome) => return outcome,
+            Err(outcome) => return *outcome,
         }
     }
     for dependent in plan.dependents {
         match controllers(dependent).await {
             Ok(controllers) if !controllers.contains(&canister) => {}
             Ok(_) => return found(format!("{canister} controls {dependent}")),
-            Err(outcome) => return outcome,
+            Err(outcome) => return *outcome,
         }
     }
     Outcome::Done(Value::Assets(None))
@@ -39,7 +39,7 @@ fn found(what: String) -> Outcome {
 }
 
 /// Tokens of a canister's default account (ICRC-1).
-async fn balance(ledger: Principal, owner: Principal) -> Result<Nat, Outcome> {
+async fn balance(ledger: Principal, owner: Principal) -> Result<Nat, Box<Outcome>> {
     #[derive(CandidType)]
     struct Account {
         owner: Principal,
@@ -55,7 +55,7 @@ async fn balance(ledger: Principal, owner: Principal) -> Result<Nat, Outcome> {
     )
 }
 
-async fn controllers(canister: Principal) -> Result<Vec<Principal>, Outcome> {
+async fn controllers(canister: Principal) -> Result<Vec<Principal>, Box<Outcome>> {
     #[derive(CandidType)]
     struct Arg {
         canister_id: Principal,
@@ -69,13 +69,15 @@ async fn controllers(canister: Principal) -> Result<Vec<Principal>, Outcome> {
     decoded(management::call("canister_info", &arg).await).map(|info: Info| info.controllers)
 }
 
-fn decoded<R: CandidType + DeserializeOwned>(response: Result<Response, CallFailed>) -> Result<R, Outcome> {
+fn decoded<R: CandidType + DeserializeOwned>(
+    response: Result<Response, CallFailed>,
+) -> Result<R, Box<Outcome>> {
     let response = response.map_err(|error| match failed(&error) {
         // A ledger that does not answer is no ledger that holds nothing.
-        Outcome::Refused(reason) => Outcome::Transient(reason),
-        other => other,
+        Outcome::Refused(reason) => Box::new(Outcome::Transient(reason)),
+        other => Box::new(other),
     })?;
     response
         .candid()
-        .map_err(|error| Outcome::Transient(Reason::new(ReasonCode::Rejected, error.to_string())))
+        .map_err(|error| Box::new(Outcome::Transient(Reason::new(ReasonCode::Rejected, error.to_string()))))
 }
