@@ -20,7 +20,8 @@ pub struct Modules {
     pub kit_with_faults: Vec<u8>,
     /// The tombstone.
     pub tombstone: Vec<u8>,
-    /// The coordinator.
+    /// The coordinator, compressed: to install what exceeds 2 MiB, tools clear the chunk store of the canister, which
+    /// has the modules of its plans.
     pub coordinator: Vec<u8>,
     /// The index.
     pub index: Vec<u8>,
@@ -35,21 +36,21 @@ impl Modules {
     /// One is missing: the error names it and the command that builds it.
     pub fn read(directory: &Path) -> anyhow::Result<Self> {
         let read = |name: &str| {
-            let path = directory.join(format!("{name}.wasm"));
+            let path = directory.join(name);
             std::fs::read(&path)
                 .with_context(|| format!("reading {}; build it with scripts/build", path.display()))
         };
         Ok(Self {
-            raw: read("user-raw")?,
-            managed_stage_one: read("user-managed-stage-one")?,
-            managed: read("user-managed")?,
-            structures: read("user-structures")?,
-            kit: read("user-kit")?,
-            kit_with_faults: read("user-kit-with-faults")?,
-            tombstone: read("tombstone")?,
-            coordinator: read("coordinator")?,
-            index: read("index")?,
-            governance: read("governance")?,
+            raw: read("user-raw.wasm")?,
+            managed_stage_one: read("user-managed-stage-one.wasm")?,
+            managed: read("user-managed.wasm")?,
+            structures: read("user-structures.wasm")?,
+            kit: read("user-kit.wasm")?,
+            kit_with_faults: read("user-kit-with-faults.wasm")?,
+            tombstone: read("tombstone.wasm")?,
+            coordinator: read("coordinator.wasm.gz")?,
+            index: read("index.wasm")?,
+            governance: read("governance.wasm")?,
         })
     }
 }
