@@ -34,7 +34,7 @@ fn used(module: &[u8]) -> ModuleUse {
 fn plan(world: &World, options: &Options, used: Vec<ModuleUse>) -> Plan {
     let relocation = world.plan(modules(), options).expect("the plan is made");
     Plan {
-        strategy: Strategy::Repack(BySnapshot { modules: used, growth_percent: 100 }),
+        strategy: Strategy::Repack(BySnapshot { modules: used, growth_percent: 100, may_drop_tail: false }),
         retention: Retention::None,
         max_cycles: 0,
         cycles_per_target: 0,

@@ -169,7 +169,8 @@ fn render(plan: &Plan) -> String {
                 render_modules(by)
             ),
             "No canister is created or deleted and no id changes. Until a canister runs again, with an image that is \
-             compared with the one before, every failure loads the snapshot from before.",
+             compared with the one before, every failure loads the snapshot from before. An upgrade rebuilds the heap \
+             and disarms the global timer: what post_upgrade does not restore is not there afterwards.",
         ),
     };
     format!(
@@ -200,7 +201,8 @@ fn render_modules(by: &BySnapshot) -> String {
             format!("{} with the argument {}{heap}", hex(&module.hash), hex(&module.upgrade_arg))
         })
         .collect();
-    format!("{}; memories may grow by {} %", modules.join(", "), by.growth_percent)
+    let tail = if by.may_drop_tail { "; what is behind the last bucket is DROPPED" } else { "" };
+    format!("{}; memories may grow by {} %{tail}", modules.join(", "), by.growth_percent)
 }
 
 fn render_cost(plan: &Plan) -> String {

@@ -45,10 +45,14 @@ pub(crate) async fn read_image(job: &Job, canister: Principal, snapshot: &Snapsh
 
 fn planned(job: &Job, layout: &Layout) -> ImageKind {
     let bucket_pages = job.plan().bucket_pages;
-    let growth_percent = store::plan(job.plan().plan_id).map_or(0, |record| match record.plan.strategy {
-        Strategy::Repack(by) | Strategy::RelocateSnapshot(by) => by.growth_percent,
-        Strategy::Relocate(_) => 0,
-    });
+    let (growth_percent, may_drop_tail) = match plan(job).map(|plan| plan.strategy) {
+        Some(Strategy::Repack(by) | Strategy::RelocateSnapshot(by)) => (by.growth_percent, by.may_drop_tail),
+        Some(Strategy::Relocate(_)) | None => (0, false),
+    };
+    let tail_pages = layout.usage().tail_pages;
+    if tail_pages > 0 && !may_drop_tail {
+        return ImageKind::Tailed { tail_pages };
+    }
     let sizes_pages: Vec<u64> = layout.memories().iter().map(|memory| memory.size_pages()).collect();
     if let Err(error) = ensure_bucket_size_holds(&sizes_pages, growth_percent, bucket_pages) {
         return ImageKind::DoesNotFit { reason: error.to_string() };

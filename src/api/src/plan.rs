@@ -40,6 +40,9 @@ pub struct BySnapshot {
     pub modules: Vec<ModuleUse>,
     /// Percent by which virtual memories are expected to grow: buckets that could not hold that are refused.
     pub growth_percent: u32,
+    /// Whether pages behind the last bucket may be dropped. They belong to no virtual memory: mostly what is left of
+    /// a raw image, but a canister may keep something there by other means.
+    pub may_drop_tail: bool,
 }
 
 /// A module that canisters run, and are upgraded to once with and once without its `pre_upgrade`.

@@ -106,6 +106,9 @@ pub enum ReasonCode {
     /// The source owns tokens or controls canisters, which would be lost with it.
     #[serde(rename = "32")]
     HasAssets,
+    /// Pages behind the last bucket belong to no virtual memory, and a compact image has none.
+    #[serde(rename = "33")]
+    HasTail,
 }
 
 impl ReasonCode {
@@ -143,6 +146,7 @@ impl ReasonCode {
             Self::LosesHeap => "no pre_upgrade: an upgrade loses the heap; say in the plan that it may",
             Self::NoSlot => "no room for two more snapshots; delete some",
             Self::NoSnapshot => "the snapshot does not exist",
+            Self::HasTail => "pages behind the last bucket; say in the plan that they may be dropped",
             Self::HasAssets => "owns or controls something that would be lost with it; move it",
         }
     }

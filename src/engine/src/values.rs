@@ -106,6 +106,13 @@ pub enum ImageKind {
         #[serde(rename = "c")]
         compact_pages: u64,
     },
+    /// A manager, and pages behind its last bucket that belong to none of its memories.
+    #[serde(rename = "t")]
+    Tailed {
+        /// How many.
+        #[serde(rename = "p")]
+        tail_pages: u64,
+    },
     /// A manager, whose memories, grown as the plan expects, do not fit the plan's buckets.
     #[serde(rename = "f")]
     DoesNotFit {

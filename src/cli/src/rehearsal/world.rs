@@ -219,5 +219,5 @@ fn by_snapshot(modules: &Modules) -> anyhow::Result<BySnapshot> {
         })
     };
     let modules = vec![used(&modules.managed)?, used(&modules.structures)?];
-    Ok(BySnapshot { modules, growth_percent: GROWTH_PERCENT })
+    Ok(BySnapshot { modules, growth_percent: GROWTH_PERCENT, may_drop_tail: false })
 }

@@ -68,6 +68,9 @@ pub(super) fn image(job: &Job, view: &ImageView) -> Result<(u64, u64), Reason> {
         ImageKind::Unreadable { reason } => {
             Err(Reason::new(ReasonCode::Unreadable, format!("{source}: {reason}")))
         }
+        ImageKind::Tailed { tail_pages } => {
+            Err(Reason::new(ReasonCode::HasTail, format!("{tail_pages} pages of {source}")))
+        }
         ImageKind::DoesNotFit { reason } => Err(Reason::new(ReasonCode::BucketTooSmall, reason.clone())),
         ImageKind::Managed { used_pages, compact_pages, .. } => {
             worth_it(job, view.stable_pages, *compact_pages)?;
