@@ -1,7 +1,8 @@
 //! The only way a job changes.
 
+use crate::next::{Next, Tolerated, Verdict};
 use crate::relocate::released;
-use crate::strategy::{Next, Tolerated, Verdict, advance, observation, tolerates, undo, verdict};
+use crate::strategy::{advance, observation, tolerates, undo, verdict};
 use crate::{
     Attempt, Event, IllegalTransition, Job, Outcome, Phase, Reason, ReasonCode, RepackState, Stage, State,
     TimeNanos, Undo, Value, Why, invariants,

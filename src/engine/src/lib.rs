@@ -31,6 +31,7 @@
 //! | `values` | what calls answer, reduced to what decisions need |
 //! | `step` | decides: the next step, limits, back-off |
 //! | `apply` | changes: outcomes, observations, giving up |
+//! | `next` | what can follow: another state, a try, the way back |
 //! | `strategy` | what a strategy must say, and which one is asked |
 //! | `relocate` | calls, advances, observations and undos of a relocation |
 //! | `repack` | the same where the state travels in snapshots |
@@ -47,6 +48,7 @@ mod invariants;
 mod job;
 mod journal;
 mod limits;
+mod next;
 mod plan;
 mod reason;
 mod relocate;

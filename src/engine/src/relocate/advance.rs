@@ -1,7 +1,7 @@
 //! What follows when the call of a state is done.
 
 use super::checks::{equals_seal, fingerprint_fits, short, snapshots, source_canister, source_kit};
-use crate::strategy::Next;
+use crate::next::Next;
 use crate::{
     FenceView, Job, Reason, ReasonCode, RepackState, Retention, RunState, State, TimeNanos, Undo, Value, Why,
 };

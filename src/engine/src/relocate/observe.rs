@@ -1,6 +1,6 @@
 //! What follows from the look at what became of a call.
 
-use crate::strategy::Verdict;
+use crate::next::Verdict;
 use crate::{Digest, FenceView, Job, Reason, ReasonCode, Retention, RunState, State, Undo, Value, Why};
 
 /// What `value`, the answer to the state's observation, says of its call.

@@ -1,6 +1,6 @@
 //! The way back, and the refusals that mean that there is nothing to do.
 
-use crate::strategy::Tolerated;
+use crate::next::Tolerated;
 use crate::{Job, ReasonCode, State, Undo};
 
 /// What is to be undone for a job in its state, as a stack. `is_untouched`: the call of the present state had

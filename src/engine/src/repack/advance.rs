@@ -1,10 +1,11 @@
 //! What follows when the call of a state is done.
 
 use super::checks::{guarded, image, image_canister, serves_already, slots, source_canister};
+use super::ends::{after_saved_dropped, after_upload_dropped};
 use super::undo::{dropped, listed};
 use super::{Held, RepackState};
-use crate::strategy::Next;
-use crate::{Job, Reason, ReasonCode, Retention, State, TimeNanos, Undo, Value, Walk, Why};
+use crate::next::Next;
+use crate::{Job, Reason, ReasonCode, State, TimeNanos, Undo, Value, Walk, Why};
 
 /// What follows when the call of the job's state answered `value`.
 pub(crate) fn advance(job: &mut Job, value: Value, now_nanos: TimeNanos) -> Result<Next, Why> {
@@ -166,29 +167,6 @@ fn repacking(job: &mut Job, at: RepackState, value: Value, now_nanos: TimeNanos)
         (_, other) => return Err(Why::WrongValue { value: other.name() }),
     };
     Ok(next)
-}
-
-/// What follows when the uploaded snapshot is gone.
-pub(super) fn after_upload_dropped(job: &Job, root: crate::Digest, now_nanos: TimeNanos) -> State {
-    State::Repack(match job.plan.retention {
-        Retention::Frozen { seconds } => {
-            let kept_nanos = seconds.saturating_mul(1_000_000_000);
-            RepackState::Retaining { root, until_nanos: now_nanos.saturating_add(kept_nanos) }
-        }
-        Retention::Tombstone { .. } | Retention::None => RepackState::DroppingSaved { root },
-    })
-}
-
-/// What follows when nothing of the job is left in the source.
-pub(super) fn after_saved_dropped(job: &mut Job, root: crate::Digest) -> State {
-    if !job.plan.strategy.has_target() {
-        job.held = None;
-        return State::Done { root };
-    }
-    match job.plan.has_asset_checks {
-        true => State::Assessing { root },
-        false => State::Repack(RepackState::Emptying { root }),
-    }
 }
 
 /// After the commit point: the image serves, or an operator has to look.

@@ -4,6 +4,7 @@
 mod advance;
 mod calls;
 mod checks;
+mod ends;
 mod observe;
 mod state;
 mod undo;

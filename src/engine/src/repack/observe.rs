@@ -1,7 +1,7 @@
 //! What follows from the look at what became of a call.
 
 use super::RepackState;
-use crate::strategy::Verdict;
+use crate::next::Verdict;
 use crate::{Job, Reason, ReasonCode, RunState, SnapshotId, State, Value, Why};
 
 /// What `value`, the answer to the state's observation, says of its call.

@@ -1,9 +1,9 @@
 //! The way back, and the refusals that mean that there is nothing to do.
 
 use super::RepackState;
-use super::advance::{after_saved_dropped, after_upload_dropped};
+use super::ends::{after_saved_dropped, after_upload_dropped};
 use super::observe::new_ones;
-use crate::strategy::{Next, Tolerated};
+use crate::next::{Next, Tolerated};
 use crate::{Job, Reason, ReasonCode, SnapshotId, State, TimeNanos, Undo};
 
 /// What is to be undone for a job in its state, as a stack, the last one first. `is_untouched`: the call of
