@@ -1,7 +1,7 @@
 //! The pages of two snapshots: from the one into the other, and back to be compared.
 
 use crate::snapshots::{self, Failure, Metadata, Offset, ReadKind, Slice, WriteKind};
-use candid::{Principal, Reserved};
+use candid::Principal;
 use decant_api::JobId;
 use decant_engine::{Digest, Job, SnapshotId, SnapshotPair, Value, Walk};
 use decant_layout::{HEADER_BYTES, Image, Layout, PAGE_BYTES, copies};
@@ -216,7 +216,7 @@ async fn finish(pair: &SnapshotPair, layouts: &Layouts) -> Result<u64, Trouble> 
         let kind = ReadKind::StoredChunk(crate::management::ChunkHash { hash: hash.clone() });
         let chunk = snapshots::read(pair.source, &pair.saved, kind).await?;
         wire_bytes += 2 * chunk.len() as u64;
-        snapshots::write(pair.image, &pair.uploaded, WriteKind::StoredChunk(Reserved), chunk).await?;
+        snapshots::write(pair.image, &pair.uploaded, WriteKind::StoredChunk, chunk).await?;
     }
     let module = ByteBuf::from(EMPTY_MODULE.to_vec());
     snapshots::write(pair.image, &pair.uploaded, WriteKind::Module(Offset { offset: 0 }), module).await?;

@@ -1,7 +1,7 @@
 //! Snapshots at the management canister, with records of only the fields that are used.
 
 use crate::management::{self, ChunkHash, OfCanister};
-use candid::{CandidType, Principal, Reserved};
+use candid::{CandidType, Principal};
 use decant_engine::SnapshotId;
 use ic_cdk::call::CallFailed;
 use serde::Deserialize;
@@ -84,7 +84,7 @@ pub(crate) enum WriteKind {
     #[serde(rename = "stable_memory")]
     Stable(Offset),
     #[serde(rename = "wasm_chunk")]
-    StoredChunk(Reserved),
+    StoredChunk,
 }
 
 #[derive(Debug, Clone, CandidType)]
