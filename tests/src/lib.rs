@@ -1,5 +1,10 @@
 //! What the scenarios share: the modules, the engine, and a small world.
 
+pub mod faults;
+pub mod keeper;
+pub mod ledger;
+pub mod repack;
+
 use candid::Principal;
 use decant_api::jobs::{JobView, JobsArgs, Summary};
 use decant_cli::engine::Engine;
@@ -34,11 +39,22 @@ pub fn engine() -> &'static Engine {
 
 /// A world with a fleet that was upgraded to `kit`, before any plan.
 pub fn fleet(options: &Options, kit: &[u8]) -> (World, Fleet) {
-    let world = World::new(engine(), modules(), options).expect("the world is made");
-    let mut fleet = Fleet::create(&world, modules(), options, &mut Silent).expect("the fleet is created");
-    fleet.bloat(&world, modules(), options, &mut Silent).expect("the fleet is upgraded");
+    fleet_on(engine(), options, kit)
+}
+
+/// As [`fleet`], on an engine of its own.
+pub fn fleet_on(engine: &Engine, options: &Options, kit: &[u8]) -> (World, Fleet) {
+    let (world, mut fleet) = bloated_on(engine, options);
     let with_kit = Modules { kit: kit.to_vec(), ..modules().clone() };
     fleet.upgrade_to_kit(&world, &with_kit, &mut Silent).expect("the fleet gets the kit");
+    (world, fleet)
+}
+
+/// A world with a fleet after the upgrade that bloats: nobody in it knows of Decant.
+pub fn bloated_on(engine: &Engine, options: &Options) -> (World, Fleet) {
+    let world = World::new(engine, modules(), options).expect("the world is made");
+    let mut fleet = Fleet::create(&world, modules(), options, &mut Silent).expect("the fleet is created");
+    fleet.bloat(&world, modules(), options, &mut Silent).expect("the fleet is upgraded");
     (world, fleet)
 }
 

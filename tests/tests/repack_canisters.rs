@@ -4,8 +4,10 @@
 use candid::{CandidType, Principal};
 use decant_cli::rehearsal::calls::{query, stable_bytes, update};
 use decant_cli::repack::{Options, check, rewrite};
-use decant_shapes_model::{Kind, Shapes, Size, Spec, StructureSpec, page_bytes};
-use decant_tests::{engine, modules};
+use decant_shapes_model::{Shapes, Size, Spec, page_bytes};
+use decant_tests::engine;
+use decant_tests::ledger::{self, Info, LedgerArgument, LedgerUpgrade, Model, TransferError, user};
+use decant_tests::repack::{nothing, one_of_each as spec, wasm};
 use ic_management_canister_types::{
     CanisterTimer, OnLowWasmMemoryHookStatus, ReadCanisterSnapshotDataArgs, ReadCanisterSnapshotDataResult,
     ReadCanisterSnapshotMetadataArgs, ReadCanisterSnapshotMetadataResult, SnapshotDataKind,
@@ -18,7 +20,6 @@ use pocket_ic::common::rest::RawEffectivePrincipal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const PAGE_BYTES: u64 = 65_536;
@@ -93,36 +94,7 @@ impl World {
     }
 }
 
-fn user(number: u8) -> Principal {
-    Principal::self_authenticating([number, 1, 2])
-}
-
-fn wasm(name: &str) -> Vec<u8> {
-    // What scripts/build leaves; this builds it, once in this process.
-    modules();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/canisters").join(format!("{name}.wasm"));
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
 // ---------------------------------------------------------------------------------------------- the ledger
-
-#[derive(CandidType)]
-enum LedgerArgument {
-    Init { name: String, minter: Principal, initial_supply: u128 },
-    Upgrade(Option<LedgerUpgrade>),
-}
-
-#[derive(CandidType)]
-struct LedgerUpgrade {
-    name: Option<String>,
-}
-
-#[derive(Debug, PartialEq, CandidType, Deserialize)]
-enum TransferError {
-    BadRequest { reason: String },
-    InsufficientFunds { balance: u128 },
-    Duplicate { of_block: u64 },
-}
 
 #[derive(Debug, CandidType, Deserialize)]
 enum MintError {
@@ -130,83 +102,8 @@ enum MintError {
     TooMany { total_supply: u128 },
 }
 
-#[derive(Debug, PartialEq, CandidType, Deserialize)]
-struct Block {
-    parent: ByteBuf,
-    from: Option<Principal>,
-    to: Principal,
-    amount: u128,
-}
-
-#[derive(Debug, PartialEq, CandidType, Deserialize)]
-struct Info {
-    name: String,
-    minter: Principal,
-    upgrades: u64,
-    recent: u64,
-}
-
-#[derive(Debug, CandidType, Deserialize)]
-struct CertifiedTip {
-    index: u64,
-    hash: ByteBuf,
-}
-
-const SUPPLY: u128 = 1_000_000;
-
 fn ledger(world: &World) -> Principal {
-    let init = LedgerArgument::Init { name: "Test".to_owned(), minter: user(9), initial_supply: SUPPLY };
-    world.install("ledger", init)
-}
-
-/// Random transfers, tried on the ledger and on a map.
-fn transact(
-    world: &World,
-    ledger: Principal,
-    balances: &mut BTreeMap<Principal, u128>,
-    seed: u64,
-    count: u64,
-) {
-    let mut random = decant_shapes_model::SplitMix::new(seed);
-    for _ in 0..count {
-        let users = [9, 1, 2, 3, 4];
-        let [from, to] = [0; 2].map(|_| user(users[random.below(5) as usize]));
-        let amount = u128::from(random.below(SUPPLY as u64 / 4));
-        let result: Result<u64, TransferError> =
-            world.update(ledger, from, "transfer", (to, amount, None::<u64>));
-        let balance = balances.get(&from).copied().unwrap_or_default();
-        match result {
-            Ok(_) => {
-                assert!(from != to && amount > 0 && amount <= balance);
-                balances.insert(from, balance - amount);
-                *balances.entry(to).or_default() += amount;
-            }
-            Err(TransferError::BadRequest { .. }) => assert!(from == to || amount == 0),
-            Err(error) => {
-                assert!(amount > balance);
-                assert_eq!(error, TransferError::InsufficientFunds { balance });
-            }
-        }
-    }
-    for (account, balance) in balances {
-        assert_eq!(world.query::<u128>(ledger, "balance_of", (*account,)), *balance);
-    }
-    assert_eq!(world.query::<u128>(ledger, "total_supply", ()), SUPPLY);
-}
-
-/// Everything that a ledger answers.
-fn ledger_answers(world: &World, ledger: Principal) -> (Vec<Block>, u64, u128, Vec<u128>, ByteBuf, Info) {
-    let tip: CertifiedTip = world.query(ledger, "certified_tip", ());
-    let count: u64 = world.query(ledger, "block_count", ());
-    assert_eq!(tip.index + 1, count);
-    (
-        world.query(ledger, "blocks", (0_u64, u64::MAX)),
-        count,
-        world.query(ledger, "total_supply", ()),
-        [9, 1, 2, 3, 4].map(|number| world.query(ledger, "balance_of", (user(number),))).to_vec(),
-        tip.hash,
-        Info { upgrades: 0, ..world.query(ledger, "info", ()) },
-    )
+    world.install("ledger", ledger::init())
 }
 
 #[test]
@@ -221,37 +118,38 @@ fn a_fresh_ledger_holds_33_million_bytes_of_stable_memory() {
 fn transfers_follow_a_model_and_an_upgrade_keeps_all() {
     let world = World::new();
     let ledger = ledger(&world);
-    let mut balances = BTreeMap::from([(user(9), SUPPLY)]);
-    transact(&world, ledger, &mut balances, 1, 60);
+    let mut model = Model::default();
+    model.transact(&world.pic, ledger, 1, 60);
     let refused: Result<u64, MintError> = world.update(ledger, user(1), "mint", (user(1), 5_u128));
     assert!(matches!(refused, Err(MintError::NotMinter { minter }) if minter == user(9)), "{refused:?}");
     let once = (user(3), 1_u128, Some(77_u64));
     let first: Result<u64, TransferError> = world.update(ledger, user(9), "transfer", once);
     let of_block = first.expect("the minter has some left");
-    *balances.get_mut(&user(9)).expect("the minter") -= 1;
-    *balances.entry(user(3)).or_default() += 1;
+    *model.balances.get_mut(&user(9)).expect("the minter") -= 1;
+    *model.balances.entry(user(3)).or_default() += 1;
+    model.transfers.push((Some(user(9)), user(3), 1));
 
-    let before = ledger_answers(&world, ledger);
-    let argument = candid::encode_one(LedgerArgument::Upgrade(None)).expect("the argument encodes");
+    let before = ledger::answers(&world.pic, ledger);
+    let argument = ledger::upgrade();
     world.upgrade(ledger, wasm("ledger"), argument).expect("it upgrades");
-    assert_eq!(ledger_answers(&world, ledger), before);
+    assert_eq!(ledger::answers(&world.pic, ledger), before);
     assert_eq!(world.query::<Info>(ledger, "info", ()).upgrades, 1);
     let again: Result<u64, TransferError> = world.update(ledger, user(9), "transfer", once);
     assert_eq!(again, Err(TransferError::Duplicate { of_block }), "the heap came through the upgrade");
     assert_eq!(world.stable_bytes(ledger), (1 + 4 * 128) * PAGE_BYTES);
-    transact(&world, ledger, &mut balances, 2, 20);
+    model.transact(&world.pic, ledger, 2, 20);
 }
 
 #[test]
 fn a_ledger_is_not_upgraded_without_its_argument() {
     let world = World::new();
     let ledger = ledger(&world);
-    let before = ledger_answers(&world, ledger);
+    let before = ledger::answers(&world.pic, ledger);
     let init = LedgerArgument::Init { name: String::new(), minter: user(1), initial_supply: 0 };
     let wrong = [candid::encode_args(()), candid::encode_one(init), candid::encode_one("text")];
     for argument in wrong.map(|argument| argument.expect("the argument encodes")) {
         world.upgrade(ledger, wasm("ledger"), argument).expect_err("that is no argument of an upgrade");
-        assert_eq!(ledger_answers(&world, ledger), before);
+        assert_eq!(ledger::answers(&world.pic, ledger), before);
     }
     let rename = LedgerArgument::Upgrade(Some(LedgerUpgrade { name: Some("New".to_owned()) }));
     let argument = candid::encode_one(rename).expect("the argument encodes");
@@ -260,25 +158,6 @@ fn a_ledger_is_not_upgraded_without_its_argument() {
 }
 
 // ---------------------------------------------------------------------------------------------- the shapes
-
-fn spec(bucket_pages: u16) -> Spec {
-    let structure = |id, second, kind| StructureSpec { id, second, kind };
-    Spec {
-        bucket_pages,
-        memories: vec![
-            structure(1, None, Kind::BTreeMap),
-            structure(254, None, Kind::Vec),
-            structure(3, Some(2), Kind::Log),
-            structure(100, None, Kind::Heap),
-            structure(7, None, Kind::Cell),
-        ],
-        timer_at_nanos: None,
-    }
-}
-
-fn nothing() -> Vec<u8> {
-    candid::encode_args(()).expect("nothing encodes")
-}
 
 #[test]
 fn shapes_keep_their_digest_over_an_upgrade_whatever_their_buckets() {
@@ -507,15 +386,15 @@ fn repack_offline(world: &World, canister: Principal, module: &str, argument: &[
 fn a_ledger_that_was_repacked_offline_answers_as_before() {
     let (world, directory) = (World::new(), Temporary::new("offline-ledger"));
     let ledger = ledger(&world);
-    let mut balances = BTreeMap::from([(user(9), SUPPLY)]);
-    transact(&world, ledger, &mut balances, 3, 40);
-    let before = ledger_answers(&world, ledger);
-    let argument = candid::encode_one(LedgerArgument::Upgrade(None)).expect("the argument encodes");
+    let mut model = Model::default();
+    model.transact(&world.pic, ledger, 3, 40);
+    let before = ledger::answers(&world.pic, ledger);
+    let argument = ledger::upgrade();
     repack_offline(&world, ledger, "ledger", &argument, &directory.0);
-    assert_eq!(ledger_answers(&world, ledger), before);
+    assert_eq!(ledger::answers(&world.pic, ledger), before);
     assert_eq!(world.stable_bytes(ledger), (1 + 4) * PAGE_BYTES);
-    assert_eq!(certified_data(&world, ledger), before.4, "nothing but transactions sets it");
-    transact(&world, ledger, &mut balances, 4, 40);
+    assert_eq!(certified_data(&world, ledger), before.tip, "nothing but transactions sets it");
+    model.transact(&world.pic, ledger, 4, 40);
     world.upgrade(ledger, wasm("ledger"), argument).expect("it upgrades again");
     assert_eq!(world.stable_bytes(ledger), (1 + 4) * PAGE_BYTES, "and does not grow");
 }

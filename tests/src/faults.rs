@@ -1,0 +1,105 @@
+//! Faults at each call of a job, one job a fault. Only the embedded replica can be made to fail on purpose.
+
+use crate::modules;
+use decant_cli::engine::Engine;
+use decant_cli::rehearsal::world::World;
+use decant_replica::Replica;
+use decant_replica::faults::CallView;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What happens to one of the coordinator's calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is rejected before it reaches its callee.
+    Rejected,
+    /// It is executed, and the coordinator is told that nobody knows (best-effort calls only).
+    ReplyLost,
+    /// It is executed, and the callback that takes its reply traps.
+    CallbackTraps,
+    /// The coordinator is upgraded when it is sent and not executed yet.
+    UpgradedBeforeCall,
+    /// The coordinator is upgraded when it is executed and not answered yet: the reply meets nobody.
+    UpgradedBeforeReply,
+}
+
+/// An embedded replica of its own.
+pub fn embedded() -> Engine {
+    Engine::Embedded(Replica::start().expect("the replica starts"))
+}
+
+/// Prepares a fault at the coordinator's call number `nth` from now on; answers whether it happened.
+///
+/// Creations are not made to trap in their callback: the id of a created canister is told there and nowhere else,
+/// which is why that callback does nothing but store it.
+pub fn arm(engine: &Engine, world: &World, fault: Fault, nth: u32) -> Arc<AtomicBool> {
+    let Engine::Embedded(replica) = engine else { panic!("only the embedded replica fails on purpose") };
+    let has_happened = Arc::new(AtomicBool::new(false));
+    let happened = Arc::clone(&has_happened);
+    let coordinator = world.coordinator;
+    let mut seen = 0;
+    // Counts the coordinator's calls, or the replies to them, and says when it is the one.
+    let mut is_due = move |call: &CallView, of_response: bool| {
+        if call.caller != coordinator || call.is_response != of_response {
+            return false;
+        }
+        if fault == Fault::CallbackTraps && call.method == "create_canister" {
+            return false;
+        }
+        seen += 1;
+        seen == nth + 1
+    };
+    let prepared = replica.with_instance(world.pic.instance_id(), move |instance| {
+        let faults = instance.faults();
+        faults.clear();
+        match fault {
+            Fault::Rejected => faults.reject_transiently(move |call| note(is_due(call, false), &happened)),
+            Fault::ReplyLost => faults.lose_replies(move |call| note(is_due(call, true), &happened)),
+            Fault::CallbackTraps => faults.trap_callbacks(move |call| note(is_due(call, true), &happened)),
+            Fault::UpgradedBeforeCall | Fault::UpgradedBeforeReply => {
+                let no_arg = candid::encode_args(()).expect("nothing encodes");
+                let mut is_waiting = false;
+                faults.before_messages(move |instance, call| {
+                    is_waiting |= is_due(call, fault == Fault::UpgradedBeforeReply);
+                    // Refused while a canister is created: then before the next message.
+                    if is_waiting && instance.upgrade(coordinator, &modules().coordinator, &no_arg).is_ok() {
+                        is_waiting = false;
+                        happened.store(true, Ordering::Relaxed);
+                    }
+                });
+            }
+        }
+    });
+    prepared.expect("the instance is there");
+    has_happened
+}
+
+/// Takes what is prepared back.
+pub fn disarm(engine: &Engine, world: &World) {
+    let Engine::Embedded(replica) = engine else { return };
+    let cleared = replica.with_instance(world.pic.instance_id(), |instance| instance.faults().clear());
+    cleared.expect("the instance is there");
+}
+
+/// Lets `job` run with the fault at its first call, then at its second, and so on, until it has fewer calls.
+/// `job` gets the number of its run, arms the fault, and answers whether it happened. Answers how many did.
+pub fn at_each_call(mut job: impl FnMut(u32) -> bool) -> u32 {
+    let mut nth = 0;
+    while job(nth) {
+        nth += 1;
+    }
+    nth
+}
+
+/// Remembers that a call is hit.
+fn note(is_due: bool, happened: &AtomicBool) -> bool {
+    if is_due {
+        happened.store(true, Ordering::Relaxed);
+    }
+    is_due
+}
+
+/// Whether it happened.
+pub fn happened(flag: &AtomicBool) -> bool {
+    flag.load(Ordering::Relaxed)
+}
