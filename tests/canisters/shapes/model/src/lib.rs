@@ -9,5 +9,5 @@ mod spec;
 mod structure;
 
 pub use random::SplitMix;
-pub use shapes::{Shapes, page_bytes};
+pub use shapes::{Shapes, hash_of_page, page_bytes};
 pub use spec::{Kind, Size, Spec, SpecError, StructureSpec};

@@ -113,7 +113,7 @@ impl<M: Memory> Shapes<M> {
 
     /// BLAKE3 over pages of a memory, and how many there were.
     pub fn page_hash(&self, id: u8, from: u64, count: u64) -> ([u8; 32], u64) {
-        let mut hasher = Hasher::new_derive_key("decant test shapes 1 pages");
+        let mut hasher = page_hasher();
         if id == u8::MAX {
             return (*hasher.finalize().as_bytes(), 0);
         }
@@ -144,6 +144,15 @@ pub fn page_bytes(seed: u64, page: u64) -> Vec<u8> {
         word.copy_from_slice(&random.next_number().to_le_bytes());
     }
     bytes
+}
+
+/// What [`Shapes::page_hash`] answers for a page with these bytes.
+pub fn hash_of_page(bytes: &[u8]) -> [u8; 32] {
+    *page_hasher().update(bytes).finalize().as_bytes()
+}
+
+fn page_hasher() -> Hasher {
+    Hasher::new_derive_key("decant test shapes 1 pages")
 }
 
 #[cfg(test)]
