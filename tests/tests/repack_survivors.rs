@@ -1,0 +1,218 @@
+//! What a canister has besides stable memory comes through a repack: as it was, or as the module's own upgrade
+//! leaves it.
+
+use candid::{CandidType, Principal};
+use decant_api::jobs::{JobView, Outcome};
+use decant_cli::rehearsal::Options;
+use decant_cli::rehearsal::calls::update;
+use decant_cli::rehearsal::world::World;
+use decant_tests::keeper::{HOOK, Keeper, MILLION, TIMER, bump, bumped, peek};
+use decant_tests::repack::{
+    certified_data, digest, grow, install, install_shapes, manage, nothing, one_of_each, plan, repack,
+    shapes_plan, snapshots, status, used, wasm,
+};
+use decant_tests::{engine, modules};
+use serde::Deserialize;
+use serde_bytes::ByteBuf;
+
+/// Rounds in which everything that is waited for must happen.
+const ROUNDS: u32 = 100;
+
+fn world() -> World {
+    World::new(engine(), modules(), &Options::default()).expect("the world is made")
+}
+
+fn assert_done(world: &World, job: &JobView) {
+    assert_eq!(job.outcome, Outcome::Done, "{job:?}");
+    assert!(snapshots(world, job.source).is_empty());
+}
+
+/// Ticks until something holds.
+fn until(world: &World, what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..ROUNDS {
+        if holds() {
+            return;
+        }
+        world.pic.tick();
+    }
+    panic!("{what} did not happen in {ROUNDS} rounds");
+}
+
+/// Repacks a canister with that module.
+fn repack_keeper(world: &World, keeper: Keeper, canister: Principal) -> JobView {
+    let job = repack(world, &plan(world, vec![used(&keeper.module(), nothing())]), &[canister]).remove(0);
+    assert_done(world, &job);
+    assert_eq!(status(world, canister).stable_pages(), 3, "a header and two memories of a page");
+    job
+}
+
+#[test]
+fn the_chunk_store_and_certified_data_survive() {
+    let world = world();
+    let canister = install_shapes(&world, &one_of_each(128));
+    grow(&world, canister, 1, 300);
+    let certified = ByteBuf::from([0xc5; 32]);
+    update::<()>(&world.pic, canister, world.operator, "certify", (certified.clone(),)).expect("certified");
+    let chunks = [b"a chunk".to_vec(), vec![7; 1 << 20], wasm("heap-only")];
+    for chunk in &chunks {
+        world.pic.upload_chunk(canister, Some(world.operator), chunk.clone()).expect("it is stored");
+    }
+    let stored = || {
+        let mut hashes = world.pic.stored_chunks(canister, Some(world.operator)).expect("they are listed");
+        hashes.sort();
+        hashes
+    };
+    let (content, before) = (digest(&world, canister), stored());
+    assert_eq!(before.len(), chunks.len());
+    let job = repack(&world, &shapes_plan(&world), &[canister]).remove(0);
+    assert_done(&world, &job);
+    assert_eq!((digest(&world, canister), stored()), (content, before));
+    assert_eq!(certified_data(&world, canister), certified);
+    // The bytes are there, not only their hashes: code is installed out of them.
+    install_from(&world, canister, &wasm("heap-only"));
+}
+
+/// Installs a module of one chunk into a fresh canister, out of another one's chunk store.
+fn install_from(world: &World, store: Principal, module: &[u8]) {
+    #[derive(CandidType)]
+    struct ChunkHash {
+        hash: ByteBuf,
+    }
+    #[derive(CandidType, Deserialize)]
+    enum Mode {
+        #[serde(rename = "install")]
+        Install,
+    }
+    #[derive(CandidType)]
+    struct Installation {
+        mode: Mode,
+        target_canister: Principal,
+        store_canister: Option<Principal>,
+        chunk_hashes_list: Vec<ChunkHash>,
+        wasm_module_hash: ByteBuf,
+        arg: ByteBuf,
+    }
+    let hash = used(module, nothing()).hash;
+    let target = decant_tests::repack::create(world);
+    let installation = Installation {
+        mode: Mode::Install,
+        target_canister: target,
+        store_canister: Some(store),
+        chunk_hashes_list: vec![ChunkHash { hash: hash.clone() }],
+        wasm_module_hash: hash.clone(),
+        arg: ByteBuf::from(nothing()),
+    };
+    manage::<()>(world, target, "install_chunked_code", &installation);
+    assert_eq!(status(world, target).module_hash, Some(hash));
+}
+
+#[test]
+fn a_canister_with_a_large_heap_is_repacked_and_its_state_survives() {
+    let world = world();
+    let canister = install_shapes(&world, &one_of_each(128));
+    grow(&world, canister, 1, 300);
+    for expected in [100_u64, 200, 300] {
+        let mib: u64 = update(&world.pic, canister, world.operator, "take_heap", (100_u32,)).expect("taken");
+        assert_eq!(mib, expected);
+    }
+    let content = digest(&world, canister);
+    let job = repack(&world, &shapes_plan(&world), &[canister]).remove(0);
+    assert_done(&world, &job);
+    assert_eq!(digest(&world, canister), content);
+    let mib: u64 = update(&world.pic, canister, world.operator, "take_heap", (1_u32,)).expect("taken");
+    assert_eq!(mib, 1, "what an upgrade does not save is gone, as after any upgrade");
+}
+
+#[test]
+fn many_exported_mutable_globals_survive_as_the_module_saves_them() {
+    let (world, keeper) = (world(), Keeper::default());
+    let canister = install(&world, &keeper.module(), nothing());
+    (0..5).for_each(|_| bump(&world, canister));
+    assert_eq!(peek(&world, canister), bumped(5));
+    repack_keeper(&world, keeper, canister);
+    assert_eq!(peek(&world, canister), bumped(5));
+    bump(&world, canister);
+    let upgraded = world.pic.upgrade_canister(canister, keeper.module(), nothing(), Some(world.operator));
+    upgraded.expect("it upgrades again");
+    assert_eq!(peek(&world, canister), bumped(6));
+}
+
+#[test]
+fn a_module_with_64_bit_memory_is_repacked() {
+    let (world, keeper) = (world(), Keeper { is_64_bit: true, ..Keeper::default() });
+    let canister = install(&world, &keeper.module(), nothing());
+    (0..3).for_each(|_| bump(&world, canister));
+    repack_keeper(&world, keeper, canister);
+    assert_eq!(peek(&world, canister), bumped(3));
+    bump(&world, canister);
+    assert_eq!(peek(&world, canister), bumped(4));
+}
+
+#[derive(CandidType)]
+struct Settings {
+    wasm_memory_limit: Option<candid::Nat>,
+    wasm_memory_threshold: Option<candid::Nat>,
+}
+
+#[derive(CandidType)]
+struct UpdateSettings {
+    canister_id: Principal,
+    settings: Settings,
+}
+
+#[test]
+fn a_canister_whose_low_memory_hook_has_run_is_repacked() {
+    let (world, keeper) = (world(), Keeper::default());
+    let canister = install(&world, &keeper.module(), nothing());
+    bump(&world, canister);
+    // Two pages are in use: less than the threshold is left of the limit, whatever is used.
+    let settings = Settings {
+        wasm_memory_limit: Some((1_u64 << 20).into()),
+        wasm_memory_threshold: Some((1_u64 << 20).into()),
+    };
+    manage::<()>(&world, canister, "update_settings", &UpdateSettings { canister_id: canister, settings });
+    // The condition is looked at when a message has run.
+    bump(&world, canister);
+    until(&world, "the hook", || peek(&world, canister)[HOOK] >= MILLION);
+    let before = peek(&world, canister);
+    repack_keeper(&world, keeper, canister);
+    let after = peek(&world, canister);
+    println!("the hook ran {} times, then {} times", before[HOOK] / MILLION, after[HOOK] / MILLION);
+    assert_eq!(after[HOOK] % MILLION, before[HOOK] % MILLION);
+    assert!(after[HOOK] >= before[HOOK]);
+    assert_eq!(after[1..], before[1..]);
+    bump(&world, canister);
+    assert_eq!(peek(&world, canister)[1], bumped(3)[1]);
+}
+
+#[test]
+fn a_timer_that_post_upgrade_arms_fires_after_the_repack() {
+    let (world, keeper) = (world(), Keeper { arms_timer: true, ..Keeper::default() });
+    let canister = install(&world, &keeper.module(), nothing());
+    until(&world, "the timer", || peek(&world, canister)[TIMER] == MILLION);
+    bump(&world, canister);
+    repack_keeper(&world, keeper, canister);
+    until(&world, "the timer", || peek(&world, canister)[TIMER] > MILLION + 2);
+    assert_eq!(peek(&world, canister)[TIMER], 2 * MILLION + 2, "once for each time that it serves again");
+    assert_eq!(peek(&world, canister)[0], bumped(1)[0]);
+}
+
+#[test]
+fn a_timer_that_post_upgrade_does_not_arm_is_cleared_as_by_any_upgrade() {
+    let (world, keeper) = (world(), Keeper::default());
+    let [upgraded, repacked] = [(); 2].map(|()| install(&world, &keeper.module(), nothing()));
+    let call = |canister: Principal, method: &str| {
+        let reply = world.pic.update_call(canister, world.operator, method, nothing());
+        reply.expect("the canister answers")
+    };
+    for canister in [upgraded, repacked] {
+        call(canister, "arm");
+    }
+    let by_hand = world.pic.upgrade_canister(upgraded, keeper.module(), nothing(), Some(world.operator));
+    by_hand.expect("it upgrades");
+    repack_keeper(&world, keeper, repacked);
+    // The interface specification: installing code deactivates the global timer.
+    for canister in [upgraded, repacked] {
+        assert_eq!(call(canister, "disarm"), 0_u64.to_le_bytes(), "it was armed");
+    }
+}
