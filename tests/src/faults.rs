@@ -5,15 +5,15 @@ use decant_cli::engine::Engine;
 use decant_cli::rehearsal::world::World;
 use decant_replica::Replica;
 use decant_replica::faults::CallView;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-/// What happens to one of the coordinator's calls.
+/// What happens to one of the calls that canisters make for a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// It is rejected before it reaches its callee.
     Rejected,
-    /// It is executed, and the coordinator is told that nobody knows (best-effort calls only).
+    /// It is executed, and the caller is told that nobody knows (best-effort calls only).
     ReplyLost,
     /// It is executed, and the callback that takes its reply traps.
     CallbackTraps,
@@ -23,12 +23,14 @@ pub enum Fault {
     UpgradedBeforeReply,
 }
 
-/// An embedded replica of its own.
-pub fn embedded() -> Engine {
-    Engine::Embedded(Replica::start().expect("the replica starts"))
+/// An embedded replica, whatever the environment says, started once in this process: it compiles each module once.
+pub fn embedded() -> &'static Engine {
+    static EMBEDDED: OnceLock<Engine> = OnceLock::new();
+    EMBEDDED.get_or_init(|| Engine::Embedded(Replica::start().expect("the replica starts")))
 }
 
-/// Prepares a fault at the coordinator's call number `nth` from now on; answers whether it happened.
+/// Prepares a fault at call number `nth` from now on, of those that the coordinator, sources and targets make; answers
+/// whether it happened.
 ///
 /// Creations are not made to trap in their callback: the id of a created canister is told there and nowhere else,
 /// which is why that callback does nothing but store it.
@@ -37,10 +39,12 @@ pub fn arm(engine: &Engine, world: &World, fault: Fault, nth: u32) -> Arc<Atomic
     let has_happened = Arc::new(AtomicBool::new(false));
     let happened = Arc::clone(&has_happened);
     let coordinator = world.coordinator;
+    // Users, and what the index does before a job begins.
+    let others = [world.operator, world.index, world.governance];
     let mut seen = 0;
-    // Counts the coordinator's calls, or the replies to them, and says when it is the one.
+    // Counts the calls, or the replies to them, and says when it is the one.
     let mut is_due = move |call: &CallView, of_response: bool| {
-        if call.caller != coordinator || call.is_response != of_response {
+        if others.contains(&call.caller) || call.is_response != of_response {
             return false;
         }
         if fault == Fault::CallbackTraps && call.method == "create_canister" {

@@ -33,11 +33,13 @@ pub struct Keeper {
     pub has_pre_upgrade: bool,
     /// Whether `init` and `post_upgrade` arm the global timer, for a moment that is over.
     pub arms_timer: bool,
+    /// Pages of stable memory below which `post_upgrade` traps.
+    pub least_pages: u64,
 }
 
 impl Default for Keeper {
     fn default() -> Self {
-        Self { is_64_bit: false, has_pre_upgrade: true, arms_timer: false }
+        Self { is_64_bit: false, has_pre_upgrade: true, arms_timer: false, least_pages: 0 }
     }
 }
 
@@ -66,9 +68,11 @@ impl Keeper {
             if self.has_pre_upgrade { "(func (export \"canister_pre_upgrade\") (call $save))" } else { "" };
         let arm = if self.arms_timer { "(drop (call $timer (i64.const 1)))" } else { "" };
         let bytes = 8 * GLOBALS;
+        let least_pages = self.least_pages;
         let text = format!(
             r#"(module
             (import "ic0" "stable64_grow" (func $grow (param i64) (result i64)))
+            (import "ic0" "stable64_size" (func $size (result i64)))
             (import "ic0" "stable64_write" (func $write (param i64 i64 i64)))
             (import "ic0" "stable64_read" (func $read (param i64 i64 i64)))
             (import "ic0" "msg_reply_data_append" (func $append (param {word} {word})))
@@ -96,6 +100,7 @@ impl Keeper {
                 (call $save))
             {pre_upgrade}
             (func (export "canister_post_upgrade")
+                (if (i64.lt_u (call $size) (i64.const {least_pages})) (then unreachable))
                 (call $read (i64.const 40000) (call $place) (i64.const {bytes}))
                 {load}
                 {arm})

@@ -8,8 +8,8 @@ use decant_cli::rehearsal::calls::update;
 use decant_cli::rehearsal::world::World;
 use decant_tests::keeper::{HOOK, Keeper, MILLION, TIMER, bump, bumped, peek};
 use decant_tests::repack::{
-    certified_data, digest, grow, install, install_shapes, manage, nothing, one_of_each, plan, repack,
-    shapes_plan, snapshots, status, used, wasm,
+    certified_data, digest, grow, install, install_shapes, manage, nothing, one_of_each, plan, refusal,
+    repack, shapes_plan, snapshots, status, used, wasm,
 };
 use decant_tests::{engine, modules};
 use serde::Deserialize;
@@ -215,4 +215,19 @@ fn a_timer_that_post_upgrade_does_not_arm_is_cleared_as_by_any_upgrade() {
     for canister in [upgraded, repacked] {
         assert_eq!(call(canister, "disarm"), 0_u64.to_le_bytes(), "it was armed");
     }
+}
+
+#[test]
+fn a_canister_whose_code_does_not_start_on_the_compact_image_is_put_back() {
+    let (world, keeper) = (world(), Keeper { least_pages: 100, ..Keeper::default() });
+    let canister = install(&world, &keeper.module(), nothing());
+    (0..4).for_each(|_| bump(&world, canister));
+    let before = status(&world, canister);
+    let job = repack(&world, &plan(&world, vec![used(&keeper.module(), nothing())]), &[canister]).remove(0);
+    assert!(refusal(&job).contains("trapped"), "{job:?}");
+    assert_eq!(status(&world, canister).memory_metrics, before.memory_metrics);
+    assert_eq!(peek(&world, canister), bumped(4));
+    bump(&world, canister);
+    assert_eq!(peek(&world, canister), bumped(5));
+    assert!(snapshots(&world, canister).is_empty());
 }

@@ -1,0 +1,303 @@
+//! Every call of a job goes wrong once, in every way, on the real coordinator: users are served with all their state,
+//! and nothing of the job is left behind.
+//!
+//! This file always starts the embedded replica, whatever POCKET_IC_BIN says: only that can be made to reject a chosen
+//! call, to trap in a chosen callback, or to upgrade a canister between two chosen messages. Calls of the management
+//! canister wait without bound, so their replies cannot be lost on the network; what loses them is an upgrade of the
+//! coordinator, or a callback that traps. The replica executes a call once, as the platform does: that a job survives
+//! two executions is what follows here from a lost reply, since the coordinator then repeats the call.
+
+use decant_api::jobs::{Outcome, Summary};
+use decant_api::plan::{BySnapshot, Plan, Strategy};
+use decant_cli::engine::Engine;
+use decant_cli::rehearsal::Options;
+use decant_cli::rehearsal::calls::{query, update};
+use decant_cli::rehearsal::fleet::Fleet;
+use decant_cli::rehearsal::world::World;
+use decant_shapes_model::{Kind, Shapes, Spec, StructureSpec};
+use decant_tests::faults::{Fault, arm, at_each_call, disarm, embedded, happened};
+use decant_tests::keeper::{Keeper, bump, bumped, peek};
+use decant_tests::repack::{
+    RunState, digest, enrol_with, grow, install, install_shapes, nothing, plan, refusal, shapes_plan,
+    snapshots, status, used,
+};
+use decant_tests::{assert_serves, bloated_on, fleet_on, modules, settle};
+use ic_stable_structures::VectorMemory;
+use serde_bytes::ByteBuf;
+
+/// A map and a cell in buckets of 16 pages.
+fn spec() -> Spec {
+    let structure = |id, kind| StructureSpec { id, second: None, kind };
+    let memories = vec![structure(1, Kind::BTreeMap), structure(9, Kind::Cell)];
+    Spec { bucket_pages: 16, memories, timer_at_nanos: None }
+}
+
+/// One repack for each call that a repack makes.
+fn sweep_repacks(fault: Fault) {
+    let engine = embedded();
+    let world = World::new(engine, modules(), &Options::default()).expect("the world is made");
+    world.propose(&shapes_plan(&world)).expect("the plan is approved");
+    let count = at_each_call(|nth| {
+        let canister = install_shapes(&world, &spec());
+        let mut model = Shapes::create(VectorMemory::default(), spec()).expect("it can be");
+        let mut change = |seed: u64| {
+            grow(&world, canister, seed, 80);
+            model.grow(seed, 80);
+            assert_eq!(digest(&world, canister), ByteBuf::from(model.digest()), "{fault:?} {nth}");
+        };
+        change(1);
+        let before = status(&world, canister);
+        let has_happened = arm(engine, &world, fault, nth);
+        let job = enrol_with(&world, &[canister], || ()).remove(0);
+        disarm(engine, &world);
+        assert_eq!(job.outcome, Outcome::Done, "promise 4, {fault:?} at call {nth}: {job:?}");
+        change(2);
+        let after = status(&world, canister);
+        assert_eq!(after.status, RunState::Running, "{fault:?} {nth}");
+        assert_eq!(
+            (after.module_hash.as_ref(), &after.settings),
+            (before.module_hash.as_ref(), &before.settings)
+        );
+        assert!(after.stable_pages() < before.stable_pages() / 4, "{fault:?} {nth}: {after:?}");
+        assert!(snapshots(&world, canister).is_empty(), "{fault:?} {nth}: snapshots of the job are left");
+        happened(&has_happened)
+    });
+    println!("{count} calls: {fault:?}");
+    assert!(count > 15, "a repack makes more than {count} calls");
+}
+
+#[test]
+fn every_call_of_a_repack_is_rejected_once() {
+    sweep_repacks(Fault::Rejected);
+}
+
+#[test]
+fn every_callback_of_a_repack_traps_once() {
+    sweep_repacks(Fault::CallbackTraps);
+}
+
+#[test]
+fn the_coordinator_is_upgraded_before_every_call_of_a_repack() {
+    sweep_repacks(Fault::UpgradedBeforeCall);
+}
+
+#[test]
+fn the_coordinator_is_upgraded_before_every_reply_to_a_repack() {
+    sweep_repacks(Fault::UpgradedBeforeReply);
+}
+
+/// As [`sweep_repacks`], of modules that the coordinator does not know: each is read out of a snapshot.
+fn sweep_repacks_of_unknown_modules(fault: Fault) {
+    let engine = embedded();
+    let world = World::new(engine, modules(), &Options::default()).expect("the world is made");
+    let count = at_each_call(|nth| {
+        let module = with_note(Keeper::default().module(), nth);
+        let canister = install(&world, &module, nothing());
+        bump(&world, canister);
+        let before = status(&world, canister);
+        world.propose(&plan(&world, vec![used(&module, nothing())])).expect("the plan is approved");
+        let has_happened = arm(engine, &world, fault, nth);
+        let job = enrol_with(&world, &[canister], || ()).remove(0);
+        disarm(engine, &world);
+        assert_eq!(job.outcome, Outcome::Done, "promise 4, {fault:?} at call {nth}: {job:?}");
+        assert_eq!(peek(&world, canister), bumped(1), "{fault:?} {nth}");
+        let after = status(&world, canister);
+        assert_eq!(after.module_hash, before.module_hash, "{fault:?} {nth}");
+        assert_eq!((after.status, after.stable_pages()), (RunState::Running, 3), "{fault:?} {nth}");
+        assert!(snapshots(&world, canister).is_empty(), "{fault:?} {nth}: snapshots of the job are left");
+        happened(&has_happened)
+    });
+    println!("{count} calls: {fault:?}, unknown module");
+    assert!(count > 20, "a repack makes more than {count} calls");
+}
+
+/// As [`sweep_repacks`], of canisters whose code does not start on the compact image: each job goes all the way back.
+fn sweep_repacks_that_go_back(fault: Fault) {
+    let engine = embedded();
+    let world = World::new(engine, modules(), &Options::default()).expect("the world is made");
+    let module = Keeper { least_pages: 100, ..Keeper::default() }.module();
+    world.propose(&plan(&world, vec![used(&module, nothing())])).expect("the plan is approved");
+    let count = at_each_call(|nth| {
+        let canister = install(&world, &module, nothing());
+        bump(&world, canister);
+        let before = status(&world, canister);
+        let has_happened = arm(engine, &world, fault, nth);
+        let job = enrol_with(&world, &[canister], || ()).remove(0);
+        disarm(engine, &world);
+        assert!(refusal(&job).contains("trapped"), "promise 4, {fault:?} at call {nth}: {job:?}");
+        assert_eq!(peek(&world, canister), bumped(1), "{fault:?} {nth}");
+        bump(&world, canister);
+        let after = status(&world, canister);
+        assert_eq!(
+            (after.status, after.module_hash),
+            (RunState::Running, before.module_hash),
+            "{fault:?} {nth}"
+        );
+        assert_eq!(after.memory_metrics, before.memory_metrics, "{fault:?} {nth}");
+        assert!(snapshots(&world, canister).is_empty(), "{fault:?} {nth}: snapshots of the job are left");
+        happened(&has_happened)
+    });
+    println!("{count} calls: {fault:?}, back");
+    assert!(count > 25, "a repack and its way back make more than {count} calls");
+}
+
+#[test]
+fn every_call_of_a_repack_that_goes_back_is_rejected_once() {
+    sweep_repacks_that_go_back(Fault::Rejected);
+}
+
+#[test]
+fn every_callback_of_a_repack_that_goes_back_traps_once() {
+    sweep_repacks_that_go_back(Fault::CallbackTraps);
+}
+
+#[test]
+fn the_coordinator_is_upgraded_before_every_reply_to_a_repack_that_goes_back() {
+    sweep_repacks_that_go_back(Fault::UpgradedBeforeReply);
+}
+
+/// The same module with another hash: a custom section says a number.
+fn with_note(mut module: Vec<u8>, number: u32) -> Vec<u8> {
+    // Id, length, length of the name, the name, the number.
+    module.extend([0, 9, 4]);
+    module.extend(b"note");
+    module.extend(number.to_le_bytes());
+    module
+}
+
+#[test]
+fn every_call_of_a_repack_of_an_unknown_module_is_rejected_once() {
+    sweep_repacks_of_unknown_modules(Fault::Rejected);
+}
+
+#[test]
+fn every_callback_of_a_repack_of_an_unknown_module_traps_once() {
+    sweep_repacks_of_unknown_modules(Fault::CallbackTraps);
+}
+
+#[test]
+fn the_coordinator_is_upgraded_before_every_reply_to_a_repack_of_an_unknown_module() {
+    sweep_repacks_of_unknown_modules(Fault::UpgradedBeforeReply);
+}
+
+/// More users than calls are made for a relocation.
+const USERS: u32 = 32;
+/// More users than calls are made for one by snapshot.
+const USERS_BY_SNAPSHOT: u32 = 52;
+
+fn options(canisters: u32) -> Options {
+    Options { canisters, state_kib: 8, ..Options::default() }
+}
+
+/// One job for each call that such a job makes, each on the canister of another user.
+fn sweep_relocations(fault: Fault, engine: &Engine, world: &World, mut fleet: Fleet, plan: &Plan) -> u32 {
+    let is_by_snapshot = matches!(plan.strategy, Strategy::RelocateSnapshot(_));
+    world.propose(plan).expect("the plan is approved");
+    let count = at_each_call(|nth| {
+        let user = &fleet.users[nth as usize];
+        let (number, original) = (user.number, user.original);
+        let has_happened = arm(engine, world, fault, nth);
+        let enrolled: Result<Vec<u64>, String> =
+            update(&world.pic, world.index, world.operator, "relocate", (vec![original],))
+                .expect("the index answers");
+        let id = enrolled.expect("the index enrols")[0];
+        let jobs = settle(world);
+        disarm(engine, world);
+        let job = jobs.into_iter().find(|job| job.id == id).expect("the job is listed");
+        let is_in_dapp =
+            matches!(&job.outcome, Outcome::RolledBack { reason } if reason.contains("code of the dapp"));
+        if fault == Fault::CallbackTraps && is_in_dapp && !is_by_snapshot {
+            // Not the coordinator trapped but the target that pulled: it would again.
+            assert_serves(world, &mut fleet, nth as usize, original);
+            return happened(&has_happened);
+        }
+        assert_eq!(job.outcome, Outcome::Done, "promise 4, {fault:?} at call {nth}: {job:?}");
+        let target = job.target.expect("a job that is done has a target");
+        assert_serves(world, &mut fleet, nth as usize, target);
+        assert!(!world.pic.canister_exists(original), "{fault:?} {nth}: the original of user {number}");
+        if is_by_snapshot {
+            assert!(snapshots(world, target).is_empty(), "{fault:?} {nth}: snapshots of the job are left");
+        }
+        happened(&has_happened)
+    });
+    let summary: Summary =
+        query(&world.pic, world.coordinator, "decant_summary", ()).expect("the coordinator answers");
+    for canister in &summary.pool {
+        assert!(world.pic.canister_exists(*canister), "a canister of the pool");
+    }
+    println!("{count} calls: {fault:?}");
+    assert!(count > 0);
+    count
+}
+
+fn sweep_kit(fault: Fault) {
+    let engine = embedded();
+    let options = options(USERS);
+    let (world, fleet) = fleet_on(engine, &options, &modules().kit);
+    let plan = world.plan(modules(), &options).expect("the plan is made");
+    sweep_relocations(fault, engine, &world, fleet, &plan);
+}
+
+fn sweep_by_snapshot(fault: Fault) {
+    let engine = embedded();
+    let options = options(USERS_BY_SNAPSHOT);
+    let (world, fleet) = bloated_on(engine, &options);
+    let relocation = world.plan(modules(), &options).expect("the plan is made");
+    let modules_used = vec![used(&modules().managed, nothing())];
+    let plan = Plan {
+        strategy: Strategy::RelocateSnapshot(BySnapshot { modules: modules_used, growth_percent: 100 }),
+        tombstone: Some(world.upload(&modules().tombstone).expect("the tombstone is uploaded")),
+        ..relocation
+    };
+    sweep_relocations(fault, engine, &world, fleet, &plan);
+}
+
+#[test]
+fn every_call_of_a_relocation_is_rejected_once() {
+    sweep_kit(Fault::Rejected);
+}
+
+#[test]
+fn every_reply_to_a_relocation_is_lost_once() {
+    sweep_kit(Fault::ReplyLost);
+}
+
+#[test]
+fn every_callback_of_a_relocation_traps_once() {
+    sweep_kit(Fault::CallbackTraps);
+}
+
+#[test]
+fn the_coordinator_is_upgraded_before_every_call_of_a_relocation() {
+    sweep_kit(Fault::UpgradedBeforeCall);
+}
+
+#[test]
+fn the_coordinator_is_upgraded_before_every_reply_to_a_relocation() {
+    sweep_kit(Fault::UpgradedBeforeReply);
+}
+
+#[test]
+fn every_call_of_a_relocation_by_snapshot_is_rejected_once() {
+    sweep_by_snapshot(Fault::Rejected);
+}
+
+#[test]
+fn every_reply_to_a_relocation_by_snapshot_is_lost_once() {
+    sweep_by_snapshot(Fault::ReplyLost);
+}
+
+#[test]
+fn every_callback_of_a_relocation_by_snapshot_traps_once() {
+    sweep_by_snapshot(Fault::CallbackTraps);
+}
+
+#[test]
+fn the_coordinator_is_upgraded_before_every_call_of_a_relocation_by_snapshot() {
+    sweep_by_snapshot(Fault::UpgradedBeforeCall);
+}
+
+#[test]
+fn the_coordinator_is_upgraded_before_every_reply_to_a_relocation_by_snapshot() {
+    sweep_by_snapshot(Fault::UpgradedBeforeReply);
+}
