@@ -12,8 +12,8 @@ use crate::support::canisters::{
 };
 use crate::support::engine;
 use crate::support::management::{
-    Global, Metadata, OfCanister, OfSnapshot, Place, Slice, Snapshot, SnapshotId, Source, Timer,
-    UploadMetadata, decode, manage, read_snapshot_data, status, upload_metadata, upload_snapshot_data,
+    Global, LowMemoryHook, Metadata, OfCanister, OfSnapshot, Place, Slice, Snapshot, SnapshotId, Source,
+    Timer, UploadMetadata, decode, manage, read_snapshot_data, status, upload_metadata, upload_snapshot_data,
 };
 use crate::support::script::{Call, Hook, Script, script};
 use crate::support::wait::until;
@@ -510,4 +510,56 @@ fn a_snapshot_of_a_foreign_canister_is_not_loaded() {
     pic.set_controllers(foreign, Some(OWNER), vec![stranger()]).expect("the controller may");
     load(&pic, mine, &snapshot).expect_err("it belongs to another");
     assert_eq!(&pic.get_stable_memory(mine)[..5], b"mine\0");
+}
+
+/// Abstract behavior, "Load canister snapshot": the global timer is set by loading an *uploaded* snapshot only; a
+/// taken one leaves it as it is.
+#[test]
+fn loading_a_taken_snapshot_leaves_the_timer_as_it_is() {
+    const LATE: u64 = 9_000_000_000_000_000_000;
+    let pic = engine::pic();
+    let module = wat(r#"(module
+        (import "ic0" "global_timer_set" (func $timer (param i64) (result i64)))
+        (import "ic0" "msg_reply" (func $reply))
+        (func (export "canister_update arm")
+            (drop (call $timer (i64.const 9000000000000000000))) (call $reply))
+        (func (export "canister_update disarm") (drop (call $timer (i64.const 0))) (call $reply)))"#);
+    let canister = install(&pic, &module, &[]);
+    let call = |method: &str| pic.update_call(canister, OWNER, method, vec![]).expect("it replies");
+    let timer = || {
+        let described = metadata(&pic, canister, &take(&pic, canister)).expect("the controller may read it");
+        described.global_timer
+    };
+    let disarmed = take(&pic, canister);
+    call("arm");
+    let armed = take(&pic, canister);
+    load(&pic, canister, &disarmed).expect("it is loaded");
+    assert_eq!(timer(), Some(Timer::Active(LATE)), "what was armed stays armed");
+    call("disarm");
+    load(&pic, canister, &armed).expect("it is loaded");
+    assert_eq!(timer(), Some(Timer::Inactive), "what was disarmed stays disarmed");
+}
+
+/// `upload_canister_snapshot_metadata`: a status of the low-memory hook that contradicts the heap of the snapshot
+/// is refused when it is loaded; none leaves the hook of the canister alone.
+#[test]
+fn a_hook_that_is_ready_above_an_empty_heap_is_refused() {
+    let pic = engine::pic();
+    let canister = canister_with(&pic, 2, b"stays");
+    let attempt = |status: Option<LowMemoryHook>| {
+        let snapshot = upload(
+            &pic,
+            &UploadMetadata {
+                on_low_wasm_memory_hook_status: status,
+                ..UploadMetadata::new(canister, EMPTY_MODULE.len() as u64, PAGE)
+            },
+        );
+        write(&pic, canister, &snapshot, Place::WasmModule { offset: 0 }, EMPTY_MODULE).expect("it fits");
+        load(&pic, canister, &snapshot)
+    };
+    let refused = attempt(Some(LowMemoryHook::Ready)).expect_err("there is no heap that could be low");
+    assert!(refused.reject_message.contains("inconsistent"), "{refused}");
+    assert_eq!(&pic.get_stable_memory(canister)[..6], b"stays\0", "a refusal changes nothing");
+    attempt(None).expect("it says nothing of the hook");
+    assert_eq!(pic.get_stable_memory(canister).len() as u64, PAGE);
 }
