@@ -91,7 +91,7 @@ pub fn used(module: &[u8], upgrade_arg: Vec<u8>) -> ModuleUse {
 pub fn plan(world: &World, modules: Vec<ModuleUse>) -> Plan {
     Plan {
         title: "Repack what nobody wrote for us".to_owned(),
-        strategy: Strategy::Repack(BySnapshot { modules, growth_percent: 100 }),
+        strategy: Strategy::Repack(BySnapshot { modules, growth_percent: 100, may_drop_tail: false }),
         indexes: vec![world.operator],
         tombstone: None,
         bucket_pages: 1,

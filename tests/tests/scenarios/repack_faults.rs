@@ -245,7 +245,11 @@ fn sweep_by_snapshot(fault: Fault) {
     let relocation = world.plan(modules(), &options).expect("the plan is made");
     let modules_used = vec![used(&modules().managed, nothing())];
     let plan = Plan {
-        strategy: Strategy::RelocateSnapshot(BySnapshot { modules: modules_used, growth_percent: 100 }),
+        strategy: Strategy::RelocateSnapshot(BySnapshot {
+            modules: modules_used,
+            growth_percent: 100,
+            may_drop_tail: false,
+        }),
         tombstone: Some(world.upload(&modules().tombstone).expect("the tombstone is uploaded")),
         ..relocation
     };

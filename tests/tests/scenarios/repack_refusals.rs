@@ -140,7 +140,11 @@ fn buckets_that_could_not_hold_the_projected_growth_are_refused() {
         .expect("there is room");
     assert_eq!(pages, 400);
     // 101 times 400 pages do not fit into 32,768 buckets of a page.
-    let by = BySnapshot { modules: vec![used(&wasm("shapes"), nothing())], growth_percent: 10_000 };
+    let by = BySnapshot {
+        modules: vec![used(&wasm("shapes"), nothing())],
+        growth_percent: 10_000,
+        may_drop_tail: false,
+    };
     let plan = Plan { strategy: Strategy::Repack(by), ..shapes_plan(&world) };
     assert_refused(&world, &plan, canister, "grow", &["32768 exist", "use buckets of at least 2 pages"]);
     let larger = Plan { bucket_pages: 2, ..plan };

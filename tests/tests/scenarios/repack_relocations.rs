@@ -20,7 +20,11 @@ fn options(retention: Retention) -> Options {
 fn plan(world: &World, options: &Options, modules_used: &[&[u8]]) -> Plan {
     let modules_used = modules_used.iter().map(|module| used(module, nothing())).collect();
     Plan {
-        strategy: Strategy::RelocateSnapshot(BySnapshot { modules: modules_used, growth_percent: 100 }),
+        strategy: Strategy::RelocateSnapshot(BySnapshot {
+            modules: modules_used,
+            growth_percent: 100,
+            may_drop_tail: false,
+        }),
         tombstone: Some(world.upload(&modules().tombstone).expect("the tombstone is uploaded")),
         ..world.plan(modules(), options).expect("the plan is made")
     }

@@ -1,0 +1,14 @@
+//! Scenarios through the `pocket_ic` client, in one binary: the engine and the modules are made once.
+
+mod assets;
+mod failures;
+mod rehearsals;
+mod repack;
+mod repack_canisters;
+mod repack_faults;
+mod repack_large;
+mod repack_ledger;
+mod repack_refusals;
+mod repack_relocations;
+mod repack_shapes;
+mod repack_survivors;
