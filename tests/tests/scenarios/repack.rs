@@ -5,31 +5,9 @@ use decant_api::plan::{BySnapshot, ModuleUse, Plan, Retention, Strategy};
 use decant_cli::rehearsal::calls::stable_bytes;
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
-use decant_cli::rehearsal::{Generation, Options, Silent};
-use decant_tests::{assert_serves, engine, enrol, modules, settle};
-use serde_bytes::ByteBuf;
-use sha2::{Digest, Sha256};
-
-/// Bytes of a page of stable memory.
-const PAGE_BYTES: u64 = 65_536;
-
-/// A fleet after the upgrade that bloats: nobody knows of Decant.
-fn bloated(options: &Options) -> (World, Fleet) {
-    let world = World::new(engine(), modules(), options).expect("the world is made");
-    let mut fleet = Fleet::create(&world, modules(), options, &mut Silent).expect("the fleet is created");
-    fleet.bloat(&world, modules(), options, &mut Silent).expect("the fleet is upgraded");
-    (world, fleet)
-}
-
-/// What a module that canisters run is in a plan; the coordinator reads it out of a snapshot.
-fn used(module: &[u8]) -> ModuleUse {
-    ModuleUse {
-        hash: ByteBuf::from(Sha256::digest(module).to_vec()),
-        chunk_hashes: Vec::new(),
-        upgrade_arg: ByteBuf::from(candid::encode_args(()).expect("nothing can be encoded")),
-        may_lose_heap: false,
-    }
-}
+use decant_cli::rehearsal::{Generation, Options};
+use decant_tests::repack::{PAGE_BYTES, nothing, used};
+use decant_tests::{assert_serves, bloated_on, engine, enrol, modules, settle};
 
 fn plan(world: &World, options: &Options, used: Vec<ModuleUse>) -> Plan {
     let relocation = world.plan(modules(), options).expect("the plan is made");
@@ -51,9 +29,9 @@ fn repack(world: &World, fleet: &Fleet, plan: &Plan) -> Vec<JobView> {
 #[test]
 fn a_canister_without_the_kit_is_repacked_and_keeps_its_id_and_its_state() {
     let options = Options { canisters: 2, ..Options::default() };
-    let (world, mut fleet) = bloated(&options);
+    let (world, mut fleet) = bloated_on(engine(), &options);
     let before = world.total_cycles(&fleet, &[]).expect("cycles can be counted");
-    let jobs = repack(&world, &fleet, &plan(&world, &options, vec![used(&modules().managed)]));
+    let jobs = repack(&world, &fleet, &plan(&world, &options, vec![used(&modules().managed, nothing())]));
     let after = world.total_cycles(&fleet, &[]).expect("cycles can be counted");
     println!("{jobs:#?}\n{} cycles a job", (before - after) / 2);
     for (position, job) in jobs.iter().enumerate() {
@@ -70,8 +48,8 @@ fn a_canister_without_the_kit_is_repacked_and_keeps_its_id_and_its_state() {
 #[test]
 fn several_virtual_memories_are_repacked_and_grow_on() {
     let options = Options { canisters: 1, generation: Generation::Structures, ..Options::default() };
-    let (world, mut fleet) = bloated(&options);
-    let jobs = repack(&world, &fleet, &plan(&world, &options, vec![used(&modules().structures)]));
+    let (world, mut fleet) = bloated_on(engine(), &options);
+    let jobs = repack(&world, &fleet, &plan(&world, &options, vec![used(&modules().structures, nothing())]));
     assert_eq!(jobs[0].outcome, Outcome::Done, "{:?}", jobs[0]);
     let original = fleet.users[0].original;
     assert_serves(&world, &mut fleet, 0, original);
