@@ -1,6 +1,6 @@
 //! What an original owns or controls would be lost with it: tokens at ledgers, control of canisters.
 
-use crate::platform::failed;
+use crate::outcomes::failed;
 use crate::{management, store};
 use candid::{CandidType, Nat, Principal};
 use decant_engine::{Job, Outcome, Reason, ReasonCode, Value};

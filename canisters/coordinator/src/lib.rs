@@ -6,7 +6,8 @@
 //! | `plans` | what governance approves |
 //! | `enrolment` | indexes hand canisters over |
 //! | `driver` | jobs, one step after the other, several at a time |
-//! | `platform` | effects as calls, and what their answers mean |
+//! | `platform` | effects as calls, and what their values mean |
+//! | `outcomes` | what rejects and refusals mean for a job |
 //! | `repack`, `pages`, `modules`, `snapshots` | the same where the state travels in snapshots |
 //! | `assets` | what must not be lost with an original |
 //! | `pool` | fresh canisters |
@@ -18,6 +19,7 @@ mod enrolment;
 mod management;
 mod modules;
 mod operators;
+mod outcomes;
 mod pages;
 mod plans;
 mod platform;

@@ -1,13 +1,12 @@
 //! The modules that canisters run: read out of a snapshot once, and known by their hash from then on.
 
+use crate::management;
 use crate::snapshots::{self, Failure, ReadKind, Slice};
-use crate::{management, store};
-use candid::{CandidType, Principal};
+use crate::store::{self, KnownModule};
+use candid::Principal;
 use decant_api::plan::{BySnapshot, ModuleUse, Plan, Strategy};
 use decant_engine::{Digest, SnapshotId};
 use flate2::read::GzDecoder;
-use serde::Deserialize;
-use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
 use std::io::Read;
 use wasmparser::{Parser, Payload};
@@ -18,15 +17,6 @@ const CHUNK_BYTES: u64 = 1 << 20;
 const MODULE_BYTES: u64 = 100 * CHUNK_BYTES;
 /// The export that an upgrade calls first.
 const PRE_UPGRADE: &str = "canister_pre_upgrade";
-
-/// A module that was read.
-#[derive(Debug, Clone, CandidType, Deserialize)]
-pub(crate) struct KnownModule {
-    /// Its chunks in the coordinator's chunk store.
-    pub(crate) chunk_hashes: Vec<ByteBuf>,
-    /// Whether an upgrade calls its `canister_pre_upgrade`.
-    pub(crate) has_pre_upgrade: bool,
-}
 
 /// Why a module is not known.
 pub(crate) enum Unknown {

@@ -2,8 +2,8 @@
 
 use crate::management::{self, ChunkHash, InstallChunkedCode, InstallMode, UpgradeOptions};
 use crate::modules::{self, Unknown};
+use crate::outcomes::{failed, installed};
 use crate::pages::{self, EMPTY_MODULE, Trouble};
-use crate::platform::{failed, installed};
 use crate::snapshots::{self, Failure, UploadMetadata};
 use crate::store;
 use candid::Principal;

@@ -12,7 +12,6 @@
 //! | 7 | the pool |
 //! | 8 | modules that were read out of snapshots, by hash |
 
-use crate::modules::KnownModule;
 use candid::{CandidType, Principal};
 use decant_api::JobId;
 use decant_api::plan::Plan;
@@ -21,6 +20,7 @@ use ic_stable_structures::memory_manager::{MemoryId, MemoryManager, VirtualMemor
 use ic_stable_structures::storable::{Bound, Storable};
 use ic_stable_structures::{DefaultMemoryImpl, StableBTreeMap, StableCell};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use std::borrow::Cow;
 use std::cell::RefCell;
 
@@ -65,6 +65,15 @@ pub(crate) struct PlanRecord {
     pub(crate) plan: Plan,
     pub(crate) enrolled: u64,
     pub(crate) cycles_spent: u128,
+}
+
+/// A module that was read.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) struct KnownModule {
+    /// Its chunks in the coordinator's chunk store.
+    pub(crate) chunk_hashes: Vec<ByteBuf>,
+    /// Whether an upgrade calls its `canister_pre_upgrade`.
+    pub(crate) has_pre_upgrade: bool,
 }
 
 /// Values in Candid.

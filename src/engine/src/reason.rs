@@ -141,7 +141,7 @@ impl ReasonCode {
             Self::TooLarge => "larger than a job can hold",
             Self::Contradiction => "what is seen contradicts what was acknowledged",
             Self::NothingToRepack => "no MemoryManager in stable memory; relocate it instead",
-            Self::AlreadyCompact => "already compact; nothing to do",
+            Self::AlreadyCompact => "already compact: the plan's buckets give nothing back",
             Self::BucketTooSmall => "the plan's buckets can't hold it; choose a larger bucket size",
             Self::LosesHeap => "no pre_upgrade: an upgrade loses the heap; say in the plan that it may",
             Self::NoSlot => "no room for two more snapshots; delete some",
