@@ -73,13 +73,14 @@ pub fn run(
     let bloated = fleet.stable_bytes(&world)?;
     world.approve_plan(modules, options)?;
     let idle_before = idle_cycles_a_day(&world.pic, world.operator, &fleet.originals())?;
-    let cycles_before = world.total_cycles(&fleet, &[])?;
+    let cycles_before = world.total_cycles(fleet.originals())?;
     stopwatch.lap("measure and plan");
     let driven = drive::relocate(&world, &mut fleet, options, progress)?;
     stopwatch.lap("relocate");
     let mut report = account::account(&world, &fleet, &driven, options, progress)?;
     stopwatch.lap("read back");
-    let cycles_after = world.total_cycles(&fleet, &account::canisters_now(&driven))?;
+    let cycles_after =
+        world.total_cycles(fleet.originals().into_iter().chain(account::canisters_now(&driven)))?;
     stopwatch.lap("count cycles");
     report.phases = stopwatch.into_phases();
     report.engine = engine.name().to_owned();

@@ -1,7 +1,6 @@
 //! The canisters around the fleet: governance, index and coordinator.
 
 use super::calls::update;
-use super::fleet::Fleet;
 use super::{Modules, Options, Retention};
 use crate::engine::Engine;
 use anyhow::{Context, anyhow, bail};
@@ -187,11 +186,10 @@ impl World {
         [self.governance, self.coordinator, self.index, self.depot]
     }
 
-    /// Cycles of all canisters: those around the fleet, the fleet's, and others.
-    pub fn total_cycles(&self, fleet: &Fleet, others: &[Principal]) -> anyhow::Result<u128> {
+    /// Cycles of all canisters: those around the fleet, and these, where they exist.
+    pub fn total_cycles(&self, canisters: impl IntoIterator<Item = Principal>) -> anyhow::Result<u128> {
         let mut ids: Vec<Principal> = self.around_the_fleet().to_vec();
-        ids.extend(fleet.users.iter().map(|user| user.original));
-        ids.extend(others);
+        ids.extend(canisters);
         ids.sort();
         ids.dedup();
         Ok(ids
