@@ -1,6 +1,6 @@
 //! Whole rehearsals: every layout, every end of the originals, and states of every size.
 
-use decant_cli::rehearsal::{self, Generation, Options, Report, Retention, Silent};
+use decant_cli::rehearsal::{self, Generation, Options, Report, Retention, Silent, Strategy};
 use decant_tests::{engine, modules};
 
 fn rehearse(options: &Options) -> Report {
@@ -58,4 +58,48 @@ fn an_empty_state_is_relocated() {
 #[test]
 fn a_state_of_64_mib_is_relocated() {
     rehearse(&Options { canisters: 1, state_kib: 64 * 1024, ..Options::default() });
+}
+
+#[test]
+fn a_repack_keeps_every_id_at_a_fiftieth_of_the_price_of_a_relocation() {
+    let options = Options { canisters: 10, ..Options::default() };
+    let relocation = rehearse(&options);
+    let repack = rehearse(&Options { strategy: Strategy::Repack, ..options });
+    assert_eq!((repack.originals_deleted, repack.snapshots_left), (0, 0));
+    assert_eq!(repack.stable_bytes_bloated, relocation.stable_bytes_bloated);
+    assert!(repack.stable_bytes_after <= relocation.stable_bytes_after, "{relocation}\n{repack}");
+    // Design, section 9.
+    assert!(repack.cycles_per_job * 50 <= relocation.cycles_per_job, "{relocation}\n{repack}");
+    let (slow, fast) = (relocation.payback_days, repack.payback_days);
+    assert!(fast.zip(slow).is_some_and(|(fast, slow)| fast * 50.0 <= slow), "{fast:?} and {slow:?} days");
+}
+
+#[test]
+fn canisters_of_several_layouts_are_repacked_and_their_snapshots_kept_for_a_while() {
+    let options = Options {
+        canisters: 4,
+        state_kib: 60,
+        generation: Generation::Mixed,
+        retention: Retention::Frozen,
+        strategy: Strategy::Repack,
+        ..Options::default()
+    };
+    assert_eq!(rehearse(&options).snapshots_left, 0);
+}
+
+#[test]
+fn a_fleet_whose_code_nobody_changes_is_relocated_by_snapshots() {
+    let options =
+        Options { canisters: 3, state_kib: 60, strategy: Strategy::RelocateSnapshot, ..Options::default() };
+    assert_eq!(rehearse(&options).originals_deleted, 3);
+}
+
+#[test]
+fn options_that_do_not_go_together_are_refused() {
+    let raw = Options { generation: Generation::Raw, strategy: Strategy::Repack, ..Options::default() };
+    let tombs = Options { retention: Retention::Tombstone, strategy: Strategy::Repack, ..Options::default() };
+    for (options, instead) in [(raw, "--generation managed"), (tombs, "--retention none")] {
+        let refused = rehearsal::run(engine(), modules(), &options, &mut Silent).expect_err("it is refused");
+        assert!(format!("{refused:#}").contains(instead), "{refused:#}");
+    }
 }

@@ -30,10 +30,7 @@ fn repack(world: &World, fleet: &Fleet, plan: &Plan) -> Vec<JobView> {
 fn a_canister_without_the_kit_is_repacked_and_keeps_its_id_and_its_state() {
     let options = Options { canisters: 2, ..Options::default() };
     let (world, mut fleet) = bloated_on(engine(), &options);
-    let before = world.total_cycles(fleet.originals()).expect("cycles can be counted");
     let jobs = repack(&world, &fleet, &plan(&world, &options, vec![used(&modules().managed, nothing())]));
-    let after = world.total_cycles(fleet.originals()).expect("cycles can be counted");
-    println!("{jobs:#?}\n{} cycles a job", (before - after) / 2);
     for (position, job) in jobs.iter().enumerate() {
         assert_eq!(job.outcome, Outcome::Done, "{job:?}");
         let original = fleet.users[position].original;
