@@ -144,6 +144,24 @@ pub enum BucketSizeError {
     },
 }
 
+/// Why a layout could not be extended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExtendError {
+    /// Memories of a manager only grow: this is another one's.
+    #[error("memory {memory} has {size_pages} pages and had {had_pages}: plan it anew")]
+    Shrunk {
+        /// Its id.
+        memory: u8,
+        /// Pages in the layout.
+        had_pages: u64,
+        /// Pages that it would have.
+        size_pages: u64,
+    },
+    /// There are too many buckets, or the sizes are no memories.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
 /// Why bytes of a virtual memory could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError<E> {

@@ -96,7 +96,9 @@ mod usage;
 pub use bucket_size::{
     buckets_needed, choose_bucket_size_pages, ensure_bucket_size_holds, max_managed_pages,
 };
-pub use error::{AccessError, BucketSizeError, ImageError, LayoutError, PlanError, RepackError, SizesDiffer};
+pub use error::{
+    AccessError, BucketSizeError, ExtendError, ImageError, LayoutError, PlanError, RepackError, SizesDiffer,
+};
 pub use format::{HEADER_BYTES, MAX_BUCKET_SIZE_PAGES, MAX_BUCKETS, MAX_MEMORIES, PAGE_BYTES};
 pub use image::Image;
 pub use layout::{Layout, VirtualMemory};

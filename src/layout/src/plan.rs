@@ -3,7 +3,7 @@
 use crate::bucket_size::ensure_holds;
 use crate::format::FREE;
 use crate::layout::end_pages;
-use crate::{Layout, PlanError, VirtualMemory};
+use crate::{ExtendError, Layout, PlanError, VirtualMemory};
 
 impl Layout {
     /// The compact layout of virtual memories of these ids and sizes in pages: buckets without gaps, memory
@@ -44,6 +44,54 @@ impl Layout {
     pub fn compact(&self, bucket_size_pages: u32) -> Result<Self, PlanError> {
         let sizes_pages = self.memories.iter().map(|memory| (memory.id, memory.size_pages));
         Self::planned(sizes_pages, bucket_size_pages)
+    }
+
+    /// This layout when its virtual memories have grown to these sizes in pages, and new ones may have come:
+    /// no page moves, what is needed besides is appended behind, memory by memory in ascending id. For an image
+    /// that was written in part when its source grew.
+    ///
+    /// Of a planned layout it takes exactly as much as [`Layout::planned`] of the same sizes would, and the
+    /// buckets of each memory ascend, as a manager wants them.
+    ///
+    /// # Errors
+    /// [`ExtendError::Shrunk`] if a memory is smaller or gone; any [`PlanError`].
+    pub fn extended(&self, sizes_pages: impl IntoIterator<Item = (u8, u64)>) -> Result<Self, ExtendError> {
+        let sizes_pages = distinct_sizes(sizes_pages)?;
+        for memory in &self.memories {
+            let size_pages = sizes_pages.get(usize::from(memory.id)).copied().unwrap_or_default();
+            if size_pages < memory.size_pages {
+                let had_pages = memory.size_pages;
+                return Err(ExtendError::Shrunk { memory: memory.id, had_pages, size_pages });
+            }
+        }
+        let bucket_pages = u64::from(self.bucket_size_pages);
+        // A layout that was read may have buckets that no memory uses: they stay so.
+        let used_buckets: u64 = self.memories.iter().map(|memory| memory.buckets.len() as u64).sum();
+        let free_pages = (u64::from(self.allocated_buckets) - used_buckets) * bucket_pages;
+        let held_pages = sizes_pages.iter().copied().chain([free_pages]);
+        let allocated_buckets = ensure_holds(held_pages, self.bucket_size_pages).map_err(PlanError::from)?;
+        let mut extended = self.clone();
+        let mut next_buckets = self.allocated_buckets..allocated_buckets;
+        for (id, size_pages) in (0..FREE).zip(sizes_pages) {
+            if self.memory_size_pages(id) == size_pages {
+                continue;
+            }
+            let position = match extended.memories.binary_search_by_key(&id, |memory| memory.id) {
+                Ok(position) => position,
+                Err(position) => {
+                    extended.memories.insert(position, VirtualMemory { id, size_pages, buckets: Vec::new() });
+                    position
+                }
+            };
+            let Some(memory) = extended.memories.get_mut(position) else { continue };
+            let missing = size_pages.div_ceil(bucket_pages) - memory.buckets.len() as u64;
+            memory.buckets.extend(next_buckets.by_ref().take(missing as usize));
+            memory.size_pages = size_pages;
+        }
+        extended.allocated_buckets = allocated_buckets;
+        extended.stable_size_pages =
+            self.stable_size_pages.max(end_pages(allocated_buckets, self.bucket_size_pages));
+        Ok(extended)
     }
 }
 

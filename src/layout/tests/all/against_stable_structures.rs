@@ -1,7 +1,7 @@
 //! Both ways between this crate and ic-stable-structures: what one writes, the other reads.
 
 use crate::common::SparseMemory;
-use crate::common::history::{History, assert_same_state, histories, manager};
+use crate::common::history::{History, Operation, assert_same_state, histories, manager};
 use decant_layout::{Image, Layout, PAGE_BYTES, copies, repack};
 use ic_stable_structures::memory_manager::{MemoryId, MemoryManager};
 use ic_stable_structures::{Memory, StableBTreeMap, StableCell, StableLog, VectorMemory};
@@ -23,6 +23,13 @@ fn repacked(source: &SparseMemory, bucket_size_pages: u32) -> SparseMemory {
     target
 }
 
+/// The same history, in two parts.
+fn cut_in_two(history: &History, cut: u16) -> (History, History) {
+    let at = history.operations.len() * usize::from(cut) / 65_536;
+    let part = |operations: &[Operation]| History { operations: operations.to_vec(), ..history.clone() };
+    (part(&history.operations[..at]), part(&history.operations[at..]))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
@@ -40,6 +47,37 @@ proptest! {
         prop_assert_eq!(1 + usage.allocated_pages + usage.free_pages + usage.tail_pages, usage.stable_pages);
         prop_assert_eq!(usage.used_pages + usage.wasted_pages, usage.allocated_pages);
         prop_assert_eq!(usage.free_buckets, 0);
+    }
+
+    #[test]
+    fn an_image_that_was_begun_before_its_source_grew_is_extended_and_read_back(
+        history in histories(),
+        cut in any::<u16>(),
+        bucket_size_pages in prop_oneof![4 => 1..6_u32, 1 => 1..200_u32],
+    ) {
+        let (before, after) = cut_in_two(&history, cut);
+        let source = before.live();
+        let begun = layout_of(&source).compact(bucket_size_pages).expect("these images are small");
+        let target = SparseMemory::with_pages(begun.stable_size_pages());
+        let write = |plan: &Layout| {
+            repack(&layout_of(&source), plan, source.reader(), target.writer()).expect("nothing fails here");
+        };
+        write(&begun);
+        after.live_on(&source);
+        let sizes = || layout_of(&source).memories().iter().map(|it| (it.id(), it.size_pages())).collect::<Vec<_>>();
+        let extended = begun.extended(sizes()).expect("memories only grow");
+        let planned = Layout::planned(sizes(), bucket_size_pages).expect("these images are small");
+        prop_assert_eq!(extended.stable_size_pages(), planned.stable_size_pages(), "promise 7");
+        for memory in extended.memories() {
+            prop_assert!(memory.buckets().is_sorted(), "as a manager deals them out");
+            if let Some(begun) = begun.memory(memory.id()) {
+                prop_assert!(memory.buckets().starts_with(begun.buckets()), "nothing moves");
+            }
+        }
+        target.grow(extended.stable_size_pages() - target.size());
+        write(&extended);
+        prop_assert_eq!(layout_of(&target), extended);
+        assert_same_state(&source, &target);
     }
 
     #[test]

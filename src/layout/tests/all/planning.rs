@@ -1,7 +1,7 @@
 //! What fits into how many buckets, and what is answered if it doesn't.
 
 use decant_layout::{
-    BucketSizeError, Layout, MAX_BUCKETS, PlanError, buckets_needed, choose_bucket_size_pages,
+    BucketSizeError, ExtendError, Layout, MAX_BUCKETS, PlanError, buckets_needed, choose_bucket_size_pages,
     ensure_bucket_size_holds, max_managed_pages,
 };
 use proptest::prelude::*;
@@ -16,6 +16,29 @@ fn a_plan_lays_memories_out_in_ascending_id_without_gaps() {
     assert_eq!(plan.memory(9), None, "a memory of no pages leaves no trace");
     let usage: Vec<_> = plan.memory_usage().map(|memory| (memory.used_pages, memory.wasted_pages)).collect();
     assert_eq!(usage, [(1, 1), (3, 1), (4, 0)]);
+}
+
+#[test]
+fn an_extended_plan_appends_what_is_needed_and_moves_nothing() {
+    let plan = Layout::planned([(2, 1), (7, 3)], 2).expect("three buckets fit");
+    let extended = plan.extended([(0, 1), (2, 2), (7, 7), (9, 0)]).expect("it has grown");
+    let buckets: Vec<_> = extended.memories().iter().map(|memory| (memory.id(), memory.buckets())).collect();
+    assert_eq!(buckets, [(0, &[3_u16][..]), (2, &[0]), (7, &[1, 2, 4, 5])]);
+    assert_eq!((extended.memory_size_pages(2), extended.stable_size_pages()), (2, 1 + 6 * 2));
+    assert_eq!(plan.extended([(2, 1), (7, 3)]), Ok(plan.clone()));
+}
+
+#[test]
+fn a_plan_is_not_extended_to_smaller_memories_nor_past_the_last_bucket() {
+    let plan = Layout::planned([(2, 1), (7, 3)], 1).expect("four buckets fit");
+    let shrunk = |memory, had_pages, size_pages| Err(ExtendError::Shrunk { memory, had_pages, size_pages });
+    assert_eq!(plan.extended([(2, 1), (7, 2)]), shrunk(7, 3, 2));
+    assert_eq!(plan.extended([(7, 3)]), shrunk(2, 1, 0));
+    assert!(plan.extended([(2, 32_765), (7, 3)]).is_ok());
+    let too_many = plan.extended([(2, 32_766), (7, 3)]);
+    assert!(matches!(too_many, Err(ExtendError::Plan(PlanError::TooManyBuckets(_)))), "{too_many:?}");
+    let twice = plan.extended([(2, 1), (2, 1), (7, 3)]);
+    assert_eq!(twice, Err(ExtendError::Plan(PlanError::DuplicateMemory { memory: 2 })));
 }
 
 #[test]
