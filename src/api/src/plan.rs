@@ -31,6 +31,9 @@ pub struct Relocation {
     pub module: ModuleRef,
     /// Argument of its `init`, which must leave stable memory alone.
     pub init_arg: ByteBuf,
+    /// Pages of state from which on a canister is copied while it still serves its users, so that only what
+    /// changed meanwhile is sent when it is frozen; none: never. Only state that a `MemoryManager` laid out.
+    pub precopy_min_pages: Option<u64>,
 }
 
 /// What canisters run, before and after.

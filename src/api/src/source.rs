@@ -2,9 +2,11 @@
 //!
 //! ```candid
 //! decant_status : () -> (KitStatus) query;
+//! decant_offer  : (OfferArgs) -> (variant { Ok : KitStatus; Err : KitError });
+//! decant_precopy : (PrecopyArgs) -> (variant { Ok : PrecopyBatch; Err : KitError }) query;
 //! decant_freeze : (FreezeArgs) -> (variant { Ok : KitStatus; Err : KitError });
 //! decant_seal   : (JobArgs) -> (variant { Ok : SealProgress; Err : KitError });
-//! decant_open   : (JobArgs) -> (variant { Ok : Opening; Err : KitError }) query;
+//! decant_open   : (OpenArgs) -> (variant { Ok : Opening; Err : KitError }) query;
 //! decant_manifest : (JobArgs) -> (variant { Ok : Manifest; Err : KitError }) query;
 //! decant_digests : (DigestsArgs) -> (variant { Ok : DigestPage; Err : KitError }) query;
 //! decant_frames : (FramesArgs) -> (variant { Ok : Batch; Err : KitError }) query;
@@ -15,7 +17,8 @@
 //! decant_drain  : (DrainArgs) -> (variant { Ok : nat; Err : KitError });
 //! ```
 //! All but `decant_status` are for controllers; `decant_open`, `decant_manifest`, `decant_digests` and
-//! `decant_frames` also for the reader that `decant_freeze` registered. Each may be repeated: a repetition
+//! `decant_frames` also for the reader that `decant_freeze` registered, `decant_precopy` for the one that
+//! `decant_offer` named. Each may be repeated: a repetition
 //! answers as the first call did. `decant_release` is for the people behind the canister, when the coordinator
 //! is lost for good and no controller any more.
 
@@ -24,7 +27,7 @@ use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
 use crate::{JobId, TimeNanos};
-pub use decant_transfer::{Batch, DigestPage, Manifest, Wanted};
+pub use decant_transfer::{Batch, ChunkId, DigestPage, Frame, Manifest, Shape, Wanted};
 
 /// What a canister takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, CandidType, Deserialize)]
@@ -100,6 +103,36 @@ pub struct KitStatus {
     pub bytes_done: u64,
 }
 
+/// Lets a target read what stable memory holds while the canister still serves. A later offer takes the place of
+/// an earlier one; it ends when the canister is frozen, and with `decant_thaw`.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct OfferArgs {
+    /// The job.
+    pub job: JobId,
+    /// The target, which may read.
+    pub reader: Principal,
+}
+
+/// Asks an open canister for what it holds now.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct PrecopyArgs {
+    /// The job.
+    pub job: JobId,
+    /// The first chunk, in the order of ids and indexes; it need not exist.
+    pub from: ChunkId,
+}
+
+/// What an open canister holds now: no promise for later.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct PrecopyBatch {
+    /// Its memories now.
+    pub shape: Shape,
+    /// Chunks of that shape, from the one asked for on.
+    pub frames: Vec<Frame>,
+    /// The chunk to ask from next; nothing after the last one.
+    pub next: Option<ChunkId>,
+}
+
 /// Closes the fence for a job.
 #[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
 pub struct FreezeArgs {
@@ -114,6 +147,15 @@ pub struct FreezeArgs {
 pub struct JobArgs {
     /// The job.
     pub job: JobId,
+}
+
+/// Asks for what a reader needs first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, CandidType, Deserialize)]
+pub struct OpenArgs {
+    /// The job.
+    pub job: JobId,
+    /// Whether the reader has a copy from before the seal: it needs digests first, and frames only of what differs.
+    pub has_copy: Option<bool>,
 }
 
 /// How far hashing is.
@@ -148,7 +190,8 @@ pub struct Opening {
     pub manifest: Manifest,
     /// The first page of digests; nothing if there are no chunks.
     pub digests: Option<DigestPage>,
-    /// The frames of those chunks that are not all zero, from position 0 on, if the page has every digest.
+    /// The frames of those chunks that are not all zero, from position 0 on, if the page has every digest and the
+    /// reader has no copy.
     pub batch: Option<Batch>,
 }
 

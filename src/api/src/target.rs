@@ -2,6 +2,7 @@
 //!
 //! ```candid
 //! decant_import_begin  : (BeginArgs) -> (variant { Ok : KitStatus; Err : KitError });
+//! decant_import_precopy : (PrecopyPullArgs) -> (variant { Ok : PullProgress; Err : KitError });
 //! decant_import_pull   : (PullArgs) -> (variant { Ok : PullProgress; Err : KitError });
 //! decant_import_verify : (JobArgs) -> (variant { Ok : SealProgress; Err : KitError });
 //! decant_activate      : (JobArgs) -> (variant { Ok : KitStatus; Err : KitError });
@@ -25,6 +26,15 @@ pub struct BeginArgs {
     pub bucket_pages: u16,
 }
 
+/// Lets the target read what the source holds while that still serves: every chunk once.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct PrecopyPullArgs {
+    /// The job.
+    pub job: JobId,
+    /// Most batches of frames that this call may read.
+    pub max_batches: u32,
+}
+
 /// Lets the target read frames from the source.
 #[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
 pub struct PullArgs {
@@ -39,13 +49,14 @@ pub struct PullArgs {
 /// How far reading is.
 #[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
 pub struct PullProgress {
-    /// Whether every digest of the manifest is met and the header page is written.
+    /// Whether every digest of the manifest is met and the header page is written; of a pre-copy whether every
+    /// chunk was read once.
     pub is_complete: bool,
     /// Bytes of state written.
     pub done_bytes: u64,
-    /// Bytes of state in the manifest.
+    /// Bytes of state in the manifest; of a pre-copy in the source, as it was last seen.
     pub total_bytes: u64,
-    /// Bytes of replies read over the wire.
+    /// Bytes of replies read over the wire, those of a pre-copy included.
     pub wire_bytes: u64,
     /// Calls to the source that were answered.
     pub calls: u64,

@@ -24,6 +24,20 @@ macro_rules! export {
         }
 
         #[::ic_cdk::update]
+        fn decant_offer(
+            args: ::decant_kit::source::OfferArgs,
+        ) -> Result<::decant_kit::source::KitStatus, ::decant_kit::api::KitError> {
+            ::decant_kit::source::offer(args)
+        }
+
+        #[::ic_cdk::query]
+        fn decant_precopy(
+            args: ::decant_kit::source::PrecopyArgs,
+        ) -> Result<::decant_kit::source::PrecopyBatch, ::decant_kit::api::KitError> {
+            ::decant_kit::source::precopy(args)
+        }
+
+        #[::ic_cdk::update]
         fn decant_freeze(
             args: ::decant_kit::source::FreezeArgs,
         ) -> Result<::decant_kit::source::KitStatus, ::decant_kit::api::KitError> {
@@ -39,7 +53,7 @@ macro_rules! export {
 
         #[::ic_cdk::query]
         fn decant_open(
-            args: ::decant_kit::source::JobArgs,
+            args: ::decant_kit::source::OpenArgs,
         ) -> Result<::decant_kit::source::Opening, ::decant_kit::api::KitError> {
             ::decant_kit::source::open(args)
         }
@@ -103,6 +117,13 @@ macro_rules! export {
             args: ::decant_kit::target::BeginArgs,
         ) -> Result<::decant_kit::target::KitStatus, ::decant_kit::api::KitError> {
             ::decant_kit::target::begin(args)
+        }
+
+        #[::ic_cdk::update]
+        async fn decant_import_precopy(
+            args: ::decant_kit::target::PrecopyPullArgs,
+        ) -> Result<::decant_kit::target::PullProgress, ::decant_kit::api::KitError> {
+            ::decant_kit::target::precopy(args).await
         }
 
         #[::ic_cdk::update]

@@ -19,11 +19,11 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    fn holds(&self, hold: &Hold) -> bool {
+    pub(crate) fn holds(&self, hold: &Hold) -> bool {
         hold.job == self.job && hold.coordinator == self.coordinator
     }
 
-    fn hold(&self, peer: Principal, since_nanos: TimeNanos) -> Hold {
+    pub(crate) fn hold(&self, peer: Principal, since_nanos: TimeNanos) -> Hold {
         Hold { job: self.job, coordinator: self.coordinator, peer, since_nanos }
     }
 }
@@ -31,6 +31,8 @@ impl Asker {
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
+    /// Let a target read while the fence is open.
+    Offer,
     /// Close the fence of a source.
     Freeze { reader: Principal, now_nanos: TimeNanos },
     /// Save and hash.
@@ -57,6 +59,7 @@ impl Act {
     /// What it needs, for an error message.
     fn wanted(&self) -> &'static str {
         match self {
+            Self::Offer => "an open canister",
             Self::Freeze { .. } => "an open canister, or one frozen by the same job for the same reader",
             Self::Seal | Self::FinishSeal | Self::Thaw => "a canister frozen by this job",
             Self::Recheck => "a canister sealed by this job",
@@ -89,7 +92,7 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
         (Fence::Open, Act::Begin { source, now_nanos }) => {
             Ok(Some(Fence::Importing(asker.hold(*source, *now_nanos))))
         }
-        (Fence::Open, Act::Thaw | Act::Activate) => Ok(None),
+        (Fence::Open, Act::Offer | Act::Thaw | Act::Activate) => Ok(None),
 
         (Fence::Frozen(hold) | Fence::Sealed(hold), Act::Freeze { reader, .. }) if *reader == hold.peer => {
             Ok(None)
@@ -116,13 +119,14 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
         )
         | (
             Fence::Frozen(_) | Fence::Sealed(_),
-            Act::Freeze { .. } | Act::Begin { .. } | Act::Import | Act::Activate | Act::Drain,
+            Act::Offer | Act::Freeze { .. } | Act::Begin { .. } | Act::Import | Act::Activate | Act::Drain,
         )
         | (Fence::Frozen(_), Act::Recheck | Act::Retire { .. })
         | (Fence::Sealed(_), Act::Retire { .. })
         | (
             Fence::Importing(_),
-            Act::Freeze { .. }
+            Act::Offer
+            | Act::Freeze { .. }
             | Act::Seal
             | Act::FinishSeal
             | Act::Recheck
@@ -133,7 +137,8 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
         )
         | (
             Fence::Moved { .. },
-            Act::Freeze { .. }
+            Act::Offer
+            | Act::Freeze { .. }
             | Act::Seal
             | Act::FinishSeal
             | Act::Recheck
@@ -185,6 +190,33 @@ pub(crate) fn check_read(
         _ => Err(KitError::WrongFence {
             fence: Box::new(fence.clone()),
             wanted: Act::Recheck.wanted().to_owned(),
+        }),
+    }
+}
+
+/// Whether a caller may read an open canister for a job.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`] for anybody but the reader that the job was offered for and the controllers;
+/// [`KitError::HeldByOther`] if another job was offered it; [`KitError::WrongFence`] unless it is open and offered.
+pub(crate) fn check_precopy(
+    fence: &Fence,
+    offer: Option<&Hold>,
+    job: JobId,
+    caller: Principal,
+    is_controller: bool,
+) -> Result<(), KitError> {
+    let is_reader = offer.is_some_and(|offer| offer.job == job && offer.peer == caller);
+    match (fence, offer) {
+        _ if !is_reader && !is_controller => Err(KitError::NotAuthorised { caller }),
+        (Fence::Open, Some(offer)) if offer.job == job => Ok(()),
+        (Fence::Open, Some(offer)) => {
+            let (holder, coordinator) = (offer.job, offer.coordinator);
+            Err(KitError::HeldByOther { holder, coordinator, asked: job })
+        }
+        _ => Err(KitError::WrongFence {
+            fence: Box::new(fence.clone()),
+            wanted: "an open canister that is offered to this job".to_owned(),
         }),
     }
 }

@@ -4,12 +4,15 @@
 use std::mem;
 
 use decant_api::KitError;
-use decant_api::source::{Batch, DigestPage, Manifest, Opening, Seal, SealProgress, Wanted};
+use decant_api::source::{Batch, DigestPage, Manifest, Opening, PrecopyBatch, Seal, SealProgress, Wanted};
 use decant_api::target::PullProgress;
-use decant_transfer::{ChunkId, Digest, DigestCollector, DigestSet, Frame, PAGE_BYTES, RAW_MEMORY, Slicing};
+use decant_transfer::{
+    ChunkId, Digest, DigestCollector, DigestSet, Frame, PAGE_BYTES, RAW_MEMORY, Shape, Slicing,
+};
 use serde_bytes::ByteBuf;
 
 use crate::hashing::Hashing;
+use crate::precopy::{Precopy, grown};
 use crate::sealing::wanted;
 use crate::stable::Stable;
 use crate::view::View;
@@ -23,6 +26,8 @@ pub(crate) struct Import {
     wire_bytes: u64,
     /// Answers taken from the source.
     calls: u64,
+    /// What was copied while the source still served, until writing begins from there.
+    precopy: Option<Precopy>,
     stage: Stage,
 }
 
@@ -62,8 +67,8 @@ struct Writing {
 /// What to ask the source for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Request {
-    /// The manifest, and what fits besides.
-    Open,
+    /// The manifest, and what fits besides; nothing that a copy may have.
+    Open { has_copy: bool },
     /// Digests from an ordinal on.
     Digests { first: u64 },
     /// Frames.
@@ -73,7 +78,7 @@ pub(crate) enum Request {
 /// What the source said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
-    /// To [`Request::Open`].
+    /// To [`Request::Open`], whatever it says.
     Opening(Opening),
     /// To [`Request::Digests`].
     Digests(DigestPage),
@@ -95,7 +100,7 @@ pub(crate) enum Verdict {
 impl Import {
     /// Nothing is here yet.
     pub(crate) fn new(bucket_pages: u16) -> Self {
-        Self { bucket_pages, wire_bytes: 0, calls: 0, stage: Stage::Waiting }
+        Self { bucket_pages, wire_bytes: 0, calls: 0, precopy: None, stage: Stage::Waiting }
     }
 
     /// Pages of a bucket of the new image.
@@ -106,13 +111,53 @@ impl Import {
     /// What to ask for next; `None` when the image is written.
     pub(crate) fn request(&self) -> Option<Request> {
         match &self.stage {
-            Stage::Waiting => Some(Request::Open),
+            Stage::Waiting => Some(Request::Open { has_copy: self.precopy.is_some() }),
             Stage::Collecting { collector, .. } => collector.next().map(|first| Request::Digests { first }),
             Stage::Writing(writing) => Some(Request::Frames(writing.wanted.clone())),
             Stage::Written { .. } | Stage::Hashing { .. } | Stage::Equal { .. } | Stage::Verified { .. } => {
                 None
             }
         }
+    }
+
+    /// The chunk to ask an open source from; none when each was read once, and when the source is sealed.
+    pub(crate) fn precopy_request(&self) -> Option<ChunkId> {
+        match self.stage {
+            Stage::Waiting => Precopy::request(self.precopy.as_ref()),
+            _ => None,
+        }
+    }
+
+    /// Takes what an open source answered, in so many bytes, when it was asked from a chunk on. One that comes
+    /// too late changes nothing.
+    ///
+    /// # Errors
+    /// [`KitError::Transfer`], [`KitError::Layout`] or [`KitError::NotEmpty`] if what came can't be used. What
+    /// was good before it stays.
+    pub(crate) fn accept_precopy(
+        &mut self,
+        batch: &PrecopyBatch,
+        from: ChunkId,
+        reply_bytes: u64,
+        stable: &mut impl Stable,
+    ) -> Result<(), KitError> {
+        self.wire_bytes += reply_bytes;
+        self.calls += 1;
+        if self.precopy_request() != Some(from) {
+            return Ok(());
+        }
+        let precopy = match &mut self.precopy {
+            Some(precopy) => precopy,
+            None => self.precopy.insert(Precopy::begin(&batch.shape, self.bucket_pages, stable)?),
+        };
+        precopy.write(batch, stable)
+    }
+
+    /// How far a pre-copy is.
+    pub(crate) fn precopy_progress(&self) -> PullProgress {
+        let (done_bytes, total_bytes) = self.precopy.as_ref().map_or((0, 0), Precopy::progress_bytes);
+        let is_complete = self.precopy_request().is_none();
+        PullProgress { is_complete, done_bytes, total_bytes, wire_bytes: self.wire_bytes, calls: self.calls }
     }
 
     /// Takes an answer of so many bytes. One that comes too late, because another call was faster, changes
@@ -235,7 +280,7 @@ impl Import {
         let Opening { manifest, digests, batch } = opening;
         check_root(&manifest, sealed_root)?;
         // Said now, before anything travels, if the state can't be held.
-        View::planned(manifest.shape().clone(), self.bucket_pages)?;
+        self.planned(manifest.shape())?;
         let collector = DigestCollector::new(manifest.clone());
         self.stage = Stage::Collecting { manifest, collector };
         match digests {
@@ -261,24 +306,27 @@ impl Import {
             return Ok(());
         }
         let Some(expected) = collector.clone().finish() else { return Ok(()) };
-        let stable_pages = stable.size_pages();
-        if stable_pages > 0 {
-            return Err(KitError::NotEmpty { stable_pages });
-        }
-        let view = View::planned(manifest.shape().clone(), self.bucket_pages)?;
-        if !stable.grow(view.stable_pages()) {
-            let reason = format!(
-                "stable memory can't grow to {} pages: give the target more memory or a higher limit",
-                view.stable_pages()
-            );
-            return Err(KitError::Layout { reason });
-        }
-        let held = DigestSet::of_zeros(manifest.shape().clone());
+        let shape = manifest.shape();
+        let has_pages = self.precopy.as_ref().map_or(0, |precopy| precopy.view().stable_pages());
+        let view = grown(self.planned(shape)?, has_pages, stable)?;
+        let held = match &self.precopy {
+            Some(precopy) => precopy.held_in(shape),
+            None => DigestSet::of_zeros(shape.clone()),
+        };
         let wanted = wanted(&held, &expected);
         let manifest = manifest.clone();
+        self.precopy = None;
         self.stage =
             Stage::Writing(Box::new(Writing { manifest, view, expected, held, wanted, withheld: None }));
         self.finish_writing(stable)
+    }
+
+    /// Where a shape will be: around what was copied before, if something was.
+    fn planned(&self, shape: &Shape) -> Result<View, KitError> {
+        match &self.precopy {
+            Some(precopy) => precopy.view().extended(shape.clone()),
+            None => View::planned(shape.clone(), self.bucket_pages),
+        }
     }
 
     fn write(&mut self, batch: &Batch, stable: &mut impl Stable) -> Result<(), KitError> {

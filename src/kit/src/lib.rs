@@ -45,7 +45,8 @@
 //! # Who may do what
 //!
 //! A job is known by its number *and* the coordinator that closed the fence. Controllers close the fence;
-//! only the coordinator that closed it moves it on; the target that it registered reads, nobody else.
+//! only the coordinator that closed it moves it on; the target that it registered reads, nobody else. A
+//! controller may offer an open canister to a target, which reads it then until the fence closes.
 
 mod budget;
 mod endpoints;
@@ -55,6 +56,7 @@ mod hashing;
 mod hooks;
 mod import;
 mod limits;
+mod precopy;
 mod sealing;
 mod stable;
 mod state;

@@ -126,15 +126,17 @@ impl Sealed {
         self.pack(stable, wanted, REPLY_BYTES, may_continue)
     }
 
-    /// What a reader needs first.
+    /// What a reader needs first: no frames if it has a copy, of which nobody here knows what it lacks.
     pub(crate) fn opening(
         &self,
         stable: &impl Stable,
+        has_copy: bool,
         may_continue: impl FnMut() -> bool,
     ) -> Result<Opening, KitError> {
         let digests = self.digests.page(0, OPENING_DIGESTS_BYTES);
         let digest_bytes = digests.as_ref().map_or(0, |page| page.digests.len());
-        let batch = match digest_bytes / Digest::BYTES == self.digests.digests().len() {
+        let has_every_digest = digest_bytes / Digest::BYTES == self.digests.digests().len();
+        let batch = match has_every_digest && !has_copy {
             true => {
                 let wanted = wanted(&DigestSet::of_zeros(self.view.shape().clone()), &self.digests);
                 Some(self.pack(stable, &wanted, REPLY_BYTES - MANIFEST_BYTES - digest_bytes, may_continue)?)

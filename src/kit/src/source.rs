@@ -3,8 +3,8 @@
 
 use candid::Principal;
 pub use decant_api::source::{
-    Batch, DigestPage, DigestsArgs, DrainArgs, FramesArgs, FreezeArgs, JobArgs, KitStatus, Manifest, Opening,
-    RetireArgs, SealProgress,
+    Batch, DigestPage, DigestsArgs, DrainArgs, FramesArgs, FreezeArgs, JobArgs, KitStatus, Manifest,
+    OfferArgs, OpenArgs, Opening, PrecopyArgs, PrecopyBatch, RetireArgs, SealProgress,
 };
 use decant_api::{JobId, KitError};
 use ic_cdk::api::{is_controller, msg_caller, time};
@@ -14,11 +14,40 @@ use crate::hooks::Hooks;
 use crate::sealing::{Sealed, Sealing};
 use crate::stable::CanisterMemory;
 use crate::state::{self, Kit};
-use crate::{budget, cycles};
+use crate::{budget, cycles, precopy};
 
 /// What everybody may know.
 pub fn status() -> KitStatus {
     state::with(|kit| kit.status())
+}
+
+/// Lets a target read what stable memory holds while the canister still serves: until it is frozen, or offered to
+/// another one.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`] unless the caller is a controller, [`KitError::HeldByOther`],
+/// [`KitError::WrongFence`] unless it is open.
+pub fn offer(args: OfferArgs) -> Result<KitStatus, KitError> {
+    let asker = controller(args.job)?;
+    state::with(|kit| {
+        kit.check(Act::Offer, &asker)?;
+        kit.offer = Some(asker.hold(args.reader, time()));
+        Ok(kit.status())
+    })
+}
+
+/// Frames of what stable memory holds now, from a chunk on, as many as fit a reply.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`] for anybody but the reader that it is offered to and controllers;
+/// [`KitError::HeldByOther`], [`KitError::WrongFence`] unless it is open and offered to that job;
+/// [`KitError::Layout`] unless a `MemoryManager` laid it out.
+pub fn precopy(args: PrecopyArgs) -> Result<PrecopyBatch, KitError> {
+    let caller = msg_caller();
+    state::with(|kit| {
+        fence::check_precopy(&kit.fence, kit.offer.as_ref(), args.job, caller, is_controller(&caller))
+    })?;
+    precopy::frames(&CanisterMemory, args.from, budget::read())
 }
 
 /// Closes the fence for a job: from now on the application's updates are refused and its timer is disarmed.
@@ -75,8 +104,9 @@ pub fn seal(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
 /// # Errors
 /// [`KitError::NotAuthorised`] for anybody but the registered reader and controllers;
 /// [`KitError::HeldByOther`], [`KitError::WrongFence`] unless sealed for that job.
-pub fn open(args: JobArgs) -> Result<Opening, KitError> {
-    for_reader(args.job, |sealed| sealed.opening(&CanisterMemory, budget::read()))
+pub fn open(args: OpenArgs) -> Result<Opening, KitError> {
+    let has_copy = args.has_copy.unwrap_or(false);
+    for_reader(args.job, |sealed| sealed.opening(&CanisterMemory, has_copy, budget::read()))
 }
 
 /// The manifest.
@@ -118,7 +148,8 @@ pub fn recheck(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
     })
 }
 
-/// Opens the fence again, as if nothing had happened: the timer that was disarmed is armed as it was.
+/// Opens the fence again, as if nothing had happened: the timer that was disarmed is armed as it was. What was
+/// offered to the job no longer is.
 ///
 /// # Errors
 /// [`KitError::NotAuthorised`], [`KitError::HeldByOther`]; [`KitError::WrongFence`] once the state has moved.
@@ -129,6 +160,7 @@ pub fn thaw(args: JobArgs) -> Result<KitStatus, KitError> {
             kit.clear();
             kit.timer.restore();
         }
+        kit.offer = kit.offer.take().filter(|offer| !asker.holds(offer));
         Ok(kit.status())
     })
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use decant_api::KitError;
-use decant_api::source::{Fence, KitStatus};
+use decant_api::source::{Fence, Hold, KitStatus};
 use decant_transfer::Digest;
 use serde_bytes::ByteBuf;
 
@@ -22,6 +22,8 @@ const KIT_VERSION: u32 = 1;
 pub(crate) struct Kit {
     /// What the canister takes.
     pub(crate) fence: Fence,
+    /// Who may read while it is open; nobody once it is not.
+    pub(crate) offer: Option<Hold>,
     /// The dapp's timer while it is fenced.
     pub(crate) timer: ParkedTimer,
     /// A source's work, from the first call of seal on.
@@ -64,6 +66,7 @@ impl Kit {
     /// Forgets the work of a job that is over.
     pub(crate) fn clear(&mut self) {
         (self.sealing, self.import, self.root, self.bytes_done) = (None, None, None, 0);
+        self.offer = None;
     }
 
     /// What everybody may know.

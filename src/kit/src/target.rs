@@ -5,9 +5,9 @@ use std::cell::Cell;
 
 use candid::{CandidType, Principal};
 use decant_api::KitError;
-use decant_api::source::{DigestsArgs, FramesArgs};
+use decant_api::source::{DigestsArgs, FramesArgs, OpenArgs, PrecopyArgs, PrecopyBatch};
 pub use decant_api::source::{JobArgs, KitStatus, SealProgress};
-pub use decant_api::target::{BeginArgs, PullArgs, PullProgress};
+pub use decant_api::target::{BeginArgs, PrecopyPullArgs, PullArgs, PullProgress};
 use decant_transfer::Digest;
 use ic_cdk::api::{instruction_counter, time};
 use ic_cdk::call::{Call, CallFailed};
@@ -57,6 +57,32 @@ pub fn begin(args: BeginArgs) -> Result<KitStatus, KitError> {
     })
 }
 
+/// Reads what the source holds while that still serves, every chunk once, and writes it where it will be. While
+/// another call of it, or of [`pull`], is under way it only tells how far that is.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`], [`KitError::WrongFence`]; [`KitError::CallFailed`]
+/// if the source did not answer; what it says if it refused; [`KitError::Transfer`], [`KitError::Layout`] and
+/// [`KitError::NotEmpty`]. What was written stays: go on with or without the rest.
+pub async fn precopy(args: PrecopyPullArgs) -> Result<PullProgress, KitError> {
+    let asker = controller(args.job)?;
+    let source = source_of(&asker)?;
+    let _pulling = match Pulling::begin() {
+        Some(pulling) => pulling,
+        None => return importing(&asker, |import| Ok(import.precopy_progress())),
+    };
+    for _ in 0..args.max_batches.min(PULL_REQUESTS) {
+        let Some(from) = importing(&asker, |import| Ok(import.precopy_request()))? else { break };
+        let args = PrecopyArgs { job: asker.job, from };
+        let (batch, bytes) = answer::<PrecopyBatch>(source, "decant_precopy", &args).await?;
+        let batch = batch?;
+        importing(&asker, |import| import.accept_precopy(&batch, from, bytes, &mut CanisterMemory))?;
+    }
+    let progress = importing(&asker, |import| Ok(import.precopy_progress()))?;
+    state::with(|kit| kit.bytes_done = progress.done_bytes);
+    Ok(progress)
+}
+
 /// Reads from the source and writes the image. While another call of it is under way it only tells how far
 /// that is.
 ///
@@ -68,10 +94,7 @@ pub fn begin(args: BeginArgs) -> Result<KitStatus, KitError> {
 pub async fn pull(args: PullArgs) -> Result<PullProgress, KitError> {
     let asker = controller(args.job)?;
     let root = digest(&args.root)?;
-    let source = state::with(|kit| {
-        kit.check(Act::Import, &asker)?;
-        Ok(fence::hold(&kit.fence).map_or(Principal::anonymous(), |hold| hold.peer))
-    })?;
+    let source = source_of(&asker)?;
     let _pulling = match Pulling::begin() {
         Some(pulling) => pulling,
         None => return importing(&asker, |import| Ok(import.progress())),
@@ -145,6 +168,14 @@ pub fn activate(args: JobArgs) -> Result<KitStatus, KitError> {
     })
 }
 
+/// The source that the job imports from.
+fn source_of(asker: &Asker) -> Result<Principal, KitError> {
+    state::with(|kit| {
+        kit.check(Act::Import, asker)?;
+        Ok(fence::hold(&kit.fence).map_or(Principal::anonymous(), |hold| hold.peer))
+    })
+}
+
 /// Works on the import of a job, if it is still that one.
 fn importing<R>(asker: &Asker, work: impl FnOnce(&mut Import) -> Result<R, KitError>) -> Result<R, KitError> {
     state::with(|kit| {
@@ -160,8 +191,9 @@ fn importing<R>(asker: &Asker, work: impl FnOnce(&mut Import) -> Result<R, KitEr
 async fn ask(source: Principal, asker: &Asker, request: Request) -> Result<(Reply, u64), KitError> {
     let job = asker.job;
     match request {
-        Request::Open => {
-            let (opening, bytes) = call(source, "decant_open", &JobArgs { job }).await?;
+        Request::Open { has_copy } => {
+            let args = OpenArgs { job, has_copy: Some(has_copy) };
+            let (opening, bytes) = call(source, "decant_open", &args).await?;
             Ok((Reply::Opening(opening), bytes))
         }
         Request::Digests { first } => {
@@ -175,23 +207,35 @@ async fn ask(source: Principal, asker: &Asker, request: Request) -> Result<(Repl
     }
 }
 
-/// The answer, and its size on the wire.
+/// The answer, and its size on the wire. A refusal is a failed call.
 async fn call<R: CandidType + DeserializeOwned>(
     canister: Principal,
     method: &str,
     args: &impl CandidType,
 ) -> Result<(R, u64), KitError> {
+    let (answer, bytes) = answer(canister, method, args).await?;
+    match answer {
+        Ok(answer) => Ok((answer, bytes)),
+        Err(error) => Err(not_answered(canister, method, error.to_string())),
+    }
+}
+
+/// The answer or the refusal, and its size on the wire.
+async fn answer<R: CandidType + DeserializeOwned>(
+    canister: Principal,
+    method: &str,
+    args: &impl CandidType,
+) -> Result<(Result<R, KitError>, u64), KitError> {
     let call = Call::bounded_wait(canister, method).with_arg(args).change_timeout(READ_TIMEOUT_SECONDS);
     let response = call.await.map_err(|error| call_failed(canister, method, &error))?;
-    let refused = |reason: String| {
-        let method = method.to_owned();
-        KitError::CallFailed { canister, method, reason, is_unknown: false }
-    };
     match response.candid::<Result<R, KitError>>() {
-        Ok(Ok(answer)) => Ok((answer, response.as_ref().len() as u64)),
-        Ok(Err(error)) => Err(refused(error.to_string())),
-        Err(error) => Err(refused(error.to_string())),
+        Ok(answer) => Ok((answer, response.as_ref().len() as u64)),
+        Err(error) => Err(not_answered(canister, method, error.to_string())),
     }
+}
+
+fn not_answered(canister: Principal, method: &str, reason: String) -> KitError {
+    KitError::CallFailed { canister, method: method.to_owned(), reason, is_unknown: false }
 }
 
 /// A failed call as an error.

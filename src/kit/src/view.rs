@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use decant_api::KitError;
 use decant_api::source::LayoutSummary;
-use decant_layout::{Image, Layout};
+use decant_layout::{ExtendError, Image, Layout};
 use decant_transfer::{DEFAULT_CHUNK_PAGES, Kind, MAX_CHUNK_PAGES, PAGE_BYTES, RAW_MEMORY, Shape};
 
 use crate::limits::FINE_STATE_PAGES;
@@ -45,6 +45,27 @@ impl View {
             }
         };
         Ok(Self { shape, layout })
+    }
+
+    /// Where they are when they have grown and others have come: nothing moves.
+    ///
+    /// # Errors
+    /// [`KitError::Layout`] if the shape is no extension of this one, or doesn't fit.
+    pub(crate) fn extended(&self, shape: Shape) -> Result<Self, KitError> {
+        // Only so much of it is shown: what to do comes first.
+        let not_extended =
+            |what: String| KitError::Layout { reason: format!("plan without pre-copy: {what}") };
+        let (Some(layout), Kind::Managed) = (&self.layout, shape.kind()) else {
+            return Err(not_extended("the manager that was copied is gone".to_owned()));
+        };
+        let sizes_pages = shape.memories().iter().map(|memory| (memory.id, memory.size_pages));
+        let layout = layout.extended(sizes_pages).map_err(|error| match error {
+            ExtendError::Shrunk { memory, had_pages, size_pages } => {
+                not_extended(format!("memory {memory} has {size_pages} pages, {had_pages} were copied"))
+            }
+            ExtendError::Plan(error) => unreadable(error),
+        })?;
+        Ok(Self { shape, layout: Some(layout) })
     }
 
     /// The memories and how they are cut.

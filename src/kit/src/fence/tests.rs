@@ -9,7 +9,8 @@ const ASKER: Asker = Asker { job: 7, coordinator: CONTROLLER };
 const FREEZE: Act = Act::Freeze { reader: READER, now_nanos: 5 };
 const BEGIN: Act = Act::Begin { source: READER, now_nanos: 5 };
 const RETIRE: Act = Act::Retire { to: READER };
-const ACTS: [Act; 10] = [
+const ACTS: [Act; 11] = [
+    Act::Offer,
     FREEZE,
     Act::Seal,
     Act::FinishSeal,
@@ -86,7 +87,7 @@ fn no_act_of_another_job_or_coordinator_does_anything_to_a_closed_fence() {
 #[test]
 fn what_is_not_listed_is_refused() {
     let allowed: [(Fence, &[Act]); 5] = [
-        (Fence::Open, &[FREEZE, BEGIN, Act::Thaw, Act::Activate]),
+        (Fence::Open, &[Act::Offer, FREEZE, BEGIN, Act::Thaw, Act::Activate]),
         (frozen(), &[FREEZE, Act::Seal, Act::FinishSeal, Act::Thaw]),
         (sealed(), &[FREEZE, Act::Seal, Act::FinishSeal, Act::Recheck, Act::Thaw, RETIRE]),
         (importing(), &[BEGIN, Act::Import, Act::Activate]),
@@ -126,6 +127,29 @@ fn frames_are_read_by_the_reader_and_controllers_of_a_sealed_job_only() {
         assert!(matches!(check_read(&fence, 7, CONTROLLER, true), Err(KitError::WrongFence { .. })));
     }
     assert!(matches!(check_read(&sealed(), 8, CONTROLLER, true), Err(KitError::HeldByOther { .. })));
+}
+
+#[test]
+fn an_open_canister_is_read_by_whom_it_is_offered_to_and_by_controllers_only() {
+    let offer = Some(held());
+    let check = |fence: &Fence, offer: Option<&Hold>, job, caller| {
+        check_precopy(fence, offer, job, caller, caller == CONTROLLER)
+    };
+    assert_eq!(check(&Fence::Open, offer.as_ref(), 7, READER), Ok(()));
+    assert_eq!(check(&Fence::Open, offer.as_ref(), 7, CONTROLLER), Ok(()));
+    for (offer, job, caller) in
+        [(offer.as_ref(), 7, STRANGER), (offer.as_ref(), 8, READER), (None, 7, READER)]
+    {
+        let refused = check(&Fence::Open, offer, job, caller);
+        assert_eq!(refused, Err(KitError::NotAuthorised { caller }), "promise 9");
+    }
+    let other = check(&Fence::Open, offer.as_ref(), 8, CONTROLLER);
+    assert!(matches!(other, Err(KitError::HeldByOther { .. })));
+    assert!(matches!(check(&Fence::Open, None, 7, CONTROLLER), Err(KitError::WrongFence { .. })));
+    for fence in [frozen(), sealed(), importing(), moved()] {
+        let closed = check(&fence, offer.as_ref(), 7, READER);
+        assert!(matches!(closed, Err(KitError::WrongFence { .. })), "{fence:?}");
+    }
 }
 
 #[test]

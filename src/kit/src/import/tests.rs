@@ -4,6 +4,8 @@ use super::*;
 use crate::sealing::{Sealed, Sealing};
 use crate::stable::TestMemory;
 
+mod precopy;
+
 const PAGE: usize = PAGE_BYTES as usize;
 const FINGERPRINT: &[u8] = b"7 posts";
 
@@ -67,7 +69,7 @@ fn sealing(source: &TestMemory) -> Sealing {
 
 fn answer(source: &TestMemory, sealed: &Sealed, request: &Request) -> Reply {
     let reply = match request {
-        Request::Open => sealed.opening(source, || true).map(Reply::Opening),
+        Request::Open { has_copy } => sealed.opening(source, *has_copy, || true).map(Reply::Opening),
         Request::Digests { first } => sealed.page(*first).map(Reply::Digests),
         Request::Frames(wanted) => sealed.frames(source, wanted, || true).map(Reply::Batch),
     };
@@ -159,7 +161,10 @@ fn digests_that_do_not_fit_the_opening_are_fetched_in_pages() {
     source.write(PAGE_BYTES * 9_999, b"here");
     let mut sealing = sealing(&source);
     let sealed = sealing.sealed().expect("it is sealed");
-    assert!(matches!(answer(&source, sealed, &Request::Open), Reply::Opening(Opening { batch: None, .. })));
+    assert!(matches!(
+        answer(&source, sealed, &Request::Open { has_copy: false }),
+        Reply::Opening(Opening { batch: None, .. })
+    ));
     let (mut import, mut target) = (Import::new(1), TestMemory::default());
     assert_eq!(pull(&mut import, &source, sealed, &mut target), 3);
     assert_eq!(target, source);
@@ -183,7 +188,7 @@ fn every_reply_fits_what_a_canister_may_answer() {
     let sealed = sealing.sealed().expect("it is sealed");
     let all =
         Wanted { runs: vec![decant_transfer::ChunkRun { memory: 255, first: 0, count: 80 }], position: 0 };
-    let opening = sealed.opening(&source, || true);
+    let opening = sealed.opening(&source, false, || true);
     let frames = sealed.frames(&source, &all, || true);
     let sizes = [
         candid::encode_one(&opening).expect("it encodes").len(),
@@ -201,7 +206,12 @@ fn an_image_that_is_not_complete_is_no_image() {
         let sealed = sealing.sealed().expect("it is sealed");
         let (mut import, mut target) = (Import::new(1), TestMemory::default());
         import
-            .accept(answer(&source, sealed, &Request::Open), 1, &sealed.root(), &mut target)
+            .accept(
+                answer(&source, sealed, &Request::Open { has_copy: false }),
+                1,
+                &sealed.root(),
+                &mut target,
+            )
             .expect("taken");
         let progress = import.progress();
         assert!(
@@ -219,7 +229,7 @@ fn repeated_and_late_replies_change_nothing() {
     let sealed = sealing.sealed().expect("it is sealed");
     let (mut import, mut target) = (Import::new(1), TestMemory::default());
     let root = sealed.root();
-    let opening = answer(&source, sealed, &Request::Open);
+    let opening = answer(&source, sealed, &Request::Open { has_copy: false });
     import.accept(opening.clone(), 1, &root, &mut target).expect("it is taken");
     let (request, done_bytes) = (import.request(), import.progress().done_bytes);
     import.accept(opening.clone(), 1, &root, &mut target).expect("it is ignored");
@@ -235,7 +245,9 @@ fn a_damaged_frame_is_refused_and_asked_for_again() {
     let mut sealing = sealing(&source);
     let sealed = sealing.sealed().expect("it is sealed");
     let (mut import, mut target) = (Import::new(1), TestMemory::default());
-    let Reply::Opening(mut opening) = answer(&source, sealed, &Request::Open) else { panic!("it opens") };
+    let Reply::Opening(mut opening) = answer(&source, sealed, &Request::Open { has_copy: false }) else {
+        panic!("it opens")
+    };
     let batch = opening.batch.as_mut().expect("it has frames");
     batch.frames[3].bytes[5] ^= 1;
     let refused = import.accept(Reply::Opening(opening), 1, &sealed.root(), &mut target);
@@ -250,7 +262,9 @@ fn a_source_that_claims_to_have_sent_everything_is_not_believed() {
     let mut sealing = sealing(&source);
     let sealed = sealing.sealed().expect("it is sealed");
     let (mut import, mut target) = (Import::new(1), TestMemory::default());
-    let Reply::Opening(mut opening) = answer(&source, sealed, &Request::Open) else { panic!("it opens") };
+    let Reply::Opening(mut opening) = answer(&source, sealed, &Request::Open { has_copy: false }) else {
+        panic!("it opens")
+    };
     opening.batch = Some(Batch { frames: Vec::new(), next: None });
     let refused = import.accept(Reply::Opening(opening), 1, &sealed.root(), &mut target);
     assert!(matches!(refused, Err(KitError::Transfer { .. })));
@@ -268,7 +282,8 @@ fn another_root_than_the_sealed_one_is_refused() {
     let sealed = sealing.sealed().expect("it is sealed");
     let (mut import, mut target) = (Import::new(1), TestMemory::default());
     let other = Digest::new([9; 32]);
-    let refused = import.accept(answer(&source, sealed, &Request::Open), 1, &other, &mut target);
+    let refused =
+        import.accept(answer(&source, sealed, &Request::Open { has_copy: false }), 1, &other, &mut target);
     assert!(matches!(refused, Err(KitError::RootChanged { .. })));
     assert_eq!(target, TestMemory::default());
     pull(&mut import, &source, sealed, &mut target);
@@ -283,7 +298,8 @@ fn memory_that_is_too_small_is_an_error_and_can_be_repaired() {
     let mut import = Import::new(1);
     let mut target = TestMemory { limit_pages: Some(2), ..TestMemory::default() };
     let root = sealed.root();
-    let refused = import.accept(answer(&source, sealed, &Request::Open), 1, &root, &mut target);
+    let refused =
+        import.accept(answer(&source, sealed, &Request::Open { has_copy: false }), 1, &root, &mut target);
     assert!(matches!(refused, Err(KitError::Layout { .. })));
     assert!(matches!(import.resume(&root, &mut target), Err(KitError::Layout { .. })));
     target.limit_pages = None;
