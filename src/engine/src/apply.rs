@@ -221,6 +221,10 @@ fn gave_up(job: &mut Job, reason: Reason, now_nanos: TimeNanos) -> Result<(), Wh
     }
     match job.state.stage() {
         _ if job.state.is_parked() => return Err(Why::WrongState),
+        // A pre-copy makes the freeze shorter, no more: on without the rest of it.
+        _ if matches!(job.state, State::Offering | State::Precopying) => {
+            enter(job, State::Provisioned, now_nanos);
+        }
         Stage::BeforeCommit => roll_back(job, reason, now_nanos),
         Stage::RollingBack | Stage::AfterCommit => park(job, reason, now_nanos),
         Stage::Ended => return Err(Why::WrongState),

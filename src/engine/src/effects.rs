@@ -98,6 +98,20 @@ pub enum Effect {
         /// Pages of 64 KiB in a bucket.
         bucket_pages: u16,
     },
+    /// `decant_offer`.
+    Offer {
+        /// Which.
+        source: Principal,
+        /// Who may read what it holds while it serves.
+        reader: Principal,
+    },
+    /// `decant_import_precopy` → [`Value::Pulled`](crate::Value::Pulled).
+    Precopy {
+        /// Into which.
+        target: Principal,
+        /// Most batches of frames.
+        max_batches: u32,
+    },
     /// `decant_import_pull` → [`Value::Pulled`](crate::Value::Pulled).
     Pull {
         /// Into which.
@@ -260,6 +274,8 @@ impl Effect {
             Self::CanisterStatus { .. }
             | Self::KitStatus { .. }
             | Self::ImportBegin { .. }
+            | Self::Offer { .. }
+            | Self::Precopy { .. }
             | Self::Pull { .. }
             | Self::Verify { .. }
             | Self::Activate { .. }
@@ -315,6 +331,8 @@ impl Effect {
             | Self::Delete { .. } => Principal::management_canister(),
             Self::KitStatus { .. }
             | Self::ImportBegin { .. }
+            | Self::Offer { .. }
+            | Self::Precopy { .. }
             | Self::Pull { .. }
             | Self::Verify { .. }
             | Self::Activate { .. }
@@ -351,10 +369,12 @@ impl Effect {
             Self::UploadMetadata { to, .. } => *to,
             Self::UploadPages { pair, .. } | Self::ComparePages { pair, .. } => pair.image,
             Self::ImportBegin { target, .. }
+            | Self::Precopy { target, .. }
             | Self::Pull { target, .. }
             | Self::Verify { target }
             | Self::Activate { target } => *target,
-            Self::Freeze { source, .. }
+            Self::Offer { source, .. }
+            | Self::Freeze { source, .. }
             | Self::Seal { source }
             | Self::Recheck { source }
             | Self::Thaw { source }
@@ -376,6 +396,8 @@ impl Effect {
             Self::Start { .. } => "start_canister",
             Self::Delete { .. } => "delete_canister",
             Self::ImportBegin { .. } => "decant_import_begin",
+            Self::Offer { .. } => "decant_offer",
+            Self::Precopy { .. } => "decant_import_precopy",
             Self::Pull { .. } => "decant_import_pull",
             Self::Verify { .. } => "decant_import_verify",
             Self::Activate { .. } => "decant_activate",

@@ -111,6 +111,7 @@ fn times(job: &Job) -> Result<(), Broken> {
     let is_after_commit = state.stage() == Stage::AfterCommit || matches!(state, State::Done { .. });
     let is_past_fence = match state {
         State::Repack(at) => at.is_fenced(),
+        State::Offering | State::Precopying => false,
         other => other.tag() >= State::Frozen.tag(),
     };
     let is_fenced = is_after_commit || (state.stage() == Stage::BeforeCommit && is_past_fence);

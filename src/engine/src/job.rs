@@ -91,7 +91,7 @@ pub struct Counters {
     /// Stable memory of the source at admission, in pages of 64 KiB.
     #[serde(rename = "s")]
     pub source_pages: u64,
-    /// Pages in use, as sealed.
+    /// Pages in use: by virtual memories at admission, then as sealed.
     #[serde(rename = "u")]
     pub used_pages: u64,
     /// Cycles that the source sent to the target.

@@ -16,6 +16,9 @@ pub enum Strategy {
         /// SHA-256 of the compact build.
         #[serde(rename = "m")]
         module_hash: Digest,
+        /// Used pages from which on the source is copied while it still serves; none: never.
+        #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+        precopy_min_pages: Option<u64>,
     },
     /// In the same canister, by a snapshot that is rewritten and loaded back.
     #[serde(rename = "2")]
@@ -100,8 +103,18 @@ impl PlanEssentials {
     /// SHA-256 of the compact build, if targets are installed with one.
     pub fn compact_module(&self) -> Option<Digest> {
         match self.strategy {
-            Strategy::Relocate { module_hash } => Some(module_hash),
+            Strategy::Relocate { module_hash, .. } => Some(module_hash),
             Strategy::Repack | Strategy::RelocateSnapshot { .. } => None,
+        }
+    }
+
+    /// Whether a source with so many used pages in virtual memories is copied while it still serves.
+    pub fn wants_precopy(&self, used_pages: u64) -> bool {
+        match self.strategy {
+            Strategy::Relocate { precopy_min_pages: Some(min_pages), .. } => used_pages >= min_pages.max(1),
+            Strategy::Relocate { precopy_min_pages: None, .. }
+            | Strategy::Repack
+            | Strategy::RelocateSnapshot { .. } => false,
         }
     }
 }

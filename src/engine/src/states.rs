@@ -14,6 +14,8 @@ use crate::{Digest, Reason, RepackState, Seal, Settings, TimeNanos};
 /// | 4 | Reserved | `update_settings` of the target |
 /// | 5 | Configured | `install_chunked_code` of the target |
 /// | 6 | Installed | `decant_import_begin` |
+/// | 15 | Offering | after Installed, if the plan wants pre-copy: `decant_offer` |
+/// | 16 | Precopying | `decant_import_precopy`, until every chunk was read once; then Provisioned |
 /// | 7 | Provisioned | `decant_freeze` |
 /// | 8 | Frozen | `stop_canister` of the source |
 /// | 9 | Stopped | `start_canister` of the source |
@@ -77,6 +79,12 @@ pub enum State {
     /// The target waits for the state.
     #[serde(rename = "7")]
     Provisioned,
+    /// The target waits for the state, and may read it before the source is frozen if that lets it.
+    #[serde(rename = "15")]
+    Offering,
+    /// The source lets the target read while it serves.
+    #[serde(rename = "16")]
+    Precopying,
     /// The source takes queries only.
     #[serde(rename = "8")]
     Frozen,
@@ -302,6 +310,8 @@ impl State {
             Self::Configured => 5,
             Self::Installed => 6,
             Self::Provisioned => 7,
+            Self::Offering => 15,
+            Self::Precopying => 16,
             Self::Frozen => 8,
             Self::Stopped => 9,
             Self::Restarted => 10,
@@ -338,6 +348,8 @@ impl State {
             Self::Configured => "configured",
             Self::Installed => "installed",
             Self::Provisioned => "provisioned",
+            Self::Offering => "offering",
+            Self::Precopying => "pre-copying",
             Self::Frozen => "frozen",
             Self::Stopped => "stopped",
             Self::Restarted => "restarted",
@@ -374,6 +386,8 @@ impl State {
             | Self::Configured
             | Self::Installed
             | Self::Provisioned
+            | Self::Offering
+            | Self::Precopying
             | Self::Frozen
             | Self::Stopped
             | Self::Restarted

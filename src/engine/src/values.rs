@@ -269,10 +269,10 @@ pub enum Value {
     /// Answers `Seal`, `Verify` and `Recheck` in the end.
     #[serde(rename = "6")]
     Hashed(Seal),
-    /// Answers `Pull`.
+    /// Answers `Pull` and `Precopy`.
     #[serde(rename = "7")]
     Pulled {
-        /// Whether everything arrived.
+        /// Whether everything arrived; of a pre-copy, whether every chunk was read once.
         #[serde(rename = "c")]
         is_complete: bool,
         /// Bytes of state written so far.

@@ -3,7 +3,8 @@
 use super::checks::{equals_seal, fingerprint_fits, short, snapshots, source_canister, source_kit};
 use crate::next::Next;
 use crate::{
-    FenceView, Job, Reason, ReasonCode, RepackState, Retention, RunState, State, TimeNanos, Undo, Value, Why,
+    FenceView, Job, LayoutView, Reason, ReasonCode, RepackState, Retention, RunState, State, TimeNanos, Undo,
+    Value, Why,
 };
 
 /// What follows when the call of the job's state answered `value`.
@@ -17,6 +18,9 @@ pub(crate) fn advance(job: &mut Job, value: Value, now_nanos: TimeNanos) -> Resu
         },
         (State::Inspected { settings }, Kit(view)) => {
             job.counters.source_pages = view.stable_pages;
+            if let LayoutView::Managed { used_pages, .. } = view.layout {
+                job.counters.used_pages = used_pages;
+            }
             match source_kit(job, &view) {
                 Ok(()) => Next::Enter(State::Admitted { settings }),
                 Err(reason) => Next::Fail(reason),
@@ -24,7 +28,15 @@ pub(crate) fn advance(job: &mut Job, value: Value, now_nanos: TimeNanos) -> Resu
         }
         (State::Reserved { .. }, Acknowledged) => Next::Enter(State::Configured),
         (State::Configured, Acknowledged) => Next::Enter(State::Installed),
-        (State::Installed, Acknowledged) => Next::Enter(State::Provisioned),
+        (State::Installed, Acknowledged) => {
+            let wants_precopy = job.plan.wants_precopy(job.counters.used_pages);
+            Next::Enter(if wants_precopy { State::Offering } else { State::Provisioned })
+        }
+        (State::Offering, Acknowledged) => Next::Enter(State::Precopying),
+        (State::Precopying, Pulled { is_complete, done_bytes, wire_bytes }) => {
+            job.counters.wire_bytes = job.counters.wire_bytes.max(wire_bytes);
+            if is_complete { Next::Enter(State::Provisioned) } else { Next::Again { done_bytes } }
+        }
         (State::Provisioned, Acknowledged) => Next::Enter(State::Frozen),
         (State::Frozen, Acknowledged) => Next::Enter(State::Stopped),
         (State::Stopped, Acknowledged) => Next::Enter(State::Restarted),

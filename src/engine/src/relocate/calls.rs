@@ -21,6 +21,10 @@ pub(crate) fn call(job: &Job, limits: &Limits) -> Option<Effect> {
         State::Installed => {
             Effect::ImportBegin { target: job.target?, source, bucket_pages: job.plan.bucket_pages }
         }
+        State::Offering => Effect::Offer { source, reader: job.target? },
+        State::Precopying => {
+            Effect::Precopy { target: job.target?, max_batches: limits.max_batches_per_pull }
+        }
         State::Provisioned => Effect::Freeze { source, reader: job.target? },
         State::Frozen | State::Stopping { .. } => Effect::Stop { canister: source },
         State::Stopped => Effect::Start { canister: source },
@@ -97,7 +101,9 @@ pub(crate) fn observation(job: &Job) -> Option<Effect> {
         | State::Assessing { .. }
         | State::Checking { .. } => return None,
         // They answer where they are.
-        State::Restarted
+        State::Offering
+        | State::Precopying
+        | State::Restarted
         | State::Sealed { .. }
         | State::Pulled { .. }
         | State::TargetVerified { .. }

@@ -58,6 +58,12 @@ fn undone(job: &Job, undo: Option<&Undo>, value: &Value) -> Result<Verdict, Why>
         (Some(Undo::UninstallTarget), Value::Canister(view)) => happened(view.module_hash.is_none()),
         (Some(Undo::UninstallTarget), Value::Gone) => Verdict::Happened,
         (Some(Undo::StartSource), Value::Canister(view)) => happened(view.run_state == RunState::Running),
+        // A look doesn't show whether what was offered to the target is withdrawn: only an answered thaw does.
+        (Some(Undo::ThawSource), Value::Kit(_))
+            if job.times.fenced_nanos.is_none() && job.plan.wants_precopy(job.counters.used_pages) =>
+        {
+            Verdict::NotYet
+        }
         (Some(Undo::ThawSource), Value::Kit(view)) => {
             happened(view.fence.holder().is_none_or(|holder| !holder.is_job(job.id)))
         }

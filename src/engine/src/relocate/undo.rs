@@ -15,7 +15,13 @@ pub(crate) fn undo(job: &Job, is_untouched: bool) -> Vec<Undo> {
         State::Queued | State::Inspected { .. } | State::Admitted { .. } => Vec::new(),
         State::Reserved { .. } => vec![ReturnTarget, ResetTarget],
         State::Configured | State::Installed => target.to_vec(),
-        State::Provisioned => target.into_iter().chain(maybe(ThawSource)).collect(),
+        // What was offered is withdrawn by a thaw.
+        State::Precopying | State::Provisioned if job.plan.wants_precopy(job.counters.used_pages) => {
+            target.into_iter().chain([ThawSource]).collect()
+        }
+        State::Offering | State::Precopying | State::Provisioned => {
+            target.into_iter().chain(maybe(ThawSource)).collect()
+        }
         // A stop that is not done may be under way; and a source that somebody else stopped must serve again.
         State::Frozen
         | State::Stopped
@@ -51,6 +57,10 @@ pub(crate) fn undo(job: &Job, is_untouched: bool) -> Vec<Undo> {
 /// What a refusal with that code means, other than that it was refused.
 pub(crate) fn tolerates(job: &Job, code: ReasonCode) -> Option<Tolerated> {
     match (&job.state, code) {
+        // Nobody is there to be copied, or to copy.
+        (State::Offering | State::Precopying, ReasonCode::Gone) => None,
+        // A pre-copy makes the freeze shorter, no more: on without the rest of it.
+        (State::Offering | State::Precopying, _) => Some(Tolerated::Enter(State::Provisioned)),
         // A source that is gone writes no more.
         (State::Committed { root }, ReasonCode::Gone) => {
             Some(Tolerated::Enter(State::Retired { root: *root }))

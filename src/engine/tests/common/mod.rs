@@ -45,9 +45,14 @@ pub(crate) fn pulled(is_complete: bool) -> Value {
 }
 
 pub(crate) fn new_job(retention: Retention, indexes: u8) -> Job {
+    new_job_with(retention, indexes, None)
+}
+
+/// A job of a plan that wants pre-copy from so many pages on; the source has 4.
+pub(crate) fn new_job_with(retention: Retention, indexes: u8, precopy_min_pages: Option<u64>) -> Job {
     let plan = PlanEssentials {
         plan_id: u64::MAX,
-        strategy: Strategy::Relocate { module_hash: Digest([0xff; 32]) },
+        strategy: Strategy::Relocate { module_hash: Digest([0xff; 32]), precopy_min_pages },
         bucket_pages: u16::MAX,
         min_reclaimed_pages: 0,
         retention,
@@ -68,7 +73,7 @@ fn answer(job: &Job, effect: &Effect) -> Value {
         Effect::KitStatus { .. } => kit(FenceView::Open),
         Effect::Seal { .. } | Effect::Verify { .. } | Effect::Recheck { .. } => Value::Hashed(seal()),
         Effect::CheckAssets { .. } => Value::Assets(None),
-        Effect::Pull { .. } => pulled(true),
+        Effect::Pull { .. } | Effect::Precopy { .. } => pulled(true),
         Effect::Drain { .. } => Value::Drained { total_cycles: u128::from(u64::MAX) * 3 },
         _ => Value::Acknowledged,
     }
@@ -148,6 +153,7 @@ pub(crate) fn in_every_state() -> Vec<(String, Job)> {
             }
         }
     }
+    path(new_job_with(Retention::None, 1, Some(4))).iter().for_each(&mut add);
     jobs
 }
 

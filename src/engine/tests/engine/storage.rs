@@ -3,7 +3,7 @@
 use decant_engine::{Entry, Event, Job, Outcome, Reason, ReasonCode, Retention, Value};
 use serde::Serialize;
 
-use crate::common::{NOW_NANOS, canister, gave_up, in_every_state, new_job, path};
+use crate::common::{NOW_NANOS, canister, gave_up, in_every_state, new_job, new_job_with, path};
 
 fn bytes(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -38,7 +38,9 @@ fn a_finished_job_takes_at_most_512_bytes() {
     for retention in [Retention::Frozen { seconds: u64::MAX >> 30 }, retention, Retention::None] {
         let jobs = path(new_job(retention, 8));
         let mut ends = vec![jobs.last().expect("a path has an end").clone()];
-        for job in jobs {
+        let wants_precopy = path(new_job_with(retention, 8, Some(u64::MAX)));
+        ends.extend(wants_precopy.last().cloned());
+        for job in jobs.into_iter().chain(wants_precopy) {
             let mut back = job;
             if decant_engine::apply(&mut back, gave_up(), NOW_NANOS + 2).is_ok() {
                 ends.extend(path(back).pop());
@@ -83,6 +85,8 @@ fn the_tags_of_states_never_change() {
         (12, "pulled"),
         (13, "target verified"),
         (14, "switching"),
+        (15, "offering"),
+        (16, "pre-copying"),
         (20, "committed"),
         (21, "retired"),
         (22, "retaining"),

@@ -6,7 +6,8 @@ use decant_engine::{
 };
 
 use crate::common::{
-    NOW_NANOS, canister, gave_up, in_every_state, kit, new_job, observing, pulled, seal, sent, view,
+    NOW_NANOS, canister, gave_up, in_every_state, kit, new_job, new_job_with, observing, path, pulled, seal,
+    sent, view,
 };
 
 /// What the call of a state may answer; what its observation may; whether it has none, and what happens then.
@@ -34,13 +35,15 @@ const HASH: &[&str] = &["working", "hashed"];
 const NONE: &[&str] = &[];
 
 #[rustfmt::skip]
-const TABLE: [Row; 34] = [
+const TABLE: [Row; 36] = [
     row("queued",          STATUS,               NONE,   NONE),
     row("inspected",       KIT,                  NONE,   NONE),
     row("admitted",        NONE,                 NONE,   &["target taken", "pool empty"]),
     row("reserved",        ACK,                  STATUS, NONE),
     row("configured",      ACK,                  STATUS, NONE),
     row("installed",       ACK,                  KIT,    NONE),
+    row("offering",        ACK,                  NONE,   NONE),
+    row("pre-copying",     &["pulled"],          NONE,   NONE),
     row("provisioned",     ACK,                  KIT,    NONE),
     row("frozen",          ACK,                  STATUS, NONE),
     row("stopped",         ACK,                  STATUS, NONE),
@@ -253,7 +256,42 @@ fn tries_slices_and_deadlines_end_every_step() {
             }
         }
         assert_ne!(job.state(), &state, "{label} ends");
-        assert!(job.explanation().is_some(), "{label} says why");
+        match label.as_str() {
+            "offering" | "pre-copying" => assert_eq!(job.state().name(), "provisioned", "on without it"),
+            _ => assert!(job.explanation().is_some(), "{label} says why"),
+        }
+    }
+}
+
+#[test]
+fn a_source_is_copied_before_the_freeze_if_the_plan_wants_it_and_it_is_large_enough() {
+    let names = |min_pages| {
+        let job = new_job_with(decant_engine::Retention::None, 1, min_pages);
+        let states: Vec<_> = path(job).iter().map(|job| job.state().name()).collect();
+        let installed = states.iter().position(|name| *name == "installed").expect("it is reached");
+        states[installed + 1..installed + 4].to_vec()
+    };
+    for min_pages in [Some(0), Some(1), Some(4)] {
+        assert_eq!(names(min_pages), ["offering", "pre-copying", "provisioned"]);
+    }
+    for min_pages in [None, Some(5)] {
+        assert_eq!(names(min_pages), ["provisioned", "frozen", "stopped"]);
+    }
+}
+
+#[test]
+fn whatever_is_refused_in_a_pre_copy_the_job_goes_on_without_unless_somebody_is_gone() {
+    for label in ["offering", "pre-copying"] {
+        let (_, job) = in_every_state().into_iter().find(|(known, _)| known == label).expect("it is reached");
+        let refused = |code: ReasonCode| {
+            let after = reply(&sent(job.clone()).expect("it is sent"), Outcome::Refused(code.into()));
+            after.expect("any call may fail").state().name()
+        };
+        for code in [ReasonCode::HeldByOther, ReasonCode::Unreadable, ReasonCode::NoKit, ReasonCode::Trapped]
+        {
+            assert_eq!(refused(code), "provisioned", "{label}");
+        }
+        assert_eq!(refused(ReasonCode::Gone), "rolling back", "{label}");
     }
 }
 

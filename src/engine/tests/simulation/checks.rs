@@ -103,6 +103,7 @@ pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
                 assert!(source.accepts_writes() || !world.was_serving, "the source serves: {job:?}");
                 assert_eq!(routed, BTreeSet::from([user.source]), "promise 3: every route names the source");
                 assert_eq!(job.target(), None);
+                assert_eq!(source.offer, None, "promise 9: nobody may read it any more: {job:?}");
             }
             State::Parked { .. } => {
                 assert!(job.explanation().is_some_and(|why| why.contains("decant_retry")))

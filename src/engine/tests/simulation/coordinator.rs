@@ -53,13 +53,19 @@ pub(crate) struct Coordinator {
 pub(crate) fn plan(retention: Retention, has_final_recheck: bool) -> PlanEssentials {
     PlanEssentials {
         plan_id: 1,
-        strategy: Strategy::Relocate { module_hash: Module::Compact.hash() },
+        strategy: Strategy::Relocate { module_hash: Module::Compact.hash(), precopy_min_pages: None },
         bucket_pages: 1,
         min_reclaimed_pages: 64,
         retention,
         has_final_recheck,
         has_asset_checks: false,
     }
+}
+
+/// The plan, with pre-copy.
+pub(crate) fn precopied(plan: PlanEssentials) -> PlanEssentials {
+    let strategy = Strategy::Relocate { module_hash: Module::Compact.hash(), precopy_min_pages: Some(1) };
+    PlanEssentials { strategy, ..plan }
 }
 
 pub(crate) fn tombstone_hash() -> Digest {

@@ -12,7 +12,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use coordinator::{Chaos, Coordinator, plan, tombstone_hash};
+use coordinator::{Chaos, Coordinator, plan, precopied, tombstone_hash};
 use decant_engine::{Retention, State};
 use prng::Prng;
 use run::run;
@@ -54,7 +54,9 @@ fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut BTreeMap<&'sta
     let indexes = 1 + prng.below(3);
     let mut world = World::new(users, indexes, trouble, prng.next() % 900);
     let retention = retention(&mut prng);
-    let mut coordinator = Coordinator::new(&world, plan(retention, prng.permille(500)));
+    let simple = plan(retention, prng.permille(500));
+    let plan = if seed.is_multiple_of(2) { simple } else { precopied(simple) };
+    let mut coordinator = Coordinator::new(&world, plan);
     coordinator.has_history = seed.is_multiple_of(16);
     run(&mut world, &mut coordinator, chaos, &mut prng);
     for tracked in &coordinator.jobs {

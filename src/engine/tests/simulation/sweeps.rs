@@ -1,12 +1,12 @@
 //! Every step of a job failed once, repeated once, its reply lost once: promise 4, without chance.
 
 use decant_engine::{
-    Effect, Entry, Event, Job, Limits, Outcome, Reason, ReasonCode, Retention, State, Step, apply, next_step,
-    replay,
+    Effect, Entry, Event, Job, Limits, Outcome, PlanEssentials, Reason, ReasonCode, Retention, State, Step,
+    apply, next_step, replay,
 };
 
 use crate::canister::Content;
-use crate::coordinator::{plan, tombstone_hash};
+use crate::coordinator::{plan, precopied, tombstone_hash};
 use crate::prng::Prng;
 use crate::world::{Trouble, World, principal};
 
@@ -35,12 +35,16 @@ struct Run {
 
 /// A job of a quiet world, with one fault at one of its calls.
 fn run(retention: Retention, at_call: u32, fault: Fault) -> Run {
+    run_plan(plan(retention, true), at_call, fault)
+}
+
+fn run_plan(plan: PlanEssentials, at_call: u32, fault: Fault) -> Run {
     let mut prng = Prng::new(42);
     let mut world = World::new(1, 2, Trouble::Nothing, 0);
     let limits = Limits::default();
     let source = world.users[0].source;
     let indexes = vec![principal(2, 0), principal(2, 1)];
-    let enrolled = Job::new(1, source, indexes, plan(retention, true), 1).expect("a job");
+    let enrolled = Job::new(1, source, indexes, plan, 1).expect("a job");
     let mut job = enrolled.clone();
     let mut journal: Vec<Entry> = Vec::new();
     let mut calls = Vec::new();
@@ -152,6 +156,40 @@ fn every_step_refused_once_ends_rolled_back_or_after_the_commit_point_done() {
         let committed = ends.iter().position(|is_done| *is_done).expect("some are done");
         assert!(ends[committed..].iter().all(|is_done| *is_done), "after the commit point none goes back");
         assert_eq!(committed, 2 * 14, "14 calls come before the commit point, two indexes included");
+    }
+}
+
+#[test]
+fn promise_4_a_pre_copy_failed_lost_repeated_or_refused_once_comes_to_the_same_end() {
+    let faults =
+        [Fault::Transient, Fault::LostBefore, Fault::LostAfter, Fault::Twice, Fault::Refused, Fault::Abort];
+    for retention in retentions() {
+        let plan = precopied(plan(retention, true));
+        let calm = run_plan(plan, 0, Fault::Nothing);
+        let methods: Vec<_> = calm.calls.iter().map(Effect::method).collect();
+        assert_eq!(
+            methods[4..8],
+            ["decant_import_begin", "decant_offer", "decant_import_precopy", "decant_freeze"]
+        );
+        assert_eq!(methods.len(), run(retention, 0, Fault::Nothing).calls.len() + 2);
+        for (at_call, fault) in (1..=8).flat_map(|call| faults.map(|fault| (call, fault))) {
+            let end = run_plan(plan, at_call, fault);
+            let is_back = match fault {
+                Fault::Abort => true,
+                // A freeze can't be done without, a pre-copy can.
+                Fault::Refused => !matches!(at_call, 6 | 7),
+                _ => false,
+            };
+            let source = &end.world.canisters.get(&end.job.source());
+            match is_back {
+                true => {
+                    assert!(matches!(end.job.state(), State::RolledBack { .. }), "{fault:?} at {at_call}");
+                    let source = source.expect("the source exists");
+                    assert!(source.accepts_writes() && source.offer.is_none(), "{fault:?} at {at_call}");
+                }
+                false => assert_eq!(end.job.state(), calm.job.state(), "{fault:?} at {at_call}"),
+            }
+        }
     }
 }
 

@@ -373,8 +373,10 @@ impl World {
                     stable_pages: 129,
                 }));
             }
+            (Effect::Offer { reader, .. }, FenceView::Open) => canister.offer = Some((job, *reader)),
             (Effect::Freeze { reader, .. }, FenceView::Open) => {
                 canister.fence = FenceView::Frozen(holder);
+                canister.offer = None;
                 canister.reader = Some(*reader);
             }
             (Effect::Freeze { .. }, FenceView::Frozen(_) | FenceView::Sealed(_)) => {}
@@ -405,6 +407,7 @@ impl World {
             (Effect::Thaw { .. }, FenceView::Frozen(_) | FenceView::Sealed(_) | FenceView::Open) => {
                 canister.fence = FenceView::Open;
                 canister.sealed = None;
+                canister.offer = canister.offer.filter(|(by, _)| *by != job);
             }
             (Effect::Retire { to, .. }, FenceView::Sealed(_)) => {
                 canister.fence = FenceView::Moved { holder, to: *to }
@@ -429,6 +432,7 @@ impl World {
                 canister.fence = FenceView::Importing(holder);
             }
             (Effect::ImportBegin { .. }, FenceView::Importing(_)) => {}
+            (Effect::Precopy { .. }, FenceView::Importing(_)) => return self.precopy(job, subject, more),
             (Effect::Pull { root, .. }, FenceView::Importing(_)) => {
                 return self.pull(job, subject, root, more);
             }
@@ -453,6 +457,20 @@ impl World {
             (other, fence) => panic!("{other:?} met {fence:?}"),
         }
         done()
+    }
+
+    /// What the source holds now is copied, whole or in part; it may change at once.
+    fn precopy(&mut self, job: JobId, target: Principal, more: bool) -> Outcome {
+        let mut sources = self.users.iter().filter_map(|user| self.canisters.get(&user.source));
+        let offered = sources.find(|it| it.accepts_writes() && it.offer == Some((job, target)));
+        let Some(content) = offered.map(|source| source.content) else {
+            return refused(ReasonCode::Rejected);
+        };
+        let canister = self.canisters.get_mut(&target).expect("checked by the caller");
+        canister.slices += 1;
+        canister.copied = Some(content);
+        let done_bytes = canister.slices;
+        Outcome::Done(Value::Pulled { is_complete: !more, done_bytes, wire_bytes: done_bytes * 100 })
     }
 
     fn pull(&mut self, job: JobId, target: Principal, root: &decant_engine::Digest, more: bool) -> Outcome {
