@@ -68,7 +68,8 @@ fn essentials(plan_id: u64, record: &PlanRecord) -> Option<PlanEssentials> {
     };
     let strategy = match &plan.strategy {
         plan::Strategy::Relocate(relocation) => {
-            Strategy::Relocate { module_hash: digest(&relocation.module.hash)? }
+            let precopy_min_pages = relocation.precopy_min_pages;
+            Strategy::Relocate { module_hash: digest(&relocation.module.hash)?, precopy_min_pages }
         }
         plan::Strategy::Repack(_) => Strategy::Repack,
         plan::Strategy::RelocateSnapshot(_) => {

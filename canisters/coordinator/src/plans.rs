@@ -93,6 +93,8 @@ fn check_strategy(plan: &Plan) -> Result<(), String> {
     let by_snapshot = match &plan.strategy {
         Strategy::Relocate(relocation) => {
             check_limit("max_cycles", plan.max_cycles, 1, u128::MAX)?;
+            let least = relocation.precopy_min_pages.unwrap_or(1);
+            check_limit("precopy_min_pages", least.into(), 1, u64::MAX.into())?;
             check_limit("init_arg (bytes)", relocation.init_arg.len() as u128, 0, ARG_BYTES as u128)?;
             return check_module("module", &relocation.module);
         }
@@ -145,9 +147,10 @@ fn render(plan: &Plan) -> String {
         Strategy::Relocate(relocation) => (
             "Relocate canisters",
             format!(
-                "each to a fresh canister with buckets of {} pages of 64 KiB that runs the module {}",
+                "each to a fresh canister with buckets of {} pages of 64 KiB that runs the module {}{}",
                 plan.bucket_pages,
-                hex(&relocation.module.hash)
+                hex(&relocation.module.hash),
+                render_precopy(relocation.precopy_min_pages)
             ),
             MOVED_PROOF,
         ),
@@ -187,6 +190,15 @@ fn render(plan: &Plan) -> String {
         render_cost(plan),
         render_end(plan),
     )
+}
+
+fn render_precopy(min_pages: Option<u64>) -> String {
+    match min_pages {
+        Some(min_pages) => format!(
+            ", which copies those of at least {min_pages} pages while they still serve and then only what changed"
+        ),
+        None => String::new(),
+    }
 }
 
 const MOVED_PROOF: &str = "Nothing is deleted before the new canister holds what the original held, by a digest over all \

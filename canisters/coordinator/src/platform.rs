@@ -11,9 +11,10 @@ use decant_api::error::KitError;
 use decant_api::plan::Strategy;
 use decant_api::routes::{SwapArgs, SwapError};
 use decant_api::source::{
-    DrainArgs, Fence, FreezeArgs, Hold, JobArgs, KitStatus, LayoutSummary, RetireArgs, SealProgress,
+    DrainArgs, Fence, FreezeArgs, Hold, JobArgs, KitStatus, LayoutSummary, OfferArgs, RetireArgs,
+    SealProgress,
 };
-use decant_api::target::{BeginArgs, PullArgs, PullProgress};
+use decant_api::target::{BeginArgs, PrecopyPullArgs, PullArgs, PullProgress};
 use decant_engine::{
     self as engine, CanisterView, Digest, Effect, FenceView, Holder, Job, KitView, LayoutView, ModuleRole,
     Outcome, Reason, ReasonCode, Settings, Value,
@@ -54,17 +55,21 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
             let args = BeginArgs { job: job.id(), source, bucket_pages };
             kit(target, "decant_import_begin", &args, |_: KitStatus| Value::Acknowledged).await
         }
+        Effect::Offer { source, reader } => {
+            let args = OfferArgs { job: job.id(), reader };
+            kit(source, "decant_offer", &args, |_: KitStatus| Value::Acknowledged).await
+        }
+        Effect::Precopy { target, max_batches } => {
+            let args = PrecopyPullArgs { job: job.id(), max_batches };
+            kit(target, "decant_import_precopy", &args, pulled).await
+        }
         Effect::Pull { target, root, max_batches } => {
             let args = PullArgs { job: job.id(), root: ByteBuf::from(root.0), max_batches };
             kit(target, "decant_import_pull", &args, |progress: PullProgress| {
                 if progress.is_complete {
                     store::count_target_calls(progress.calls);
                 }
-                Value::Pulled {
-                    is_complete: progress.is_complete,
-                    done_bytes: progress.done_bytes,
-                    wire_bytes: progress.wire_bytes,
-                }
+                pulled(progress)
             })
             .await
         }
@@ -105,6 +110,11 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
         Effect::LoadSnapshot { canister, snapshot } => repack::load(canister, &snapshot).await,
         Effect::DeleteSnapshot { canister, snapshot } => repack::delete(canister, &snapshot).await,
     }
+}
+
+fn pulled(progress: PullProgress) -> Value {
+    let PullProgress { is_complete, done_bytes, wire_bytes, .. } = progress;
+    Value::Pulled { is_complete, done_bytes, wire_bytes }
 }
 
 /// A call to the kit: safe to repeat, so it waits a bounded time.

@@ -71,6 +71,9 @@ pub struct Options {
     /// What becomes of the originals, or of the snapshots of repacked canisters.
     #[arg(long, value_enum, default_value_t = Retention::None)]
     pub retention: Retention,
+    /// Copy states in virtual memories while they still serve, and after the freeze only what changed.
+    #[arg(long)]
+    pub precopy: bool,
     /// How the memory is given back.
     #[arg(skip = Strategy::Relocate)]
     pub strategy: Strategy,
@@ -85,6 +88,7 @@ impl Default for Options {
             seed: 1,
             in_flight: 10,
             retention: Retention::None,
+            precopy: false,
             strategy: Strategy::Relocate,
         }
     }

@@ -107,6 +107,7 @@ impl World {
                 super::Strategy::Relocate => Strategy::Relocate(Relocation {
                     module: self.upload(&modules.kit)?,
                     init_arg: ByteBuf::from(candid::encode_args(())?),
+                    precopy_min_pages: options.precopy.then_some(1),
                 }),
                 super::Strategy::Repack => Strategy::Repack(by_snapshot(modules)?),
                 super::Strategy::RelocateSnapshot => Strategy::RelocateSnapshot(by_snapshot(modules)?),
