@@ -3,6 +3,7 @@
 pub mod faults;
 pub mod keeper;
 pub mod ledger;
+pub mod precopy;
 pub mod repack;
 
 use candid::Principal;

@@ -2,6 +2,7 @@
 
 mod assets;
 mod failures;
+mod precopy;
 mod rehearsals;
 mod repack;
 mod repack_canisters;
