@@ -84,6 +84,7 @@ pub fn used(module: &[u8], upgrade_arg: Vec<u8>) -> ModuleUse {
         chunk_hashes: Vec::new(),
         upgrade_arg: ByteBuf::from(upgrade_arg),
         may_lose_heap: false,
+        may_lose_timer: false,
     }
 }
 

@@ -210,7 +210,8 @@ fn render_modules(by: &BySnapshot) -> String {
         .iter()
         .map(|module| {
             let heap = if module.may_lose_heap { ", whose heap may be LOST" } else { "" };
-            format!("{} with the argument {}{heap}", hex(&module.hash), hex(&module.upgrade_arg))
+            let timer = if module.may_lose_timer { ", whose global timer may be disarmed" } else { "" };
+            format!("{} with the argument {}{heap}{timer}", hex(&module.hash), hex(&module.upgrade_arg))
         })
         .collect();
     let tail = if by.may_drop_tail { "; what is behind the last bucket is DROPPED" } else { "" };

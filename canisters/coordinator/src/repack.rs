@@ -4,7 +4,7 @@ use crate::management::{self, ChunkHash, InstallChunkedCode, InstallMode, Upgrad
 use crate::modules::{self, Unknown};
 use crate::outcomes::{failed, installed};
 use crate::pages::{self, EMPTY_MODULE, Trouble};
-use crate::snapshots::{self, Failure, UploadMetadata};
+use crate::snapshots::{self, Failure, Timer, UploadMetadata};
 use crate::store;
 use candid::Principal;
 use decant_api::plan::{Plan, Strategy};
@@ -40,7 +40,17 @@ pub(crate) async fn read_image(job: &Job, canister: Principal, snapshot: &Snapsh
         Err(reason) => ImageKind::Unreadable { reason },
     };
     let stable_pages = metadata.stable_memory_size / PAGE_BYTES;
-    Outcome::Done(Value::Image(ImageView { stable_pages, kind }))
+    let is_armed = matches!(metadata.global_timer, Some(Timer::Active(_)));
+    let loses_timer = is_armed && !may_lose_timer(job);
+    Outcome::Done(Value::Image(ImageView { stable_pages, kind, loses_timer }))
+}
+
+fn may_lose_timer(job: &Job) -> bool {
+    let plan = plan(job);
+    let hash = job.held().map(|held| held.module_hash);
+    let used = plan.as_ref().zip(hash.as_ref()).and_then(|(plan, hash)| modules::in_plan(plan, hash));
+    // A module that the plan does not name is refused as such.
+    used.is_none_or(|module| module.may_lose_timer)
 }
 
 fn planned(job: &Job, layout: &Layout) -> ImageKind {

@@ -60,6 +60,9 @@ pub struct ModuleUse {
     pub upgrade_arg: ByteBuf,
     /// Whether it may be upgraded though it has no `pre_upgrade`, so that what is on the heap is lost.
     pub may_lose_heap: bool,
+    /// Whether it may be upgraded though its global timer is armed: every upgrade disarms it, so that it is lost
+    /// unless `post_upgrade` arms it again, as timers of ic-cdk do that are set there.
+    pub may_lose_timer: bool,
 }
 
 /// What becomes of a source after the commit point; of a repacked canister its snapshot from before.

@@ -109,6 +109,9 @@ pub enum ReasonCode {
     /// Pages behind the last bucket belong to no virtual memory, and a compact image has none.
     #[serde(rename = "33")]
     HasTail,
+    /// The global timer is armed, and an upgrade disarms it.
+    #[serde(rename = "34")]
+    LosesTimer,
 }
 
 impl ReasonCode {
@@ -147,6 +150,9 @@ impl ReasonCode {
             Self::NoSlot => "no room for two more snapshots; delete some",
             Self::NoSnapshot => "the snapshot does not exist",
             Self::HasTail => "pages behind the last bucket; say in the plan that they may be dropped",
+            Self::LosesTimer => {
+                "an armed global timer, which upgrades disarm; say in the plan that it may go"
+            }
             Self::HasAssets => "owns or controls something that would be lost with it; move it",
         }
     }

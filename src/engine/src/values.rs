@@ -82,6 +82,9 @@ pub struct ImageView {
     /// What it holds.
     #[serde(rename = "k")]
     pub kind: ImageKind,
+    /// Whether the canister's global timer is armed, which an upgrade disarms, and the plan does not accept that.
+    #[serde(rename = "t", default)]
+    pub loses_timer: bool,
 }
 
 /// What a stable memory holds.

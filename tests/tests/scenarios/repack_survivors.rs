@@ -3,6 +3,7 @@
 
 use candid::{CandidType, Principal};
 use decant_api::jobs::{JobView, Outcome};
+use decant_api::plan::ModuleUse;
 use decant_cli::rehearsal::Options;
 use decant_cli::rehearsal::calls::update;
 use decant_cli::rehearsal::world::World;
@@ -198,9 +199,13 @@ fn a_timer_that_post_upgrade_arms_fires_after_the_repack() {
 }
 
 #[test]
-fn a_timer_that_post_upgrade_does_not_arm_is_cleared_as_by_any_upgrade() {
+fn an_armed_timer_is_refused_unless_the_plan_lets_it_be_cleared_as_by_any_upgrade() {
     let (world, keeper) = (world(), Keeper::default());
     let [upgraded, repacked] = [(); 2].map(|()| install(&world, &keeper.module(), nothing()));
+    let repack_with = |may_lose_timer: bool| {
+        let module = ModuleUse { may_lose_timer, ..used(&keeper.module(), nothing()) };
+        repack(&world, &plan(&world, vec![module]), &[repacked]).remove(0)
+    };
     let call = |canister: Principal, method: &str| {
         let reply = world.pic.update_call(canister, world.operator, method, nothing());
         reply.expect("the canister answers")
@@ -210,7 +215,11 @@ fn a_timer_that_post_upgrade_does_not_arm_is_cleared_as_by_any_upgrade() {
     }
     let by_hand = world.pic.upgrade_canister(upgraded, keeper.module(), nothing(), Some(world.operator));
     by_hand.expect("it upgrades");
-    repack_keeper(&world, keeper, repacked);
+    let refused = repack_with(false);
+    assert!(refusal(&refused).contains("an armed global timer"), "{refused:?}");
+    assert_ne!(call(repacked, "disarm"), 0_u64.to_le_bytes(), "it is as it was");
+    call(repacked, "arm");
+    assert_done(&world, &repack_with(true));
     // The interface specification: installing code deactivates the global timer.
     for canister in [upgraded, repacked] {
         assert_eq!(call(canister, "disarm"), 0_u64.to_le_bytes(), "it was armed");

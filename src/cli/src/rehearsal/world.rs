@@ -215,6 +215,7 @@ fn by_snapshot(modules: &Modules) -> anyhow::Result<BySnapshot> {
             chunk_hashes: Vec::new(),
             upgrade_arg: ByteBuf::from(candid::encode_args(())?),
             may_lose_heap: false,
+            may_lose_timer: false,
         })
     };
     let modules = vec![used(&modules.managed)?, used(&modules.structures)?];

@@ -68,6 +68,9 @@ fn repacking(job: &mut Job, at: RepackState, value: Value, now_nanos: TimeNanos)
             enter(Surveyed { settings })
         }
         (Surveyed { settings }, Value::Image(view)) => match image(job, &view) {
+            Ok(_) if view.loses_timer => {
+                Next::Fail(Reason::new(ReasonCode::LosesTimer, job.source.to_text()))
+            }
             Ok(_) => enter(Learning { settings }),
             Err(reason) => Next::Fail(reason),
         },

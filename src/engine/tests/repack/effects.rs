@@ -237,7 +237,7 @@ fn view(trouble: Trouble, stable: Stable) -> ImageView {
             compact_pages: Layout::Compact.pages(),
         },
     };
-    ImageView { stable_pages: stable.layout.pages(), kind }
+    ImageView { stable_pages: stable.layout.pages(), kind, loses_timer: trouble == Trouble::TimerArmed }
 }
 
 fn upgrade(world: &mut World, id: Principal, skips_pre_upgrade: bool) -> Answer {

@@ -26,7 +26,7 @@ struct Chaos {
     abort: u64,
 }
 
-const TROUBLES: [Trouble; 22] = [
+const TROUBLES: [Trouble; 23] = [
     Trouble::Nothing,
     Trouble::NotControlled,
     Trouble::SourceStopped,
@@ -40,6 +40,7 @@ const TROUBLES: [Trouble; 22] = [
     Trouble::BucketTooSmall,
     Trouble::NoPreUpgrade,
     Trouble::NoPreUpgradeButConsent,
+    Trouble::TimerArmed,
     Trouble::NoSlot,
     Trouble::FewCycles,
     Trouble::PreUpgradeTraps,

@@ -135,7 +135,8 @@ fn the_tags_of_undos_strategies_and_held_snapshots_never_change() {
 #[test]
 fn the_tags_of_values_and_reasons_by_snapshot_never_change() {
     let id = decant_engine::SnapshotId(vec![1, 2].into());
-    let image = decant_engine::ImageView { stable_pages: 1, kind: decant_engine::ImageKind::Raw };
+    let kind = decant_engine::ImageKind::Raw;
+    let image = decant_engine::ImageView { stable_pages: 1, kind, loses_timer: true };
     let values = [
         ("9", Value::Snapshots(vec![id.clone()])),
         ("10", Value::Snapshot(id)),

@@ -95,6 +95,12 @@ fn a_module_without_pre_upgrade_rolls_back_unless_the_plan_consents() {
 }
 
 #[test]
+fn an_armed_timer_that_an_upgrade_would_disarm_rolls_back() {
+    let methods = assert_rolls_back(Trouble::TimerArmed, ReasonCode::LosesTimer);
+    assert!(!methods.contains(&"stop_canister"));
+}
+
+#[test]
 fn more_than_8_foreign_snapshots_roll_back_and_8_do_not() {
     for (foreign, is_done) in [(8, true), (9, false), (10, false)] {
         let mut run = Run::new(REPACK, Trouble::Nothing, 1);

@@ -27,6 +27,7 @@ pub(crate) enum Trouble {
     BucketTooSmall,
     NoPreUpgrade,
     NoPreUpgradeButConsent,
+    TimerArmed,
     NoSlot,
     FewCycles,
     PreUpgradeTraps,
