@@ -4,7 +4,8 @@ use candid::Principal;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EnrolmentError, Held, JobId, MAX_INDEXES, PlanEssentials, Reason, Retention, State, Strategy, TimeNanos,
+    Digest, EnrolmentError, Held, JobId, MAX_INDEXES, PlanEssentials, Reason, Retention, State, Strategy,
+    TimeNanos,
 };
 
 /// Where the one call of a state is.
@@ -221,6 +222,11 @@ impl Job {
     /// What a job by snapshots knows of its source, and left there.
     pub fn held(&self) -> Option<&Held> {
         self.held.as_ref()
+    }
+
+    /// The module that the source of a job by snapshots runs, and will run again.
+    pub fn own_module(&self) -> Option<Digest> {
+        self.held.as_ref().map(|held| held.module_hash)
     }
 
     /// The indexes whose routes are swapped, in order; the first one enrolled the source.

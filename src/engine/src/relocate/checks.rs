@@ -11,9 +11,7 @@ const MAX_CONTROLLERS: usize = 10;
 /// Whether the management canister's view of the source lets it be moved.
 pub(super) fn source_canister(job: &Job, view: &CanisterView) -> Result<(), Reason> {
     let source = job.source;
-    if view.run_state != RunState::Running {
-        return Err(Reason::new(ReasonCode::NotRunning, format!("{source} is {:?}", view.run_state)));
-    }
+    running(job, view)?;
     if view.module_hash.is_none() {
         return Err(Reason::new(ReasonCode::NoKit, format!("{source} is empty")));
     }
@@ -22,6 +20,14 @@ pub(super) fn source_canister(job: &Job, view: &CanisterView) -> Result<(), Reas
         return Err(snapshots(job, view));
     }
     settings_fit(view)
+}
+
+/// Whether the source runs.
+pub(crate) fn running(job: &Job, view: &CanisterView) -> Result<(), Reason> {
+    match view.run_state {
+        RunState::Running => Ok(()),
+        other => Err(Reason::new(ReasonCode::NotRunning, format!("{} is {other:?}", job.source))),
+    }
 }
 
 /// Whether a job can hold the settings.
@@ -36,7 +42,7 @@ pub(crate) fn settings_fit(view: &CanisterView) -> Result<(), Reason> {
 }
 
 /// The source has snapshots.
-pub(super) fn snapshots(job: &Job, view: &CanisterView) -> Reason {
+pub(crate) fn snapshots(job: &Job, view: &CanisterView) -> Reason {
     Reason::new(ReasonCode::HasSnapshots, format!("{}: {} bytes", job.source, view.snapshots_bytes))
 }
 

@@ -10,6 +10,6 @@ mod undo;
 
 pub(crate) use advance::{advance, released};
 pub(crate) use calls::{call, observation};
-pub(crate) use checks::settings_fit;
+pub(crate) use checks::{running, settings_fit, snapshots};
 pub(crate) use observe::verdict;
 pub(crate) use undo::{tolerates, undo};

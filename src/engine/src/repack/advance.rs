@@ -52,7 +52,7 @@ fn repacking(job: &mut Job, at: RepackState, value: Value, now_nanos: TimeNanos)
         Inspected, Learning, Listed, Loaded, Planned, Ready, Reinstalled, Reopening, Retaining, Saved,
         Serving, Stopped, Surveyed, Uploading,
     };
-    let has_target = job.target.is_some() || job.plan.strategy.has_target();
+    let has_target = job.plan.strategy.has_target();
     let enter = |at: RepackState| Next::Enter(State::Repack(at));
     let Some(held) = job.held.as_mut() else { return Err(Why::WrongState) };
     let next = match (at, value) {

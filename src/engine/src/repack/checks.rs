@@ -1,6 +1,6 @@
 //! What must hold before a job goes on.
 
-use crate::relocate::settings_fit;
+use crate::relocate::{running, settings_fit, snapshots};
 use crate::{
     CanisterView, ImageKind, ImageView, Job, Limits, Reason, ReasonCode, RunState, SnapshotId, Stage,
 };
@@ -13,16 +13,13 @@ const OWN_SNAPSHOTS: usize = 2;
 /// Whether the management canister's view of the source lets it be repacked.
 pub(super) fn source_canister(job: &Job, view: &CanisterView) -> Result<(), Reason> {
     let source = job.source;
-    if view.run_state != RunState::Running {
-        return Err(Reason::new(ReasonCode::NotRunning, format!("{source} is {:?}", view.run_state)));
-    }
+    running(job, view)?;
     if view.module_hash.is_none() {
         return Err(Reason::new(ReasonCode::Unreadable, format!("{source} is empty")));
     }
     // Snapshots of the source die with it, if it is to be deleted.
     if job.plan.strategy.has_target() && view.snapshots_bytes > 0 {
-        let detail = format!("{source}: {} bytes", view.snapshots_bytes);
-        return Err(Reason::new(ReasonCode::HasSnapshots, detail));
+        return Err(snapshots(job, view));
     }
     if view.stable_pages > 0 {
         // No image is smaller than its header page.
@@ -102,7 +99,7 @@ pub(super) fn guarded(job: &Job, view: &CanisterView) -> Result<(), Reason> {
         let detail = format!("{source} is {:?}: somebody else started it", view.run_state);
         return Err(Reason::new(ReasonCode::Contradiction, detail));
     }
-    if view.module_hash != job.held.as_ref().map(|held| held.module_hash) {
+    if view.module_hash != job.own_module() {
         return Err(Reason::new(ReasonCode::WrongModule, format!("{source}: somebody else installed it")));
     }
     Ok(())
@@ -110,16 +107,14 @@ pub(super) fn guarded(job: &Job, view: &CanisterView) -> Result<(), Reason> {
 
 /// Whether users write to the image already, because somebody else started it: then nothing goes back.
 pub(super) fn serves_already(job: &Job, view: &CanisterView) -> bool {
-    let wanted_hash = job.held.as_ref().map(|held| held.module_hash);
-    job.target.is_none() && view.run_state == RunState::Running && view.module_hash == wanted_hash
+    job.target.is_none() && view.run_state == RunState::Running && view.module_hash == job.own_module()
 }
 
 /// Whether the image is in place, with the code that it had: still stopped before the commit point, running
 /// after it. Its `post_upgrade` may have grown it, but not to what it was.
 pub(super) fn image_canister(job: &Job, view: &CanisterView) -> Result<(), Reason> {
     let image = job.image();
-    let wanted_hash = job.held.as_ref().map(|held| held.module_hash);
-    if view.module_hash != wanted_hash {
+    if view.module_hash != job.own_module() {
         return Err(Reason::new(ReasonCode::WrongModule, format!("on {image}")));
     }
     let wanted = match job.state.stage() {

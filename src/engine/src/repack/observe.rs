@@ -34,11 +34,11 @@ pub(crate) fn verdict(job: &Job, value: &Value) -> Result<Verdict, Why> {
             Value::Canister(view),
         ) => happened(view.run_state == RunState::Running),
         (State::Repack(RepackState::Loaded { .. }), Value::Canister(view)) => {
-            happened(view.module_hash == held.map(|held| held.module_hash))
+            happened(view.module_hash == job.own_module())
         }
         (State::Repack(RepackState::Emptying { .. }), Value::Canister(view)) => {
             // The source's own module, or what took its place.
-            happened(view.module_hash != held.map(|held| held.module_hash))
+            happened(view.module_hash != job.own_module())
         }
         (State::Repack(_) | State::Committed { .. }, Value::Gone) => {
             Verdict::Contradiction(Reason::new(ReasonCode::Gone, format!("when {}", job.state.name())))

@@ -64,8 +64,6 @@ pub(crate) struct Canister {
     pub(crate) reader: Option<Principal>,
     /// The job and the target that may read it while it is open.
     pub(crate) offer: Option<(JobId, Principal)>,
-    /// What a target copied while its source was open.
-    pub(crate) copied: Option<Content>,
     pub(crate) settings: Settings,
     pub(crate) content: Content,
     /// What it held when it was activated.
@@ -92,7 +90,6 @@ impl Canister {
             fence: FenceView::Open,
             reader: None,
             offer: None,
-            copied: None,
             settings: Settings { controllers: vec![coordinator], others: ByteBuf::new() },
             content: Content::default(),
             activated: None,

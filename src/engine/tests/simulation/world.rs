@@ -459,16 +459,14 @@ impl World {
         done()
     }
 
-    /// What the source holds now is copied, whole or in part; it may change at once.
+    /// What the source holds now is copied, whole or in part; the seal decides what of it counts.
     fn precopy(&mut self, job: JobId, target: Principal, more: bool) -> Outcome {
         let mut sources = self.users.iter().filter_map(|user| self.canisters.get(&user.source));
-        let offered = sources.find(|it| it.accepts_writes() && it.offer == Some((job, target)));
-        let Some(content) = offered.map(|source| source.content) else {
+        if !sources.any(|it| it.accepts_writes() && it.offer == Some((job, target))) {
             return refused(ReasonCode::Rejected);
-        };
+        }
         let canister = self.canisters.get_mut(&target).expect("checked by the caller");
         canister.slices += 1;
-        canister.copied = Some(content);
         let done_bytes = canister.slices;
         Outcome::Done(Value::Pulled { is_complete: !more, done_bytes, wire_bytes: done_bytes * 100 })
     }
