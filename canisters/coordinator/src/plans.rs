@@ -59,7 +59,7 @@ pub(crate) fn execute(plan: Plan) -> Result<(), String> {
 }
 
 fn check(plan: &Plan) -> Result<(), String> {
-    let limits: [(&str, u128, u128, u128); 8] = [
+    let limits: [(&str, u128, u128, u128); 7] = [
         ("title (bytes)", plan.title.len() as u128, 1, TITLE_BYTES as u128),
         ("indexes", plan.indexes.len() as u128, 1, decant_engine::MAX_INDEXES as u128),
         ("ledgers", plan.ledgers.len() as u128, 0, CHECKED as u128),
@@ -67,7 +67,6 @@ fn check(plan: &Plan) -> Result<(), String> {
         ("bucket_pages", plan.bucket_pages.into(), 1, u16::MAX.into()),
         ("max_canisters", plan.max_canisters.into(), 1, u64::MAX.into()),
         ("max_in_flight", plan.max_in_flight.into(), 1, IN_FLIGHT.into()),
-        ("max_cycles", plan.max_cycles, 0, u128::MAX),
     ];
     for (name, value, min, max) in limits {
         check_limit(name, value, min, max)?;

@@ -19,12 +19,11 @@ use decant_engine::{
     self as engine, CanisterView, Digest, Effect, FenceView, Holder, Job, KitView, LayoutView, ModuleRole,
     Outcome, Reason, ReasonCode, Settings, Value,
 };
+use decant_layout::PAGE_BYTES;
 use ic_cdk::call::{Call, CallFailed, Response};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
-/// Bytes of a page of stable memory.
-const PAGE_BYTES: u64 = 65_536;
 /// Seconds that a best-effort call waits.
 const TIMEOUT_SECONDS: u32 = 120;
 

@@ -33,29 +33,28 @@ pub(crate) async fn read_image(job: &Job, canister: Principal, snapshot: &Snapsh
         Ok(image) => image,
         Err(failure) => return lost(&failure),
     };
+    let plan = plan(job);
     let kind = match image {
         Ok(Image::Empty) => ImageKind::Empty,
         Ok(Image::Raw { .. }) => ImageKind::Raw,
-        Ok(Image::Managed(layout)) => planned(job, &layout),
+        Ok(Image::Managed(layout)) => planned(job, plan.as_ref(), &layout),
         Err(reason) => ImageKind::Unreadable { reason },
     };
     let stable_pages = metadata.stable_memory_size / PAGE_BYTES;
     let is_armed = matches!(metadata.global_timer, Some(Timer::Active(_)));
-    let loses_timer = is_armed && !may_lose_timer(job);
+    let loses_timer = is_armed && !may_lose_timer(job, plan.as_ref());
     Outcome::Done(Value::Image(ImageView { stable_pages, kind, loses_timer }))
 }
 
-fn may_lose_timer(job: &Job) -> bool {
-    let plan = plan(job);
-    let hash = job.held().map(|held| held.module_hash);
-    let used = plan.as_ref().zip(hash.as_ref()).and_then(|(plan, hash)| modules::in_plan(plan, hash));
+fn may_lose_timer(job: &Job, plan: Option<&Plan>) -> bool {
+    let used = plan.zip(job.own_module()).and_then(|(plan, hash)| modules::in_plan(plan, &hash));
     // A module that the plan does not name is refused as such.
     used.is_none_or(|module| module.may_lose_timer)
 }
 
-fn planned(job: &Job, layout: &Layout) -> ImageKind {
+fn planned(job: &Job, plan: Option<&Plan>, layout: &Layout) -> ImageKind {
     let bucket_pages = job.plan().bucket_pages;
-    let (growth_percent, may_drop_tail) = match plan(job).map(|plan| plan.strategy) {
+    let (growth_percent, may_drop_tail) = match plan.map(|plan| &plan.strategy) {
         Some(Strategy::Repack(by) | Strategy::RelocateSnapshot(by)) => (by.growth_percent, by.may_drop_tail),
         Some(Strategy::Relocate(_)) | None => (0, false),
     };
@@ -134,15 +133,12 @@ pub(crate) async fn upload_metadata(
     };
     let made = snapshots::upload_metadata(&UploadMetadata {
         canister_id: to,
-        replace_snapshot: None,
         wasm_module_size: EMPTY_MODULE.len() as u64,
         globals: Vec::new(),
         wasm_memory_size: 0,
         stable_memory_size: pages.saturating_mul(PAGE_BYTES),
         certified_data: metadata.certified_data,
         global_timer: metadata.global_timer,
-        // The hook stays as it is: with an empty heap any other status than the canister's is refused.
-        on_low_wasm_memory_hook_status: None,
     })
     .await;
     answered(made.map(Value::Snapshot))

@@ -27,13 +27,6 @@ pub(crate) struct Metadata {
     pub(crate) global_timer: Option<Timer>,
 }
 
-/// Where the hook for low memory stands; uploaded snapshots leave it as it is.
-#[derive(Debug, Clone, CandidType, Deserialize)]
-pub(crate) enum Hook {
-    #[serde(rename = "condition_not_satisfied")]
-    ConditionNotSatisfied,
-}
-
 /// A global; uploaded snapshots have none.
 #[derive(Debug, Clone, CandidType, Deserialize)]
 pub(crate) enum Global {
@@ -41,17 +34,17 @@ pub(crate) enum Global {
     I32(i32),
 }
 
+/// The status of the low-memory hook is left out and stays as it is: with an empty heap any other than the canister's
+/// is refused.
 #[derive(Debug, Clone, CandidType)]
 pub(crate) struct UploadMetadata {
     pub(crate) canister_id: Principal,
-    pub(crate) replace_snapshot: Option<ByteBuf>,
     pub(crate) wasm_module_size: u64,
     pub(crate) globals: Vec<Global>,
     pub(crate) wasm_memory_size: u64,
     pub(crate) stable_memory_size: u64,
     pub(crate) certified_data: ByteBuf,
     pub(crate) global_timer: Option<Timer>,
-    pub(crate) on_low_wasm_memory_hook_status: Option<Hook>,
 }
 
 #[derive(Debug, Clone, CandidType, Deserialize)]
