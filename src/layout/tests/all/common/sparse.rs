@@ -41,8 +41,9 @@ impl SparseMemory {
     }
 
     fn for_each_page(&self, offset: u64, length: usize, mut part: impl FnMut(u64, usize, usize, usize)) {
+        // A damaged header may come with any size: 2^64 pages do not fit in a u64 of bytes.
         let end = offset + length as u64;
-        assert!(end <= self.size() * PAGE_BYTES, "access to {offset} + {length} leaves the memory");
+        assert!(end.div_ceil(PAGE_BYTES) <= self.size(), "access to {offset} + {length} leaves the memory");
         let mut done = 0;
         while done < length {
             let position = offset + done as u64;
