@@ -16,6 +16,10 @@ pub const GLOBALS: usize = 64;
 pub const HOOK: usize = 0;
 /// Global that the timer counts in: a million each time.
 pub const TIMER: usize = 1;
+/// When a timer is due that `arm` arms: in a century.
+pub const FAR_NANOS: u64 = 4_000_000_000_000_000_000;
+/// How long after `arm_soon` its timer is due: a day, longer than any repack.
+pub const SOON_NANOS: u64 = 86_400_000_000_000;
 /// What hook and timer add.
 pub const MILLION: u64 = 1_000_000;
 
@@ -78,6 +82,7 @@ impl Keeper {
             (import "ic0" "msg_reply_data_append" (func $append (param {word} {word})))
             (import "ic0" "msg_reply" (func $reply))
             (import "ic0" "global_timer_set" (func $timer (param i64) (result i64)))
+            (import "ic0" "time" (func $time (result i64)))
             (memory (export "memory") {memory})
             (data ({word}.const 1024) "{header}")
             {globals}
@@ -105,7 +110,10 @@ impl Keeper {
                 {load}
                 {arm})
             (func (export "canister_update bump") {bump} {saves_at_once} (call $reply))
-            (func (export "canister_update arm") (drop (call $timer (i64.const 4000000000000000000))) (call $reply))
+            (func (export "canister_update arm") (drop (call $timer (i64.const {FAR_NANOS}))) (call $reply))
+            (func (export "canister_update arm_soon")
+                (drop (call $timer (i64.add (call $time) (i64.const {SOON_NANOS}))))
+                (call $reply))
             (func (export "canister_update disarm")
                 (i64.store ({word}.const 40000) (call $timer (i64.const 0)))
                 (call $append ({word}.const 40000) ({word}.const 8))
@@ -134,9 +142,21 @@ fn formatted() -> (u64, Vec<u8>) {
     (stable.size(), header)
 }
 
+/// A method of a keeper that the operator calls.
+pub fn call(world: &World, canister: Principal, method: &str) -> Vec<u8> {
+    let reply = world.pic.update_call(canister, world.operator, method, nothing());
+    reply.expect("the canister answers")
+}
+
+/// When the timer was due, which is disarmed; 0 for none.
+pub fn disarmed(world: &World, canister: Principal) -> u64 {
+    let reply = call(world, canister, "disarm");
+    u64::from_le_bytes(reply.try_into().expect("a word"))
+}
+
 /// Changes every global.
 pub fn bump(world: &World, keeper: Principal) {
-    world.pic.update_call(keeper, world.operator, "bump", nothing()).expect("the canister answers");
+    call(world, keeper, "bump");
 }
 
 /// All globals.

@@ -14,6 +14,7 @@
 //! | `views` | what everybody may know |
 
 mod assets;
+mod copies;
 mod driver;
 mod enrolment;
 mod management;

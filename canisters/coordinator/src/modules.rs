@@ -17,6 +17,8 @@ const CHUNK_BYTES: u64 = 1 << 20;
 const MODULE_BYTES: u64 = 100 * CHUNK_BYTES;
 /// The export that an upgrade calls first.
 const PRE_UPGRADE: &str = "canister_pre_upgrade";
+/// The import without which no code arms the global timer.
+const TIMER: (&str, &str) = ("ic0", "global_timer_set");
 
 /// Why a module is not known.
 pub(crate) enum Unknown {
@@ -60,14 +62,14 @@ pub(crate) async fn learn(
     if found != *hash {
         return Err(Unknown::Wrong(format!("the snapshot of {canister} has another module")));
     }
-    let has_pre_upgrade = has_pre_upgrade(&module).map_err(Unknown::Wrong)?;
+    let Traits { has_pre_upgrade, arms_timer } = traits(&module).map_err(Unknown::Wrong)?;
     let mut chunk_hashes = Vec::new();
     if planned.chunk_hashes.is_empty() {
         for chunk in module.chunks(CHUNK_BYTES as usize) {
             chunk_hashes.push(management::keep_chunk(chunk).await.map_err(Failure::Call)?);
         }
     }
-    let known = KnownModule { chunk_hashes, has_pre_upgrade };
+    let known = KnownModule { chunk_hashes, has_pre_upgrade, arms_timer };
     store::keep_module(hash, &known);
     Ok(known)
 }
@@ -90,8 +92,17 @@ async fn read(canister: Principal, snapshot: &SnapshotId) -> Result<Vec<u8>, Unk
     Ok(module)
 }
 
-/// Whether a module, compressed or not, exports `canister_pre_upgrade`.
-fn has_pre_upgrade(module: &[u8]) -> Result<bool, String> {
+/// What a job must know of a module.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Traits {
+    /// Whether it exports `canister_pre_upgrade`.
+    has_pre_upgrade: bool,
+    /// Whether it imports `global_timer_set`.
+    arms_timer: bool,
+}
+
+/// The traits of a module, compressed or not.
+fn traits(module: &[u8]) -> Result<Traits, String> {
     const GZIP: [u8; 2] = [0x1f, 0x8b];
     let mut plain = Vec::new();
     let bytes = match module.starts_with(&GZIP) {
@@ -104,18 +115,25 @@ fn has_pre_upgrade(module: &[u8]) -> Result<bool, String> {
         }
         false => module,
     };
+    let no_wasm = |error| format!("the module is no wasm: {error}");
+    let mut traits = Traits::default();
     for payload in Parser::new(0).parse_all(bytes) {
-        let payload = payload.map_err(|error| format!("the module is no wasm: {error}"))?;
-        if let Payload::ExportSection(exports) = payload {
-            for export in exports {
-                let export = export.map_err(|error| format!("the module is no wasm: {error}"))?;
-                if export.name == PRE_UPGRADE {
-                    return Ok(true);
+        match payload.map_err(no_wasm)? {
+            Payload::ExportSection(exports) => {
+                for export in exports {
+                    traits.has_pre_upgrade |= export.map_err(no_wasm)?.name == PRE_UPGRADE;
                 }
             }
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    let import = import.map_err(no_wasm)?;
+                    traits.arms_timer |= (import.module, import.name) == TIMER;
+                }
+            }
+            _ => {}
         }
     }
-    Ok(false)
+    Ok(traits)
 }
 
 #[cfg(test)]
@@ -124,6 +142,28 @@ mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use std::io::Write;
+
+    const PLAIN: Traits = Traits { has_pre_upgrade: false, arms_timer: false };
+
+    /// A module that imports a function of `ic0` by that name.
+    fn importing(name: &str) -> Vec<u8> {
+        let mut module = b"\0asm\x01\0\0\0".to_vec();
+        module.extend([1, 6, 1, 0x60, 1, 0x7e, 1, 0x7e]); // type: (i64) -> i64
+        let mut imports = vec![1, 3];
+        imports.extend(b"ic0");
+        imports.push(name.len() as u8);
+        imports.extend(name.as_bytes());
+        imports.extend([0, 0]);
+        module.extend([2, imports.len() as u8]);
+        module.extend(imports);
+        module
+    }
+
+    #[test]
+    fn a_module_that_can_arm_the_global_timer_is_known_by_its_import() {
+        assert_eq!(traits(&importing("global_timer_set")), Ok(Traits { arms_timer: true, ..PLAIN }));
+        assert_eq!(traits(&importing("stable64_grow")), Ok(PLAIN));
+    }
 
     /// A module that exports a function by that name.
     fn exporting(name: &str) -> Vec<u8> {
@@ -142,15 +182,16 @@ mod tests {
     #[test]
     fn a_pre_upgrade_is_found_also_in_a_compressed_module() {
         let module = exporting(PRE_UPGRADE);
-        assert_eq!(has_pre_upgrade(&module), Ok(true));
+        let found = Ok(Traits { has_pre_upgrade: true, ..PLAIN });
+        assert_eq!(traits(&module), found);
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&module).expect("memory can be written");
-        assert_eq!(has_pre_upgrade(&encoder.finish().expect("memory can be written")), Ok(true));
+        assert_eq!(traits(&encoder.finish().expect("memory can be written")), found);
     }
 
     #[test]
     fn a_module_without_it_has_none_and_other_bytes_are_no_module() {
-        assert_eq!(has_pre_upgrade(&exporting("canister_post_upgrade")), Ok(false));
-        assert!(has_pre_upgrade(b"something else").is_err());
+        assert_eq!(traits(&exporting("canister_post_upgrade")), Ok(PLAIN));
+        assert!(traits(b"something else").is_err());
     }
 }

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Pages of a slice: 1,966,080 bytes of the 2,000,000 that a call may carry (code, `rs/types/management_canister_types`).
-const SLICE_PAGES: u64 = 30;
+pub(crate) const SLICE_PAGES: u64 = 30;
 /// Slices under way at a time: each prepays a response of 2 MiB, and is held on the heap.
-const SLICES: usize = 16;
+pub(crate) const SLICES: usize = 16;
 /// Layouts kept on the heap: of the jobs under way.
 const KEPT_LAYOUTS: usize = 256;
 /// A module that does nothing: the one that is to run is installed over it.

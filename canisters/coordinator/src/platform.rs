@@ -106,6 +106,12 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
         }
         Effect::UploadPages { pair, walk } => repack::upload_pages(job, &pair, walk).await,
         Effect::ComparePages { pair, walk } => repack::compare_pages(job, &pair, walk).await,
+        Effect::CopyMetadata { canister, base, timer_nanos } => {
+            repack::copy_metadata(canister, &base, timer_nanos).await
+        }
+        Effect::CopyPages { canister, base, copy, walk } => {
+            repack::copy_pages(canister, &base, &copy, walk).await
+        }
         Effect::LoadSnapshot { canister, snapshot } => repack::load(canister, &snapshot).await,
         Effect::DeleteSnapshot { canister, snapshot } => repack::delete(canister, &snapshot).await,
     }

@@ -1,5 +1,6 @@
 //! Effects of the strategies by snapshot as calls, and what their answers mean.
 
+use crate::copies;
 use crate::management::{self, ChunkHash, InstallChunkedCode, InstallMode, UpgradeOptions};
 use crate::modules::{self, Unknown};
 use crate::outcomes::{failed, installed};
@@ -41,15 +42,11 @@ pub(crate) async fn read_image(job: &Job, canister: Principal, snapshot: &Snapsh
         Err(reason) => ImageKind::Unreadable { reason },
     };
     let stable_pages = metadata.stable_memory_size / PAGE_BYTES;
-    let is_armed = matches!(metadata.global_timer, Some(Timer::Active(_)));
-    let loses_timer = is_armed && !may_lose_timer(job, plan.as_ref());
-    Outcome::Done(Value::Image(ImageView { stable_pages, kind, loses_timer }))
-}
-
-fn may_lose_timer(job: &Job, plan: Option<&Plan>) -> bool {
-    let used = plan.zip(job.own_module()).and_then(|(plan, hash)| modules::in_plan(plan, &hash));
-    // A module that the plan does not name is refused as such.
-    used.is_none_or(|module| module.may_lose_timer)
+    let timer_nanos = match metadata.global_timer {
+        Some(Timer::Active(due_nanos)) => Some(due_nanos),
+        Some(Timer::Inactive) | None => None,
+    };
+    Outcome::Done(Value::Image(ImageView { stable_pages, kind, timer_nanos }))
 }
 
 fn planned(job: &Job, plan: Option<&Plan>, layout: &Layout) -> ImageKind {
@@ -89,6 +86,7 @@ pub(crate) async fn keep_module(
         Ok(known) => Outcome::Done(Value::Module {
             has_pre_upgrade: known.has_pre_upgrade,
             may_lose_heap: planned.may_lose_heap,
+            keeps_timer: known.arms_timer && !planned.may_lose_timer,
         }),
         Err(Unknown::Failed(failure)) => lost(&failure),
         Err(Unknown::Wrong(reason)) => Outcome::Refused(Reason::new(ReasonCode::WrongModule, reason)),
@@ -139,6 +137,7 @@ pub(crate) async fn upload_metadata(
         stable_memory_size: pages.saturating_mul(PAGE_BYTES),
         certified_data: metadata.certified_data,
         global_timer: metadata.global_timer,
+        on_low_wasm_memory_hook_status: None,
     })
     .await;
     answered(made.map(Value::Snapshot))
@@ -152,6 +151,24 @@ pub(crate) async fn upload_pages(job: &Job, pair: &SnapshotPair, walk: Walk) -> 
 /// The next pages of what was uploaded.
 pub(crate) async fn compare_pages(job: &Job, pair: &SnapshotPair, walk: Walk) -> Outcome {
     moved(pages::compare(job, pair, walk).await)
+}
+
+/// A snapshot of zeros, as large as another one of the canister, with the timer armed.
+pub(crate) async fn copy_metadata(canister: Principal, base: &SnapshotId, timer_nanos: u64) -> Outcome {
+    match copies::begin(canister, base, timer_nanos).await {
+        Ok(copy) => Outcome::Done(Value::Snapshot(copy)),
+        Err(trouble) => troubled(trouble),
+    }
+}
+
+/// The next bytes of a snapshot into its copy.
+pub(crate) async fn copy_pages(
+    canister: Principal,
+    base: &SnapshotId,
+    copy: &SnapshotId,
+    walk: Walk,
+) -> Outcome {
+    moved(copies::fill(canister, base, copy, walk).await)
 }
 
 /// Puts a canister back to what a snapshot holds.
@@ -186,8 +203,14 @@ fn answered(result: Result<Value, Failure>) -> Outcome {
 fn moved(result: Result<Value, Trouble>) -> Outcome {
     match result {
         Ok(value) => Outcome::Done(value),
-        Err(Trouble::Failed(failure)) => lost(&failure),
-        Err(Trouble::Wrong(reason)) => Outcome::Refused(Reason::new(ReasonCode::RootMismatch, reason)),
+        Err(trouble) => troubled(trouble),
+    }
+}
+
+fn troubled(trouble: Trouble) -> Outcome {
+    match trouble {
+        Trouble::Failed(failure) => lost(&failure),
+        Trouble::Wrong(reason) => Outcome::Refused(Reason::new(ReasonCode::RootMismatch, reason)),
     }
 }
 

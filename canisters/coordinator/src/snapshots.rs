@@ -1,7 +1,7 @@
 //! Snapshots at the management canister, with records of only the fields that are used.
 
 use crate::management::{self, ChunkHash, OfCanister};
-use candid::{CandidType, Principal};
+use candid::{CandidType, Nat, Principal};
 use decant_engine::SnapshotId;
 use ic_cdk::call::CallFailed;
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
 /// Whether, and for when, the global timer is armed.
-#[derive(Debug, Clone, CandidType, Deserialize)]
+#[derive(Debug, Clone, PartialEq, CandidType, Deserialize)]
 pub(crate) enum Timer {
     #[serde(rename = "inactive")]
     Inactive,
@@ -21,21 +21,42 @@ pub(crate) enum Timer {
 #[derive(Debug, Clone, CandidType, Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) wasm_module_size: u64,
+    pub(crate) globals: Vec<Option<Global>>,
+    pub(crate) wasm_memory_size: u64,
     pub(crate) stable_memory_size: u64,
     pub(crate) wasm_chunk_store: Vec<ChunkHash>,
     pub(crate) certified_data: ByteBuf,
     pub(crate) global_timer: Option<Timer>,
+    pub(crate) on_low_wasm_memory_hook_status: Option<Hook>,
 }
 
-/// A global; uploaded snapshots have none.
-#[derive(Debug, Clone, CandidType, Deserialize)]
+/// A global that is exported or mutable.
+#[derive(Debug, Clone, PartialEq, CandidType, Deserialize)]
 pub(crate) enum Global {
     #[serde(rename = "i32")]
     I32(i32),
+    #[serde(rename = "i64")]
+    I64(i64),
+    #[serde(rename = "f32")]
+    F32(f32),
+    #[serde(rename = "f64")]
+    F64(f64),
+    #[serde(rename = "v128")]
+    V128(Nat),
 }
 
-/// The status of the low-memory hook is left out and stays as it is: with an empty heap any other than the canister's
-/// is refused.
+/// Where the low-memory hook stands.
+#[derive(Debug, Clone, PartialEq, CandidType, Deserialize)]
+pub(crate) enum Hook {
+    #[serde(rename = "condition_not_satisfied")]
+    ConditionNotSatisfied,
+    #[serde(rename = "ready")]
+    Ready,
+    #[serde(rename = "executed")]
+    Executed,
+}
+
+/// A hook status that is left out stays as it is: with an empty heap any other than the canister's is refused.
 #[derive(Debug, Clone, CandidType)]
 pub(crate) struct UploadMetadata {
     pub(crate) canister_id: Principal,
@@ -45,6 +66,7 @@ pub(crate) struct UploadMetadata {
     pub(crate) stable_memory_size: u64,
     pub(crate) certified_data: ByteBuf,
     pub(crate) global_timer: Option<Timer>,
+    pub(crate) on_low_wasm_memory_hook_status: Option<Hook>,
 }
 
 #[derive(Debug, Clone, CandidType, Deserialize)]
@@ -58,6 +80,8 @@ pub(crate) struct Slice {
 pub(crate) enum ReadKind {
     #[serde(rename = "wasm_module")]
     Module(Slice),
+    #[serde(rename = "wasm_memory")]
+    Heap(Slice),
     #[serde(rename = "stable_memory")]
     Stable(Slice),
     #[serde(rename = "wasm_chunk")]
@@ -74,6 +98,8 @@ pub(crate) struct Offset {
 pub(crate) enum WriteKind {
     #[serde(rename = "wasm_module")]
     Module(Offset),
+    #[serde(rename = "wasm_memory")]
+    Heap(Offset),
     #[serde(rename = "stable_memory")]
     Stable(Offset),
     #[serde(rename = "wasm_chunk")]

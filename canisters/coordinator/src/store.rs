@@ -74,6 +74,8 @@ pub(crate) struct KnownModule {
     pub(crate) chunk_hashes: Vec<ByteBuf>,
     /// Whether an upgrade calls its `canister_pre_upgrade`.
     pub(crate) has_pre_upgrade: bool,
+    /// Whether it can arm the global timer.
+    pub(crate) arms_timer: bool,
 }
 
 /// Values in Candid.

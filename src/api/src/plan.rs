@@ -60,8 +60,8 @@ pub struct ModuleUse {
     pub upgrade_arg: ByteBuf,
     /// Whether it may be upgraded though it has no `pre_upgrade`, so that what is on the heap is lost.
     pub may_lose_heap: bool,
-    /// Whether it may be upgraded though its global timer is armed: every upgrade disarms it, so that it is lost
-    /// unless `post_upgrade` arms it again, as timers of ic-cdk do that are set there.
+    /// Whether its global timer may be what an upgrade makes of it: disarmed, unless `post_upgrade` arms it, as timers
+    /// of ic-cdk do that are set there. Otherwise one that is armed stays so, for which the heap is copied once.
     pub may_lose_timer: bool,
 }
 

@@ -302,10 +302,7 @@ fn roll_back(job: &mut Job, reason: Reason, now_nanos: TimeNanos) {
 fn fail(job: &mut Job, reason: Reason, is_untouched: bool, now_nanos: TimeNanos) {
     let undo = undo(job, is_untouched);
     job.is_abort_requested = false;
-    let makes_snapshot = matches!(
-        job.state,
-        State::Repack(RepackState::Listed { .. } | RepackState::Flushed | RepackState::Planned)
-    );
+    let makes_snapshot = matches!(&job.state, State::Repack(at) if at.makes_snapshot());
     if let Some(held) = job.held.as_mut().filter(|_| makes_snapshot && !is_untouched) {
         held.is_unsure = true;
     }
@@ -344,7 +341,10 @@ fn park(job: &mut Job, reason: Reason, now_nanos: TimeNanos) {
 /// The only place where a state becomes another one: its tries begin at none.
 fn enter(job: &mut Job, state: State, now_nanos: TimeNanos) {
     match (&job.state, &state) {
-        (_, State::Frozen | State::Repack(RepackState::Stopped)) => job.times.fenced_nanos = Some(now_nanos),
+        (_, State::Frozen) => job.times.fenced_nanos = Some(now_nanos),
+        (_, State::Repack(RepackState::Still | RepackState::Stopped)) => {
+            job.times.fenced_nanos.get_or_insert(now_nanos);
+        }
         (_, State::Committed { .. } | State::Repack(RepackState::Checked { .. })) => {
             job.times.committed_nanos = Some(now_nanos);
         }

@@ -2,7 +2,7 @@
 
 use candid::Principal;
 
-use crate::{Digest, Settings, SnapshotId, Walk};
+use crate::{Digest, Settings, SnapshotId, TimeNanos, Walk};
 
 /// How a call travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,6 +233,28 @@ pub enum Effect {
         /// How far it was read back.
         walk: Walk,
     },
+    /// `upload_canister_snapshot_metadata`: all as in a snapshot of the same canister, with the global timer armed →
+    /// [`Value::Snapshot`](crate::Value::Snapshot).
+    CopyMetadata {
+        /// Of which.
+        canister: Principal,
+        /// Which snapshot.
+        base: SnapshotId,
+        /// When the timer is due.
+        timer_nanos: TimeNanos,
+    },
+    /// `read_canister_snapshot_data` and `upload_canister_snapshot_data`: module, heap, stable memory and chunk store,
+    /// read back and compared → [`Value::Uploaded`](crate::Value::Uploaded).
+    CopyPages {
+        /// Of which.
+        canister: Principal,
+        /// From which snapshot.
+        base: SnapshotId,
+        /// To which.
+        copy: SnapshotId,
+        /// How far.
+        walk: Walk,
+    },
     /// `load_canister_snapshot`.
     LoadSnapshot {
         /// Of and onto which.
@@ -289,6 +311,7 @@ impl Effect {
             | Self::KeepModule { .. }
             | Self::UploadPages { .. }
             | Self::ComparePages { .. }
+            | Self::CopyPages { .. }
             | Self::CheckAssets { .. }
             | Self::Swap { .. } => Delivery::BestEffort,
             Self::UpdateSettings { .. }
@@ -301,6 +324,7 @@ impl Effect {
             | Self::TakeSnapshot { .. }
             | Self::Upgrade { .. }
             | Self::UploadMetadata { .. }
+            | Self::CopyMetadata { .. }
             | Self::LoadSnapshot { .. }
             | Self::DeleteSnapshot { .. }
             | Self::Drain { .. } => Delivery::Guaranteed,
@@ -325,6 +349,8 @@ impl Effect {
             | Self::UploadMetadata { .. }
             | Self::UploadPages { .. }
             | Self::ComparePages { .. }
+            | Self::CopyMetadata { .. }
+            | Self::CopyPages { .. }
             | Self::LoadSnapshot { .. }
             | Self::DeleteSnapshot { .. }
             | Self::CheckAssets { .. }
@@ -362,6 +388,8 @@ impl Effect {
             | Self::ReadImage { canister, .. }
             | Self::KeepModule { canister, .. }
             | Self::Upgrade { canister, .. }
+            | Self::CopyMetadata { canister, .. }
+            | Self::CopyPages { canister, .. }
             | Self::LoadSnapshot { canister, .. }
             | Self::DeleteSnapshot { canister, .. }
             | Self::CheckAssets { canister }
@@ -414,8 +442,8 @@ impl Effect {
                 "read_canister_snapshot_data"
             }
             Self::Upgrade { .. } => "install_chunked_code",
-            Self::UploadMetadata { .. } => "upload_canister_snapshot_metadata",
-            Self::UploadPages { .. } => "upload_canister_snapshot_data",
+            Self::UploadMetadata { .. } | Self::CopyMetadata { .. } => "upload_canister_snapshot_metadata",
+            Self::UploadPages { .. } | Self::CopyPages { .. } => "upload_canister_snapshot_data",
             Self::LoadSnapshot { .. } => "load_canister_snapshot",
             Self::DeleteSnapshot { .. } => "delete_canister_snapshot",
             Self::CheckAssets { .. } => "icrc1_balance_of",

@@ -5,9 +5,6 @@ use crate::{
     RepackState, Retention, Stage, State, Undo, Walk,
 };
 
-/// The tag of [`RepackState::Listed`], whose call takes the first snapshot.
-const SURVEY_TAG: u8 = 61;
-
 /// What doesn't hold. The stored job is damaged, or the engine has a bug: stop driving it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
@@ -157,20 +154,30 @@ fn held(job: &Job) -> Result<(), Broken> {
         let needs_none = !matches!(state, State::Repack(_));
         return if needs_none { Ok(()) } else { Err(Broken::Held) };
     };
-    let knows = |needs_saved: bool, needs_uploaded: bool| {
-        (held.saved.is_some() || !needs_saved) && (held.uploaded.is_some() || !needs_uploaded)
+    let has_timer = held.timer_nanos.is_some();
+    let knows = |needs_saved: bool, needs_uploaded: bool, needs_copy: bool| {
+        (held.saved.is_some() || !needs_saved)
+            && (held.uploaded.is_some() || !needs_uploaded)
+            && (held.copy.is_some() || !needs_copy)
     };
     let holds = match state {
         State::Repack(at) => {
             let root = crate::Digest([0; 32]);
             let is_after = |first: &RepackState| at.position() >= first.position();
             let is_up_to = |last: RepackState| at.position() <= last.position();
-            let needs_saved = at.position() > SURVEY_TAG && is_up_to(RepackState::DroppingSaved { root });
+            // The call of the state before takes the first one.
+            let is_surveyed = !matches!(at, RepackState::Inspected { .. } | RepackState::Listed { .. });
+            let needs_saved = is_surveyed && is_up_to(RepackState::DroppingSaved { root });
             let needs_uploaded = is_after(&RepackState::Uploading { walk: Walk::BEGIN })
                 && is_up_to(RepackState::DroppingUploaded { root });
-            knows(needs_saved, needs_uploaded)
+            let needs_copy = has_timer
+                && is_after(&RepackState::Copying { root, walk: Walk::BEGIN })
+                && is_up_to(RepackState::DroppingCopy { root });
+            knows(needs_saved, needs_uploaded, needs_copy)
         }
-        State::Switching { .. } | State::Committed { .. } | State::Retired { .. } => knows(true, true),
+        State::Switching { .. } | State::Committed { .. } | State::Retired { .. } => {
+            knows(true, true, has_timer)
+        }
         State::Done { .. } | State::RolledBack { .. } => false,
         _ => true,
     };

@@ -68,7 +68,7 @@ pub use journal::{ReplayError, replay};
 pub use limits::Limits;
 pub use plan::{MAX_INDEXES, PlanEssentials, Retention, Strategy};
 pub use reason::{MAX_DETAIL_BYTES, Reason, ReasonCode};
-pub use repack::{Held, RepackState};
+pub use repack::{Held, RepackState, Restoring};
 pub use states::{Stage, State, Undo};
 pub use step::{Step, next_step};
 pub use values::{

@@ -109,7 +109,7 @@ pub enum ReasonCode {
     /// Pages behind the last bucket belong to no virtual memory, and a compact image has none.
     #[serde(rename = "33")]
     HasTail,
-    /// The global timer is armed, and an upgrade disarms it.
+    /// The global timer was disarmed by the flush, and somebody else deleted what could arm it, or started the canister.
     #[serde(rename = "34")]
     LosesTimer,
 }
@@ -147,12 +147,10 @@ impl ReasonCode {
             Self::AlreadyCompact => "already compact: the plan's buckets give nothing back",
             Self::BucketTooSmall => "the plan's buckets can't hold it; choose a larger bucket size",
             Self::LosesHeap => "no pre_upgrade: an upgrade loses the heap; say in the plan that it may",
-            Self::NoSlot => "no room for two more snapshots; delete some",
+            Self::NoSlot => "no room for the job's snapshots; delete some",
             Self::NoSnapshot => "the snapshot does not exist",
             Self::HasTail => "pages behind the last bucket; say in the plan that they may be dropped",
-            Self::LosesTimer => {
-                "an armed global timer, which upgrades disarm; say in the plan that it may go"
-            }
+            Self::LosesTimer => "its timer is disarmed, and somebody else acted on it; arm it again",
             Self::HasAssets => "owns or controls something that would be lost with it; move it",
         }
     }

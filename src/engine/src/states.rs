@@ -268,12 +268,21 @@ pub enum Undo {
     /// The source has no snapshot of this job.
     #[serde(rename = "7")]
     DropSaved,
+    /// The source has no copy of this job.
+    #[serde(rename = "12")]
+    DropRestored,
     /// The source takes all calls.
     #[serde(rename = "4")]
     ThawSource,
     /// The source runs.
     #[serde(rename = "5")]
     StartSource,
+    /// The timer of the source is armed as it was: by a copy of what was saved.
+    #[serde(rename = "11")]
+    RestoreTimer,
+    /// The image has no copy of this job.
+    #[serde(rename = "13")]
+    DropCopy,
     /// The source holds what it held when it was saved.
     #[serde(rename = "10")]
     LoadSaved,

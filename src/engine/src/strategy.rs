@@ -21,7 +21,15 @@ fn is_by_snapshot(job: &Job) -> bool {
         State::Repack(_) => true,
         State::RollingBack { undo, .. } => matches!(
             undo.last(),
-            Some(Undo::LoadSaved | Undo::StartTarget | Undo::DropSaved | Undo::DropUploaded)
+            Some(
+                Undo::LoadSaved
+                    | Undo::StartTarget
+                    | Undo::DropSaved
+                    | Undo::DropUploaded
+                    | Undo::DropCopy
+                    | Undo::DropRestored
+                    | Undo::RestoreTimer
+            )
         ),
         State::Queued | State::Committed { .. } | State::Retired { .. } => job.plan.strategy.is_by_snapshot(),
         _ => false,

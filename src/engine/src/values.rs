@@ -4,7 +4,7 @@ use candid::Principal;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::JobId;
+use crate::{JobId, TimeNanos};
 
 /// Bytes of a fingerprint that a job can hold.
 pub const MAX_FINGERPRINT_BYTES: usize = 256;
@@ -82,9 +82,9 @@ pub struct ImageView {
     /// What it holds.
     #[serde(rename = "k")]
     pub kind: ImageKind,
-    /// Whether the canister's global timer is armed, which an upgrade disarms, and the plan does not accept that.
-    #[serde(rename = "t", default)]
-    pub loses_timer: bool,
+    /// When the canister's global timer is due, if it is armed.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub timer_nanos: Option<TimeNanos>,
 }
 
 /// What a stable memory holds.
@@ -295,7 +295,7 @@ pub enum Value {
     /// Answers `ListSnapshots`.
     #[serde(rename = "9")]
     Snapshots(Vec<SnapshotId>),
-    /// Answers `TakeSnapshot` and `UploadMetadata`.
+    /// Answers `TakeSnapshot`, `UploadMetadata` and `CopyMetadata`.
     #[serde(rename = "10")]
     Snapshot(SnapshotId),
     /// Answers `ReadImage`.
@@ -310,14 +310,17 @@ pub enum Value {
         /// Whether the plan accepts that there is none.
         #[serde(rename = "l")]
         may_lose_heap: bool,
+        /// Whether it can arm the global timer, and the plan does not accept that an upgrade disarms it.
+        #[serde(rename = "k")]
+        keeps_timer: bool,
     },
-    /// Answers `UploadPages`.
+    /// Answers `UploadPages` and `CopyPages`.
     #[serde(rename = "13")]
     Uploaded {
-        /// How far the saved image was read.
+        /// How far what was saved was read.
         #[serde(rename = "n")]
         walk: Walk,
-        /// Whether the compact image is whole, its header page written.
+        /// Whether all of it is written; of an image, its header page last.
         #[serde(rename = "c")]
         is_complete: bool,
         /// Bytes that this call read and wrote.

@@ -3,7 +3,7 @@
 
 use candid::{CandidType, Principal};
 use decant_api::jobs::{JobView, Outcome};
-use decant_api::plan::{BySnapshot, Plan, Strategy};
+use decant_api::plan::{BySnapshot, ModuleUse, Plan, Strategy};
 use decant_cli::rehearsal::Options;
 use decant_cli::rehearsal::calls::update;
 use decant_cli::rehearsal::world::World;
@@ -185,7 +185,9 @@ fn a_canister_with_nine_snapshots_is_refused_and_keeps_them() {
     world.pic.delete_canister_snapshot(canister, Some(world.operator), first).expect("it is deleted");
     let foreign = snapshots(&world, canister);
     let before = digest(&world, canister);
-    let jobs = repack(&world, &shapes_plan(&world), &[canister]);
+    assert_refused(&world, &shapes_plan(&world), canister, "grow", &["8 of 10", "3 are needed"]);
+    let module = ModuleUse { may_lose_timer: true, ..used(&wasm("shapes"), nothing()) };
+    let jobs = repack(&world, &plan(&world, vec![module]), &[canister]);
     assert_eq!(jobs[0].outcome, Outcome::Done, "eight leave room for two: {:?}", jobs[0]);
     assert_eq!((snapshots(&world, canister), digest(&world, canister)), (foreign, before));
 }

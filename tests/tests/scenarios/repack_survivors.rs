@@ -7,7 +7,9 @@ use decant_api::plan::ModuleUse;
 use decant_cli::rehearsal::Options;
 use decant_cli::rehearsal::calls::update;
 use decant_cli::rehearsal::world::World;
-use decant_tests::keeper::{HOOK, Keeper, MILLION, TIMER, bump, bumped, peek};
+use decant_tests::keeper::{
+    FAR_NANOS, HOOK, Keeper, MILLION, SOON_NANOS, TIMER, bump, bumped, call, disarmed, peek,
+};
 use decant_tests::repack::{
     certified_data, digest, grow, install, install_shapes, manage, nothing, one_of_each, plan, refusal,
     repack, shapes_plan, snapshots, status, used, wasm,
@@ -15,6 +17,7 @@ use decant_tests::repack::{
 use decant_tests::{engine, modules};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
+use std::time::Duration;
 
 /// Rounds in which everything that is waited for must happen.
 const ROUNDS: u32 = 100;
@@ -199,31 +202,89 @@ fn a_timer_that_post_upgrade_arms_fires_after_the_repack() {
 }
 
 #[test]
-fn an_armed_timer_is_refused_unless_the_plan_lets_it_be_cleared_as_by_any_upgrade() {
+fn an_armed_timer_that_every_upgrade_disarms_is_due_at_the_same_moment_after_the_repack() {
+    for is_64_bit in [false, true] {
+        let (world, keeper) = (world(), Keeper { is_64_bit, ..Keeper::default() });
+        let [upgraded, repacked] = [(); 2].map(|()| install(&world, &keeper.module(), nothing()));
+        for canister in [upgraded, repacked] {
+            call(&world, canister, "arm");
+            bump(&world, canister);
+        }
+        // The interface specification: installing code deactivates the global timer.
+        let by_hand = world.pic.upgrade_canister(upgraded, keeper.module(), nothing(), Some(world.operator));
+        by_hand.expect("it upgrades");
+        assert_eq!(disarmed(&world, upgraded), 0);
+        repack_keeper(&world, keeper, repacked);
+        assert_eq!(disarmed(&world, repacked), FAR_NANOS);
+        assert_eq!(peek(&world, repacked), bumped(1));
+        bump(&world, repacked);
+        assert_eq!(peek(&world, repacked), bumped(2));
+    }
+}
+
+#[test]
+fn a_timer_that_is_armed_before_the_repack_fires_after_it_once() {
     let (world, keeper) = (world(), Keeper::default());
-    let [upgraded, repacked] = [(); 2].map(|()| install(&world, &keeper.module(), nothing()));
-    let repack_with = |may_lose_timer: bool| {
-        let module = ModuleUse { may_lose_timer, ..used(&keeper.module(), nothing()) };
-        repack(&world, &plan(&world, vec![module]), &[repacked]).remove(0)
+    let canister = install(&world, &keeper.module(), nothing());
+    call(&world, canister, "arm_soon");
+    repack_keeper(&world, keeper, canister);
+    assert_eq!(peek(&world, canister), bumped(0), "it is not due yet");
+    world.pic.advance_time(Duration::from_nanos(SOON_NANOS));
+    until(&world, "the timer", || peek(&world, canister)[TIMER] > 0);
+    (0..10).for_each(|_| world.pic.tick());
+    assert_eq!(peek(&world, canister)[TIMER], MILLION);
+}
+
+#[test]
+fn a_canister_with_a_timer_keeps_its_chunk_store_certified_data_and_heap_besides() {
+    let world = world();
+    let canister = install_shapes(&world, &one_of_each(128));
+    grow(&world, canister, 1, 300);
+    let certified = ByteBuf::from([0xc5; 32]);
+    update::<()>(&world.pic, canister, world.operator, "certify", (certified.clone(),)).expect("certified");
+    let chunk = wasm("heap-only");
+    world.pic.upload_chunk(canister, Some(world.operator), chunk.clone()).expect("it is stored");
+    let arm = |at_nanos: u64| -> u64 {
+        update(&world.pic, canister, world.operator, "arm_timer", (at_nanos,)).expect("the canister answers")
     };
-    let call = |canister: Principal, method: &str| {
-        let reply = world.pic.update_call(canister, world.operator, method, nothing());
-        reply.expect("the canister answers")
-    };
-    for canister in [upgraded, repacked] {
-        call(canister, "arm");
-    }
-    let by_hand = world.pic.upgrade_canister(upgraded, keeper.module(), nothing(), Some(world.operator));
-    by_hand.expect("it upgrades");
-    let refused = repack_with(false);
-    assert!(refusal(&refused).contains("an armed global timer"), "{refused:?}");
-    assert_ne!(call(repacked, "disarm"), 0_u64.to_le_bytes(), "it is as it was");
-    call(repacked, "arm");
-    assert_done(&world, &repack_with(true));
-    // The interface specification: installing code deactivates the global timer.
-    for canister in [upgraded, repacked] {
-        assert_eq!(call(canister, "disarm"), 0_u64.to_le_bytes(), "it was armed");
-    }
+    arm(FAR_NANOS);
+    let (content, stands) = (digest(&world, canister), status(&world, canister));
+    let job = repack(&world, &shapes_plan(&world), &[canister]).remove(0);
+    assert_done(&world, &job);
+    assert_eq!(digest(&world, canister), content);
+    assert_eq!(certified_data(&world, canister), certified);
+    install_from(&world, canister, &chunk);
+    let repacked = status(&world, canister);
+    assert_eq!((repacked.module_hash, repacked.settings), (stands.module_hash, stands.settings));
+    assert_eq!(arm(0), FAR_NANOS);
+    // The structures go on where they were, on the heap that was copied.
+    grow(&world, canister, 2, 300);
+    let job = repack(&world, &shapes_plan(&world), &[canister]).remove(0);
+    assert!(refusal(&job).contains("already compact"), "{job:?}");
+}
+
+#[test]
+fn an_armed_timer_is_due_at_the_same_moment_after_a_repack_that_is_rolled_back() {
+    let (world, keeper) = (world(), Keeper { least_pages: 100, ..Keeper::default() });
+    let canister = install(&world, &keeper.module(), nothing());
+    bump(&world, canister);
+    call(&world, canister, "arm");
+    let before = status(&world, canister);
+    let job = repack(&world, &plan(&world, vec![used(&keeper.module(), nothing())]), &[canister]).remove(0);
+    assert!(refusal(&job).contains("trapped"), "{job:?}");
+    assert_eq!(status(&world, canister).memory_metrics, before.memory_metrics, "nothing of the job is left");
+    assert_eq!(disarmed(&world, canister), FAR_NANOS);
+    assert_eq!(peek(&world, canister), bumped(1));
+}
+
+#[test]
+fn a_timer_that_may_go_by_the_plan_is_disarmed_as_by_any_upgrade() {
+    let (world, keeper) = (world(), Keeper::default());
+    let canister = install(&world, &keeper.module(), nothing());
+    call(&world, canister, "arm");
+    let module = ModuleUse { may_lose_timer: true, ..used(&keeper.module(), nothing()) };
+    assert_done(&world, &repack(&world, &plan(&world, vec![module]), &[canister]).remove(0));
+    assert_eq!(disarmed(&world, canister), 0);
 }
 
 #[test]

@@ -62,7 +62,13 @@ pub(crate) fn call(job: &Job, limits: &Limits) -> Option<Effect> {
             Undo::SwapBack { index } => {
                 Effect::Swap { index: index_at(job, *index)?, from: job.target?, to: source }
             }
-            Undo::LoadSaved | Undo::StartTarget | Undo::DropSaved | Undo::DropUploaded => return None,
+            Undo::LoadSaved
+            | Undo::StartTarget
+            | Undo::DropSaved
+            | Undo::DropUploaded
+            | Undo::DropCopy
+            | Undo::DropRestored
+            | Undo::RestoreTimer => return None,
         },
         State::Admitted { .. }
         | State::Retaining { .. }
@@ -92,7 +98,13 @@ pub(crate) fn observation(job: &Job) -> Option<Effect> {
             Undo::StartSource => Effect::CanisterStatus { canister: source },
             // Setting defaults again and swapping again are answered as the first time.
             Undo::ReturnTarget | Undo::ResetTarget | Undo::SwapBack { .. } => return None,
-            Undo::LoadSaved | Undo::StartTarget | Undo::DropSaved | Undo::DropUploaded => return None,
+            Undo::LoadSaved
+            | Undo::StartTarget
+            | Undo::DropSaved
+            | Undo::DropUploaded
+            | Undo::DropCopy
+            | Undo::DropRestored
+            | Undo::RestoreTimer => return None,
         },
         // They look themselves.
         State::Queued

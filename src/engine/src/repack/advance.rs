@@ -1,11 +1,12 @@
 //! What follows when the call of a state is done.
 
 use super::checks::{guarded, image, image_canister, serves_already, slots, source_canister};
-use super::ends::{after_saved_dropped, after_upload_dropped};
+use super::ends::{after_saved_dropped, after_served, after_upload_dropped};
+use super::restore::restoring;
 use super::undo::{dropped, listed};
 use super::{Held, RepackState};
 use crate::next::Next;
-use crate::{Job, Reason, ReasonCode, State, TimeNanos, Undo, Value, Walk, Why};
+use crate::{Digest, Job, Reason, ReasonCode, State, TimeNanos, Undo, Value, Walk, Why};
 
 /// What follows when the call of the job's state answered `value`.
 pub(crate) fn advance(job: &mut Job, value: Value, now_nanos: TimeNanos) -> Result<Next, Why> {
@@ -16,9 +17,9 @@ pub(crate) fn advance(job: &mut Job, value: Value, now_nanos: TimeNanos) -> Resu
             Value::Acknowledged => Ok(Next::Enter(State::Retired { root })),
             other => Err(Why::WrongValue { value: other.name() }),
         },
-        State::Retired { root } => confirmed(job, State::Retired { root }, value, |_| {
-            State::Repack(RepackState::DroppingUploaded { root })
-        }),
+        State::Retired { root } => {
+            confirmed(job, State::Retired { root }, value, |job| after_served(job, root))
+        }
         State::RollingBack { undo, .. } => undone(job, undo.last().copied(), value),
         _ => Err(Why::WrongState),
     }
@@ -34,6 +35,10 @@ fn inspected(job: &mut Job, value: Value) -> Result<Next, Why> {
                     foreign: Vec::new(),
                     saved: None,
                     uploaded: None,
+                    copy: None,
+                    restoring: None,
+                    keeps_timer: false,
+                    timer_nanos: None,
                     compact_pages: 0,
                     dropping: None,
                     is_unsure: false,
@@ -48,9 +53,10 @@ fn inspected(job: &mut Job, value: Value) -> Result<Next, Why> {
 
 fn repacking(job: &mut Job, at: RepackState, value: Value, now_nanos: TimeNanos) -> Result<Next, Why> {
     use RepackState::{
-        Checked, Compared, Comparing, DroppingSaved, DroppingUploaded, Emptying, Flushed, Guarding, Halting,
-        Inspected, Learning, Listed, Loaded, Planned, Ready, Reinstalled, Reopening, Retaining, Saved,
-        Serving, Stopped, Surveyed, Uploading,
+        Checked, Compared, Comparing, Copied, Copying, DroppingCopy, DroppingSaved, DroppingUploaded,
+        Emptying, Flushed, Guarding, Halting, Inspected, Learning, Listed, Loaded, Planned, Ready, Rearming,
+        Rebuilt, Reinstalled, Reopening, Retaining, Saved, Serving, Still, Stopped, Surveyed, Timing,
+        Uploading,
     };
     let has_target = job.plan.strategy.has_target();
     let enter = |at: RepackState| Next::Enter(State::Repack(at));
@@ -68,22 +74,31 @@ fn repacking(job: &mut Job, at: RepackState, value: Value, now_nanos: TimeNanos)
             enter(Surveyed { settings })
         }
         (Surveyed { settings }, Value::Image(view)) => match image(job, &view) {
-            Ok(_) if view.loses_timer => {
-                Next::Fail(Reason::new(ReasonCode::LosesTimer, job.source.to_text()))
-            }
             Ok(_) => enter(Learning { settings }),
             Err(reason) => Next::Fail(reason),
         },
-        (Learning { settings }, Value::Module { has_pre_upgrade, may_lose_heap }) => {
+        (Learning { settings }, Value::Module { has_pre_upgrade, may_lose_heap, keeps_timer }) => {
+            held.keeps_timer = keeps_timer;
+            let listed = held.foreign.clone();
             if !has_pre_upgrade && !may_lose_heap {
                 Next::Fail(Reason::new(ReasonCode::LosesHeap, job.source.to_text()))
+            } else if let Err(reason) = slots(job, &listed) {
+                Next::Fail(reason)
             } else if has_target {
                 Next::Enter(State::Admitted { settings })
             } else {
                 enter(Ready)
             }
         }
-        (Ready, Value::Acknowledged) => enter(Stopped),
+        (Ready, Value::Acknowledged) => enter(if held.keeps_timer { Still } else { Stopped }),
+        (Still, Value::Snapshot(id)) => {
+            held.saved = Some(id);
+            enter(Timing)
+        }
+        (Timing, Value::Image(view)) => {
+            held.timer_nanos = view.timer_nanos;
+            enter(Stopped)
+        }
         (Stopped, Value::Acknowledged) => enter(Flushed),
         (Flushed, Value::Snapshot(id)) => {
             held.saved = Some(id);
@@ -94,6 +109,8 @@ fn repacking(job: &mut Job, at: RepackState, value: Value, now_nanos: TimeNanos)
                 (job.counters.source_pages, job.counters.used_pages) = (view.stable_pages, used_pages);
                 if let Some(held) = &mut job.held {
                     held.compact_pages = compact_pages;
+                    // What its `post_upgrade` arms now it arms again when it runs on the compact image.
+                    held.timer_nanos = held.timer_nanos.filter(|_| view.timer_nanos.is_none());
                 }
                 enter(if has_target { Halting } else { Planned })
             }
@@ -135,10 +152,30 @@ fn repacking(job: &mut Job, at: RepackState, value: Value, now_nanos: TimeNanos)
         },
         (Guarding { .. }, Value::Gone) => gone(job),
         (Compared { root }, Value::Acknowledged) => enter(Loaded { root }),
-        (Loaded { root }, Value::Acknowledged) => enter(Reinstalled { root }),
+        (Loaded { root }, Value::Acknowledged) => {
+            enter(if held.timer_nanos.is_some() { Rebuilt { root } } else { Reinstalled { root } })
+        }
+        (Rebuilt { root }, Value::Snapshot(id)) => {
+            held.uploaded = Some(id);
+            enter(Rearming { root })
+        }
+        (Rearming { root }, Value::Snapshot(id)) => {
+            held.copy = Some(id);
+            enter(Copying { root, walk: Walk::BEGIN })
+        }
+        (Copying { root, walk: before }, Value::Uploaded { walk, is_complete, wire_bytes }) => {
+            job.counters.wire_bytes = job.counters.wire_bytes.saturating_add(wire_bytes);
+            if is_complete {
+                enter(Reinstalled { root })
+            } else if walk.next_page > before.next_page {
+                enter(Copying { root, walk })
+            } else {
+                Next::Again { done_bytes: 0 }
+            }
+        }
         (Reinstalled { root }, Value::Canister(view)) => match image_canister(job, &view) {
-            Ok(()) if has_target => Next::Enter(State::Switching { root, next: 0 }),
-            Ok(()) => enter(Checked { root }),
+            Ok(()) if job.held.as_ref().is_some_and(|held| held.copy.is_some()) => enter(Copied { root }),
+            Ok(()) => proven(job, root),
             // What was saved does not have what users wrote since: an abort comes too late.
             Err(_) if serves_already(job, &view) => {
                 job.is_abort_requested = false;
@@ -147,11 +184,14 @@ fn repacking(job: &mut Job, at: RepackState, value: Value, now_nanos: TimeNanos)
             Err(reason) => Next::Fail(reason),
         },
         (Reinstalled { .. }, Value::Gone) => gone(job),
+        (Copied { root }, Value::Acknowledged) => proven(job, root),
         (Checked { root }, Value::Acknowledged) => enter(Serving { root }),
         (Serving { root }, value @ (Value::Canister(_) | Value::Gone)) => {
-            return confirmed(job, State::Repack(Serving { root }), value, |_| {
-                State::Repack(DroppingUploaded { root })
-            });
+            return confirmed(job, State::Repack(Serving { root }), value, |job| after_served(job, root));
+        }
+        (DroppingCopy { root }, Value::Acknowledged) => {
+            held.copy = None;
+            enter(DroppingUploaded { root })
         }
         (DroppingUploaded { root }, Value::Acknowledged) => {
             held.uploaded = None;
@@ -172,6 +212,14 @@ fn repacking(job: &mut Job, at: RepackState, value: Value, now_nanos: TimeNanos)
     Ok(next)
 }
 
+/// The image is as it must be: the routes are next, or the commit point.
+fn proven(job: &Job, root: Digest) -> Next {
+    Next::Enter(match job.plan.strategy.has_target() {
+        true => State::Switching { root, next: 0 },
+        false => State::Repack(RepackState::Checked { root }),
+    })
+}
+
 /// After the commit point: the image serves, or an operator has to look.
 fn confirmed(job: &Job, resume: State, value: Value, next: impl FnOnce(&Job) -> State) -> Result<Next, Why> {
     let reason = match value {
@@ -187,10 +235,15 @@ fn confirmed(job: &Job, resume: State, value: Value, next: impl FnOnce(&Job) -> 
 
 fn undone(job: &mut Job, undo: Option<Undo>, value: Value) -> Result<Next, Why> {
     match (undo, value) {
-        (Some(undo @ (Undo::DropSaved | Undo::DropUploaded)), Value::Snapshots(all)) => {
-            Ok(listed(job, undo, &all))
-        }
-        (Some(Undo::DropSaved | Undo::DropUploaded), Value::Acknowledged) => Ok(dropped(job)),
+        (
+            Some(undo @ (Undo::DropSaved | Undo::DropUploaded | Undo::DropCopy | Undo::DropRestored)),
+            Value::Snapshots(all),
+        ) => Ok(listed(job, undo, &all)),
+        (
+            Some(Undo::DropSaved | Undo::DropUploaded | Undo::DropCopy | Undo::DropRestored),
+            Value::Acknowledged,
+        ) => Ok(dropped(job)),
+        (Some(Undo::RestoreTimer), value) => restoring(job, value),
         (Some(Undo::LoadSaved | Undo::StartTarget), Value::Acknowledged) => Ok(Next::Undone),
         (_, other) => Err(Why::WrongValue { value: other.name() }),
     }

@@ -1,6 +1,7 @@
 //! The one call of each state, and the observation that goes with it.
 
 use super::RepackState;
+use super::restore::{restore_call, restore_observation};
 use crate::{Effect, Held, Job, ModuleRole, SnapshotPair, State, Strategy, Undo};
 
 /// The call that takes the job out of its state. `None`: the state needs none.
@@ -15,7 +16,7 @@ pub(crate) fn call(job: &Job) -> Option<Effect> {
         State::Repack(at) => match at {
             RepackState::Inspected { .. } => Effect::ListSnapshots { canister: source },
             RepackState::Listed { .. } => Effect::TakeSnapshot { canister: source, replaced: None },
-            RepackState::Surveyed { .. } | RepackState::Saved => {
+            RepackState::Surveyed { .. } | RepackState::Timing | RepackState::Saved => {
                 Effect::ReadImage { canister: source, snapshot: held?.saved.clone()? }
             }
             RepackState::Learning { .. } => Effect::KeepModule {
@@ -27,7 +28,9 @@ pub(crate) fn call(job: &Job) -> Option<Effect> {
             RepackState::Stopped => {
                 Effect::Upgrade { canister: source, module_hash: held?.module_hash, skips_pre_upgrade: false }
             }
-            RepackState::Flushed => Effect::TakeSnapshot { canister: source, replaced: held?.saved.clone() },
+            RepackState::Still | RepackState::Flushed => {
+                Effect::TakeSnapshot { canister: source, replaced: held?.saved.clone() }
+            }
             RepackState::Halting => Effect::Stop { canister: job.target? },
             RepackState::Planned => Effect::UploadMetadata {
                 canister: source,
@@ -45,6 +48,26 @@ pub(crate) fn call(job: &Job) -> Option<Effect> {
             }
             RepackState::Loaded { .. } => {
                 Effect::Upgrade { canister: image, module_hash: held?.module_hash, skips_pre_upgrade: true }
+            }
+            RepackState::Rebuilt { .. } => {
+                Effect::TakeSnapshot { canister: image, replaced: held?.uploaded.clone() }
+            }
+            RepackState::Rearming { .. } => Effect::CopyMetadata {
+                canister: image,
+                base: held?.uploaded.clone()?,
+                timer_nanos: held?.timer_nanos?,
+            },
+            RepackState::Copying { walk, .. } => Effect::CopyPages {
+                canister: image,
+                base: held?.uploaded.clone()?,
+                copy: held?.copy.clone()?,
+                walk: *walk,
+            },
+            RepackState::Copied { .. } => {
+                Effect::LoadSnapshot { canister: image, snapshot: held?.copy.clone()? }
+            }
+            RepackState::DroppingCopy { .. } => {
+                Effect::DeleteSnapshot { canister: image, snapshot: held?.copy.clone()? }
             }
             RepackState::Reinstalled { .. } | RepackState::Serving { .. } => {
                 Effect::CanisterStatus { canister: image }
@@ -72,9 +95,11 @@ fn undo_call(job: &Job, undo: Undo) -> Option<Effect> {
     Some(match undo {
         Undo::LoadSaved => Effect::LoadSnapshot { canister: job.source, snapshot: held.saved.clone()? },
         Undo::StartTarget => Effect::Start { canister: job.target? },
+        Undo::RestoreTimer => return restore_call(job),
         // The list says what there is to delete, also when nobody knows what became of a call.
-        Undo::DropSaved | Undo::DropUploaded => {
-            let canister = if undo == Undo::DropSaved { job.source } else { job.image() };
+        Undo::DropSaved | Undo::DropUploaded | Undo::DropCopy | Undo::DropRestored => {
+            let is_of_image = matches!(undo, Undo::DropUploaded | Undo::DropCopy);
+            let canister = if is_of_image { job.image() } else { job.source };
             match &held.dropping {
                 Some(snapshot) => Effect::DeleteSnapshot { canister, snapshot: snapshot.clone() },
                 None => Effect::ListSnapshots { canister },
@@ -92,10 +117,12 @@ pub(crate) fn observation(job: &Job) -> Option<Effect> {
         State::Committed { .. } => Some(Effect::CanisterStatus { canister: image }),
         State::Repack(at) => match at {
             // A second snapshot is not the first one: the list says whether there is one.
-            RepackState::Listed { .. } | RepackState::Flushed => {
+            RepackState::Listed { .. } | RepackState::Still | RepackState::Flushed => {
                 Some(Effect::ListSnapshots { canister: source })
             }
-            RepackState::Planned => Some(Effect::ListSnapshots { canister: image }),
+            RepackState::Planned | RepackState::Rebuilt { .. } | RepackState::Rearming { .. } => {
+                Some(Effect::ListSnapshots { canister: image })
+            }
             RepackState::Ready | RepackState::Checked { .. } | RepackState::Reopening { .. } => {
                 Some(Effect::CanisterStatus { canister: source })
             }
@@ -109,6 +136,7 @@ pub(crate) fn observation(job: &Job) -> Option<Effect> {
             RepackState::Inspected { .. }
             | RepackState::Surveyed { .. }
             | RepackState::Learning { .. }
+            | RepackState::Timing
             | RepackState::Saved
             | RepackState::Comparing { .. }
             | RepackState::Guarding { .. }
@@ -119,11 +147,17 @@ pub(crate) fn observation(job: &Job) -> Option<Effect> {
             RepackState::Stopped
             | RepackState::Uploading { .. }
             | RepackState::Compared { .. }
+            | RepackState::Copying { .. }
+            | RepackState::Copied { .. }
+            | RepackState::DroppingCopy { .. }
             | RepackState::DroppingUploaded { .. }
             | RepackState::DroppingSaved { .. } => None,
             RepackState::Retaining { .. } => None,
         },
-        // Undos by snapshot are safe to repeat, and the list looks itself.
+        State::RollingBack { undo, .. } if undo.last() == Some(&Undo::RestoreTimer) => {
+            restore_observation(job)
+        }
+        // The other undos by snapshot are safe to repeat, and the list looks itself.
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 
 /// Snapshots that a canister can have (interface specification, "Canister snapshots").
 const MAX_SNAPSHOTS: usize = 10;
-/// Snapshots that a job makes.
+/// Snapshots that a job has at a time.
 const OWN_SNAPSHOTS: usize = 2;
 
 /// Whether the management canister's view of the source lets it be repacked.
@@ -42,13 +42,15 @@ fn needed_cycles(view: &CanisterView) -> u128 {
     freezing_cycles.saturating_add(Limits::REPACK_CYCLES).saturating_add(all_bytes)
 }
 
-/// Whether there is room for the job's snapshots.
+/// Whether there is room for the job's snapshots: with a timer for a copy too.
 pub(super) fn slots(job: &Job, listed: &[SnapshotId]) -> Result<(), Reason> {
     let count = listed.len();
-    if count + OWN_SNAPSHOTS <= MAX_SNAPSHOTS {
+    let own = OWN_SNAPSHOTS + usize::from(job.held.as_ref().is_some_and(|held| held.keeps_timer));
+    if count + own <= MAX_SNAPSHOTS {
         return Ok(());
     }
-    Err(Reason::new(ReasonCode::NoSlot, format!("{} has {count} of {MAX_SNAPSHOTS}", job.source)))
+    let detail = format!("{} has {count} of {MAX_SNAPSHOTS}, {own} are needed", job.source);
+    Err(Reason::new(ReasonCode::NoSlot, detail))
 }
 
 /// Whether the image can be repacked, and is worth it; answers its pages in use and when compact.

@@ -3,6 +3,15 @@
 use super::RepackState;
 use crate::{Job, Retention, State, TimeNanos};
 
+/// What follows when the image serves its users.
+pub(super) fn after_served(job: &Job, root: crate::Digest) -> State {
+    let has_copy = job.held.as_ref().is_some_and(|held| held.copy.is_some());
+    State::Repack(match has_copy {
+        true => RepackState::DroppingCopy { root },
+        false => RepackState::DroppingUploaded { root },
+    })
+}
+
 /// What follows when the uploaded snapshot is gone.
 pub(super) fn after_upload_dropped(job: &Job, root: crate::Digest, now_nanos: TimeNanos) -> State {
     State::Repack(match job.plan.retention {

@@ -6,11 +6,12 @@ mod calls;
 mod checks;
 mod ends;
 mod observe;
+mod restore;
 mod state;
 mod undo;
 
 pub(crate) use advance::advance;
 pub(crate) use calls::{call, observation};
 pub(crate) use observe::verdict;
-pub use state::{Held, RepackState};
+pub use state::{Held, RepackState, Restoring};
 pub(crate) use undo::{tolerates, undo};

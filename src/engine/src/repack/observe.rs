@@ -1,6 +1,7 @@
 //! What follows from the look at what became of a call.
 
 use super::RepackState;
+use super::restore::restore_verdict;
 use crate::next::Verdict;
 use crate::{Job, Reason, ReasonCode, RunState, SnapshotId, State, Value, Why};
 
@@ -8,19 +9,26 @@ use crate::{Job, Reason, ReasonCode, RunState, SnapshotId, State, Value, Why};
 pub(crate) fn verdict(job: &Job, value: &Value) -> Result<Verdict, Why> {
     let held = job.held.as_ref();
     Ok(match (&job.state, value) {
-        (State::Repack(RepackState::Listed { .. } | RepackState::Planned), Value::Snapshots(all)) => {
+        (
+            State::Repack(RepackState::Listed { .. } | RepackState::Planned | RepackState::Rearming { .. }),
+            Value::Snapshots(all),
+        ) => match new_ones(job, all).as_slice() {
+            [] => Verdict::NotYet,
+            [id] => Verdict::Answered(Value::Snapshot(id.clone())),
+            several => too_many(several.len()),
+        },
+        (
+            State::Repack(at @ (RepackState::Still | RepackState::Flushed | RepackState::Rebuilt { .. })),
+            Value::Snapshots(all),
+        ) => {
+            let replaced = held.and_then(|held| match at {
+                RepackState::Rebuilt { .. } => held.uploaded.as_ref(),
+                _ => held.saved.as_ref(),
+            });
+            let has_place = replaced.is_some_and(|replaced| all.contains(replaced));
             match new_ones(job, all).as_slice() {
-                [] => Verdict::NotYet,
-                [id] => Verdict::Answered(Value::Snapshot(id.clone())),
-                several => too_many(several.len()),
-            }
-        }
-        (State::Repack(RepackState::Flushed), Value::Snapshots(all)) => {
-            let has_survey =
-                held.and_then(|held| held.saved.as_ref()).is_some_and(|saved| all.contains(saved));
-            match new_ones(job, all).as_slice() {
-                // It takes the place of the survey in one step: while that is there, what is new is not ours.
-                _ if has_survey => Verdict::NotYet,
+                // It takes the place of that one in one step: while that is there, what is new is not ours.
+                _ if has_place => Verdict::NotYet,
                 [id] => Verdict::Answered(Value::Snapshot(id.clone())),
                 several => too_many(several.len()),
             }
@@ -40,6 +48,7 @@ pub(crate) fn verdict(job: &Job, value: &Value) -> Result<Verdict, Why> {
             // The source's own module, or what took its place.
             happened(view.module_hash != job.own_module())
         }
+        (State::RollingBack { .. }, value) => restore_verdict(job, value)?,
         (State::Repack(_) | State::Committed { .. }, Value::Gone) => {
             Verdict::Contradiction(Reason::new(ReasonCode::Gone, format!("when {}", job.state.name())))
         }
@@ -51,12 +60,13 @@ pub(crate) fn verdict(job: &Job, value: &Value) -> Result<Verdict, Why> {
 pub(super) fn new_ones(job: &Job, all: &[SnapshotId]) -> Vec<SnapshotId> {
     let Some(held) = &job.held else { return Vec::new() };
     let is_known = |id: &SnapshotId| {
-        held.foreign.contains(id) || held.saved.as_ref() == Some(id) || held.uploaded.as_ref() == Some(id)
+        let is_it = |own: &Option<SnapshotId>| own.as_ref() == Some(id);
+        held.foreign.contains(id) || is_it(&held.saved) || is_it(&held.uploaded) || is_it(&held.copy)
     };
     all.iter().filter(|id| !is_known(id)).cloned().collect()
 }
 
-fn too_many(count: usize) -> Verdict {
+pub(super) fn too_many(count: usize) -> Verdict {
     let detail = format!("{count} new snapshots: somebody else makes or deletes some");
     Verdict::Contradiction(Reason::new(ReasonCode::Contradiction, detail))
 }

@@ -3,6 +3,7 @@
 use super::RepackState;
 use super::ends::{after_saved_dropped, after_upload_dropped};
 use super::observe::new_ones;
+use super::restore::give_up_timer;
 use crate::next::{Next, Tolerated};
 use crate::{Job, Reason, ReasonCode, SnapshotId, State, TimeNanos, Undo};
 
@@ -10,8 +11,8 @@ use crate::{Job, Reason, ReasonCode, SnapshotId, State, TimeNanos, Undo};
 /// the present state had no effect for sure.
 pub(crate) fn undo(job: &Job, is_untouched: bool) -> Vec<Undo> {
     use Undo::{
-        DropSaved, DropUploaded, LoadSaved, ResetTarget, ReturnTarget, StartSource, StartTarget, SwapBack,
-        UninstallTarget,
+        DropCopy, DropRestored, DropSaved, DropUploaded, LoadSaved, ResetTarget, RestoreTimer, ReturnTarget,
+        StartSource, StartTarget, SwapBack, UninstallTarget,
     };
     let maybe = |undo: Undo| (!is_untouched).then_some(undo);
     // Of the target, if the strategy has one; it is reserved when the source is known to be worth it.
@@ -21,13 +22,35 @@ pub(crate) fn undo(job: &Job, is_untouched: bool) -> Vec<Undo> {
     // When the source is looked at once more, every index is swapped.
     let swapped = 0..job.target.map_or(0, |_| u16::try_from(job.indexes.len()).unwrap_or(u16::MAX));
     let image_changed = |undo: Undo| job.target.is_none().then_some(undo);
+    // A flush that may have happened has disarmed the timer.
+    let is_flushed = match &job.state {
+        State::Switching { .. } => true,
+        State::Repack(RepackState::Stopped) => !is_untouched,
+        State::Repack(at) => at.is_flushed(),
+        _ => false,
+    };
+    let has_timer = is_flushed && job.held.as_ref().is_some_and(|held| held.timer_nanos.is_some());
+    let timer = |undo: Undo| has_timer.then_some(undo);
+    let has_copy = job.held.as_ref().is_some_and(|held| held.copy.is_some())
+        || matches!(job.state, State::Repack(RepackState::Rearming { .. }));
+    let copied = |undo: Undo| has_copy.then_some(undo);
+    // The source as it stands, stopped, and what was made on the way there and back.
+    let stopped = || {
+        [DropSaved]
+            .into_iter()
+            .chain(timer(DropRestored))
+            .chain([StartSource])
+            .chain(timer(RestoreTimer))
+            .chain(copied(DropCopy))
+    };
     match &job.state {
         State::Queued => Vec::new(),
         State::Admitted { .. } => vec![DropSaved],
         State::Reserved { .. } => reserved.into_iter().chain([DropSaved]).collect(),
         State::Switching { next, .. } => used
             .into_iter()
-            .chain([DropUploaded, DropSaved, StartSource])
+            .chain([DropUploaded])
+            .chain(stopped())
             .chain((0..*next).map(|index| SwapBack { index }))
             .chain(maybe(SwapBack { index: *next }))
             .collect(),
@@ -36,26 +59,37 @@ pub(crate) fn undo(job: &Job, is_untouched: bool) -> Vec<Undo> {
             RepackState::Listed { .. } => maybe(DropSaved).into_iter().collect(),
             RepackState::Surveyed { .. } | RepackState::Learning { .. } => vec![DropSaved],
             // A stop that timed out goes on, whatever a later one answers.
-            RepackState::Ready | RepackState::Stopped | RepackState::Flushed | RepackState::Saved => {
-                reserved.into_iter().chain([DropSaved, StartSource]).collect()
-            }
-            RepackState::Halting => used.into_iter().chain([DropSaved, StartSource]).collect(),
+            RepackState::Ready
+            | RepackState::Still
+            | RepackState::Timing
+            | RepackState::Stopped
+            | RepackState::Flushed
+            | RepackState::Saved => reserved.into_iter().chain(stopped()).collect(),
+            RepackState::Halting => used.into_iter().chain(stopped()).collect(),
             RepackState::Planned | RepackState::Uploading { .. } | RepackState::Comparing { .. } => {
-                used.into_iter().chain([DropUploaded, DropSaved, StartSource]).collect()
+                used.into_iter().chain([DropUploaded]).chain(stopped()).collect()
             }
             RepackState::Compared { .. } => used
                 .into_iter()
-                .chain([DropUploaded, DropSaved, StartSource])
+                .chain([DropUploaded])
+                .chain(stopped())
                 .chain(maybe(LoadSaved).and_then(image_changed))
                 .collect(),
-            RepackState::Loaded { .. } | RepackState::Reinstalled { .. } => used
+            RepackState::Loaded { .. }
+            | RepackState::Rebuilt { .. }
+            | RepackState::Rearming { .. }
+            | RepackState::Copying { .. }
+            | RepackState::Reinstalled { .. }
+            | RepackState::Copied { .. } => used
                 .into_iter()
-                .chain([DropUploaded, DropSaved, StartSource])
+                .chain([DropUploaded])
+                .chain(stopped())
                 .chain(image_changed(LoadSaved))
                 .collect(),
             RepackState::Guarding { .. } => used
                 .into_iter()
-                .chain([DropUploaded, DropSaved, StartSource])
+                .chain([DropUploaded])
+                .chain(stopped())
                 .chain(swapped.map(|index| SwapBack { index }))
                 .collect(),
             _ => Vec::new(),
@@ -72,17 +106,24 @@ pub(super) fn listed(job: &mut Job, undo: Undo, all: &[SnapshotId]) -> Next {
     let resume = job.state.clone();
     let Some(held) = &mut job.held else { return Next::Undone };
     let is_there = |id: &Option<SnapshotId>| id.as_ref().is_some_and(|id| all.contains(id));
-    // The size is known before the upload begins, and after all snapshots of the source are taken.
+    // The size is known before the upload begins, and after all snapshots of the source but a copy are taken.
     let is_before_upload = held.compact_pages == 0;
-    let unsure_of = if is_before_upload { Undo::DropSaved } else { Undo::DropUploaded };
-    if held.is_unsure && (shares_canister || undo == unsure_of) {
+    let is_of_unsure = match undo {
+        Undo::DropSaved => is_before_upload,
+        Undo::DropUploaded | Undo::DropCopy => !is_before_upload,
+        _ => false,
+    };
+    if held.is_unsure && (shares_canister || is_of_unsure) {
         // The first list settles what nobody knew: whatever is new in a later one is somebody else's.
         held.is_unsure = false;
-        // The survey is replaced in one step: while it is there, nothing took its place.
-        let has_survey = is_before_upload && is_there(&held.saved);
+        // What takes the place of another one does so in one step: while that is there, what is new is not ours.
+        let has_place = match is_before_upload {
+            true => is_there(&held.saved),
+            false => undo != Undo::DropCopy && is_there(&held.uploaded),
+        };
         match unknown.as_slice() {
             [] => {}
-            _ if has_survey => {}
+            _ if has_place => {}
             [id] => {
                 held.dropping = Some(id.clone());
                 return Next::Again { done_bytes };
@@ -93,7 +134,11 @@ pub(super) fn listed(job: &mut Job, undo: Undo, all: &[SnapshotId]) -> Next {
             }
         }
     }
-    let own = if undo == Undo::DropSaved { &mut held.saved } else { &mut held.uploaded };
+    let own = match undo {
+        Undo::DropSaved => &mut held.saved,
+        Undo::DropUploaded => &mut held.uploaded,
+        _ => &mut held.copy,
+    };
     if is_there(own) {
         held.dropping = own.clone();
         return Next::Again { done_bytes };
@@ -121,6 +166,12 @@ pub(crate) fn tolerates(job: &mut Job, code: ReasonCode, now_nanos: TimeNanos) -
             }
             Some(Tolerated::Enter(after_upload_dropped(job, root, now_nanos)))
         }
+        (State::Repack(RepackState::DroppingCopy { root }), ReasonCode::NoSnapshot) => {
+            if let Some(held) = &mut job.held {
+                held.copy = None;
+            }
+            Some(Tolerated::Enter(State::Repack(RepackState::DroppingUploaded { root })))
+        }
         (State::Repack(RepackState::DroppingSaved { root }), ReasonCode::NoSnapshot) => {
             if let Some(held) = &mut job.held {
                 held.saved = None;
@@ -128,14 +179,26 @@ pub(crate) fn tolerates(job: &mut Job, code: ReasonCode, now_nanos: TimeNanos) -
             Some(Tolerated::Enter(after_saved_dropped(job, root)))
         }
         (State::RollingBack { undo, .. }, code) => match (undo.last()?, code) {
-            (Undo::DropSaved | Undo::DropUploaded, ReasonCode::NoSnapshot) => {
+            (
+                Undo::DropSaved | Undo::DropUploaded | Undo::DropCopy | Undo::DropRestored,
+                ReasonCode::NoSnapshot,
+            ) => {
                 dropped(job);
                 Some(Tolerated::Again)
             }
-            // A canister that is gone has no snapshots.
-            (Undo::DropSaved | Undo::DropUploaded | Undo::StartTarget, ReasonCode::Gone) => {
+            (Undo::RestoreTimer, ReasonCode::NoSnapshot) => {
+                give_up_timer(job);
                 Some(Tolerated::Undone)
             }
+            // A canister that is gone has no snapshots.
+            (
+                Undo::DropSaved
+                | Undo::DropUploaded
+                | Undo::DropCopy
+                | Undo::DropRestored
+                | Undo::StartTarget,
+                ReasonCode::Gone,
+            ) => Some(Tolerated::Undone),
             _ => None,
         },
         _ => None,

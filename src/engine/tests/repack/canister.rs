@@ -129,6 +129,8 @@ pub(crate) struct Snapshot {
     pub(crate) id: SnapshotId,
     pub(crate) maker: Maker,
     pub(crate) image: Image,
+    /// When the timer is due.
+    pub(crate) timer: Option<u64>,
     /// `None`: it was taken.
     pub(crate) upload: Option<Upload>,
 }
@@ -150,6 +152,8 @@ pub(crate) struct Canister {
     pub(crate) open_calls: Vec<Write>,
     pub(crate) cycles: u128,
     pub(crate) drained_cycles: u128,
+    /// When its global timer is due.
+    pub(crate) timer: Option<u64>,
 }
 
 impl Canister {
@@ -163,6 +167,7 @@ impl Canister {
             open_calls: Vec::new(),
             cycles,
             drained_cycles: 0,
+            timer: None,
         }
     }
 

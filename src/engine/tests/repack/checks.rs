@@ -4,7 +4,7 @@ use decant_engine::{RunState, Stage, State, invariants, replay};
 
 use crate::canister::{Layout, Maker, Module};
 use crate::run::Run;
-use crate::world::Trouble;
+use crate::world::{REARMED, Timers, Trouble};
 
 /// At every moment.
 pub(crate) fn always(run: &Run) {
@@ -41,6 +41,18 @@ pub(crate) fn always(run: &Run) {
         // Unless somebody deletes the way back: then it is in the image that was loaded.
         let is_loaded = run.was_way_back_deleted && source.image.is_whole_in_stable_memory(world.model);
         assert!(is_held || is_loaded, "promise 2: no loss: {job:?} {:?}", source.image);
+    }
+    // The timer of whatever serves is as users set it, or as `post_upgrade` does.
+    let is_disturbed = world.was_started || run.was_way_back_deleted;
+    for (id, canister) in world.canisters.iter().filter(|(_, it)| it.accepts_writes() && !is_disturbed) {
+        let is_as_set = canister.timer == world.timer;
+        let holds = match world.timers {
+            Timers::Never => canister.timer.is_none(),
+            Timers::Kept => is_as_set,
+            Timers::Rearmed => is_as_set || canister.timer == Some(REARMED),
+            Timers::MayGo => is_as_set || canister.timer.is_none(),
+        };
+        assert!(holds, "{id} has the timer {:?}, not {:?}: {job:?}", canister.timer, world.timer);
     }
     // Promise 3: every route names a canister that holds, or is about to hold, the state.
     for route in world.routes.values() {

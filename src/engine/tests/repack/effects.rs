@@ -11,7 +11,7 @@ use crate::canister::{
     Heap, Image, Layout, MAX_SNAPSHOTS, Maker, Module, STATE_PAGES, Snapshot, Stable, Upload, mix,
 };
 use crate::prng::Prng;
-use crate::world::{Trouble, World};
+use crate::world::{REARMED, Timers, Trouble, World};
 
 /// What every change by the management canister costs the canister.
 const FEE_CYCLES: u128 = 1_000;
@@ -73,12 +73,14 @@ fn answer(world: &mut World, effect: &Effect, prng: &mut Prng) -> Answer {
                 assert_may_go(world, id);
             }
             let image = Image { module: Some(Module::Tombstone), ..Image::NOTHING };
-            world.canister_mut(id).image = image;
+            let canister = world.canister_mut(id);
+            (canister.image, canister.timer) = (image, None);
             Ok(Value::Acknowledged)
         }
         Effect::Uninstall { .. } => {
             assert_ne!(id, world.source, "promise 2: only targets are uninstalled");
-            world.canister_mut(id).image = Image::NOTHING;
+            let canister = world.canister_mut(id);
+            (canister.image, canister.timer) = (Image::NOTHING, None);
             Ok(Value::Acknowledged)
         }
         Effect::Stop { .. } => stop(world, id, prng),
@@ -94,27 +96,37 @@ fn answer(world: &mut World, effect: &Effect, prng: &mut Prng) -> Answer {
         }
         Effect::TakeSnapshot { replaced, .. } => take(world, id, replaced.as_ref()),
         Effect::ReadImage { snapshot, .. } => {
-            find(world, id, snapshot).map(|snapshot| Value::Image(view(world.trouble, snapshot.image.stable)))
+            let snapshot = find(world, id, snapshot)?;
+            Ok(Value::Image(view(world.trouble, snapshot.image.stable, snapshot.timer)))
         }
         Effect::KeepModule { snapshot, module_hash, .. } => {
             let module = find(world, id, snapshot)?.image.module.map(Module::hash);
             assert_eq!(module, Some(*module_hash), "the module that is kept is the one that ran");
             let lacks_hook = matches!(world.trouble, Trouble::NoPreUpgrade | Trouble::NoPreUpgradeButConsent);
             let may_lose_heap = world.trouble == Trouble::NoPreUpgradeButConsent;
-            Ok(Value::Module { has_pre_upgrade: !lacks_hook, may_lose_heap })
+            let keeps_timer = matches!(world.timers, Timers::Kept | Timers::Rearmed);
+            Ok(Value::Module { has_pre_upgrade: !lacks_hook, may_lose_heap, keeps_timer })
         }
         Effect::Upgrade { module_hash, skips_pre_upgrade, .. } => {
             assert_eq!(*module_hash, Module::Own.hash(), "a canister gets back what it ran");
             upgrade(world, id, *skips_pre_upgrade)
         }
         Effect::UploadMetadata { canister, saved, to, pages } => {
-            find(world, *canister, saved)?;
+            let timer = find(world, *canister, saved)?.timer;
             assert_eq!(*pages, Layout::Compact.pages());
             let upload =
                 Upload { pages: vec![None; STATE_PAGES as usize], has_header: false, was_loaded: false };
             let image = Image { module: Some(Module::Empty), ..Image::NOTHING };
-            add_snapshot(world, *to, image, Some(upload))
+            add_snapshot(world, *to, image, timer, Some(upload))
         }
+        Effect::CopyMetadata { base, timer_nanos, .. } => {
+            let base = find(world, id, base)?;
+            assert_eq!(base.maker, Maker::Job, "a stranger's snapshot is never copied");
+            let upload =
+                Upload { pages: vec![None; STATE_PAGES as usize], has_header: false, was_loaded: false };
+            add_snapshot(world, id, Image::NOTHING, Some(*timer_nanos), Some(upload))
+        }
+        Effect::CopyPages { base, copy, walk, .. } => copy_pages(world, id, base, copy, *walk),
         Effect::UploadPages { pair, walk } => upload_pages(world, pair, *walk),
         Effect::ComparePages { pair, walk } => compare(world, pair, *walk),
         Effect::LoadSnapshot { snapshot, .. } => load(world, id, snapshot),
@@ -200,11 +212,17 @@ fn find<'a>(world: &'a World, id: Principal, snapshot: &SnapshotId) -> Result<&'
     canister.snapshot(snapshot).ok_or(No::Refused(ReasonCode::NoSnapshot))
 }
 
-fn add_snapshot(world: &mut World, id: Principal, image: Image, upload: Option<Upload>) -> Answer {
+fn add_snapshot(
+    world: &mut World,
+    id: Principal,
+    image: Image,
+    timer: Option<u64>,
+    upload: Option<Upload>,
+) -> Answer {
     if world.canister(id).snapshots.len() >= MAX_SNAPSHOTS {
         return Err(No::Refused(ReasonCode::NoSlot));
     }
-    let snapshot = Snapshot { id: world.next_snapshot_id(), maker: Maker::Job, image, upload };
+    let snapshot = Snapshot { id: world.next_snapshot_id(), maker: Maker::Job, image, timer, upload };
     let name = snapshot.id.clone();
     world.canister_mut(id).snapshots.push(snapshot);
     Ok(Value::Snapshot(name))
@@ -215,11 +233,12 @@ fn take(world: &mut World, id: Principal, replaced: Option<&SnapshotId>) -> Answ
         assert_eq!(find(world, id, replaced)?.maker, Maker::Job, "a stranger's snapshot is never replaced");
         world.canister_mut(id).snapshots.retain(|it| it.id != *replaced);
     }
-    let image = world.canister(id).image;
-    add_snapshot(world, id, image, None)
+    let canister = world.canister(id);
+    let (image, timer) = (canister.image, canister.timer);
+    add_snapshot(world, id, image, timer, None)
 }
 
-fn view(trouble: Trouble, stable: Stable) -> ImageView {
+fn view(trouble: Trouble, stable: Stable, timer_nanos: Option<u64>) -> ImageView {
     let kind = match (trouble, stable.layout) {
         (_, Layout::Nothing) => ImageKind::Empty,
         (_, Layout::Raw) => ImageKind::Raw,
@@ -237,7 +256,7 @@ fn view(trouble: Trouble, stable: Stable) -> ImageView {
             compact_pages: Layout::Compact.pages(),
         },
     };
-    ImageView { stable_pages: stable.layout.pages(), kind, loses_timer: trouble == Trouble::TimerArmed }
+    ImageView { stable_pages: stable.layout.pages(), kind, timer_nanos }
 }
 
 fn upgrade(world: &mut World, id: Principal, skips_pre_upgrade: bool) -> Answer {
@@ -273,8 +292,40 @@ fn upgrade(world: &mut World, id: Principal, skips_pre_upgrade: bool) -> Answer 
     } else if !skips_pre_upgrade {
         assert_eq!(image.stable.saved, model.counted, "promise 2: the flush saves all");
     }
-    world.canister_mut(id).image = image;
+    // An upgrade disarms the timer, then runs `post_upgrade` (interface specification, "Global timer").
+    let timer = (world.timers == Timers::Rearmed).then_some(REARMED);
+    let canister = world.canister_mut(id);
+    (canister.image, canister.timer) = (image, timer);
     Ok(Value::Acknowledged)
+}
+
+fn copy_pages(
+    world: &mut World,
+    id: Principal,
+    base: &SnapshotId,
+    copy: &SnapshotId,
+    mut walk: Walk,
+) -> Answer {
+    let base = find(world, id, base)?.image;
+    find(world, id, copy)?;
+    let is_corrupt = world.trouble == Trouble::CorruptCopy && base.stable.is_repacked;
+    let snapshot = world.canister_mut(id).snapshot_mut(copy).expect("just found");
+    let upload = snapshot.upload.as_mut().expect("nothing is uploaded to a snapshot that was taken");
+    if upload.was_loaded || (is_corrupt && walk.next_page > 0) {
+        return Err(No::Refused(ReasonCode::RootMismatch));
+    }
+    let end = (walk.next_page + PAGES_PER_CALL).min(STATE_PAGES);
+    let wire_bytes = (end - walk.next_page) * 3;
+    for page in walk.next_page..end {
+        upload.pages[page as usize] = Some(base.stable.page(page));
+    }
+    let is_complete = end == STATE_PAGES;
+    if is_complete {
+        upload.has_header = true;
+        snapshot.image = base;
+    }
+    walk.next_page = end;
+    Ok(Value::Uploaded { walk, is_complete, wire_bytes })
 }
 
 fn upload_pages(world: &mut World, pair: &SnapshotPair, mut walk: Walk) -> Answer {
@@ -333,6 +384,10 @@ fn load(world: &mut World, id: Principal, name: &SnapshotId) -> Answer {
     }
     let canister = world.canister_mut(id);
     canister.image = snapshot.image;
+    // Loading a snapshot that was taken leaves the timer alone.
+    if snapshot.upload.is_some() {
+        canister.timer = snapshot.timer;
+    }
     if let Some(upload) = canister.snapshot_mut(name).and_then(|it| it.upload.as_mut()) {
         upload.was_loaded = true;
     }

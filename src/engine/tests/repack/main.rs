@@ -15,7 +15,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use run::{Fault, Run, plans};
-use world::Trouble;
+use world::{Timers, Trouble};
 
 /// How the network misbehaves, in a thousand.
 #[derive(Debug, Clone, Copy)]
@@ -40,12 +40,12 @@ const TROUBLES: [Trouble; 23] = [
     Trouble::BucketTooSmall,
     Trouble::NoPreUpgrade,
     Trouble::NoPreUpgradeButConsent,
-    Trouble::TimerArmed,
     Trouble::NoSlot,
     Trouble::FewCycles,
     Trouble::PreUpgradeTraps,
     Trouble::PostUpgradeTraps,
     Trouble::CorruptUpload,
+    Trouble::CorruptCopy,
     Trouble::PostUpgradeGrows,
     Trouble::NeverStops,
     Trouble::EmptyPool,
@@ -56,6 +56,8 @@ const TROUBLES: [Trouble; 23] = [
 fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut BTreeMap<&'static str, u32>) {
     let plans = plans();
     let mut run = Run::new(plans[seed as usize % plans.len()], trouble, seed);
+    // Not in step with plans and troubles.
+    run.world.timers = [Timers::Never, Timers::Kept, Timers::Rearmed, Timers::MayGo][(seed / 7) as usize % 4];
     let mut dice = prng::Prng::new(seed ^ 0xffff);
     run.run(&mut |_, _, _| {
         if dice.permille(chaos.abort) {

@@ -303,6 +303,7 @@ fn is_repeated(effect: &Effect) -> bool {
         effect,
         Effect::TakeSnapshot { .. }
             | Effect::UploadMetadata { .. }
+            | Effect::CopyMetadata { .. }
             | Effect::Upgrade { skips_pre_upgrade: true, .. }
     )
 }

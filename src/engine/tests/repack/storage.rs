@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use decant_engine::{
-    Event, Held, Job, MAX_INDEXES, PlanEssentials, Reason, ReasonCode, RepackState, Retention, State, Step,
-    Strategy, Value, apply, next_step,
+    Event, Held, Job, MAX_INDEXES, PlanEssentials, Reason, ReasonCode, RepackState, Restoring, Retention,
+    State, Step, Strategy, Value, apply, next_step,
 };
 use serde::Serialize;
 
 use crate::run::{Fault, Run, plans, relocates};
-use crate::world::{Trouble, principal};
+use crate::world::{Timers, Trouble, principal};
 
 fn bytes(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -38,9 +38,15 @@ fn content(value: ciborium::Value) -> ciborium::Value {
 fn jobs() -> Vec<Job> {
     let mut jobs = Vec::new();
     for plan in plans() {
-        for at in 0..26 {
-            for fault in [Fault::Refused, Fault::AbortLost] {
+        for at in 0..34 {
+            for (fault, timers) in [
+                (Fault::Refused, Timers::Never),
+                (Fault::AbortLost, Timers::Never),
+                (Fault::Refused, Timers::Kept),
+                (Fault::AbortLost, Timers::Kept),
+            ] {
                 let mut run = Run::new(plan, Trouble::Nothing, 7);
+                run.world.timers = timers;
                 run.run_beside(&mut |run| jobs.push(run.job.clone()), &mut |ticket, _, _| {
                     if ticket == at { fault } else { Fault::Nothing }
                 });
@@ -95,6 +101,13 @@ fn the_tags_of_the_states_by_snapshot_never_change() {
         (80, "emptying"),
         (81, "reopening"),
         (82, "guarding"),
+        (83, "still"),
+        (84, "timing"),
+        (85, "rebuilt"),
+        (86, "rearming"),
+        (87, "copying"),
+        (88, "copied"),
+        (89, "dropping copy"),
     ];
     assert_eq!(found.into_iter().collect::<Vec<_>>(), golden);
 }
@@ -111,6 +124,9 @@ fn the_tags_of_undos_strategies_and_held_snapshots_never_change() {
     let golden = [
         ("1", "ReturnTarget"),
         ("10", "LoadSaved"),
+        ("11", "RestoreTimer"),
+        ("12", "DropRestored"),
+        ("13", "DropCopy"),
         ("2", "ResetTarget"),
         ("3", "UninstallTarget"),
         ("5", "StartSource"),
@@ -129,19 +145,28 @@ fn the_tags_of_undos_strategies_and_held_snapshots_never_change() {
         .flat_map(|held: &Held| stored(held).into_map().expect("a map"))
         .map(|(name, _)| name.into_text().expect("a name"))
         .collect();
-    assert_eq!(fields, ["c", "d", "f", "m", "s", "u", "x"].map(str::to_owned).into());
+    let golden = ["c", "d", "f", "k", "m", "s", "t", "u", "w", "x", "y"];
+    assert_eq!(fields, golden.map(str::to_owned).into());
+    let restoring = [
+        ("1", Restoring::Copying(decant_engine::Walk::BEGIN)),
+        ("2", Restoring::Copied),
+        ("3", Restoring::Guarded),
+    ];
+    for (golden, restoring) in restoring {
+        assert_eq!(tag(&stored(&restoring)), golden);
+    }
 }
 
 #[test]
 fn the_tags_of_values_and_reasons_by_snapshot_never_change() {
     let id = decant_engine::SnapshotId(vec![1, 2].into());
     let kind = decant_engine::ImageKind::Raw;
-    let image = decant_engine::ImageView { stable_pages: 1, kind, loses_timer: true };
+    let image = decant_engine::ImageView { stable_pages: 1, kind, timer_nanos: Some(5) };
     let values = [
         ("9", Value::Snapshots(vec![id.clone()])),
         ("10", Value::Snapshot(id)),
         ("11", Value::Image(image)),
-        ("12", Value::Module { has_pre_upgrade: true, may_lose_heap: false }),
+        ("12", Value::Module { has_pre_upgrade: true, may_lose_heap: false, keeps_timer: true }),
         ("13", Value::Uploaded { walk: decant_engine::Walk::BEGIN, is_complete: true, wire_bytes: 1 }),
         ("14", Value::Compared { walk: decant_engine::Walk::BEGIN, is_complete: true, wire_bytes: 1 }),
     ];
@@ -170,6 +195,7 @@ fn a_finished_job_takes_at_most_512_bytes() {
     for (strategy, retention) in plans() {
         for refused in 0..40 {
             let mut run = Run::new((strategy, retention), Trouble::Nothing, 3);
+            run.world.timers = if refused % 2 == 0 { Timers::Never } else { Timers::Kept };
             // The longest reason, the largest numbers, the most indexes.
             let plan = PlanEssentials {
                 plan_id: u64::MAX,

@@ -3,11 +3,34 @@
 use decant_engine::{Effect, Retention, State, Strategy};
 
 use crate::run::{Fault, Run, plans, relocates};
-use crate::world::Trouble;
+use crate::world::{Timers, Trouble};
 
 const SEED: u64 = 42;
 
-type Plan = (Strategy, Retention);
+type Plan = (Strategy, Retention, Timers);
+
+/// Every plan without a timer, and with one that is copied.
+fn timed_plans() -> impl Iterator<Item = Plan> {
+    let timers = [Timers::Never, Timers::Kept];
+    plans()
+        .into_iter()
+        .flat_map(move |(strategy, retention)| timers.map(|timers| (strategy, retention, timers)))
+}
+
+/// The short ones, for what is squared.
+const SHORT: [fn() -> Plan; 4] = [
+    || (Strategy::Repack, Retention::None, Timers::Never),
+    || (relocates(), Retention::None, Timers::Never),
+    || (Strategy::Repack, Retention::None, Timers::Kept),
+    || (relocates(), Retention::None, Timers::Kept),
+];
+
+fn new(plan: Plan) -> Run {
+    let (strategy, retention, timers) = plan;
+    let mut run = Run::new((strategy, retention), Trouble::Nothing, SEED);
+    run.world.timers = timers;
+    run
+}
 
 fn calm(plan: Plan) -> Run {
     faulty(plan, &[])
@@ -15,7 +38,7 @@ fn calm(plan: Plan) -> Run {
 
 /// A job with these faults at these calls.
 fn faulty(plan: Plan, faults: &[(u32, Fault)]) -> Run {
-    let mut run = Run::new(plan, Trouble::Nothing, SEED);
+    let mut run = new(plan);
     run.run(&mut |ticket, _, _| {
         faults.iter().find(|(at, _)| *at == ticket).map_or(Fault::Nothing, |(_, fault)| *fault)
     });
@@ -28,7 +51,7 @@ fn calls(run: &Run) -> u32 {
 
 #[test]
 fn a_repack_makes_no_more_calls_than_its_protocol_has() {
-    let run = calm((Strategy::Repack, Retention::None));
+    let run = calm((Strategy::Repack, Retention::None, Timers::Never));
     let methods: Vec<_> = run.calls.iter().map(|(effect, _)| effect.method()).collect();
     let expected = [
         "canister_status",
@@ -60,7 +83,7 @@ fn a_repack_makes_no_more_calls_than_its_protocol_has() {
 
 #[test]
 fn promise_4_every_call_failed_lost_or_repeated_once_comes_to_the_same_end() {
-    for plan in plans() {
+    for plan in timed_plans() {
         let calm = calm(plan);
         assert!(calm.is_done(), "{:?}", calm.job);
         for at in 1..=calls(&calm) {
@@ -82,7 +105,7 @@ fn ended(run: &Run, calm: &Run) -> State {
 
 #[test]
 fn every_call_refused_or_aborted_once_ends_rolled_back_or_after_the_commit_point_done() {
-    for plan in plans() {
+    for plan in timed_plans() {
         let calm = calm(plan);
         let is_commit = |call: &(Effect, bool)| match plan.0 {
             Strategy::Repack => matches!(call.0, Effect::Start { .. }),
@@ -103,7 +126,7 @@ fn every_call_refused_or_aborted_once_ends_rolled_back_or_after_the_commit_point
 #[test]
 fn two_faults_at_any_two_calls_end_the_job_and_lose_nothing() {
     let (mut runs, mut parked) = (0_u32, 0_u32);
-    for plan in [(Strategy::Repack, Retention::None), (relocates(), Retention::None)] {
+    for plan in SHORT.map(|plan| plan()) {
         let first_calls = calls(&calm(plan));
         for first in 1..=first_calls {
             for fault in Fault::all() {
@@ -125,13 +148,13 @@ fn two_faults_at_any_two_calls_end_the_job_and_lose_nothing() {
 
 #[test]
 fn promise_8_a_call_that_never_works_rolls_back_or_parks_and_moves_on_when_mended() {
-    for plan in plans() {
+    for plan in timed_plans() {
         let calm = calm(plan);
         for at in 1..=calls(&calm) {
             for fault in [Fault::Transient, Fault::Refused, Fault::LostBefore, Fault::LostAfter, Fault::Crash]
             {
                 for way_back in [false, true] {
-                    let mut run = Run::new(plan, Trouble::Nothing, SEED);
+                    let mut run = new(plan);
                     let mut stuck = None;
                     run.run(&mut |ticket, _, job| {
                         // The call of that state, for ever; or after an abort there, the first call back.
@@ -154,12 +177,12 @@ fn promise_8_a_call_that_never_works_rolls_back_or_parks_and_moves_on_when_mende
 #[test]
 fn promise_8_every_undo_that_never_works_parks_and_moves_on_when_mended() {
     let mut parked = 0;
-    for plan in [(Strategy::Repack, Retention::None), (relocates(), Retention::None)] {
+    for plan in SHORT.map(|plan| plan()) {
         let forth = calls(&calm(plan));
         for at in 1..=forth {
             let back = calls(&faulty(plan, &[(at, Fault::Refused)]));
             for undo in at + 1..=back {
-                let mut run = Run::new(plan, Trouble::Nothing, SEED);
+                let mut run = new(plan);
                 let mut stuck = None;
                 run.run(&mut |ticket, _, job| {
                     if ticket == at {

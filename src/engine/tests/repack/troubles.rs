@@ -1,10 +1,12 @@
 //! Each trouble by itself: the end, the reason, and that the canister serves with all of its state.
 
-use decant_engine::{Effect, MAX_SETTINGS_BYTES, ReasonCode, Retention, RunState, Stage, State, Strategy};
+use decant_engine::{
+    Effect, MAX_SETTINGS_BYTES, ReasonCode, Restoring, Retention, RunState, Stage, State, Strategy, Undo,
+};
 
 use crate::canister::{Layout, Maker};
 use crate::run::{Fault, Run, plans, relocates};
-use crate::world::Trouble;
+use crate::world::{Timers, Trouble};
 
 const REPACK: (Strategy, Retention) = (Strategy::Repack, Retention::None);
 
@@ -94,10 +96,87 @@ fn a_module_without_pre_upgrade_rolls_back_unless_the_plan_consents() {
     }
 }
 
+/// A job whose dapp does that with its timer, with that trouble.
+fn timed(plan: (Strategy, Retention), trouble: Trouble, timers: Timers, seed: u64) -> Run {
+    let mut run = Run::new(plan, trouble, seed);
+    run.world.timers = timers;
+    run.run(&mut healthy);
+    run
+}
+
+fn copies(run: &Run) -> usize {
+    run.calls.iter().filter(|(effect, _)| matches!(effect, Effect::CopyMetadata { .. })).count()
+}
+
 #[test]
-fn an_armed_timer_that_an_upgrade_would_disarm_rolls_back() {
-    let methods = assert_rolls_back(Trouble::TimerArmed, ReasonCode::LosesTimer);
-    assert!(!methods.contains(&"stop_canister"));
+fn a_timer_that_the_flush_disarms_is_armed_again_as_it_was() {
+    let mut copied = 0;
+    for plan in plans() {
+        for seed in 0..40 {
+            // The checks of every moment compare the timer.
+            let run = timed(plan, Trouble::Nothing, Timers::Kept, seed);
+            assert!(run.is_done(), "{:?}", run.job);
+            copied += copies(&run);
+        }
+    }
+    assert!(copied > 100, "most timers are armed when the canister stops: {copied}");
+}
+
+#[test]
+fn a_timer_that_post_upgrade_arms_or_that_may_go_costs_no_copy() {
+    for plan in plans() {
+        for timers in [Timers::Never, Timers::Rearmed, Timers::MayGo] {
+            for seed in 0..20 {
+                let run = timed(plan, Trouble::Nothing, timers, seed);
+                assert!(run.is_done(), "{:?}", run.job);
+                assert_eq!(copies(&run), 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_timer_is_armed_again_on_every_way_back_behind_the_flush() {
+    let troubles = [
+        (Trouble::PostUpgradeTraps, ReasonCode::Trapped),
+        (Trouble::CorruptUpload, ReasonCode::RootMismatch),
+        (Trouble::PostUpgradeGrows, ReasonCode::NotWorthIt),
+        (Trouble::RouteConflict, ReasonCode::RouteConflict),
+        (Trouble::CorruptCopy, ReasonCode::RootMismatch),
+    ];
+    for (trouble, code) in troubles {
+        let mut copied = 0;
+        for plan in plans() {
+            for seed in 0..20 {
+                let run = timed(plan, trouble, Timers::Kept, seed);
+                if run.is_done() {
+                    // Without an index to swap, or a timer to copy.
+                    assert!(matches!(trouble, Trouble::RouteConflict | Trouble::CorruptCopy));
+                    continue;
+                }
+                assert!(matches!(run.job.state(), State::RolledBack { .. }), "{trouble:?}: {:?}", run.job);
+                assert_eq!(run.reason().map(|reason| reason.code()), Some(code), "{trouble:?}, {plan:?}");
+                copied += copies(&run);
+            }
+        }
+        assert!(copied > 20, "{trouble:?}: {copied}");
+    }
+}
+
+#[test]
+fn with_a_timer_7_foreign_snapshots_leave_room_and_8_do_not() {
+    for (foreign, is_done) in [(7, true), (8, false)] {
+        let mut run = Run::new(REPACK, Trouble::Nothing, 1);
+        run.world.timers = Timers::Kept;
+        while run.world.strangers.len() < foreign {
+            run.world.stranger_takes();
+        }
+        run.run(&mut healthy);
+        assert_eq!(run.is_done(), is_done, "{foreign}: {:?}", run.job);
+        let code = run.reason().map(|reason| reason.code());
+        assert_eq!(code, (!is_done).then_some(ReasonCode::NoSlot));
+        assert!(is_done || !run.calls.iter().any(|(effect, _)| matches!(effect, Effect::Stop { .. })));
+    }
 }
 
 #[test]
@@ -185,11 +264,13 @@ fn a_pool_that_stays_empty_and_an_index_in_conflict_roll_back() {
 /// A job beside which somebody does something once, before its step of that number.
 fn beside(
     plan: (Strategy, Retention),
+    timers: Timers,
     at_step: usize,
     act: impl Fn(&mut Run),
     fault: &mut dyn FnMut(u32, &Effect, &decant_engine::Job) -> Fault,
 ) -> Run {
     let mut run = Run::new(plan, Trouble::Nothing, 7);
+    run.world.timers = timers;
     let mut step = 0;
     run.run_beside(
         &mut |run| {
@@ -203,13 +284,14 @@ fn beside(
     run
 }
 
-const STEPS: usize = 40;
+const STEPS: usize = 56;
+const TIMERS: [Timers; 2] = [Timers::Never, Timers::Kept];
 
 #[test]
 fn a_snapshot_that_somebody_takes_at_any_moment_survives() {
-    for plan in plans() {
+    for (plan, timers) in plans().into_iter().flat_map(|plan| TIMERS.map(|timers| (plan, timers))) {
         for at_step in 1..STEPS {
-            let run = beside(plan, at_step, take_if_there, &mut healthy);
+            let run = beside(plan, timers, at_step, take_if_there, &mut healthy);
             match run.reason() {
                 None => assert!(run.is_done(), "{plan:?} at {at_step}: {:?}", run.job),
                 // It would die with the original.
@@ -326,14 +408,21 @@ fn delete_saved(run: &mut Run) {
 #[test]
 fn a_job_whose_saved_snapshot_somebody_deletes_ends_done_or_rolled_back_with_all_state() {
     let mut ends = Vec::new();
-    for plan in plans() {
+    for (plan, timers) in plans().into_iter().flat_map(|plan| TIMERS.map(|timers| (plan, timers))) {
         for at_step in 1..STEPS {
-            let run = beside(plan, at_step, delete_saved, &mut healthy);
+            let run = beside(plan, timers, at_step, delete_saved, &mut healthy);
+            if run.job.state().is_parked() {
+                // Both were deleted when the image was in place, and the timer not yet.
+                let image = run.world.canister(run.world.source).image;
+                assert!(timers == Timers::Kept && image.is_whole_in_stable_memory(run.world.model));
+                continue;
+            }
             assert!(run.job.state().is_ended(), "{plan:?} at {at_step}: {:?}", run.job);
             if run.was_way_back_deleted {
                 ends.push(run.is_done());
                 let code = run.reason().map(|reason| reason.code());
-                assert!(run.is_done() || code == Some(ReasonCode::NoSnapshot), "{code:?}");
+                let is_named = matches!(code, Some(ReasonCode::NoSnapshot | ReasonCode::LosesTimer));
+                assert!(run.is_done() || is_named, "{code:?}");
             }
         }
     }
@@ -361,7 +450,10 @@ fn a_way_back_that_somebody_deleted_parks_with_all_state_in_the_loaded_image() {
 fn start(run: &mut Run) {
     let (source, state) = (run.world.source, run.job.state());
     // Between the last look and a load nobody can tell: it is one message after the other.
-    let is_loading = run.job.target().is_none() && matches!(state.name(), "compared" | "rolling back");
+    let is_restoring = run.job.held().is_some_and(|held| held.restoring == Some(Restoring::Guarded));
+    let is_loading = is_restoring
+        || run.job.target().is_none() && matches!(state.name(), "compared" | "copied")
+        || run.job.target().is_none() && state.name() == "rolling back" && !is_timed_only(state);
     // What is started after the commit point has no routes any more, and becomes a tombstone.
     let is_late = run.job.target().is_some() && state.stage() == Stage::AfterCommit;
     if let Some(canister) = run.world.canisters.get_mut(&source)
@@ -374,14 +466,22 @@ fn start(run: &mut Run) {
     }
 }
 
+/// Whether the way back loads no snapshot but the one that arms the timer.
+fn is_timed_only(state: &State) -> bool {
+    matches!(state, State::RollingBack { undo, .. } if !undo.contains(&Undo::LoadSaved))
+}
+
 #[test]
 fn a_canister_that_somebody_starts_at_any_moment_loses_no_write() {
-    for plan in [REPACK, (relocates(), Retention::None)] {
+    for (plan, timers) in [REPACK, (relocates(), Retention::None)]
+        .into_iter()
+        .flat_map(|plan| TIMERS.map(|timers| (plan, timers)))
+    {
         let mut ends = Vec::new();
         for at_step in 1..STEPS {
             for fault in [Fault::Nothing, Fault::Abort] {
                 let mut is_faulty = false;
-                let run = beside(plan, at_step, start, &mut |_, _, job| {
+                let run = beside(plan, timers, at_step, start, &mut |_, _, job| {
                     let is_it = job.state().name() == "reinstalled" && !is_faulty;
                     is_faulty |= is_it;
                     if is_it { fault } else { Fault::Nothing }
@@ -394,7 +494,8 @@ fn a_canister_that_somebody_starts_at_any_moment_loses_no_write() {
         }
         assert!(ends.contains(&Some(ReasonCode::Contradiction)), "{ends:?}");
         assert_eq!(ends.contains(&None), plan == REPACK, "what users write to goes on: {ends:?}");
-        let known = [None, Some(ReasonCode::Contradiction), Some(ReasonCode::Aborted)];
+        let known =
+            [None, Some(ReasonCode::Contradiction), Some(ReasonCode::Aborted), Some(ReasonCode::LosesTimer)];
         assert!(ends.iter().all(|end| known.contains(end)), "{ends:?}");
     }
 }

@@ -27,17 +27,33 @@ pub(crate) enum Trouble {
     BucketTooSmall,
     NoPreUpgrade,
     NoPreUpgradeButConsent,
-    TimerArmed,
     NoSlot,
     FewCycles,
     PreUpgradeTraps,
     PostUpgradeTraps,
     CorruptUpload,
+    CorruptCopy,
     PostUpgradeGrows,
     NeverStops,
     EmptyPool,
     RouteConflict,
 }
+
+/// What the dapp does with its global timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Timers {
+    /// Its module has no import to arm it.
+    Never,
+    /// Calls of users arm and disarm it.
+    Kept,
+    /// The same, and `post_upgrade` arms it.
+    Rearmed,
+    /// As `Kept`, and the plan says that it may go.
+    MayGo,
+}
+
+/// When the timer is due that `post_upgrade` arms.
+pub(crate) const REARMED: u64 = 999;
 
 pub(crate) struct World {
     pub(crate) canisters: BTreeMap<Principal, Canister>,
@@ -48,6 +64,9 @@ pub(crate) struct World {
     /// What every accepted write adds up to.
     pub(crate) model: Model,
     pub(crate) trouble: Trouble,
+    pub(crate) timers: Timers,
+    /// When users last said that the timer is due.
+    pub(crate) timer: Option<u64>,
     /// Whether the source served before the job began.
     pub(crate) was_serving: bool,
     /// Strangers' snapshots, as they must stay.
@@ -114,6 +133,8 @@ impl World {
             coordinator,
             model,
             trouble,
+            timers: Timers::Never,
+            timer: None,
             was_serving: !matches!(trouble, Trouble::SourceStopped | Trouble::NoModule),
             strangers: Vec::new(),
             stage: Stage::BeforeCommit,
@@ -151,8 +172,9 @@ impl World {
     pub(crate) fn stranger_takes(&mut self) {
         let id = self.next_snapshot_id();
         let source = self.source;
-        let snapshot =
-            Snapshot { id, maker: Maker::Stranger, image: self.canister(source).image, upload: None };
+        let canister = self.canister(source);
+        let (image, timer) = (canister.image, canister.timer);
+        let snapshot = Snapshot { id, maker: Maker::Stranger, image, timer, upload: None };
         self.canister_mut(source).snapshots.push(snapshot.clone());
         self.strangers.push((source, snapshot));
     }
@@ -201,6 +223,7 @@ impl World {
 
     /// The dapp's code runs on its heap and its stable memory.
     pub(crate) fn apply_write(&mut self, id: Principal, write: Write) {
+        self.set_timer(id, write);
         let image = &mut self.canister_mut(id).image;
         let heap = image.heap.as_mut().expect("code runs on a heap");
         assert_eq!(heap.layout, image.stable.layout, "a heap never runs on an image of another layout");
@@ -210,6 +233,14 @@ impl World {
         } else {
             image.stable.written = mix(image.stable.written, write.id);
             self.model.written = mix(self.model.written, write.id);
+        }
+    }
+
+    /// Users arm the timer, or disarm it.
+    fn set_timer(&mut self, id: Principal, write: Write) {
+        if self.timers != Timers::Never {
+            self.timer = (!write.id.is_multiple_of(4)).then_some(write.id);
+            self.canister_mut(id).timer = self.timer;
         }
     }
 
