@@ -1,14 +1,15 @@
 //! Canisters without the kit move to fresh ones: their state travels in a snapshot, their routes are swapped, and a
 //! tombstone sends their cycles on.
 
-use candid::Principal;
+use candid::{CandidType, Principal};
 use decant_api::jobs::{JobView, Outcome, Summary};
 use decant_api::plan::{BySnapshot, Plan, Strategy};
-use decant_cli::rehearsal::calls::query;
+use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::{RETENTION_SECONDS, World};
 use decant_cli::rehearsal::{Generation, Options, Retention};
-use decant_tests::repack::{RunState, nothing, snapshots, status, used};
+use decant_tests::keeper::{FAR_NANOS, Keeper, bump, bumped, call, disarmed, peek};
+use decant_tests::repack::{RunState, install, nothing, snapshots, status, used};
 use decant_tests::{assert_serves, bloated_on, engine, enrol, modules, route, settle, settle_with};
 use serde_bytes::ByteBuf;
 
@@ -155,4 +156,44 @@ fn an_original_with_a_snapshot_of_its_own_is_left_alone() {
     let kept: Vec<ByteBuf> = snapshots(&world, original).into_iter().map(ByteBuf::from).collect();
     assert_eq!(kept, [ByteBuf::from(taken.id)]);
     assert_serves(&world, &mut fleet, 0, original);
+}
+
+#[derive(CandidType)]
+struct Route {
+    user: u64,
+    canister: Principal,
+}
+
+#[test]
+fn a_timer_that_every_upgrade_disarms_is_due_at_the_same_moment_on_the_fresh_canister() {
+    let options = options(Retention::None);
+    let world = World::new(engine(), modules(), &options).expect("the world is made");
+    let module = Keeper::default().module();
+    let original = install(&world, &module, nothing());
+    let controllers = vec![world.operator, world.coordinator, world.index];
+    world.pic.set_controllers(original, Some(world.operator), controllers).expect("they are set");
+    let added: Result<(), String> = update(
+        &world.pic,
+        world.index,
+        world.operator,
+        "register",
+        (vec![Route { user: 7, canister: original }],),
+    )
+    .expect("the index answers");
+    added.expect("the route is taken");
+    bump(&world, original);
+    call(&world, original, "arm");
+    world.propose(&plan(&world, &options, &[&module])).expect("the plan is approved");
+    let enrolled: Result<Vec<u64>, String> =
+        update(&world.pic, world.index, world.operator, "relocate", (vec![original],))
+            .expect("the index answers");
+    enrolled.expect("the index enrols");
+    let job = settle(&world).remove(0);
+    assert_eq!(job.outcome, Outcome::Done, "{job:?}");
+    let target = route(&world, 7);
+    assert_eq!(Some(target), job.target);
+    assert_eq!(disarmed(&world, target), FAR_NANOS);
+    assert_eq!(peek(&world, target), bumped(1));
+    assert!(snapshots(&world, target).is_empty(), "no snapshot is left");
+    assert!(!world.pic.canister_exists(original));
 }
