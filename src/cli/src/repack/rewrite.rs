@@ -133,12 +133,15 @@ fn plan(source: &SnapshotDir, options: &Options) -> anyhow::Result<(Layout, Layo
 
 fn prepare(out: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(out).with_context(|| format!("creating {}", out.display()))?;
-    let mut entries = fs::read_dir(out).with_context(|| format!("reading {}", out.display()))?;
-    ensure!(
-        entries.next().is_none(),
-        "{} is not empty: name a directory that is absent or empty",
-        out.display()
-    );
+    let entries = fs::read_dir(out).with_context(|| format!("reading {}", out.display()))?;
+    for entry in entries {
+        let entry = entry.with_context(|| format!("reading {}", out.display()))?;
+        ensure!(
+            entry.file_name() == files::LOCK,
+            "{} is not empty: name a directory that is absent or empty",
+            out.display()
+        );
+    }
     fs::create_dir(out.join(files::CHUNKS))
         .with_context(|| format!("creating {}", out.join(files::CHUNKS).display()))
 }

@@ -8,9 +8,11 @@
 //! | `stable_memory.bin` | stable memory |
 //! | `wasm_chunk_store/HASH.bin` | a file for each chunk, named by its SHA-256 in hexadecimal |
 //! | `.download_progress.json` | there as long as a download is not complete |
+//! | `.upload_progress.json` | there as long as an upload is not complete |
+//! | `.lock` | empty; icp-cli leaves it behind |
 //!
-//! Source: `operations/snapshot_transfer.rs` and `commands/canister/snapshot/` of icp-cli. dfx writes the same
-//! files, and leaves out the ones that would be empty.
+//! Source: `operations/snapshot_transfer.rs` and `commands/canister/snapshot/` of icp-cli; tried with version
+//! 1.5.0. dfx writes the same files, and leaves out the ones that would be empty.
 
 use super::stable_file::StableFile;
 use anyhow::{Context, anyhow, bail, ensure};
@@ -30,6 +32,8 @@ pub(super) const MODULE: &str = "wasm_module.bin";
 pub(super) const HEAP: &str = "wasm_memory.bin";
 pub(super) const STABLE: &str = "stable_memory.bin";
 pub(super) const CHUNKS: &str = "wasm_chunk_store";
+/// Empty; icp-cli makes it in every directory that it opens, and leaves it there.
+pub(super) const LOCK: &str = ".lock";
 const DOWNLOAD_PROGRESS: [&str; 2] = [".download_progress.json", ".download_progress.json.tmp"];
 
 pub(super) const MODULE_SIZE: &str = "wasm_module_size";

@@ -26,7 +26,8 @@ what it kept on its heap at any other time is not in this snapshot. Otherwise be
   icp canister install CANISTER --mode upgrade --wasm {out}/{UPGRADE_MODULE} --args ARGUMENT
   icp canister start CANISTER
 
-NEW_SNAPSHOT is what the upload prints; leave --args out if the module's post_upgrade takes none. Between
+NEW_SNAPSHOT is the id that the upload prints; an upload that breaks off goes on with --resume, and is not restored
+before it ends. Leave --args out if the module's post_upgrade takes none. Between
 restore and install the canister has no code that could run; install needs no skip_pre_upgrade (icp-cli
 can't ask for it), since there is no pre_upgrade. Until the canister is started, this takes everything back:
 

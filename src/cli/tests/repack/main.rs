@@ -1,5 +1,6 @@
 //! `decant repack` on directories as icp-cli writes them.
 
+mod as_icp_cli;
 mod checks;
 mod common;
 mod hostile;
