@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the scripts: strict mode, the root of the repository, and what must be there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
