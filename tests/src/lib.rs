@@ -1,5 +1,6 @@
 //! What the scenarios share: the modules, the engine, and a small world.
 
+pub mod candid_text;
 pub mod faults;
 pub mod keeper;
 pub mod ledger;

@@ -3,6 +3,7 @@
 mod assets;
 mod failures;
 mod precopy;
+mod proposals;
 mod rehearsals;
 mod repack;
 mod repack_canisters;

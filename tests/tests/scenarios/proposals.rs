@@ -1,0 +1,77 @@
+//! What `scripts/proposals` and `scripts/deploy` rely on.
+
+use candid::Principal;
+use decant_api::plan::{Plan, Retention, Strategy};
+use decant_cli::rehearsal::calls::update;
+use decant_cli::rehearsal::{Options, world::World};
+use decant_cli::repack::EMPTY_MODULE;
+use decant_tests::{candid_text, engine, modules};
+use std::fs;
+use std::path::Path;
+
+/// The example plans.
+fn examples() -> Vec<(String, Plan)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/proposals/plans");
+    let files = fs::read_dir(&directory).expect("there are examples");
+    let mut examples: Vec<(String, Plan)> = files
+        .map(|file| {
+            let path = file.expect("the directory can be read").path();
+            let text = fs::read_to_string(&path).expect("it is text");
+            let plan = serde_json::from_value(candid_text::parse(&text));
+            let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
+            (name, plan.unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+        })
+        .collect();
+    examples.sort_by(|(one, _), (other, _)| one.cmp(other));
+    examples
+}
+
+fn validate(world: &World, plan: &Plan) -> Result<String, String> {
+    update(&world.pic, world.coordinator, world.operator, "decant_validate_plan", (plan,))
+        .expect("the coordinator answers")
+}
+
+#[test]
+fn every_example_plan_is_approved_once_its_module_is_in_the_chunk_store() {
+    let world = World::new(engine(), modules(), &Options::default()).expect("the world is made");
+    let examples = examples();
+    let names: Vec<&str> = examples.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["relocate", "relocate-snapshot", "repack"]);
+    for (name, plan) in &examples {
+        match (name.as_str(), &plan.strategy) {
+            ("relocate", Strategy::Relocate(relocation)) => {
+                assert_eq!(relocation.precopy_min_pages, Some(256));
+                assert_eq!(plan.retention, Retention::Tombstone);
+            }
+            ("relocate-snapshot", Strategy::RelocateSnapshot(_)) | ("repack", Strategy::Repack(_)) => {
+                assert!(matches!(plan.retention, Retention::Frozen { seconds: 604_800 }));
+            }
+            (name, strategy) => panic!("{name}: {strategy:?}"),
+        }
+        assert_eq!(plan.tombstone.is_some(), name != "repack", "{name}");
+        let refused = validate(&world, plan).expect_err("nobody uploaded the module of the examples");
+        assert!(refused.contains("is not in the coordinator's chunk store"), "{name}: {refused}");
+    }
+    world.upload(&EMPTY_MODULE).expect("it is stored");
+    for (name, plan) in &examples {
+        let rendered = validate(&world, plan).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+        assert!(rendered.contains(&plan.title), "{name}: {rendered}");
+        assert_eq!(world.propose(plan).expect("it is executed"), rendered, "{name}");
+    }
+}
+
+/// `scripts/deploy` asks in this way whose proposals a coordinator executes.
+#[test]
+fn a_coordinator_names_its_governance_to_others_and_executes_no_untitled_plan_for_it() {
+    let world = World::new(engine(), modules(), &Options::default()).expect("the world is made");
+    let (_, example) = examples().remove(2);
+    let untitled = candid::encode_one(Plan { title: String::new(), ..example }).expect("a plan encodes");
+    let refuse = |caller: Principal| {
+        let call = world.pic.update_call(world.coordinator, caller, "decant_execute_plan", untitled.clone());
+        call.expect_err("it is refused").reject_message
+    };
+    let to_others = refuse(world.operator);
+    assert!(to_others.contains(&format!("propose them to {}", world.governance)), "{to_others}");
+    let to_governance = refuse(world.governance);
+    assert!(to_governance.contains("title (bytes)"), "{to_governance}");
+}
