@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 
-/// Who may read logs.
+/// Who may read logs, snapshots or the status.
 #[derive(Debug, Clone, CandidType, Deserialize)]
-pub(crate) enum LogVisibility {
+pub(crate) enum Visibility {
     #[serde(rename = "controllers")]
     Controllers,
     #[serde(rename = "public")]
@@ -33,7 +33,11 @@ pub(crate) struct OtherSettings {
     pub(crate) memory_allocation: Option<Nat>,
     pub(crate) freezing_threshold: Option<Nat>,
     pub(crate) reserved_cycles_limit: Option<Nat>,
-    pub(crate) log_visibility: Option<LogVisibility>,
+    pub(crate) log_visibility: Option<Visibility>,
+    pub(crate) log_memory_limit: Option<Nat>,
+    pub(crate) snapshot_visibility: Option<Visibility>,
+    pub(crate) status_visibility: Option<Visibility>,
+    pub(crate) minimum_incoming_canister_call_cycles: Option<Nat>,
     pub(crate) wasm_memory_limit: Option<Nat>,
     pub(crate) wasm_memory_threshold: Option<Nat>,
     pub(crate) environment_variables: Option<Vec<EnvironmentVariable>>,
@@ -86,7 +90,11 @@ pub(crate) struct NewSettings {
     pub(crate) memory_allocation: Option<Nat>,
     pub(crate) freezing_threshold: Option<Nat>,
     pub(crate) reserved_cycles_limit: Option<Nat>,
-    pub(crate) log_visibility: Option<LogVisibility>,
+    pub(crate) log_visibility: Option<Visibility>,
+    pub(crate) log_memory_limit: Option<Nat>,
+    pub(crate) snapshot_visibility: Option<Visibility>,
+    pub(crate) status_visibility: Option<Visibility>,
+    pub(crate) minimum_incoming_canister_call_cycles: Option<Nat>,
     pub(crate) wasm_memory_limit: Option<Nat>,
     pub(crate) wasm_memory_threshold: Option<Nat>,
     pub(crate) environment_variables: Option<Vec<EnvironmentVariable>>,

@@ -2,7 +2,7 @@
 
 use crate::management::{
     self, ChunkHash, ControllersOnly, InstallChunkedCode, InstallMode, NewSettings, OfCanister,
-    OtherSettings, RunState, Status, UpdateSettings,
+    OtherSettings, RunState, Status, UpdateSettings, Visibility,
 };
 use crate::outcomes::{failed, installed, is_gone, is_time_out, names, refused};
 use crate::{assets, repack, store};
@@ -319,19 +319,29 @@ fn restored(settings: Settings) -> Result<NewSettings, Reason> {
         freezing_threshold: others.freezing_threshold,
         reserved_cycles_limit: others.reserved_cycles_limit,
         log_visibility: others.log_visibility,
+        log_memory_limit: others.log_memory_limit,
+        snapshot_visibility: others.snapshot_visibility,
+        status_visibility: others.status_visibility,
+        minimum_incoming_canister_call_cycles: others.minimum_incoming_canister_call_cycles,
         wasm_memory_limit: others.wasm_memory_limit,
         wasm_memory_threshold: others.wasm_memory_threshold,
         environment_variables: others.environment_variables,
     })
 }
 
-/// What a canister of the pool has (spec: the defaults of `create_canister`).
+/// What a canister of the pool has (spec: the defaults of `create_canister`): whatever costs, or lets somebody in. The
+/// rest is set anew for its next source.
 fn defaults() -> NewSettings {
     NewSettings {
         controllers: Some(vec![ic_cdk::api::canister_self()]),
         compute_allocation: Some(Nat::from(0u8)),
         memory_allocation: Some(Nat::from(0u8)),
         freezing_threshold: Some(Nat::from(2_592_000u32)),
+        log_visibility: Some(Visibility::Controllers),
+        snapshot_visibility: Some(Visibility::Controllers),
+        status_visibility: Some(Visibility::Controllers),
+        minimum_incoming_canister_call_cycles: Some(Nat::from(0u8)),
+        environment_variables: Some(Vec::new()),
         ..NewSettings::default()
     }
 }

@@ -14,3 +14,4 @@ mod repack_refusals;
 mod repack_relocations;
 mod repack_shapes;
 mod repack_survivors;
+mod settings;
