@@ -1,8 +1,8 @@
-//! Hashing what stable memory holds, in slices.
+//! Hashing what stable memory holds, in slices; and writing what is read back at once.
 
 use decant_api::KitError;
 use decant_api::source::SealProgress;
-use decant_transfer::{DigestSet, Scan, Slicing};
+use decant_transfer::{ChunkId, Digest, DigestSet, PAGE_BYTES, Scan, Slicing};
 
 use crate::stable::Stable;
 use crate::view::View;
@@ -21,12 +21,54 @@ impl Hashing {
         Self { view, scan }
     }
 
+    /// Nothing hashed and nothing written yet: stable memory that has just grown holds zeros.
+    pub(crate) fn of_zeros(view: View) -> Self {
+        let scan = Scan::of_zeros(view.shape().clone());
+        Self { view, scan }
+    }
+
+    /// The same stable memory by another view: only what is where it was is still known.
+    pub(crate) fn carried_to(&self, view: View) -> Self {
+        let is_in_place = |memory, pages| self.view.has_in_place(&view, memory, pages);
+        let scan = self.scan.carried_to(view.shape().clone(), is_in_place);
+        Self { view, scan }
+    }
+
+    /// What it looks at.
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// What is known or believed of each chunk.
+    pub(crate) fn digests(&self) -> &DigestSet {
+        self.scan.digests()
+    }
+
     /// Bytes of a chunk, for the budget.
     pub(crate) fn chunk_bytes(&self) -> u64 {
         self.view.chunk_bytes()
     }
 
-    /// Hashes one chunk at least, and goes on while it may.
+    /// Writes a chunk and reads it back: `content` is what stable memory holds then, the answer its digest.
+    pub(crate) fn write(
+        &mut self,
+        stable: &mut impl Stable,
+        chunk: ChunkId,
+        content: &mut [u8],
+    ) -> Result<Digest, KitError> {
+        let pages = self.view.shape().pages(chunk).ok_or_else(|| unknown(chunk))?;
+        let offset_bytes = pages.start * PAGE_BYTES;
+        self.view.write(stable, chunk.memory, offset_bytes, content)?;
+        self.view.read(stable, chunk.memory, offset_bytes, content)?;
+        self.scan.saw(chunk, content).ok_or_else(|| unknown(chunk))
+    }
+
+    /// A chunk will be written later: until it is read it is believed to hold this.
+    pub(crate) fn believe(&mut self, chunk: ChunkId, content: &[u8]) -> Result<Digest, KitError> {
+        self.scan.believe(chunk, content).ok_or_else(|| unknown(chunk))
+    }
+
+    /// Hashes one chunk at least that was not read since it was written, and goes on while it may.
     pub(crate) fn run(
         &mut self,
         stable: &impl Stable,
@@ -53,4 +95,9 @@ impl Hashing {
     pub(crate) fn finish(self) -> Option<(View, DigestSet)> {
         Some((self.view, self.scan.finish()?))
     }
+}
+
+fn unknown(chunk: ChunkId) -> KitError {
+    let reason = format!("memory {} has no chunk {} of that length", chunk.memory, chunk.index);
+    KitError::Transfer { reason }
 }

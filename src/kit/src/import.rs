@@ -7,7 +7,7 @@ use decant_api::KitError;
 use decant_api::source::{Batch, DigestPage, Manifest, Opening, PrecopyBatch, Seal, SealProgress, Wanted};
 use decant_api::target::PullProgress;
 use decant_transfer::{
-    ChunkId, Digest, DigestCollector, DigestSet, Frame, PAGE_BYTES, RAW_MEMORY, Shape, Slicing,
+    ChunkId, Digest, DigestCollector, DigestSet, Frame, FrameError, PAGE_BYTES, RAW_MEMORY, Shape, Slicing,
 };
 use serde_bytes::ByteBuf;
 
@@ -39,10 +39,8 @@ enum Stage {
     Collecting { manifest: Manifest, collector: DigestCollector },
     /// Stable memory has its size; chunks are being written.
     Writing(Box<Writing>),
-    /// The whole image is written.
-    Written { manifest: Manifest },
-    /// What was written is being hashed.
-    Hashing { manifest: Manifest, hashing: Box<Hashing> },
+    /// The whole image is written, and is being verified.
+    Written(Box<Written>),
     /// The roots are equal.
     Equal { manifest: Manifest },
     /// The dapp has loaded it.
@@ -52,16 +50,25 @@ enum Stage {
 /// Chunks on their way into a planned image.
 struct Writing {
     manifest: Manifest,
-    /// Where they go.
-    view: View,
+    /// Where they go, and what is there: each was read back when it was written.
+    copy: Hashing,
     /// What they must be.
     expected: DigestSet,
-    /// What is written.
-    held: DigestSet,
     /// What was asked for, and how far it was served.
     wanted: Wanted,
     /// The first chunk of a raw image: written last, as the header page of a managed one.
     withheld: Option<Vec<u8>>,
+}
+
+/// A whole image.
+struct Written {
+    manifest: Manifest,
+    /// What is known of it: by the view that was planned, then by the header that was written.
+    copy: Hashing,
+    /// What it must be.
+    expected: DigestSet,
+    /// Once it is read through that header, whether what was read before was believed.
+    believes: Option<bool>,
 }
 
 /// What to ask the source for.
@@ -114,9 +121,7 @@ impl Import {
             Stage::Waiting => Some(Request::Open { has_copy: self.precopy.is_some() }),
             Stage::Collecting { collector, .. } => collector.next().map(|first| Request::Digests { first }),
             Stage::Writing(writing) => Some(Request::Frames(writing.wanted.clone())),
-            Stage::Written { .. } | Stage::Hashing { .. } | Stage::Equal { .. } | Stage::Verified { .. } => {
-                None
-            }
+            Stage::Written(_) | Stage::Equal { .. } | Stage::Verified { .. } => None,
         }
     }
 
@@ -195,9 +200,7 @@ impl Import {
         let (is_complete, done_bytes) = match &self.stage {
             Stage::Waiting | Stage::Collecting { .. } => (false, 0),
             Stage::Writing(writing) => (false, total_bytes - writing.missing_bytes()),
-            Stage::Written { .. } | Stage::Hashing { .. } | Stage::Equal { .. } | Stage::Verified { .. } => {
-                (true, total_bytes)
-            }
+            Stage::Written(_) | Stage::Equal { .. } | Stage::Verified { .. } => (true, total_bytes),
         };
         PullProgress { is_complete, done_bytes, total_bytes, wire_bytes: self.wire_bytes, calls: self.calls }
     }
@@ -207,27 +210,29 @@ impl Import {
         self.manifest().map_or(0, |manifest| u64::from(manifest.shape().chunk_pages()) * PAGE_BYTES)
     }
 
-    /// Hashes a slice of what was written, read through the header that was written.
+    /// Hashes a slice of what was written and not read back since, read through the header that was written.
+    /// `is_undisturbed`: nobody but the import can have written since it began. If somebody can, all is hashed.
     ///
     /// # Errors
-    /// [`KitError::RootChanged`] if it is not what the manifest says; [`KitError::Transfer`] before the image
-    /// is written.
+    /// [`KitError::RootChanged`] if it is not what the manifest says: the next call hashes everything;
+    /// [`KitError::Transfer`] before the image is written.
     pub(crate) fn verify(
         &mut self,
         stable: &impl Stable,
+        is_undisturbed: bool,
         may_continue: impl FnMut() -> bool,
     ) -> Result<Verdict, KitError> {
         match &mut self.stage {
             Stage::Waiting | Stage::Collecting { .. } | Stage::Writing(_) => {
                 Err(transfer("the image is not complete: pull until it is"))
             }
-            Stage::Written { manifest } => {
-                let view = View::in_chunks(stable, manifest.shape().chunk_pages())?;
-                let (manifest, hashing) = (manifest.clone(), Box::new(Hashing::new(view)));
-                self.stage = Stage::Hashing { manifest, hashing };
-                self.hash(stable, may_continue)
+            Stage::Written(written) => {
+                let verdict = written.verify(stable, is_undisturbed, may_continue)?;
+                if verdict == Verdict::Load {
+                    self.stage = Stage::Equal { manifest: written.manifest.clone() };
+                }
+                Ok(verdict)
             }
-            Stage::Hashing { .. } => self.hash(stable, may_continue),
             Stage::Equal { .. } => Ok(Verdict::Load),
             Stage::Verified { seal, .. } => Ok(Verdict::Done(seal.clone())),
         }
@@ -262,9 +267,8 @@ impl Import {
         match &self.stage {
             Stage::Waiting => None,
             Stage::Writing(writing) => Some(&writing.manifest),
+            Stage::Written(written) => Some(&written.manifest),
             Stage::Collecting { manifest, .. }
-            | Stage::Written { manifest }
-            | Stage::Hashing { manifest, .. }
             | Stage::Equal { manifest }
             | Stage::Verified { manifest, .. } => Some(manifest),
         }
@@ -307,24 +311,23 @@ impl Import {
         }
         let Some(expected) = collector.clone().finish() else { return Ok(()) };
         let shape = manifest.shape();
-        let has_pages = self.precopy.as_ref().map_or(0, |precopy| precopy.view().stable_pages());
+        let has_pages = self.precopy.as_ref().map_or(0, |precopy| precopy.copy().view().stable_pages());
         let view = grown(self.planned(shape)?, has_pages, stable)?;
-        let held = match &self.precopy {
-            Some(precopy) => precopy.held_in(shape),
-            None => DigestSet::of_zeros(shape.clone()),
+        let copy = match &self.precopy {
+            Some(precopy) => precopy.copy().carried_to(view),
+            None => Hashing::of_zeros(view),
         };
-        let wanted = wanted(&held, &expected);
+        let wanted = wanted(copy.digests(), &expected);
         let manifest = manifest.clone();
         self.precopy = None;
-        self.stage =
-            Stage::Writing(Box::new(Writing { manifest, view, expected, held, wanted, withheld: None }));
+        self.stage = Stage::Writing(Box::new(Writing { manifest, copy, expected, wanted, withheld: None }));
         self.finish_writing(stable)
     }
 
     /// Where a shape will be: around what was copied before, if something was.
     fn planned(&self, shape: &Shape) -> Result<View, KitError> {
         match &self.precopy {
-            Some(precopy) => precopy.view().extended(shape.clone()),
+            Some(precopy) => precopy.copy().view().extended(shape.clone()),
             None => View::planned(shape.clone(), self.bucket_pages),
         }
     }
@@ -342,38 +345,16 @@ impl Import {
             return Ok(());
         }
         if let Some(content) = &writing.withheld {
-            writing.view.write(stable, RAW_MEMORY, 0, content)?;
+            writing.copy.view().write(stable, RAW_MEMORY, 0, content)?;
         }
-        if let Some(page) = writing.view.header_page() {
+        if let Some(page) = writing.copy.view().header_page() {
             stable.write(0, &page);
         }
-        self.stage = Stage::Written { manifest: writing.manifest.clone() };
+        if let Stage::Writing(writing) = mem::replace(&mut self.stage, Stage::Waiting) {
+            let Writing { manifest, copy, expected, .. } = *writing;
+            self.stage = Stage::Written(Box::new(Written { manifest, copy, expected, believes: None }));
+        }
         Ok(())
-    }
-
-    fn hash(
-        &mut self,
-        stable: &impl Stable,
-        may_continue: impl FnMut() -> bool,
-    ) -> Result<Verdict, KitError> {
-        let Stage::Hashing { manifest, hashing } = &mut self.stage else {
-            return Err(transfer("nothing is being hashed"));
-        };
-        if hashing.run(stable, may_continue)? == Slicing::Paused {
-            return Ok(Verdict::Working(hashing.progress()));
-        }
-        let (manifest, found) = (manifest.clone(), hashing.as_ref().clone().finish());
-        let found = found.map(|(_, digests)| *digests.manifest().root());
-        if found == Some(*manifest.root()) {
-            self.stage = Stage::Equal { manifest };
-            return Ok(Verdict::Load);
-        }
-        let sealed = manifest.root().to_string();
-        self.stage = Stage::Written { manifest };
-        Err(KitError::RootChanged {
-            found: found.map_or_else(|| "unknown".to_owned(), |root| root.to_string()),
-            sealed,
-        })
     }
 }
 
@@ -395,7 +376,7 @@ impl Writing {
                 self.wanted.count()
             ))),
             None => {
-                let next = wanted(&self.held, &self.expected);
+                let next = wanted(self.copy.digests(), &self.expected);
                 let repeats = !next.runs.is_empty() && next.runs == self.wanted.runs;
                 self.wanted = next;
                 match repeats {
@@ -413,26 +394,59 @@ impl Writing {
         stable: &mut impl Stable,
     ) -> Result<(), KitError> {
         let chunk = frame.chunk;
-        let shape = self.view.shape();
-        frame.decode(shape, self.expected.get(chunk), content).map_err(transfer)?;
-        let pages = shape.pages(chunk).ok_or_else(|| transfer("the frame is of another shape"))?;
-        if chunk == (ChunkId { memory: RAW_MEMORY, index: 0 }) {
+        let expected = self.expected.get(chunk).copied();
+        frame.decode(self.copy.view().shape(), expected.as_ref(), content).map_err(transfer)?;
+        let found = if chunk == (ChunkId { memory: RAW_MEMORY, index: 0 }) {
+            let digest = self.copy.believe(chunk, content)?;
             self.withheld = Some(mem::take(content));
+            digest
         } else {
-            self.view.write(stable, chunk.memory, pages.start * PAGE_BYTES, content)?;
+            self.copy.write(stable, chunk, content)?
+        };
+        match expected {
+            Some(stated) if stated != found => Err(transfer(FrameError::Digest { chunk, stated })),
+            _ => Ok(()),
         }
-        self.held.set(chunk, frame.digest);
-        Ok(())
     }
 
     fn missing_bytes(&self) -> u64 {
         let shape = self.expected.shape();
-        let missing = shape.chunks().zip(self.expected.digests()).zip(self.held.digests());
+        let missing = shape.chunks().zip(self.expected.digests()).zip(self.copy.digests().digests());
         let pages = missing
             .filter(|((_, expected), held)| expected != held)
             .filter_map(|((chunk, _), _)| shape.pages(chunk))
             .map(|pages| pages.end - pages.start);
         pages.sum::<u64>() * PAGE_BYTES
+    }
+}
+
+impl Written {
+    /// Hashes a slice of what is not known yet; then compares.
+    fn verify(
+        &mut self,
+        stable: &impl Stable,
+        is_undisturbed: bool,
+        may_continue: impl FnMut() -> bool,
+    ) -> Result<Verdict, KitError> {
+        if self.believes.is_none_or(|believes| believes && !is_undisturbed) {
+            let view = View::in_chunks(stable, self.manifest.shape().chunk_pages())?;
+            self.copy = if is_undisturbed { self.copy.carried_to(view) } else { Hashing::new(view) };
+            self.believes = Some(is_undisturbed);
+        }
+        if self.copy.run(stable, may_continue)? == Slicing::Paused {
+            return Ok(Verdict::Working(self.copy.progress()));
+        }
+        let digests = self.copy.digests();
+        let (found, sealed) = (*digests.manifest().root(), *self.manifest.root());
+        if found == sealed {
+            return Ok(Verdict::Load);
+        }
+        let wrong = digests.missing_for(&self.expected);
+        let first =
+            wrong.first().map(|run| format!(" (chunk {} of memory {} differs)", run.first, run.memory));
+        (self.copy, self.believes) = (Hashing::new(self.copy.view().clone()), None);
+        let found = format!("{found}{}", first.unwrap_or_default());
+        Err(KitError::RootChanged { found, sealed: sealed.to_string() })
     }
 }
 

@@ -62,6 +62,7 @@ mod stable;
 mod state;
 mod timer;
 mod view;
+mod watch;
 
 pub mod cycles;
 pub mod routes;

@@ -5,8 +5,9 @@
 
 use decant_api::KitError;
 use decant_api::source::{PrecopyBatch, Wanted};
-use decant_transfer::{ChunkId, ChunkRun, DigestSet, FrameEncoder, Kind, PAGE_BYTES, Shape, pack};
+use decant_transfer::{ChunkId, ChunkRun, FrameEncoder, Kind, Shape, pack};
 
+use crate::hashing::Hashing;
 use crate::limits::{MANIFEST_BYTES, REPLY_BYTES};
 use crate::stable::Stable;
 use crate::view::View;
@@ -67,10 +68,8 @@ fn chunk_at(runs: &[ChunkRun], position: u64) -> Option<ChunkId> {
 
 /// What a target has of a source that still serves. It is no image: the first page is not written.
 pub(crate) struct Precopy {
-    /// Where it is.
-    view: View,
-    /// What it is.
-    held: DigestSet,
+    /// Where it is, and what it is: each chunk was read back when it was written.
+    copy: Hashing,
     /// The chunk to ask from next; none when all were read once.
     next: Option<ChunkId>,
     done_bytes: u64,
@@ -84,22 +83,12 @@ impl Precopy {
 
     /// Bytes read, and bytes of the source when it was last seen.
     pub(crate) fn progress_bytes(&self) -> (u64, u64) {
-        (self.done_bytes, self.view.size_bytes())
+        (self.done_bytes, self.copy.view().size_bytes())
     }
 
-    /// Where it is.
-    pub(crate) fn view(&self) -> &View {
-        &self.view
-    }
-
-    /// What is held of memories that have another shape now.
-    pub(crate) fn held_in(&self, shape: &Shape) -> DigestSet {
-        match shape.chunk_pages() == self.held.shape().chunk_pages() {
-            true if shape == self.held.shape() => self.held.clone(),
-            true => self.held.carried_to(shape.clone()),
-            // Other chunks: none has a digest that is known.
-            false => DigestSet::of_nothing(shape.clone()),
-        }
+    /// Where it is and what it is.
+    pub(crate) fn copy(&self) -> &Hashing {
+        &self.copy
     }
 
     /// Begins in an empty stable memory, which gets the size of the planned image.
@@ -109,28 +98,26 @@ impl Precopy {
         stable: &mut impl Stable,
     ) -> Result<Self, KitError> {
         let view = grown(View::planned(shape.clone(), bucket_pages)?, 0, stable)?;
-        Ok(Self { view, held: DigestSet::of_zeros(shape.clone()), next: Some(FIRST), done_bytes: 0 })
+        Ok(Self { copy: Hashing::of_zeros(view), next: Some(FIRST), done_bytes: 0 })
     }
 
     /// Makes room for what the source has now.
     fn follow(&mut self, shape: &Shape, stable: &mut impl Stable) -> Result<(), KitError> {
-        if shape != self.view.shape() {
-            let view = grown(self.view.extended(shape.clone())?, self.view.stable_pages(), stable)?;
-            (self.held, self.view) = (self.held_in(shape), view);
+        let view = self.copy.view();
+        if shape != view.shape() {
+            let view = grown(view.extended(shape.clone())?, view.stable_pages(), stable)?;
+            self.copy = self.copy.carried_to(view);
         }
         Ok(())
     }
 
-    /// Verifies and writes frames.
+    /// Writes frames, and reads back what it wrote.
     pub(crate) fn write(&mut self, batch: &PrecopyBatch, stable: &mut impl Stable) -> Result<(), KitError> {
         self.follow(&batch.shape, stable)?;
         let mut content = Vec::new();
         for frame in &batch.frames {
-            let shape = self.view.shape();
-            frame.decode(shape, None, &mut content).map_err(transfer)?;
-            let pages = shape.pages(frame.chunk).ok_or_else(|| transfer("the frame is of another shape"))?;
-            self.view.write(stable, frame.chunk.memory, pages.start * PAGE_BYTES, &content)?;
-            self.held.set(frame.chunk, frame.digest);
+            frame.decode(self.copy.view().shape(), None, &mut content).map_err(transfer)?;
+            self.copy.write(stable, frame.chunk, &mut content)?;
             self.done_bytes += content.len() as u64;
         }
         if batch.next.is_some_and(|next| self.next.is_none_or(|from| next <= from)) {

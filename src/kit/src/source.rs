@@ -215,6 +215,7 @@ pub async fn drain(args: DrainArgs) -> Result<u128, KitError> {
 
 /// The caller as the coordinator of a job, if it is a controller.
 pub(crate) fn controller(job: JobId) -> Result<Asker, KitError> {
+    state::entered();
     let caller: Principal = msg_caller();
     match is_controller(&caller) {
         true => Ok(Asker { job, coordinator: caller }),

@@ -35,12 +35,24 @@ impl Stable for CanisterMemory {
 
 /// A stable memory for tests.
 #[cfg(test)]
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct TestMemory {
     /// Its bytes.
     pub(crate) bytes: Vec<u8>,
     /// Pages beyond which it does not grow.
     pub(crate) limit_pages: Option<u64>,
+    /// A byte that it does not keep as it is written.
+    pub(crate) broken_byte: Option<u64>,
+    /// Bytes that were read.
+    pub(crate) read_bytes: std::cell::Cell<u64>,
+}
+
+#[cfg(test)]
+impl TestMemory {
+    /// One of these bytes that grows without limit.
+    pub(crate) fn of(bytes: Vec<u8>) -> Self {
+        Self { bytes, ..Self::default() }
+    }
 }
 
 #[cfg(test)]
@@ -51,10 +63,16 @@ impl Stable for TestMemory {
 
     fn read(&self, offset_bytes: u64, buffer: &mut [u8]) {
         buffer.copy_from_slice(&self.bytes[offset_bytes as usize..][..buffer.len()]);
+        self.read_bytes.set(self.read_bytes.get() + buffer.len() as u64);
     }
 
     fn write(&mut self, offset_bytes: u64, bytes: &[u8]) {
         self.bytes[offset_bytes as usize..][..bytes.len()].copy_from_slice(bytes);
+        if let Some(broken) =
+            self.broken_byte.filter(|byte| byte.wrapping_sub(offset_bytes) < bytes.len() as u64)
+        {
+            self.bytes[broken as usize] ^= 1;
+        }
     }
 
     fn grow(&mut self, pages: u64) -> bool {

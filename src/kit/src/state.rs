@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use decant_api::KitError;
 use decant_api::source::{Fence, Hold, KitStatus};
 use decant_transfer::Digest;
+use ic_cdk::api::canister_version;
 use serde_bytes::ByteBuf;
 
 use crate::fence::{self, Act, Asker};
@@ -13,6 +14,7 @@ use crate::sealing::Sealing;
 use crate::stable::{CanisterMemory, Stable};
 use crate::timer::ParkedTimer;
 use crate::view;
+use crate::watch::Watch;
 
 /// Version of the interface.
 const KIT_VERSION: u32 = 1;
@@ -26,6 +28,8 @@ pub(crate) struct Kit {
     pub(crate) offer: Option<Hold>,
     /// The dapp's timer while it is fenced.
     pub(crate) timer: ParkedTimer,
+    /// Whether anybody else ran: since the save of a source, since the beginning of an import.
+    pub(crate) watch: Watch,
     /// A source's work, from the first call of seal on.
     pub(crate) sealing: Option<Sealing>,
     /// A target's work, while it imports.
@@ -47,6 +51,12 @@ pub(crate) fn with<R>(work: impl FnOnce(&mut Kit) -> R) -> R {
     KIT.with_borrow_mut(work)
 }
 
+/// A message of the kit begins, or goes on after a call: it is none of those that [`Watch`] looks for. To be called by
+/// whatever runs in a message of its own, before anything else.
+pub(crate) fn entered() {
+    with(|kit| kit.watch.saw(canister_version()));
+}
+
 impl Kit {
     /// Whether an act is allowed; the fence stays as it is.
     pub(crate) fn check(&self, act: Act, asker: &Asker) -> Result<(), KitError> {
@@ -66,7 +76,7 @@ impl Kit {
     /// Forgets the work of a job that is over.
     pub(crate) fn clear(&mut self) {
         (self.sealing, self.import, self.root, self.bytes_done) = (None, None, None, 0);
-        self.offer = None;
+        (self.offer, self.watch) = (None, Watch::default());
     }
 
     /// What everybody may know.

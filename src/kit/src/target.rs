@@ -9,7 +9,7 @@ use decant_api::source::{DigestsArgs, FramesArgs, OpenArgs, PrecopyArgs, Precopy
 pub use decant_api::source::{JobArgs, KitStatus, SealProgress};
 pub use decant_api::target::{BeginArgs, PrecopyPullArgs, PullArgs, PullProgress};
 use decant_transfer::Digest;
-use ic_cdk::api::{instruction_counter, time};
+use ic_cdk::api::{canister_version, instruction_counter, time};
 use ic_cdk::call::{Call, CallFailed};
 use serde::de::DeserializeOwned;
 
@@ -21,6 +21,7 @@ use crate::limits::{BEFORE_LOAD_INSTRUCTIONS, PULL_REQUESTS, READ_TIMEOUT_SECOND
 use crate::source::controller;
 use crate::stable::{CanisterMemory, Stable};
 use crate::state;
+use crate::watch::Watch;
 
 /// Reject code of a call whose outcome is unknown (interface specification, "Reject codes").
 const SYS_UNKNOWN: u32 = 6;
@@ -52,6 +53,7 @@ pub fn begin(args: BeginArgs) -> Result<KitStatus, KitError> {
             kit.timer.park();
             kit.activated = None;
             kit.import = Some(Import::new(args.bucket_pages));
+            kit.watch = Watch::begin(canister_version());
         }
         Ok(kit.status())
     })
@@ -113,7 +115,8 @@ pub async fn pull(args: PullArgs) -> Result<PullProgress, KitError> {
     Ok(progress)
 }
 
-/// Hashes what was written, a slice a call; when its root is the sealed one the dapp loads it and says its
+/// Hashes what was not read back since it was written, a slice a call, and all if anybody else's messages ran
+/// here; when its root is the sealed one the dapp loads it and says its
 /// fingerprint. The fence stays closed.
 ///
 /// # Errors
@@ -122,9 +125,11 @@ pub async fn pull(args: PullArgs) -> Result<PullProgress, KitError> {
 /// does: nothing has happened then.
 pub fn verify(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
     let asker = controller(args.job)?;
+    let is_undisturbed = state::with(|kit| kit.watch.is_undisturbed());
     let (verdict, total_bytes) = importing(&asker, |import| {
         let budget = budget::slice(import.chunk_bytes());
-        Ok((import.verify(&CanisterMemory, budget)?, import.progress().total_bytes))
+        let verdict = import.verify(&CanisterMemory, is_undisturbed, budget)?;
+        Ok((verdict, import.progress().total_bytes))
     })?;
     match verdict {
         Verdict::Working(progress) => Ok(progress),
@@ -227,7 +232,9 @@ async fn answer<R: CandidType + DeserializeOwned>(
     args: &impl CandidType,
 ) -> Result<(Result<R, KitError>, u64), KitError> {
     let call = Call::bounded_wait(canister, method).with_arg(args).change_timeout(READ_TIMEOUT_SECONDS);
-    let response = call.await.map_err(|error| call_failed(canister, method, &error))?;
+    let response = call.await;
+    state::entered();
+    let response = response.map_err(|error| call_failed(canister, method, &error))?;
     match response.candid::<Result<R, KitError>>() {
         Ok(answer) => Ok((answer, response.as_ref().len() as u64)),
         Err(error) => Err(not_answered(canister, method, error.to_string())),

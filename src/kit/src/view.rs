@@ -1,6 +1,7 @@
 //! Stable memory by virtual memory, whatever its layout.
 
 use std::convert::Infallible;
+use std::ops::Range;
 
 use decant_api::KitError;
 use decant_api::source::LayoutSummary;
@@ -71,6 +72,18 @@ impl View {
     /// The memories and how they are cut.
     pub(crate) fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// Whether pages of a memory are at the same place by another view.
+    pub(crate) fn has_in_place(&self, other: &Self, memory: u8, mut pages: Range<u64>) -> bool {
+        match (&self.layout, &other.layout) {
+            (None, None) => true,
+            (Some(here), Some(there)) => pages.all(|page| {
+                let place = here.physical_page(memory, page);
+                place.is_some() && place == there.physical_page(memory, page)
+            }),
+            _ => false,
+        }
     }
 
     /// Bytes of a chunk.

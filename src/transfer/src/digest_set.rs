@@ -65,10 +65,10 @@ impl DigestSet {
     /// which is no digest of the longer: it counts as different.
     ///
     /// For a target whose source has grown since pre-copy: its memories grow too, by zeros. Between a raw and a
-    /// managed shape nothing is carried.
+    /// managed shape, and between chunks of different sizes, nothing is carried.
     pub fn carried_to(&self, shape: Shape) -> Self {
         let mut carried = Self::of_nothing(shape);
-        if carried.shape.kind() != self.shape.kind() {
+        if !self.is_cut_alike(&carried.shape) {
             return carried;
         }
         for ((chunk, pages), digest) in carried.shape.chunks_and_pages().zip(&mut carried.digests) {
@@ -80,6 +80,21 @@ impl DigestSet {
             }
         }
         carried
+    }
+
+    /// Whether chunks of the same name begin at the same page in that shape.
+    pub(crate) fn is_cut_alike(&self, shape: &Shape) -> bool {
+        self.shape.kind() == shape.kind() && self.shape.chunk_pages() == shape.chunk_pages()
+    }
+
+    /// Records what the chunk of an ordinal holds.
+    pub(crate) fn set_at(&mut self, ordinal: usize, digest: Digest) {
+        self.digests[ordinal] = digest;
+    }
+
+    /// Nothing is known of the chunk of an ordinal any more.
+    pub(crate) fn forget_at(&mut self, ordinal: usize) {
+        self.digests[ordinal] = Digest::new(NOTHING_KNOWN);
     }
 
     /// The manifest of memories with these digests. Hashes 32 bytes a chunk.

@@ -25,7 +25,7 @@ fn raw(pages: &[bool]) -> TestMemory {
         true => noise(seed, PAGE),
         false => vec![0; PAGE],
     });
-    TestMemory { bytes: content.collect(), limit_pages: None }
+    TestMemory::of(content.collect())
 }
 
 /// Noise in every page of virtual memories in large buckets, and in a tail that belongs to none.
@@ -89,7 +89,7 @@ fn pull(import: &mut Import, source: &TestMemory, sealed: &Sealed, target: &mut 
 
 fn verify(import: &mut Import, target: &TestMemory) -> Seal {
     loop {
-        match import.verify(target, || false).expect("the roots are equal") {
+        match import.verify(target, true, || false).expect("the roots are equal") {
             Verdict::Working(_) => {}
             Verdict::Load => break import.loaded(FINGERPRINT.to_vec()).expect("it was verified"),
             Verdict::Done(seal) => break seal,
@@ -121,7 +121,7 @@ fn a_raw_state_arrives_byte_for_byte() {
 
 #[test]
 fn no_stable_memory_at_all_arrives_as_such() {
-    assert_eq!(moved(&TestMemory::default(), 1), TestMemory::default());
+    assert!(moved(&TestMemory::default(), 1).bytes.is_empty());
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn digests_that_do_not_fit_the_opening_are_fetched_in_pages() {
     ));
     let (mut import, mut target) = (Import::new(1), TestMemory::default());
     assert_eq!(pull(&mut import, &source, sealed, &mut target), 3);
-    assert_eq!(target, source);
+    assert_eq!(target.bytes, source.bytes);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn scattered_chunks_are_asked_for_in_several_requests() {
     for (page, _) in (0..).zip(&pages).filter(|(_, is_used)| **is_used) {
         source.write(PAGE_BYTES * page, b"x");
     }
-    assert_eq!(moved(&source, 1), source);
+    assert_eq!(moved(&source, 1).bytes, source.bytes);
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn an_image_that_is_not_complete_is_no_image() {
             !progress.is_complete && progress.done_bytes > 0 && progress.done_bytes < progress.total_bytes
         );
         assert!(target.bytes[..PAGE].iter().all(|&byte| byte == 0), "the first page is written last");
-        assert!(matches!(import.verify(&target, || true), Err(KitError::Transfer { .. })));
+        assert!(matches!(import.verify(&target, true, || true), Err(KitError::Transfer { .. })));
     }
 }
 
@@ -236,7 +236,7 @@ fn repeated_and_late_replies_change_nothing() {
     assert_eq!((import.request(), import.progress().done_bytes), (request, done_bytes));
     pull(&mut import, &source, sealed, &mut target);
     import.accept(opening, 1, &root, &mut target).expect("it is ignored");
-    assert_eq!(target, source);
+    assert_eq!(target.bytes, source.bytes);
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn a_damaged_frame_is_refused_and_asked_for_again() {
     let refused = import.accept(Reply::Opening(opening), 1, &sealed.root(), &mut target);
     assert!(matches!(refused, Err(KitError::Transfer { .. })));
     pull(&mut import, &source, sealed, &mut target);
-    assert_eq!(target, source);
+    assert_eq!(target.bytes, source.bytes);
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn another_root_than_the_sealed_one_is_refused() {
     let refused =
         import.accept(answer(&source, sealed, &Request::Open { has_copy: false }), 1, &other, &mut target);
     assert!(matches!(refused, Err(KitError::RootChanged { .. })));
-    assert_eq!(target, TestMemory::default());
+    assert!(target.bytes.is_empty());
     pull(&mut import, &source, sealed, &mut target);
     assert!(matches!(import.resume(&other, &mut target), Err(KitError::RootChanged { .. })));
 }
@@ -309,15 +309,106 @@ fn memory_that_is_too_small_is_an_error_and_can_be_repaired() {
 
 #[test]
 fn what_was_written_is_verified_not_what_was_sent() {
-    let source = managed(&[(0, 3)], 128);
+    for (source, place) in [(managed(&[(0, 3)], 128), "chunk 1 of memory 0"), (raw(&[true; 3]), "chunk 1 of")]
+    {
+        let mut sealing = sealing(&source);
+        let sealed = sealing.sealed().expect("it is sealed");
+        let (mut import, mut target) = (Import::new(1), TestMemory::default());
+        // The second page of state.
+        target.broken_byte = Some(if place.ends_with('0') { 2 } else { 1 } * PAGE_BYTES + 17);
+        let root = sealed.root();
+        for _ in 0..3 {
+            import.resume(&root, &mut target).expect("it may go on");
+            let request = import.request().expect("a chunk is missing");
+            let refused = import.accept(answer(&source, sealed, &request), 1, &root, &mut target);
+            let error = refused.expect_err("it is not what was sent").to_string();
+            assert!(error.contains(place), "{error}");
+            assert!(!import.progress().is_complete);
+        }
+        target.broken_byte = None;
+        pull(&mut import, &source, sealed, &mut target);
+        assert_eq!(verify(&mut import, &target), sealed.seal());
+    }
+}
+
+#[test]
+fn the_first_page_of_a_raw_image_is_read_back_though_it_is_written_last() {
+    let source = raw(&[true; 3]);
+    let mut sealing = sealing(&source);
+    let sealed = sealing.sealed().expect("it is sealed");
+    let (mut import, mut target) = (Import::new(1), TestMemory::default());
+    target.broken_byte = Some(17);
+    pull(&mut import, &source, sealed, &mut target);
+    for _ in 0..2 {
+        let error = import.verify(&target, true, || true).expect_err("it is not what was sent");
+        assert!(matches!(error, KitError::RootChanged { .. }), "{error}");
+        assert!(error.to_string().contains("chunk 0 of memory 255"), "{error}");
+    }
+}
+
+#[test]
+fn what_was_read_back_is_not_read_again_unless_somebody_else_ran() {
+    let source = managed(&[(0, 30), (7, 5)], 16);
     let mut sealing = sealing(&source);
     let sealed = sealing.sealed().expect("it is sealed");
     let (mut import, mut target) = (Import::new(1), TestMemory::default());
     pull(&mut import, &source, sealed, &mut target);
-    target.bytes[PAGE * 2 + 17] ^= 1;
-    assert!(matches!(import.verify(&target, || true), Err(KitError::RootChanged { .. })));
-    target.bytes[PAGE * 2 + 17] ^= 1;
-    assert_eq!(verify(&mut import, &target), sealed.seal());
+    target.read_bytes.set(0);
+    assert_eq!(import.verify(&target, true, || false), Ok(Verdict::Load));
+    assert!(target.read_bytes.get() <= PAGE_BYTES, "the header, and nothing else");
+
+    // Somebody ran, and wrote: before the first call of verify, and between two.
+    for calls_before in 0..3 {
+        let (mut import, mut target) = (Import::new(1), TestMemory::default());
+        pull(&mut import, &source, sealed, &mut target);
+        for _ in 0..calls_before {
+            assert!(matches!(import.verify(&target, false, || false), Ok(Verdict::Working(_))));
+        }
+        target.bytes[PAGE * 20 + 17] ^= 1;
+        let found = loop {
+            match import.verify(&target, false, || false) {
+                Ok(Verdict::Working(_)) => {}
+                other => break other,
+            }
+        };
+        assert!(matches!(found, Err(KitError::RootChanged { .. })), "{found:?}");
+        target.bytes[PAGE * 20 + 17] ^= 1;
+        assert_eq!(verify(&mut import, &target), sealed.seal());
+    }
+}
+
+#[test]
+fn zeros_that_nobody_wrote_are_read_back_too() {
+    let mut source = managed(&[(0, 3)], 16);
+    let view = View::of(&source).expect("it is an image");
+    view.write(&mut source, 0, PAGE_BYTES, &[0; PAGE]).expect("the page exists");
+    let mut sealing = sealing(&source);
+    let sealed = sealing.sealed().expect("it is sealed");
+    let (mut import, mut target) = (Import::new(1), TestMemory::default());
+    pull(&mut import, &source, sealed, &mut target);
+    target.bytes[PAGE * 2] = 1;
+    let error = import.verify(&target, true, || true).expect_err("it holds no zeros");
+    assert!(error.to_string().contains("chunk 1 of memory 0"), "{error}");
+}
+
+#[test]
+fn what_a_header_names_elsewhere_is_not_believed() {
+    let source = managed(&[(0, 3), (7, 3)], 16);
+    let mut sealing = sealing(&source);
+    let sealed = sealing.sealed().expect("it is sealed");
+    let (mut import, mut target) = (Import::new(1), TestMemory::default());
+    pull(&mut import, &source, sealed, &mut target);
+    // The same memories, whose buckets have changed places.
+    let Ok(Image::Managed(layout)) = Image::parse(&target.bytes, target.size_pages()) else {
+        panic!("it is managed")
+    };
+    let mut header = layout.header_page();
+    let owners = header.iter().rposition(|&byte| byte == 7).expect("the last bucket is of memory 7");
+    let first = header[..owners].iter().rposition(|&byte| byte == 0).expect("there is one of memory 0");
+    header.swap(owners, first);
+    target.write(0, &header);
+    let found = import.verify(&target, true, || true);
+    assert!(matches!(found, Err(KitError::RootChanged { .. })), "{found:?}");
 }
 
 #[test]

@@ -253,3 +253,52 @@ fn what_cannot_be_packed_is_refused() {
         assert_eq!(packed(&runs, 0, needed_bytes), Err(PackError::UnknownChunk(chunk)));
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Chunks are written in any order, some are read back at once and some are not, and the scan goes on in between:
+    /// whatever it calls read is what is there at the end.
+    #[test]
+    fn a_chunk_that_was_written_after_it_was_read_is_read_again(
+        state in states(),
+        chunk_pages in 1..4_u32,
+        writes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u64>(), 0..3_u8), 0..24),
+    ) {
+        let mut state = state;
+        let shape = state.shape(chunk_pages);
+        let chunks: Vec<_> = shape.chunks().collect();
+        let mut scan = Scan::of_zeros(shape.clone());
+        for (which, seed, then) in writes.into_iter().filter(|_| !chunks.is_empty()) {
+            let chunk = chunks[which.index(chunks.len())];
+            let pages = shape.pages(chunk).expect("the chunk exists");
+            let content: Vec<u8> = pages.clone().flat_map(|number| page(seed ^ number, PAGE)).collect();
+            state.write(chunk.memory, pages.start * PAGE_BYTES, &content);
+            let digest = match then {
+                0 => scan.saw(chunk, &content),
+                // What is believed need not be true.
+                1 => scan.believe(chunk, &vec![7; content.len()]),
+                _ => scan.believe(chunk, &content),
+            };
+            prop_assert_eq!(digest.as_ref(), scan.digests().get(chunk));
+            if then == 2 {
+                let slicing = scan.run(state.reader(), || false).expect("nothing fails");
+                prop_assert!(slicing == Slicing::Paused || slicing == Slicing::Done);
+            }
+        }
+        prop_assert_eq!(scan.run(state.reader(), || true), Ok(Slicing::Done));
+        prop_assert_eq!(scan.finish(), Some(state.digests(chunk_pages)));
+    }
+}
+
+#[test]
+fn what_has_not_the_length_of_its_chunk_is_not_recorded() {
+    let state = State::managed([(4, page(9, PAGE))]);
+    let mut scan = Scan::new(state.shape(1));
+    let chunk = ChunkId { memory: 4, index: 0 };
+    for (chunk, length) in [(chunk, PAGE - 1), (chunk, 0), (ChunkId { index: 1, ..chunk }, PAGE)] {
+        assert_eq!(scan.saw(chunk, &vec![1; length]), None);
+        assert_eq!(scan.believe(chunk, &vec![1; length]), None);
+    }
+    assert_eq!(scan.progress(), (0, 1));
+}

@@ -210,9 +210,49 @@ fn other_chunks_are_known_by_no_digest_and_sent_again() {
     let mut source = managed(&[(0, 3)], 16);
     let (mut import, mut target) = (Import::new(1), TestMemory::default());
     precopied(&mut import, &mut source, &mut target, |_, _| {});
-    let precopy = import.precopy.as_ref().expect("it is copied");
-    let finer = Shape::managed([(0, 3)], 1).expect("a shape");
-    let coarser = Shape::managed([(0, 3)], 16).expect("a shape");
-    assert_eq!(precopy.held_in(&finer).digests().len(), 3);
-    assert_eq!(precopy.held_in(&coarser), DigestSet::of_nothing(coarser));
+    let copy = import.precopy.as_ref().expect("it is copied").copy();
+    let view = View::planned(Shape::managed([(0, 3)], 16).expect("a shape"), 1).expect("it fits");
+    let carried = copy.carried_to(view);
+    assert_eq!(*carried.digests(), DigestSet::of_nothing(carried.view().shape().clone()));
+    assert_eq!(carried.progress_bytes().0, 0);
+}
+
+#[test]
+fn what_was_copied_is_read_back_before_the_freeze_and_not_again() {
+    let mut source = managed(&[(0, 40), (7, 5)], 16);
+    let (mut import, mut target) = (Import::new(1), TestMemory::default());
+    precopied(&mut import, &mut source, &mut target, |_, _| {});
+    overwrite(&mut source, 0, 9, b"changed after it was copied");
+    target.read_bytes.set(0);
+    assert_eq!(finished(&mut import, &source, &mut target), 1);
+    // A page that was sent, the header, and what `finished` itself compares: every page once, and the header.
+    let most_bytes = 2 * PAGE_BYTES + 45 * PAGE_BYTES + 2 * PAGE_BYTES;
+    assert!(target.read_bytes.get() <= most_bytes, "{} bytes", target.read_bytes.get());
+}
+
+#[test]
+fn what_a_copy_did_not_keep_is_asked_for_again() {
+    let mut source = managed(&[(0, 10)], 16);
+    let (mut import, mut target) = (Import::new(1), TestMemory::default());
+    target.broken_byte = Some(PAGE_BYTES * 4 + 3);
+    precopied(&mut import, &mut source, &mut target, |_, _| {});
+    target.broken_byte = None;
+    assert_eq!(finished(&mut import, &source, &mut target), 1);
+}
+
+#[test]
+fn memories_that_lost_their_place_are_known_no_more() {
+    let mut source = managed(&[(0, 3), (7, 3)], 16);
+    let (mut import, mut target) = (Import::new(1), TestMemory::default());
+    precopied(&mut import, &mut source, &mut target, |_, _| {});
+    let copy = import.precopy.as_ref().expect("it is copied").copy();
+    // One more page of memory 0 moves those of memory 7.
+    let shape = Shape::managed([(0, 4), (7, 3)], 1).expect("a shape");
+    let moved = copy.carried_to(View::planned(shape.clone(), 1).expect("it fits"));
+    assert_eq!(moved.progress_bytes().0, 3 * PAGE_BYTES, "memory 0, as far as it went");
+    let nothing = DigestSet::of_nothing(shape);
+    for index in 0..3 {
+        let chunk = ChunkId { memory: 7, index };
+        assert_eq!(moved.digests().get(chunk), nothing.get(chunk));
+    }
 }
