@@ -204,6 +204,7 @@ impl Instance {
         let error = match &cleaned.result {
             Ok(()) => {
                 if let Some(canister) = self.subnets[subnet].canisters.get_mut(&id) {
+                    canister.version += 1;
                     apply_plain_effects(canister, &cleaned.effects);
                 }
                 error.clone()

@@ -11,9 +11,8 @@ pub(super) fn start(call: &mut Call<'_>) -> Outcome {
     let arg: OfCanister = decode(call)?;
     let canister = call.controlled(arg.canister_id)?;
     let before = std::mem::replace(&mut canister.status, Status::Running);
-    if !matches!(before, Status::Running) {
-        canister.version += 1;
-    }
+    // Also of one that runs already (spec, "Canister version": "upon every successful [...] call of").
+    canister.version += 1;
     call.changed(arg.canister_id);
     if let Status::Stopping(waiting) = before {
         for stop in waiting {
@@ -35,6 +34,7 @@ pub(super) fn stop(call: &mut Call<'_>) -> Outcome {
         deadline_nanos: call.instance.time_nanos + limits::STOP_TIMEOUT_NANOS,
     };
     let canister = call.controlled(arg.canister_id)?;
+    canister.version += 1;
     match &mut canister.status {
         Status::Stopped => return done(),
         Status::Stopping(waiting) => waiting.push(stop),

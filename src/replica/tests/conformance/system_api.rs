@@ -197,6 +197,52 @@ fn the_canister_version_rises_with_every_change() {
     pic.stop_canister(canister, Some(OWNER)).expect("it stops");
     pic.start_canister(canister, Some(OWNER)).expect("it starts");
     risen("status");
+    pic.start_canister(canister, Some(OWNER)).expect("it runs already");
+    risen("a start that changes nothing");
+    pic.update_call(canister, OWNER, "ask", script().reply().bytes()).expect("it answers");
+    risen("a replicated query");
+    let callback = Call::run(canister, script().reply()).on_reply(script().trap(b"no"));
+    let before = number(&ask(&pic, canister, script().version().append_int().reply()));
+    assert_reject_code(try_run(&pic, canister, script().call(callback.clone())), RejectCode::CanisterError);
+    let without_cleanup = number(&ask(&pic, canister, script().version().append_int().reply())) - before;
+    let cleaned = callback.on_cleanup(script().bump(2));
+    let before = before + without_cleanup;
+    assert_reject_code(try_run(&pic, canister, script().call(cleaned)), RejectCode::CanisterError);
+    let with_cleanup = number(&ask(&pic, canister, script().version().append_int().reply())) - before;
+    assert!(with_cleanup > without_cleanup, "a cleanup that changed memory");
+}
+
+/// "Canister version": "successful execution" alone, here of two messages: a message sees the version that the one
+/// before it left, raised once by each. What fails changes nothing, and raises nothing.
+#[test]
+fn the_canister_version_counts_messages_that_succeed() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    let seen = || number(&run(&pic, canister, script().version().append_int().reply()));
+    let first = seen();
+    assert_eq!(seen(), first + 1);
+    assert_reject_code(try_run(&pic, canister, script().bump(0).trap(b"no")), RejectCode::CanisterError);
+    ask(&pic, canister, script().reply());
+    assert_eq!(seen(), first + 2);
+}
+
+/// "Canister version": every successful call of `stop_canister`, and the transition from Stopping to Stopped.
+#[test]
+fn the_canister_version_counts_every_stop() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    let seen = || number(&run(&pic, canister, script().version().append_int().reply()));
+    let first = seen();
+    pic.stop_canister(canister, Some(OWNER)).expect("it stops");
+    pic.start_canister(canister, Some(OWNER)).expect("it starts");
+    let second = seen();
+    // The message that asked, the stop, that it is stopped, the start.
+    assert_eq!(second, first + 4);
+    for _ in 0..2 {
+        pic.stop_canister(canister, Some(OWNER)).expect("it stops, or is stopped");
+    }
+    pic.start_canister(canister, Some(OWNER)).expect("it starts");
+    assert_eq!(seen(), second + 5);
 }
 
 /// "Canister version": "`canister_post_upgrade` sees the new counter value".
