@@ -6,10 +6,10 @@
 //! decant_precopy : (PrecopyArgs) -> (variant { Ok : PrecopyBatch; Err : KitError }) query;
 //! decant_freeze : (FreezeArgs) -> (variant { Ok : KitStatus; Err : KitError });
 //! decant_seal   : (JobArgs) -> (variant { Ok : SealProgress; Err : KitError });
-//! decant_open   : (OpenArgs) -> (variant { Ok : Opening; Err : KitError }) query;
+//! decant_open   : (OpenArgs) -> (variant { Ok : Opening; Err : KitError });
 //! decant_manifest : (JobArgs) -> (variant { Ok : Manifest; Err : KitError }) query;
-//! decant_digests : (DigestsArgs) -> (variant { Ok : DigestPage; Err : KitError }) query;
-//! decant_frames : (FramesArgs) -> (variant { Ok : Batch; Err : KitError }) query;
+//! decant_digests : (DigestsArgs) -> (variant { Ok : DigestPage; Err : KitError });
+//! decant_frames : (FramesArgs) -> (variant { Ok : Batch; Err : KitError });
 //! decant_recheck : (JobArgs) -> (variant { Ok : SealProgress; Err : KitError });
 //! decant_thaw   : (JobArgs) -> (variant { Ok : KitStatus; Err : KitError });
 //! decant_release : () -> (variant { Ok : KitStatus; Err : KitError });
@@ -19,7 +19,8 @@
 //! All but `decant_status` are for controllers; `decant_open`, `decant_manifest`, `decant_digests` and
 //! `decant_frames` also for the reader that `decant_freeze` registered, `decant_precopy` for the one that
 //! `decant_offer` named. Each may be repeated: a repetition
-//! answers as the first call did. `decant_release` is for the people behind the canister, when the coordinator
+//! answers as the first call did. What a reader calls of a sealed source are updates, because the platform counts
+//! queries of other canisters too, and only updates can count along: see `decant-kit`. `decant_release` is for the people behind the canister, when the coordinator
 //! is lost for good and no controller any more.
 
 use candid::{CandidType, Principal};

@@ -51,7 +51,7 @@ macro_rules! export {
             ::decant_kit::source::seal(&DECANT_HOOKS, args)
         }
 
-        #[::ic_cdk::query]
+        #[::ic_cdk::update]
         fn decant_open(
             args: ::decant_kit::source::OpenArgs,
         ) -> Result<::decant_kit::source::Opening, ::decant_kit::api::KitError> {
@@ -65,14 +65,14 @@ macro_rules! export {
             ::decant_kit::source::manifest(args)
         }
 
-        #[::ic_cdk::query]
+        #[::ic_cdk::update]
         fn decant_digests(
             args: ::decant_kit::source::DigestsArgs,
         ) -> Result<::decant_kit::source::DigestPage, ::decant_kit::api::KitError> {
             ::decant_kit::source::digests(args)
         }
 
-        #[::ic_cdk::query]
+        #[::ic_cdk::update]
         fn decant_frames(
             args: ::decant_kit::source::FramesArgs,
         ) -> Result<::decant_kit::source::Batch, ::decant_kit::api::KitError> {

@@ -62,7 +62,7 @@ impl Act {
             Self::Offer => "an open canister",
             Self::Freeze { .. } => "an open canister, or one frozen by the same job for the same reader",
             Self::Seal | Self::FinishSeal | Self::Thaw => "a canister frozen by this job",
-            Self::Recheck => "a canister sealed by this job",
+            Self::Recheck => "a canister sealed by this job, or retired",
             Self::Retire { .. } => {
                 "a canister sealed by this job, and its registered reader as the place to move to"
             }
@@ -107,7 +107,7 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
         }
 
         (Fence::Moved { to: moved_to, .. }, Act::Retire { to }) if to == moved_to => Ok(None),
-        (Fence::Moved { .. }, Act::Drain) => Ok(None),
+        (Fence::Moved { .. }, Act::Drain | Act::Recheck) => Ok(None),
 
         (Fence::Importing(hold), Act::Begin { source, .. }) if *source == hold.peer => Ok(None),
         (Fence::Importing(_), Act::Import) => Ok(None),
@@ -141,7 +141,6 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
             | Act::Freeze { .. }
             | Act::Seal
             | Act::FinishSeal
-            | Act::Recheck
             | Act::Thaw
             | Act::Retire { .. }
             | Act::Begin { .. }
@@ -189,7 +188,7 @@ pub(crate) fn check_read(
         (Fence::Sealed(_), _) => Ok(()),
         _ => Err(KitError::WrongFence {
             fence: Box::new(fence.clone()),
-            wanted: Act::Recheck.wanted().to_owned(),
+            wanted: "a canister sealed by this job".to_owned(),
         }),
     }
 }

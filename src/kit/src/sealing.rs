@@ -146,7 +146,13 @@ impl Sealed {
         Ok(Opening { manifest: self.manifest.clone(), digests, batch })
     }
 
-    /// Hashes stable memory again, from what its header says now; a slice at a time.
+    /// A second look that is under way is of no use any more: the next one begins anew.
+    pub(crate) fn forget_recheck(&mut self) {
+        self.recheck = None;
+    }
+
+    /// Hashes stable memory again, from what its header says now; a slice at a time. `is_undisturbed`: nothing but
+    /// the kit ran since it was saved, so that nothing can have changed but what the fingerprint hook itself did.
     ///
     /// # Errors
     /// [`KitError::RootChanged`] if something wrote after the seal, to stable memory or to the heap behind
@@ -154,9 +160,13 @@ impl Sealed {
     pub(crate) fn recheck(
         &mut self,
         stable: &impl Stable,
+        is_undisturbed: bool,
         may_continue: impl FnMut() -> bool,
         fingerprint: &[u8],
     ) -> Result<SealProgress, KitError> {
+        if is_undisturbed && fingerprint == self.fingerprint {
+            return Ok(SealProgress::Done(self.seal()));
+        }
         let chunk_pages = self.view.shape().chunk_pages();
         let mut hashing = match self.recheck.take() {
             Some(hashing) => hashing,

@@ -2,18 +2,20 @@
 //! them.
 
 use candid::Principal;
+use decant_api::source::Fence;
 pub use decant_api::source::{
     Batch, DigestPage, DigestsArgs, DrainArgs, FramesArgs, FreezeArgs, JobArgs, KitStatus, Manifest,
     OfferArgs, OpenArgs, Opening, PrecopyArgs, PrecopyBatch, RetireArgs, SealProgress,
 };
 use decant_api::{JobId, KitError};
-use ic_cdk::api::{is_controller, msg_caller, time};
+use ic_cdk::api::{canister_version, is_controller, msg_caller, time};
 
 use crate::fence::{self, Act, Asker};
 use crate::hooks::Hooks;
 use crate::sealing::{Sealed, Sealing};
 use crate::stable::CanisterMemory;
 use crate::state::{self, Kit};
+use crate::watch::Watch;
 use crate::{budget, cycles, precopy};
 
 /// What everybody may know.
@@ -84,6 +86,8 @@ pub fn seal(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
         state::with(|kit| {
             kit.timer.park();
             kit.sealing = Some(Sealing::new(&CanisterMemory, fingerprint)?);
+            // From here on: what is written between two slices is in no digest either.
+            kit.watch = Watch::begin(canister_version());
             Ok(())
         })?;
     }
@@ -133,7 +137,9 @@ pub fn frames(args: FramesArgs) -> Result<Batch, KitError> {
     for_reader(args.job, |sealed| sealed.frames(&CanisterMemory, &args.wanted, budget::read()))
 }
 
-/// Hashes stable memory once more, a slice a call, and asks the dapp for its fingerprint once more.
+/// Looks at the state once more and asks the dapp for its fingerprint once more. Of a sealed source the platform's word is
+/// enough that nothing but the kit ran since it was saved; otherwise, and always once it is retired, stable memory is
+/// hashed, a slice a call.
 ///
 /// # Errors
 /// [`KitError::RootChanged`] if either differs from the seal. Otherwise as [`seal`].
@@ -142,9 +148,11 @@ pub fn recheck(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
     state::with(|kit| kit.check(Act::Recheck, &asker))?;
     let fingerprint = (hooks.fingerprint)();
     state::with(|kit| {
+        let is_retired = matches!(kit.fence, Fence::Moved { .. });
+        let is_undisturbed = !is_retired && kit.watch.is_undisturbed();
         let sealing = sealing(kit)?;
         let budget = budget::slice(sealing.chunk_bytes());
-        sealed(kit)?.recheck(&CanisterMemory, budget, &fingerprint)
+        sealed(kit)?.recheck(&CanisterMemory, is_undisturbed, budget, &fingerprint)
     })
 }
 
@@ -195,8 +203,10 @@ pub fn release() -> Result<KitStatus, KitError> {
 pub fn retire(args: RetireArgs) -> Result<KitStatus, KitError> {
     let asker = controller(args.job)?;
     state::with(|kit| {
-        if kit.act(Act::Retire { to: args.to }, &asker)? {
-            kit.sealing = None;
+        if kit.act(Act::Retire { to: args.to }, &asker)?
+            && let Ok(sealed) = sealed(kit)
+        {
+            sealed.forget_recheck();
         }
         Ok(kit.status())
     })
@@ -224,6 +234,7 @@ pub(crate) fn controller(job: JobId) -> Result<Asker, KitError> {
 }
 
 fn for_reader<R>(job: JobId, read: impl FnOnce(&Sealed) -> Result<R, KitError>) -> Result<R, KitError> {
+    state::entered();
     let caller = msg_caller();
     state::with(|kit| {
         fence::check_read(&kit.fence, job, caller, is_controller(&caller))?;

@@ -55,7 +55,10 @@ fn a_source_goes_from_open_to_moved_and_every_step_may_be_repeated() {
     assert_eq!(after(&[FREEZE, FREEZE]), frozen());
     assert_eq!(after(&[FREEZE, Act::Seal, Act::Seal]), frozen());
     assert_eq!(after(&[FREEZE, Act::FinishSeal, Act::FinishSeal, Act::Seal, FREEZE, Act::Recheck]), sealed());
-    assert_eq!(after(&[FREEZE, Act::FinishSeal, RETIRE, RETIRE, Act::Drain, Act::Drain]), moved());
+    assert_eq!(
+        after(&[FREEZE, Act::FinishSeal, RETIRE, RETIRE, Act::Recheck, Act::Drain, Act::Drain]),
+        moved()
+    );
 }
 
 #[test]
@@ -91,7 +94,7 @@ fn what_is_not_listed_is_refused() {
         (frozen(), &[FREEZE, Act::Seal, Act::FinishSeal, Act::Thaw]),
         (sealed(), &[FREEZE, Act::Seal, Act::FinishSeal, Act::Recheck, Act::Thaw, RETIRE]),
         (importing(), &[BEGIN, Act::Import, Act::Activate]),
-        (moved(), &[RETIRE, Act::Drain]),
+        (moved(), &[RETIRE, Act::Recheck, Act::Drain]),
     ];
     for (fence, allowed) in allowed {
         for act in ACTS {

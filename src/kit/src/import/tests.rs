@@ -417,7 +417,7 @@ fn a_recheck_sees_what_was_written_after_the_seal() {
     let mut sealing = sealing(&source);
     let sealed = sealing.sealed().expect("it is sealed");
     let recheck = |sealed: &mut Sealed, source: &TestMemory, fingerprint: &[u8]| loop {
-        match sealed.recheck(source, || false, fingerprint) {
+        match sealed.recheck(source, false, || false, fingerprint) {
             Ok(SealProgress::Working { .. }) => {}
             answer => break answer,
         }
@@ -429,6 +429,35 @@ fn a_recheck_sees_what_was_written_after_the_seal() {
     assert!(matches!(recheck(sealed, &source, FINGERPRINT), Err(KitError::RootChanged { .. })));
     source.bytes[PAGE * 2] ^= 1;
     assert_eq!(recheck(sealed, &source, FINGERPRINT), Ok(SealProgress::Done(sealed.seal())));
+}
+
+#[test]
+fn a_recheck_reads_nothing_if_nobody_else_ran_and_everything_otherwise() {
+    let source = managed(&[(0, 3)], 128);
+    let mut sealing = sealing(&source);
+    let sealed = sealing.sealed().expect("it is sealed");
+    source.read_bytes.set(0);
+    let seal = Ok(SealProgress::Done(sealed.seal()));
+    assert_eq!(sealed.recheck(&source, true, || false, FINGERPRINT), seal);
+    assert_eq!(source.read_bytes.get(), 0);
+    assert_eq!(sealed.recheck(&source, false, || true, FINGERPRINT), seal);
+    assert!(source.read_bytes.get() >= 3 * PAGE_BYTES);
+    let error = sealed.recheck(&source, true, || true, b"8 posts").expect_err("the heap changed");
+    assert!(matches!(error, KitError::RootChanged { .. }), "{error}");
+}
+
+#[test]
+fn a_recheck_that_is_forgotten_begins_anew() {
+    let mut source = managed(&[(0, 3)], 128);
+    let mut sealing = sealing(&source);
+    let sealed = sealing.sealed().expect("it is sealed");
+    let first = sealed.recheck(&source, false, || false, FINGERPRINT);
+    assert!(matches!(first, Ok(SealProgress::Working { .. })), "{first:?}");
+    // What was looked at already changes.
+    source.bytes[PAGE + 17] ^= 1;
+    sealed.forget_recheck();
+    let found = sealed.recheck(&source, false, || true, FINGERPRINT);
+    assert!(matches!(found, Err(KitError::RootChanged { .. })), "{found:?}");
 }
 
 #[test]
