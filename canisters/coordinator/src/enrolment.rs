@@ -82,7 +82,8 @@ fn essentials(plan_id: u64, record: &PlanRecord) -> Option<PlanEssentials> {
         bucket_pages: plan.bucket_pages,
         min_reclaimed_pages: plan.min_reclaimed_pages,
         retention,
-        has_final_recheck: false,
+        // Code without the kit can't look at itself; it is stopped when its snapshot is taken.
+        has_final_recheck: !strategy.is_by_snapshot(),
         has_asset_checks: !(plan.ledgers.is_empty() && plan.dependents.is_empty()),
     })
 }

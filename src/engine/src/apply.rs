@@ -138,6 +138,7 @@ fn settle_call(job: &mut Job, outcome: Outcome, now_nanos: TimeNanos) -> Result<
             Some(Tolerated::Enter(state)) => enter(job, state, now_nanos),
             Some(Tolerated::Undone) => undone(job, now_nanos),
             Some(Tolerated::Again) => progressed(job),
+            Some(Tolerated::Park(reason)) => park(job, reason, now_nanos),
             None if job.state.stage() != Stage::BeforeCommit => job.attempt.last_reason = Some(reason),
             None if job.attempt.is_unsure && observation(job).is_some() => {
                 job.attempt.phase = Phase::Observe { refusal: Some(reason) };
@@ -189,6 +190,7 @@ fn settle_observation(
             Some(Tolerated::Enter(state)) => enter(job, state, now_nanos),
             Some(Tolerated::Undone) => undone(job, now_nanos),
             Some(Tolerated::Again) => progressed(job),
+            Some(Tolerated::Park(reason)) => park(job, reason, now_nanos),
             None if job.state.stage() == Stage::BeforeCommit => fail(job, reason, false, now_nanos),
             None => {
                 job.attempt.last_reason = Some(reason);

@@ -36,7 +36,7 @@ pub(crate) enum Verdict {
     Contradiction(Reason),
 }
 
-/// The state to go on with, or the undo to be done with, though the call was refused: it is as it should be.
+/// What follows though, or because, the call was refused with that code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tolerated {
     /// Go on there.
@@ -45,4 +45,6 @@ pub(crate) enum Tolerated {
     Undone,
     /// The topmost undo got on: ask what is left to do.
     Again,
+    /// Repeating it is no use: an operator has to look. Only after the commit point, or on the way back.
+    Park(Reason),
 }

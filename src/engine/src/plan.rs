@@ -91,7 +91,7 @@ pub struct PlanEssentials {
     #[serde(rename = "k")]
     pub retention: Retention,
     /// Whether the source is hashed once more before it is emptied, when it has long been retired. Finds what
-    /// a heartbeat wrote between the verification and the commit point; needs a kit that rechecks when Moved.
+    /// a heartbeat wrote after the last look before the commit point; needs a kit that rechecks when Moved.
     #[serde(rename = "f")]
     pub has_final_recheck: bool,
     /// Whether the plan names ledgers or canisters at which a source must own or control nothing.

@@ -2,11 +2,11 @@
 
 use candid::{CandidType, Principal};
 use decant_api::jobs::{JobView, Outcome};
-use decant_api::plan::{Plan, Relocation, Strategy};
-use decant_api::source::{FreezeArgs, JobArgs, KitStatus, SealProgress};
+use decant_api::plan::{Plan, Relocation, Retention, Strategy};
+use decant_api::source::{Fence, FreezeArgs, JobArgs, KitStatus, SealProgress};
 use decant_api::target::BeginArgs;
 use decant_api::{KitError, routes::SwapError};
-use decant_cli::rehearsal::calls::update;
+use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
 use decant_cli::rehearsal::{Modules, Options};
@@ -359,6 +359,93 @@ fn a_source_that_changes_after_the_seal_rolls_back() {
     // What was written past the fence is kept: the source serves it.
     users.users[0].model.post("written past the fence".to_owned());
     assert_rolled_back(&world, &mut users, &jobs, "something wrote after the seal");
+}
+
+#[test]
+fn what_was_written_to_a_retired_source_parks_the_job_and_nothing_is_deleted() {
+    let options = small(1);
+    let (world, mut users) = fleet(&options, &modules().kit_with_faults);
+    let mut plan = world.plan(modules(), &options).expect("the modules are uploaded");
+    plan.retention = Retention::Frozen { seconds: 3_600 };
+    world.propose(&plan).expect("the plan is approved");
+    enrol(&world, &users).expect("the index enrols");
+    let source = users.users[0].original;
+    let mut is_written = false;
+    let settled = settle_with(&world, |round| {
+        let status: KitStatus =
+            query(&world.pic, source, "decant_status", ()).expect("a retired source answers");
+        if !is_written && matches!(status.fence, Fence::Moved { .. }) {
+            // A byte of the first page behind the header: no fence stops it.
+            let arg = candid::encode_args((65_536u64 + 100, 171u8)).expect("encodes");
+            world.pic.update_call(source, world.operator, "debug_corrupt", arg).expect("the byte is written");
+            is_written = true;
+        }
+        if round > 100 {
+            world.pic.advance_time(Duration::from_secs(600));
+        }
+    });
+    assert!(is_written, "the source was never retired");
+    let parked = |job: &JobView| match &job.outcome {
+        Outcome::Parked { reason } => {
+            for part in ["rechecking", "wrote after the seal", "nothing is deleted", "decant_retry(1)"] {
+                assert!(reason.contains(part), "{reason:?} does not tell {part:?}");
+            }
+        }
+        other => panic!("job {} ended {other:?}", job.id),
+    };
+    parked(&settled[0]);
+    let target = settled[0].target.expect("it was relocated");
+    assert_serves(&world, &mut users, 0, target);
+    assert!(world.pic.canister_exists(source), "it holds what the target lacks");
+    // Looking again does not help.
+    let retry = || {
+        let retried: Result<(), String> =
+            update(&world.pic, world.coordinator, world.operator, "decant_retry", (1u64,))
+                .expect("it answers");
+        retried.expect("the job is parked");
+        settle(&world)
+    };
+    parked(&retry()[0]);
+    assert!(world.pic.canister_exists(source));
+}
+
+#[test]
+fn a_message_that_nobody_counted_makes_the_recheck_hash_everything() {
+    let options = small(1);
+    let (world, users) = fleet(&options, &modules().kit_with_faults);
+    let source = users.users[0].original;
+    let job = JobArgs { job: 9 };
+    let call = |method: &str| -> Result<SealProgress, KitError> {
+        update(&world.pic, source, world.operator, method, (job,)).expect("the source answers")
+    };
+    let args = FreezeArgs { job: 9, reader: world.index };
+    let frozen: Result<KitStatus, KitError> =
+        update(&world.pic, source, world.operator, "decant_freeze", (args,)).expect("the source answers");
+    frozen.expect("a controller may freeze");
+    let sealed = call("decant_seal").expect("a small state is sealed at once");
+    let burned = |between: &dyn Fn()| {
+        between();
+        let before = world.pic.cycle_balance(source);
+        assert_eq!(call("decant_recheck"), Ok(sealed.clone()));
+        before - world.pic.cycle_balance(source)
+    };
+    let calm = burned(&|| ());
+    // Messages of the kit, of whoever sends them, and messages that fail.
+    let counted = burned(&|| {
+        let stranger = Principal::self_authenticating(b"a stranger");
+        let refused: Result<SealProgress, KitError> =
+            update(&world.pic, source, stranger, "decant_recheck", (job,)).expect("the source answers");
+        assert!(matches!(refused, Err(KitError::NotAuthorised { .. })), "{refused:?}");
+        let arg = candid::encode_args((u64::MAX, 171u8)).expect("encodes");
+        world.pic.update_call(source, world.operator, "debug_corrupt", arg).expect_err("it traps");
+    });
+    // A user's message, though it is refused: nobody vouches that it changed nothing.
+    let disturbed = burned(&|| {
+        let post = candid::encode_one("too late").expect("encodes");
+        world.pic.update_call(source, world.operator, "post", post).expect_err("the fence is closed");
+    });
+    let least = calm + (disturbed - calm) / 2;
+    assert!(disturbed > calm && counted < least, "{calm}, {counted}, {disturbed} cycles");
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn a_job_with_pre_copy_is_done_and_nothing_is_lost() {
     enrol(&world, &users).expect("the index enrols");
     let job = settle(&world).remove(0);
     assert_eq!(job.outcome, Outcome::Done, "{job:?}");
-    assert_eq!(job.calls, 22, "the calls of a job, and two");
+    assert_eq!(job.calls, 23, "the calls of a job, and two");
     assert_serves(&world, &mut users, 0, job.target.expect("it was relocated"));
 }
 
@@ -20,4 +20,13 @@ fn a_job_with_pre_copy_is_done_and_nothing_is_lost() {
 fn what_users_write_while_a_source_is_copied_arrives_and_little_is_sent_after_the_seal() {
     let Moved { state_bytes, wire_bytes, .. } = moved(4 * 1024, true, 2);
     assert!(wire_bytes < state_bytes / 10, "{wire_bytes} of {state_bytes} bytes");
+}
+
+#[test]
+fn nobody_waits_for_a_second_hash_of_what_did_not_change() {
+    let Moved { burned, .. } = moved(4 * 1024, true, 2);
+    let of = |name: &str| burned.iter().find(|(call, _)| *call == name).expect("it was called").1;
+    for call in ["verify", "recheck"] {
+        assert!(of(call) < of("seal") / 4, "{call}: {burned:?}");
+    }
 }

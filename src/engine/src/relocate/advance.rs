@@ -1,6 +1,6 @@
 //! What follows when the call of a state is done.
 
-use super::checks::{equals_seal, fingerprint_fits, short, snapshots, source_canister, source_kit};
+use super::checks::{equals_seal, fingerprint_fits, left_behind, snapshots, source_canister, source_kit};
 use crate::next::Next;
 use crate::{
     FenceView, Job, LayoutView, Reason, ReasonCode, RepackState, Retention, RunState, State, TimeNanos, Undo,
@@ -98,17 +98,11 @@ pub(crate) fn advance(job: &mut Job, value: Value, now_nanos: TimeNanos) -> Resu
             reason: Reason::new(ReasonCode::HasAssets, found),
             resume: State::Assessing { root },
         },
-        (State::Rechecking { root }, Hashed(found)) => {
-            if found.root == root {
-                Next::Enter(State::Draining { root })
-            } else {
-                let detail =
-                    format!("and before it was retired: root {}; nothing is deleted", short(found.root.0));
-                Next::Park {
-                    reason: Reason::new(ReasonCode::ChangedAfterSeal, detail),
-                    resume: State::Rechecking { root },
-                }
-            }
+        (State::Rechecking { root }, Hashed(found)) if found.root == root => {
+            Next::Enter(State::Draining { root })
+        }
+        (State::Rechecking { root }, Hashed(_)) => {
+            Next::Park { reason: left_behind(), resume: State::Rechecking { root } }
         }
         (State::Draining { root }, Drained { total_cycles }) => {
             job.counters.drained_cycles = job.counters.drained_cycles.max(total_cycles);

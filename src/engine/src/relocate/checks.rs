@@ -110,7 +110,14 @@ pub(super) fn equals_seal(sealed: &Seal, found: &Seal, code: ReasonCode) -> Resu
     Ok(())
 }
 
+/// A retired source does not hold what was sealed.
+pub(super) fn left_behind() -> Reason {
+    let what =
+        "its last writes are not in the target; nothing is deleted: bring them over, delete it yourself";
+    Reason::new(ReasonCode::ChangedAfterSeal, what)
+}
+
 /// The first bytes of a root, for people.
-pub(super) fn short(root: [u8; 32]) -> String {
+fn short(root: [u8; 32]) -> String {
     root.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }

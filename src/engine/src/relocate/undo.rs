@@ -1,5 +1,6 @@
 //! The way back, and the refusals that mean that there is nothing to do.
 
+use super::checks::left_behind;
 use crate::next::Tolerated;
 use crate::{Job, ReasonCode, State, Undo};
 
@@ -65,9 +66,12 @@ pub(crate) fn tolerates(job: &Job, code: ReasonCode) -> Option<Tolerated> {
         (State::Committed { root }, ReasonCode::Gone) => {
             Some(Tolerated::Enter(State::Retired { root: *root }))
         }
+        // Its fingerprint differs, or its root: looking again does not help.
+        (State::Rechecking { .. }, ReasonCode::ChangedAfterSeal) => Some(Tolerated::Park(left_behind())),
         // A source that is gone need not be deleted, and has no cycles to save.
         (
-            State::Draining { root }
+            State::Rechecking { root }
+            | State::Draining { root }
             | State::Entombing { root }
             | State::Stopping { root }
             | State::Checking { root }

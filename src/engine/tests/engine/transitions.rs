@@ -332,3 +332,37 @@ fn no_source_is_fenced_longer_than_the_limit_however_well_it_goes() {
         assert_eq!(is_over, label != "committed", "{label}");
     }
 }
+
+#[test]
+fn a_retired_source_that_holds_something_else_is_kept_and_looked_at_by_an_operator() {
+    let other = || {
+        let root = decant_engine::Digest([0x77; 32]);
+        Outcome::Done(Value::Hashed(decant_engine::Seal { root, ..seal() }))
+    };
+    let refused = || Outcome::Refused(ReasonCode::ChangedAfterSeal.into());
+    for outcome in [other(), refused()] {
+        let mut rechecking = 0;
+        for (label, job) in in_every_state().into_iter().filter(|(label, _)| label == "rechecking") {
+            rechecking += 1;
+            let mut job = sent(job).expect(&label);
+            let ticket = job.counters().calls;
+            apply(&mut job, Event::Replied { ticket, outcome: outcome.clone() }, NOW_NANOS + 3)
+                .expect(&label);
+            assert!(job.state().is_parked(), "{:?}", job.state());
+            let explanation = job.explanation().expect("a parked job says why");
+            for part in ["wrote after the seal", "nothing is deleted", "delete it yourself", "decant_retry("]
+            {
+                assert!(explanation.contains(part), "{explanation}");
+            }
+            // An operator moves it on: it looks again, and a source that he deleted is done with.
+            apply(&mut job, Event::Retried, NOW_NANOS + 4).expect("it is parked");
+            assert_eq!(job.state().name(), "rechecking");
+            let mut job = sent(job).expect("it looks again");
+            let ticket = job.counters().calls;
+            let gone = Outcome::Refused(ReasonCode::Gone.into());
+            apply(&mut job, Event::Replied { ticket, outcome: gone }, NOW_NANOS + 5).expect("it is answered");
+            assert_eq!(job.state().name(), "done");
+        }
+        assert!(rechecking > 0);
+    }
+}

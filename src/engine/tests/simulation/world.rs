@@ -401,6 +401,10 @@ impl World {
                     canister.slices += 1;
                     return Outcome::Done(Value::Working { done_bytes: canister.slices });
                 }
+                // As the kit says it; the roots themselves may tell it as well.
+                if canister.sealed.as_ref() != Some(&canister.content.seal()) && prng.permille(500) {
+                    return refused(ReasonCode::ChangedAfterSeal);
+                }
                 canister.rechecked = Some(canister.content);
                 return Outcome::Done(Value::Hashed(canister.content.seal()));
             }
