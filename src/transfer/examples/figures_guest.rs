@@ -94,8 +94,8 @@ pub extern "C" fn pack_batch(chunk_pages: usize) -> usize {
     })
 }
 
-/// The target's part of pulling: the batch decoded from Candid, every frame decoded and verified, and copied
-/// to where stable memory would be; answers the bytes that came out.
+/// The target's part of pulling: the batch decoded from Candid, every frame decoded and copied to where
+/// stable memory would be, without the scan of what is read back from there; answers the bytes that came out.
 #[unsafe(no_mangle)]
 pub extern "C" fn unpack_batch(chunk_pages: usize) -> usize {
     GUEST.with_borrow_mut(|guest| {

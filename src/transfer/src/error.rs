@@ -83,7 +83,7 @@ pub enum DigestPageError {
     },
 }
 
-/// Why a frame is refused. Nothing of it may be written then.
+/// Why a frame is refused. Nothing of it may be written then, and what was written counts as missing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The shape has no such chunk.
@@ -115,7 +115,7 @@ pub enum FrameError {
         /// Digest of the manifest.
         expected: Digest,
     },
-    /// The bytes are not what the digest says.
+    /// What was written of it and read back is not what the digest says.
     #[error("chunk {} of memory {} is damaged, its digest is not {stated}: ask for it again",
             .chunk.index, .chunk.memory)]
     Digest {

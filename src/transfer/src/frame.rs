@@ -25,8 +25,9 @@ pub enum Codec {
 
 /// A chunk as sent.
 ///
-/// The digest covers the chunk's place and its content. A frame whose place, codec, digest or bytes were
-/// tampered with is refused, or decodes to the very same content for the very same place: LZ4 can say the
+/// The digest covers the chunk's place and its content. Decoding does not compute it: who writes the content reads
+/// it back, and compares what he finds with the digest that he expects. Then a frame whose place, codec, digest or
+/// bytes were tampered with counts as missing, or it says the very same about the very same place: LZ4 can say the
 /// same thing in more than one way.
 #[derive(Debug, Clone, PartialEq, Eq, CandidType, Serialize, Deserialize)]
 pub struct Frame {
@@ -42,10 +43,11 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Decodes and verifies the frame. On success `content` holds the bytes of the chunk, all of its pages.
+    /// Decodes the frame. On success `content` has the length of the chunk, all of its pages; whether it is what the
+    /// digest says only a digest of it tells, as [`Scan::saw`](crate::Scan::saw) answers it.
     ///
-    /// `expected` is the digest that the manifest commits to; `None` before there is a manifest.
-    /// Never allocates more than the chunk has bytes, whatever the frame says.
+    /// `expected` is the digest that the manifest commits to, which the frame must state; `None` before there is a
+    /// manifest. Never allocates more than the chunk has bytes, whatever the frame says.
     ///
     /// # Errors
     /// Any [`FrameError`]. `content` is undefined then.
@@ -67,9 +69,6 @@ impl Frame {
         }
         if !fill(content, self.codec, &self.bytes) {
             return Err(FrameError::Malformed(chunk));
-        }
-        if digest::of_chunk(chunk.memory, &pages, content) != stated {
-            return Err(FrameError::Digest { chunk, stated });
         }
         Ok(())
     }
@@ -111,7 +110,7 @@ impl FrameEncoder {
     /// The frame of a chunk that holds `content`.
     ///
     /// `known` is its digest where it is known and memory can't have changed since: computing it is left out
-    /// then. A frame with a wrong one is refused by who decodes it.
+    /// then. Who reads back what he decoded from a frame with a wrong one asks for it again.
     ///
     /// # Errors
     /// [`FrameError::UnknownChunk`], or [`FrameError::Length`] if the content has not the chunk's length.

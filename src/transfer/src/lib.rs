@@ -19,9 +19,9 @@
 //! 2. The target knows what it holds: nothing but zeros at first ([`DigestSet::of_zeros`]), later what
 //!    pre-copy brought. [`DigestSet::missing_for`] lists the chunks that differ: zero chunks are never asked
 //!    for.
-//! 3. The source [`pack`]s them into batches; the target [decodes](Frame::decode) and verifies each frame,
-//!    writes it, and records its digest.
-//! 4. The target scans what it *wrote*; its root must be the manifest's.
+//! 3. The source [`pack`]s them into batches; the target [decodes](Frame::decode) each frame, writes it, and records
+//!    what it reads back from there ([`Scan::saw`]): what has another digest is still missing.
+//! 4. The target scans what it *wrote* and did not read back since; its root must be the manifest's.
 //!
 //! # What a digest commits to
 //!

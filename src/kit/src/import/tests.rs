@@ -251,7 +251,10 @@ fn a_damaged_frame_is_refused_and_asked_for_again() {
     let batch = opening.batch.as_mut().expect("it has frames");
     batch.frames[3].bytes[5] ^= 1;
     let refused = import.accept(Reply::Opening(opening), 1, &sealed.root(), &mut target);
-    assert!(matches!(refused, Err(KitError::Transfer { .. })));
+    let error = refused.expect_err("it is not what was sealed");
+    assert!(matches!(error, KitError::Transfer { .. }), "{error}");
+    assert!(error.to_string().contains("chunk 3 of memory 255"), "{error}");
+    assert_eq!(import.progress().done_bytes, 3 * PAGE_BYTES, "what was good before it stays");
     pull(&mut import, &source, sealed, &mut target);
     assert_eq!(target.bytes, source.bytes);
 }

@@ -45,6 +45,8 @@ fn pull(source: &State, target: &mut State, held: &mut DigestSet, wanted: &Diges
             frame.decode(shape, wanted.get(frame.chunk), &mut content).expect("nothing was changed");
             let offset = shape.pages(frame.chunk).expect("it was decoded").start * PAGE_BYTES;
             target.write(frame.chunk.memory, offset, &content);
+            let found = Scan::new(shape.clone()).saw(frame.chunk, &content);
+            assert_eq!(found.as_ref(), wanted.get(frame.chunk));
             assert!(held.set(frame.chunk, frame.digest));
         }
         match batch.next {

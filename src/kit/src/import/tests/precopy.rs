@@ -167,16 +167,16 @@ fn only_virtual_memories_are_copied_before_the_freeze() {
 }
 
 #[test]
-fn replies_that_are_late_damaged_or_go_round_in_circles_change_nothing() {
+fn replies_that_are_late_malformed_or_go_round_in_circles_change_nothing() {
     let source = managed(&[(0, 10)], 16);
     let (mut import, mut target) = (Import::new(1), TestMemory::default());
     let from = import.precopy_request().expect("nothing is copied");
     let good = frames(&source, from, || false).expect("it answers");
-    let mut damaged = good.clone();
-    damaged.frames[0].bytes[5] ^= 1;
+    let mut malformed = good.clone();
+    malformed.frames[0].bytes.clear();
     let mut circle = good.clone();
     circle.next = Some(from);
-    for bad in [damaged, circle] {
+    for bad in [malformed, circle] {
         assert!(matches!(import.accept_precopy(&bad, from, 1, &mut target), Err(KitError::Transfer { .. })));
         assert_eq!(import.precopy_request(), Some(from));
     }
@@ -238,6 +238,21 @@ fn what_a_copy_did_not_keep_is_asked_for_again() {
     precopied(&mut import, &mut source, &mut target, |_, _| {});
     target.broken_byte = None;
     assert_eq!(finished(&mut import, &source, &mut target), 1);
+}
+
+#[test]
+fn a_source_that_lies_before_the_freeze_gains_a_second_read() {
+    let source = managed(&[(0, 10)], 16);
+    let (mut import, mut target) = (Import::new(1), TestMemory::default());
+    let from = import.precopy_request().expect("nothing is copied");
+    let mut lies = frames(&source, from, || true).expect("it answers");
+    // Another content under the true digest, the true content under another, and a chunk in the place of another.
+    lies.frames[3].bytes[5] ^= 1;
+    lies.frames[5].digest = lies.frames[6].digest;
+    lies.frames[7].bytes = lies.frames[8].bytes.clone();
+    import.accept_precopy(&lies, from, 1, &mut target).expect("it is taken");
+    assert!(import.precopy_progress().is_complete);
+    assert_eq!(finished(&mut import, &source, &mut target), 2, "what is there counts, not what is said");
 }
 
 #[test]
