@@ -34,7 +34,11 @@
 //! - **The hooks.** `save` brings the heap into stable memory, `load` reads it back, as `pre_upgrade` and
 //!   `post_upgrade` do. They run in update messages here: within 40 B instructions and 2 GiB of stable reads
 //!   or writes, not the 300 B and 8 GiB of an upgrade. `fingerprint` is a few bytes of the dapp's own counts
-//!   and sums; let it change with every change of state, so that a change of the heap after the seal is seen.
+//!   and sums; let it change with every change of state, so that a change of the heap after the seal is seen. It
+//!   must not write.
+//! - **Versions.** The kit tells by the canister's version whether anybody else's messages ran since the seal, or
+//!   in a target since the import began; if not, nothing is hashed twice while users wait. Its endpoints count
+//!   themselves: export them as they are, and do nothing else in the same message.
 //! - **The fence lives on the heap**, and so does all progress. That is safe because a fenced canister
 //!   refuses to be upgraded ([`refuse_upgrade_when_fenced`]), and what else clears the heap clears the state
 //!   with it. Upgrading with
