@@ -1,11 +1,14 @@
 //! What a dapp puts in front of its own methods.
 
+use candid::Principal;
 use decant_api::source::Fence;
+use ic_cdk::api::msg_caller;
 
 use crate::{fence, state};
 
 /// For update methods: refuses while the canister is fenced, with a message that says what is going on, and
-/// when to retry or where the state is now.
+/// when to retry or where the state is now. A method that it refuses must return: such a message counts as one that
+/// changed nothing (see `watch`). Only a heartbeat's or a timer's never does.
 ///
 /// ```text
 /// #[update(guard = "decant_kit::guard")]
@@ -14,7 +17,12 @@ use crate::{fence, state};
 /// # Errors
 /// The message of a [`Refusal`](decant_api::Refusal).
 pub fn guard() -> Result<(), String> {
-    refuse(fence::refusal)
+    let refused = refuse(fence::refusal);
+    // The caller of heartbeats, timers and hooks is the management canister (interface specification, "System API").
+    if refused.is_err() && msg_caller() != Principal::management_canister() {
+        state::entered();
+    }
+    refused
 }
 
 /// For query methods: they go on answering while a source is fenced, and refuse when the state is not here

@@ -430,7 +430,7 @@ fn a_message_that_nobody_counted_makes_the_recheck_hash_everything() {
         before - world.pic.cycle_balance(source)
     };
     let calm = burned(&|| ());
-    // Messages of the kit, of whoever sends them, and messages that fail.
+    // Messages of the kit, of whoever sends them, messages that fail, and users' that the fence refuses.
     let counted = burned(&|| {
         let stranger = Principal::self_authenticating(b"a stranger");
         let refused: Result<SealProgress, KitError> =
@@ -438,11 +438,12 @@ fn a_message_that_nobody_counted_makes_the_recheck_hash_everything() {
         assert!(matches!(refused, Err(KitError::NotAuthorised { .. })), "{refused:?}");
         let arg = candid::encode_args((u64::MAX, 171u8)).expect("encodes");
         world.pic.update_call(source, world.operator, "debug_corrupt", arg).expect_err("it traps");
-    });
-    // A user's message, though it is refused: nobody vouches that it changed nothing.
-    let disturbed = burned(&|| {
         let post = candid::encode_one("too late").expect("encodes");
         world.pic.update_call(source, world.operator, "post", post).expect_err("the fence is closed");
+    });
+    // Of all else nobody here vouches that it changed nothing, not even of a start of what runs.
+    let disturbed = burned(&|| {
+        world.pic.start_canister(source, Some(world.operator)).expect("a controller may start it");
     });
     let least = calm + (disturbed - calm) / 2;
     assert!(disturbed > calm && counted < least, "{calm}, {counted}, {disturbed} cycles");
