@@ -11,13 +11,14 @@ const PAGE: usize = 1_000;
 /// Steps from an old id to the present one.
 const HOPS: usize = 100;
 
-/// All jobs in numbers.
+/// The coordinator and all its jobs in numbers.
 pub(crate) fn summary() -> Summary {
     let config = store::config();
     let active = store::active();
     let parked =
         active.iter().filter_map(|id| store::job(*id)).filter(|job| job.state().is_parked()).count() as u64;
     Summary {
+        governance: config.governance,
         queued: store::queued_count(),
         running: active.len() as u64 - parked,
         done: config.done,

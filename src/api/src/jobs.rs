@@ -85,9 +85,11 @@ pub struct JobsArgs {
     pub limit: u32,
 }
 
-/// All jobs in numbers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, CandidType, Deserialize)]
+/// A coordinator and all its jobs in numbers.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
 pub struct Summary {
+    /// Whose proposals it executes; for good.
+    pub governance: Principal,
     /// Waiting for their turn.
     pub queued: u64,
     /// On their way.

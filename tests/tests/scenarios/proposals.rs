@@ -1,8 +1,8 @@
 //! What `scripts/proposals` and `scripts/deploy` rely on.
 
-use candid::Principal;
+use decant_api::jobs::Summary;
 use decant_api::plan::{Plan, Retention, Strategy};
-use decant_cli::rehearsal::calls::update;
+use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::{Options, world::World};
 use decant_cli::repack::EMPTY_MODULE;
 use decant_tests::{candid_text, engine, modules};
@@ -60,18 +60,19 @@ fn every_example_plan_is_approved_once_its_module_is_in_the_chunk_store() {
     }
 }
 
-/// `scripts/deploy` asks in this way whose proposals a coordinator executes.
+/// `scripts/deploy` asks so whose proposals a coordinator executes.
 #[test]
-fn a_coordinator_names_its_governance_to_others_and_executes_no_untitled_plan_for_it() {
+fn the_summary_names_governance_and_nobody_else_executes_a_plan() {
     let world = World::new(engine(), modules(), &Options::default()).expect("the world is made");
-    let (_, example) = examples().remove(2);
-    let untitled = candid::encode_one(Plan { title: String::new(), ..example }).expect("a plan encodes");
-    let refuse = |caller: Principal| {
-        let call = world.pic.update_call(world.coordinator, caller, "decant_execute_plan", untitled.clone());
-        call.expect_err("it is refused").reject_message
-    };
-    let to_others = refuse(world.operator);
-    assert!(to_others.contains(&format!("propose them to {}", world.governance)), "{to_others}");
-    let to_governance = refuse(world.governance);
-    assert!(to_governance.contains("title (bytes)"), "{to_governance}");
+    let summary: Summary =
+        query(&world.pic, world.coordinator, "decant_summary", ()).expect("the coordinator answers");
+    assert_eq!(summary.governance, world.governance);
+    let (_, plan) = examples().remove(2);
+    world.upload(&EMPTY_MODULE).expect("it is stored");
+    let payload = candid::encode_one(&plan).expect("a plan encodes");
+    let by_operator =
+        world.pic.update_call(world.coordinator, world.operator, "decant_execute_plan", payload);
+    let refusal = by_operator.expect_err("a controller of the coordinator executes no plan").reject_message;
+    assert!(refusal.contains(&format!("propose them to {}", world.governance)), "{refusal}");
+    world.propose(&plan).expect("governance executes the same plan");
 }
