@@ -58,16 +58,6 @@ blob() {
   bytes "$(od -An -v -tx1 "$1" | tr -d ' \n')"
 }
 
-# module_ref HASH CHUNK_HASH...: a module in the coordinator's chunk store, as plans name it.
-module_ref() {
-  printf '  hash = %s;\n  chunk_hashes = vec {\n' "$(bytes "$1")"
-  local hash
-  for hash in "${@:2}"; do
-    printf '    %s;\n' "$(bytes "$hash")"
-  done
-  printf '  };\n'
-}
-
 hash_of() {
   if command -v sha256sum >/dev/null 2>&1; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d' ' -f1
 }
