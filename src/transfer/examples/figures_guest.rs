@@ -64,6 +64,16 @@ pub extern "C" fn lz4(chunk_pages: usize) -> usize {
     })
 }
 
+/// Snappy of each chunk; answers the bytes.
+#[unsafe(no_mangle)]
+pub extern "C" fn snappy(chunk_pages: usize) -> usize {
+    let mut encoder = snap::raw::Encoder::new();
+    each_chunk(chunk_pages, |chunk, output| {
+        output.resize(snap::raw::max_compress_len(chunk.len()), 0);
+        encoder.compress(chunk, output).unwrap_or_default()
+    })
+}
+
 /// The source's part of sealing: digests of all chunks.
 #[unsafe(no_mangle)]
 pub extern "C" fn scan(chunk_pages: usize) -> usize {

@@ -3,8 +3,8 @@
 use crate::digest::{self, bytes_of, is_zero, length_without_zero_tail};
 use crate::{ChunkId, Digest, FrameError, Shape};
 use candid::CandidType;
-use lz4_flex::block::{CompressTable, compress_into_with_table, decompress_into, get_maximum_output_size};
 use serde::{Deserialize, Serialize};
+use snap::raw::{Decoder, Encoder, max_compress_len};
 use std::ops::Range;
 
 /// Compression pays if it saves at least one byte of this many. A byte sent costs 1,000 instructions' worth
@@ -19,15 +19,15 @@ pub enum Codec {
     Zeros,
     /// As they are, up to the last one that is not zero.
     Plain,
-    /// An LZ4 block (`lz4_Block_format.md` of the LZ4 project) of the same.
-    Lz4,
+    /// The same in Snappy's raw format (`format_description.txt` of the Snappy project).
+    Snappy,
 }
 
 /// A chunk as sent.
 ///
 /// The digest covers the chunk's place and its content. Decoding does not compute it: who writes the content reads
 /// it back, and compares what he finds with the digest that he expects. Then a frame whose place, codec, digest or
-/// bytes were tampered with counts as missing, or it says the very same about the very same place: LZ4 can say the
+/// bytes were tampered with counts as missing, or it says the very same about the very same place: Snappy can say the
 /// same thing in more than one way.
 #[derive(Debug, Clone, PartialEq, Eq, CandidType, Serialize, Deserialize)]
 pub struct Frame {
@@ -85,7 +85,8 @@ fn fill(content: &mut [u8], codec: Codec, bytes: &[u8]) -> bool {
             content[..bytes.len()].copy_from_slice(bytes);
             bytes.len()
         }
-        Codec::Lz4 => match decompress_into(bytes, content) {
+        // Refused if it says that more comes out than fits.
+        Codec::Snappy => match Decoder::new().decompress(bytes, content) {
             Ok(length) => length,
             Err(_) => return false,
         },
@@ -95,16 +96,16 @@ fn fill(content: &mut [u8], codec: Codec, bytes: &[u8]) -> bool {
     filled.last().is_some_and(|&byte| byte != 0)
 }
 
-/// Makes frames. Keeps 16 KiB and a buffer of a chunk between them.
+/// Makes frames. Keeps 34 KiB and a buffer of a chunk between them.
 pub struct FrameEncoder {
-    table: CompressTable,
+    encoder: Encoder,
     compressed: Vec<u8>,
 }
 
 impl FrameEncoder {
     /// An encoder; keep it while there are frames to make.
     pub fn new() -> Self {
-        Self { table: CompressTable::large(), compressed: Vec::new() }
+        Self { encoder: Encoder::new(), compressed: Vec::new() }
     }
 
     /// The frame of a chunk that holds `content`.
@@ -150,10 +151,10 @@ impl FrameEncoder {
             return (Codec::Zeros, Vec::new());
         }
         let content = &content[..length_without_zero_tail(content)];
-        self.compressed.resize(get_maximum_output_size(content.len()), 0);
+        self.compressed.resize(max_compress_len(content.len()), 0);
         let pays_below = content.len() - content.len() / MIN_SAVING_DIVISOR;
-        match compress_into_with_table(content, &mut self.compressed, &mut self.table) {
-            Ok(length) if length < pays_below => (Codec::Lz4, self.compressed[..length].to_vec()),
+        match self.encoder.compress(content, &mut self.compressed) {
+            Ok(length) if length < pays_below => (Codec::Snappy, self.compressed[..length].to_vec()),
             _ => (Codec::Plain, content.to_vec()),
         }
     }

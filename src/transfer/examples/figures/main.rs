@@ -55,8 +55,8 @@ fn main() -> wasmtime::Result<()> {
     let module = Module::from_file(&Engine::new(&config)?, path)?;
     println!("instructions a byte (bytes a byte)");
     println!(
-        "{:11}{:>6}{:>9}{:>8}{:>15}{:>15}{:>8}{:>15}{:>8}",
-        "state", "pages", "sha256", "blake3", "deflate", "lz4", "scan", "pack", "unpack"
+        "{:11}{:>6}{:>9}{:>8}{:>15}{:>15}{:>15}{:>8}{:>15}{:>8}",
+        "state", "pages", "sha256", "blake3", "deflate", "lz4", "snappy", "scan", "pack", "unpack"
     );
     for (kind, state) in state::kinds(STATE_BYTES) {
         for chunk_pages in [1, 2, 4, 8, 16] {
@@ -65,6 +65,7 @@ fn main() -> wasmtime::Result<()> {
             let (_, blake3) = guest.per_byte("blake3", chunk_pages)?;
             let (deflate_bytes, deflate) = guest.per_byte("deflate", chunk_pages)?;
             let (lz4_bytes, lz4) = guest.per_byte("lz4", chunk_pages)?;
+            let (snappy_bytes, snappy) = guest.per_byte("snappy", chunk_pages)?;
             let (_, scan) = guest.per_byte("scan", chunk_pages)?;
             let (wire_bytes, pack) = guest.per_byte("pack_batch", chunk_pages)?;
             let (unpacked, unpack) = guest.per_byte("unpack_batch", chunk_pages)?;
@@ -72,8 +73,8 @@ fn main() -> wasmtime::Result<()> {
             assert_eq!((unpacked, identity), (1.0, 1), "what was packed is unpacked");
             println!(
                 "{kind:11}{chunk_pages:>6}{sha256:>9.1}{blake3:>8.1}{deflate:>7.1} ({deflate_bytes:.3}) \
-                 {lz4:>6.1} \
-                 ({lz4_bytes:.3}){scan:>8.1}{pack:>7.1} ({wire_bytes:.3}){unpack:>8.1}"
+                 {lz4:>6.1} ({lz4_bytes:.3}) {snappy:>6.1} ({snappy_bytes:.3}) \
+                 {scan:>6.1}{pack:>7.1} ({wire_bytes:.3}){unpack:>8.1}"
             );
         }
     }
