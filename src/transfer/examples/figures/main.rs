@@ -7,6 +7,8 @@
 //! cargo run -p decant-transfer --features figures --example figures -- \
 //!     target/wasm32-unknown-unknown/canister/examples/figures_guest.wasm
 //! ```
+//!
+//! Files that are named after the module are measured besides: stable memory of a dapp, its first MiB.
 
 mod state;
 mod weights;
@@ -49,7 +51,14 @@ impl Guest {
 }
 
 fn main() -> wasmtime::Result<()> {
-    let path = std::env::args().nth(1).expect("usage: figures GUEST_WASM");
+    let mut paths = std::env::args().skip(1);
+    let path = paths.next().expect("usage: figures GUEST_WASM [STATE_FILE...]");
+    let mut kinds = state::kinds(STATE_BYTES);
+    for file in paths {
+        let mut state = std::fs::read(&file)?;
+        state.resize(STATE_BYTES, 0);
+        kinds.push(("file", state));
+    }
     let mut config = Config::new();
     config.consume_fuel(true).operator_cost(weights::operator_weights());
     let module = Module::from_file(&Engine::new(&config)?, path)?;
@@ -58,7 +67,7 @@ fn main() -> wasmtime::Result<()> {
         "{:11}{:>6}{:>9}{:>8}{:>15}{:>15}{:>15}{:>8}{:>15}{:>8}",
         "state", "pages", "sha256", "blake3", "deflate", "lz4", "snappy", "scan", "pack", "unpack"
     );
-    for (kind, state) in state::kinds(STATE_BYTES) {
+    for (kind, state) in kinds {
         for chunk_pages in [1, 2, 4, 8, 16] {
             let mut guest = Guest::new(&module, &state)?;
             let (_, sha256) = guest.per_byte("sha256", chunk_pages)?;
