@@ -1,14 +1,12 @@
 //! A whole snapshot copied into another one of the same canister, with the global timer armed. Loading a snapshot that
 //! was taken leaves the timer alone (code, `canister_manager.rs`); only one that was uploaded arms it.
 
-use crate::pages::{SLICE_PAGES, SLICES, Trouble};
+use crate::pages::{SLICE_PAGES, SLICES, Trouble, write_pages};
 use crate::snapshots::{self, Metadata, Offset, ReadKind, Slice, Timer, UploadMetadata, WriteKind};
 use candid::Principal;
 use decant_engine::{SnapshotId, Value, Walk};
 use decant_layout::PAGE_BYTES;
-use decant_transfer::is_zero;
 use futures_util::future::join_all;
-use serde_bytes::ByteBuf;
 
 /// What a snapshot has as bytes, in the order in which it is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,24 +129,13 @@ async fn move_piece(
 ) -> Result<u64, Trouble> {
     let Piece { part, offset, size, .. } = piece;
     let content = snapshots::read(canister, base, part.read(Slice { offset, size })).await?;
-    let mut wire_bytes = content.len() as u64;
-    let pages: Vec<&[u8]> = content.chunks(PAGE_BYTES as usize).collect();
-    let mut at = offset;
-    for group in pages.chunk_by(|left, right| is_zero(left) == is_zero(right)) {
-        let bytes = group.concat();
-        let length = bytes.len() as u64;
-        if group.first().is_some_and(|page| !is_zero(page)) {
-            wire_bytes += length;
-            snapshots::write(canister, copy, part.write(at), ByteBuf::from(bytes)).await?;
-        }
-        at += length;
-    }
+    let written_bytes = write_pages(canister, copy, &content, offset, |offset| part.write(offset)).await?;
     let written = snapshots::read(canister, copy, part.read(Slice { offset, size })).await?;
     if written != content || content.len() as u64 != size {
         let detail = format!("the copy of {size} bytes at {offset} of the {part:?} of {canister} differs");
         return Err(Trouble::Wrong(detail));
     }
-    Ok(wire_bytes + written.len() as u64)
+    Ok(content.len() as u64 + written_bytes + written.len() as u64)
 }
 
 /// The chunk store; then everything that is not bytes must be alike, but for the timer.
@@ -202,6 +189,7 @@ fn alike(left: &[Option<snapshots::Global>], right: &[Option<snapshots::Global>]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_bytes::ByteBuf;
 
     fn sized(module: u64, heap: u64, stable: u64) -> Metadata {
         Metadata {

@@ -180,19 +180,34 @@ fn window(layouts: &Layouts, next_page: u64) -> Result<Vec<Run>, Trouble> {
 /// Reads a slice and writes what is not zero of it. Answers what was read, and the bytes that travelled.
 async fn move_run(pair: &SnapshotPair, run: Run) -> Result<(ByteBuf, u64), Trouble> {
     let content = read_pages(pair.source, &pair.saved, run.saved_page, run.pages).await?;
-    let mut wire_bytes = content.len() as u64;
-    let pages: Vec<&[u8]> = content.chunks(PAGE_BYTES as usize).collect();
-    let mut page = run.compact_page;
-    for group in pages.chunk_by(|left, right| transfer::is_zero(left) == transfer::is_zero(right)) {
-        if group.first().is_some_and(|first| !transfer::is_zero(first)) {
-            let bytes = group.concat();
-            wire_bytes += bytes.len() as u64;
-            let place = WriteKind::Stable(Offset { offset: page * PAGE_BYTES });
-            snapshots::write(pair.image, &pair.uploaded, place, ByteBuf::from(bytes)).await?;
-        }
-        page += group.len() as u64;
-    }
+    let place = |offset| WriteKind::Stable(Offset { offset });
+    let begin = run.compact_page * PAGE_BYTES;
+    let written_bytes = write_pages(pair.image, &pair.uploaded, &content, begin, place).await?;
+    let wire_bytes = content.len() as u64 + written_bytes;
     Ok((content, wire_bytes))
+}
+
+/// Writes what is not zero from an offset on, a call for each run of such pages: a snapshot that was uploaded holds zeros.
+/// Answers the bytes that it wrote.
+pub(crate) async fn write_pages(
+    canister: Principal,
+    snapshot: &SnapshotId,
+    content: &[u8],
+    begin: u64,
+    place: impl Fn(u64) -> WriteKind,
+) -> Result<u64, Failure> {
+    let pages: Vec<&[u8]> = content.chunks(PAGE_BYTES as usize).collect();
+    let (mut offset, mut written_bytes) = (begin, 0);
+    for group in pages.chunk_by(|left, right| transfer::is_zero(left) == transfer::is_zero(right)) {
+        let bytes = group.concat();
+        let length = bytes.len() as u64;
+        if !transfer::is_zero(&bytes) {
+            written_bytes += length;
+            snapshots::write(canister, snapshot, place(offset), ByteBuf::from(bytes)).await?;
+        }
+        offset += length;
+    }
+    Ok(written_bytes)
 }
 
 async fn read_pages(

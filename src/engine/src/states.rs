@@ -295,6 +295,27 @@ pub enum Undo {
     },
 }
 
+impl Undo {
+    /// Whether only the strategies by snapshot have it.
+    pub(crate) fn is_by_snapshot(self) -> bool {
+        match self {
+            Self::StartTarget
+            | Self::DropUploaded
+            | Self::DropSaved
+            | Self::DropRestored
+            | Self::RestoreTimer
+            | Self::DropCopy
+            | Self::LoadSaved => true,
+            Self::ReturnTarget
+            | Self::ResetTarget
+            | Self::UninstallTarget
+            | Self::ThawSource
+            | Self::StartSource
+            | Self::SwapBack { .. } => false,
+        }
+    }
+}
+
 /// Which way a job can go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {

@@ -19,18 +19,7 @@ use crate::{
 fn is_by_snapshot(job: &Job) -> bool {
     match &job.state {
         State::Repack(_) => true,
-        State::RollingBack { undo, .. } => matches!(
-            undo.last(),
-            Some(
-                Undo::LoadSaved
-                    | Undo::StartTarget
-                    | Undo::DropSaved
-                    | Undo::DropUploaded
-                    | Undo::DropCopy
-                    | Undo::DropRestored
-                    | Undo::RestoreTimer
-            )
-        ),
+        State::RollingBack { undo, .. } => undo.last().is_some_and(|undo| undo.is_by_snapshot()),
         State::Queued | State::Committed { .. } | State::Retired { .. } => job.plan.strategy.is_by_snapshot(),
         _ => false,
     }

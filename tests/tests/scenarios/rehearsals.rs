@@ -61,6 +61,22 @@ fn a_state_of_64_mib_is_relocated() {
 }
 
 #[test]
+fn a_thousand_canisters_of_200_kib_are_relocated_in_less_than_12_gib() {
+    rehearse(&Options { canisters: 1_000, state_kib: 200, ..Options::default() });
+    // Design, section 9. The embedded engine holds its canisters in this process.
+    #[cfg(target_os = "linux")]
+    assert!(peak_kib() < 12 << 20, "{} KiB", peak_kib());
+}
+
+/// Most KiB that this process ever held.
+#[cfg(target_os = "linux")]
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it has a peak");
+    line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
+}
+
+#[test]
 fn a_repack_keeps_every_id_at_a_fiftieth_of_the_price_of_a_relocation() {
     let options = Options { canisters: 10, ..Options::default() };
     let relocation = rehearse(&options);

@@ -62,13 +62,8 @@ pub(crate) fn call(job: &Job, limits: &Limits) -> Option<Effect> {
             Undo::SwapBack { index } => {
                 Effect::Swap { index: index_at(job, *index)?, from: job.target?, to: source }
             }
-            Undo::LoadSaved
-            | Undo::StartTarget
-            | Undo::DropSaved
-            | Undo::DropUploaded
-            | Undo::DropCopy
-            | Undo::DropRestored
-            | Undo::RestoreTimer => return None,
+            // The others are by snapshot.
+            _ => return None,
         },
         State::Admitted { .. }
         | State::Retaining { .. }
@@ -98,13 +93,8 @@ pub(crate) fn observation(job: &Job) -> Option<Effect> {
             Undo::StartSource => Effect::CanisterStatus { canister: source },
             // Setting defaults again and swapping again are answered as the first time.
             Undo::ReturnTarget | Undo::ResetTarget | Undo::SwapBack { .. } => return None,
-            Undo::LoadSaved
-            | Undo::StartTarget
-            | Undo::DropSaved
-            | Undo::DropUploaded
-            | Undo::DropCopy
-            | Undo::DropRestored
-            | Undo::RestoreTimer => return None,
+            // The others are by snapshot.
+            _ => return None,
         },
         // They look themselves.
         State::Queued
