@@ -63,8 +63,8 @@ fn repacking(job: &mut Job, at: RepackState, value: Value, now_nanos: TimeNanos)
     let Some(held) = job.held.as_mut() else { return Err(Why::WrongState) };
     let next = match (at, value) {
         (Inspected { settings }, Value::Snapshots(all)) => {
-            held.foreign = all.clone();
-            match slots(job, &all) {
+            held.foreign = all;
+            match slots(job) {
                 Ok(()) => enter(Listed { settings }),
                 Err(reason) => Next::Fail(reason),
             }
@@ -79,10 +79,9 @@ fn repacking(job: &mut Job, at: RepackState, value: Value, now_nanos: TimeNanos)
         },
         (Learning { settings }, Value::Module { has_pre_upgrade, may_lose_heap, keeps_timer }) => {
             held.keeps_timer = keeps_timer;
-            let listed = held.foreign.clone();
             if !has_pre_upgrade && !may_lose_heap {
                 Next::Fail(Reason::new(ReasonCode::LosesHeap, job.source.to_text()))
-            } else if let Err(reason) = slots(job, &listed) {
+            } else if let Err(reason) = slots(job) {
                 Next::Fail(reason)
             } else if has_target {
                 Next::Enter(State::Admitted { settings })

@@ -1,9 +1,7 @@
 //! What must hold before a job goes on.
 
 use crate::relocate::{running, settings_fit, snapshots};
-use crate::{
-    CanisterView, ImageKind, ImageView, Job, Limits, Reason, ReasonCode, RunState, SnapshotId, Stage,
-};
+use crate::{CanisterView, ImageKind, ImageView, Job, Limits, Reason, ReasonCode, RunState, Stage};
 
 /// Snapshots that a canister can have (interface specification, "Canister snapshots").
 const MAX_SNAPSHOTS: usize = 10;
@@ -43,9 +41,9 @@ fn needed_cycles(view: &CanisterView) -> u128 {
 }
 
 /// Whether there is room for the job's snapshots: with a timer for a copy too.
-pub(super) fn slots(job: &Job, listed: &[SnapshotId]) -> Result<(), Reason> {
-    let count = listed.len();
-    let own = OWN_SNAPSHOTS + usize::from(job.held.as_ref().is_some_and(|held| held.keeps_timer));
+pub(super) fn slots(job: &Job) -> Result<(), Reason> {
+    let (count, keeps_timer) = job.held.as_ref().map_or((0, false), |it| (it.foreign.len(), it.keeps_timer));
+    let own = OWN_SNAPSHOTS + usize::from(keeps_timer);
     if count + own <= MAX_SNAPSHOTS {
         return Ok(());
     }

@@ -1,7 +1,6 @@
 //! What follows from the look at what became of a call.
 
 use super::RepackState;
-use super::restore::restore_verdict;
 use crate::next::Verdict;
 use crate::{Job, Reason, ReasonCode, RunState, SnapshotId, State, Value, Why};
 
@@ -10,7 +9,8 @@ pub(crate) fn verdict(job: &Job, value: &Value) -> Result<Verdict, Why> {
     let held = job.held.as_ref();
     Ok(match (&job.state, value) {
         (
-            State::Repack(RepackState::Listed { .. } | RepackState::Planned | RepackState::Rearming { .. }),
+            State::Repack(RepackState::Listed { .. } | RepackState::Planned | RepackState::Rearming { .. })
+            | State::RollingBack { .. },
             Value::Snapshots(all),
         ) => match new_ones(job, all).as_slice() {
             [] => Verdict::NotYet,
@@ -48,7 +48,6 @@ pub(crate) fn verdict(job: &Job, value: &Value) -> Result<Verdict, Why> {
             // The source's own module, or what took its place.
             happened(view.module_hash != job.own_module())
         }
-        (State::RollingBack { .. }, value) => restore_verdict(job, value)?,
         (State::Repack(_) | State::Committed { .. }, Value::Gone) => {
             Verdict::Contradiction(Reason::new(ReasonCode::Gone, format!("when {}", job.state.name())))
         }
@@ -66,7 +65,7 @@ pub(super) fn new_ones(job: &Job, all: &[SnapshotId]) -> Vec<SnapshotId> {
     all.iter().filter(|id| !is_known(id)).cloned().collect()
 }
 
-pub(super) fn too_many(count: usize) -> Verdict {
+fn too_many(count: usize) -> Verdict {
     let detail = format!("{count} new snapshots: somebody else makes or deletes some");
     Verdict::Contradiction(Reason::new(ReasonCode::Contradiction, detail))
 }

@@ -1,11 +1,12 @@
 //! The way back of a timer that the flush disarmed: only a snapshot that was uploaded arms one, so that what was
 //! saved is copied, with the timer, and loaded. One undo, several calls: the job's [`Held`] says how far it is.
 
-use crate::next::{Next, Verdict};
+use crate::next::Next;
 use crate::{Effect, Held, Job, Reason, ReasonCode, Restoring, State, Undo, Value, Walk, Why};
 
 use super::checks::guarded;
-use super::observe::{new_ones, too_many};
+use super::observe::new_ones;
+use super::undo::own_among;
 
 /// The next call.
 pub(super) fn restore_call(job: &Job) -> Option<Effect> {
@@ -35,16 +36,6 @@ pub(super) fn restore_observation(job: &Job) -> Option<Effect> {
     makes_copy.then_some(Effect::ListSnapshots { canister: job.source })
 }
 
-/// What the list says of an empty copy.
-pub(super) fn restore_verdict(job: &Job, value: &Value) -> Result<Verdict, Why> {
-    let Value::Snapshots(all) = value else { return Err(Why::WrongValue { value: value.name() }) };
-    Ok(match new_ones(job, all).as_slice() {
-        [] => Verdict::NotYet,
-        [id] => Verdict::Answered(Value::Snapshot(id.clone())),
-        several => too_many(several.len()),
-    })
-}
-
 /// What follows when the call answered `value`.
 pub(super) fn restoring(job: &mut Job, value: Value) -> Result<Next, Why> {
     let done_bytes = job.attempt.done_bytes.saturating_add(1);
@@ -60,18 +51,15 @@ pub(super) fn restoring(job: &mut Job, value: Value) -> Result<Next, Why> {
     let Some(held) = &mut job.held else { return Err(Why::WrongState) };
     match value {
         Value::Snapshots(all) => {
-            // What takes the place of another one does so in one step: while that is there, what is new is not ours.
+            // As in `listed`: whatever is new in a later one is somebody else's.
+            held.is_unsure = false;
             let slot = if held.compact_pages == 0 { &mut held.saved } else { &mut held.uploaded };
             let has_place = slot.as_ref().is_some_and(|id| all.contains(id));
-            match unknown.as_slice() {
-                [id] if !has_place => *slot = Some(id.clone()),
-                [_, _, ..] if !has_place => {
-                    let detail = format!("{} new snapshots; delete what this job made", unknown.len());
-                    return Ok(Next::Park { reason: Reason::new(ReasonCode::Contradiction, detail), resume });
-                }
-                _ => {}
+            match own_among(&unknown, has_place) {
+                Ok(None) => {}
+                Ok(own) => *slot = own,
+                Err(reason) => return Ok(Next::Park { reason, resume }),
             }
-            held.is_unsure = false;
         }
         Value::Snapshot(id) => {
             held.copy = Some(id);

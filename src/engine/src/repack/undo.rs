@@ -116,22 +116,17 @@ pub(super) fn listed(job: &mut Job, undo: Undo, all: &[SnapshotId]) -> Next {
     if held.is_unsure && (shares_canister || is_of_unsure) {
         // The first list settles what nobody knew: whatever is new in a later one is somebody else's.
         held.is_unsure = false;
-        // What takes the place of another one does so in one step: while that is there, what is new is not ours.
         let has_place = match is_before_upload {
             true => is_there(&held.saved),
             false => undo != Undo::DropCopy && is_there(&held.uploaded),
         };
-        match unknown.as_slice() {
-            [] => {}
-            _ if has_place => {}
-            [id] => {
-                held.dropping = Some(id.clone());
+        match own_among(&unknown, has_place) {
+            Ok(None) => {}
+            Ok(own) => {
+                held.dropping = own;
                 return Next::Again { done_bytes };
             }
-            several => {
-                let detail = format!("{} new snapshots; delete what this job made", several.len());
-                return Next::Park { reason: Reason::new(ReasonCode::Contradiction, detail), resume };
-            }
+            Err(reason) => return Next::Park { reason, resume },
         }
     }
     let own = match undo {
@@ -145,6 +140,20 @@ pub(super) fn listed(job: &mut Job, undo: Undo, all: &[SnapshotId]) -> Next {
     }
     *own = None;
     Next::Undone
+}
+
+/// Which of the snapshots that the job does not know it made, when it went back without knowing whether it made one.
+/// What takes the place of another one does so in one step: while that is there (`has_place`), what is new is not ours.
+pub(super) fn own_among(unknown: &[SnapshotId], has_place: bool) -> Result<Option<SnapshotId>, Reason> {
+    match unknown {
+        _ if has_place => Ok(None),
+        [] => Ok(None),
+        [id] => Ok(Some(id.clone())),
+        several => {
+            let detail = format!("{} new snapshots; delete what this job made", several.len());
+            Err(Reason::new(ReasonCode::Contradiction, detail))
+        }
+    }
 }
 
 /// What was to be deleted is: look again.

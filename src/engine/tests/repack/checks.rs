@@ -43,7 +43,7 @@ pub(crate) fn always(run: &Run) {
         assert!(is_held || is_loaded, "promise 2: no loss: {job:?} {:?}", source.image);
     }
     // The timer of whatever serves is as users set it, or as `post_upgrade` does.
-    let is_disturbed = world.was_started || run.was_way_back_deleted;
+    let is_disturbed = world.was_started || run.was_way_back_deleted || run.was_tidied;
     for (id, canister) in world.canisters.iter().filter(|(_, it)| it.accepts_writes() && !is_disturbed) {
         let is_as_set = canister.timer == world.timer;
         let holds = match world.timers {

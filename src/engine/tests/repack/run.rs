@@ -69,6 +69,8 @@ pub(crate) struct Run {
     pub(crate) writes: u64,
     /// Whether somebody else deleted what the job had saved.
     pub(crate) was_way_back_deleted: bool,
+    /// Whether an operator deleted snapshots, as a parked job told.
+    pub(crate) was_tidied: bool,
 }
 
 pub(crate) fn tombstone_hash() -> Digest {
@@ -121,6 +123,7 @@ impl Run {
             late: Vec::new(),
             writes: 500,
             was_way_back_deleted: false,
+            was_tidied: false,
         }
     }
 

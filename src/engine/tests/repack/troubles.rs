@@ -163,18 +163,24 @@ fn a_timer_is_armed_again_on_every_way_back_behind_the_flush() {
     }
 }
 
+/// A repack of a canister with so many snapshots of others, which is done or refused for them.
+fn with_foreign(foreign: usize, timers: Timers, is_done: bool) -> Run {
+    let mut run = Run::new(REPACK, Trouble::Nothing, 1);
+    run.world.timers = timers;
+    while run.world.strangers.len() < foreign {
+        run.world.stranger_takes();
+    }
+    run.run(&mut healthy);
+    assert_eq!(run.is_done(), is_done, "{foreign}: {:?}", run.job);
+    let code = run.reason().map(|reason| reason.code());
+    assert_eq!(code, (!is_done).then_some(ReasonCode::NoSlot));
+    run
+}
+
 #[test]
 fn with_a_timer_7_foreign_snapshots_leave_room_and_8_do_not() {
     for (foreign, is_done) in [(7, true), (8, false)] {
-        let mut run = Run::new(REPACK, Trouble::Nothing, 1);
-        run.world.timers = Timers::Kept;
-        while run.world.strangers.len() < foreign {
-            run.world.stranger_takes();
-        }
-        run.run(&mut healthy);
-        assert_eq!(run.is_done(), is_done, "{foreign}: {:?}", run.job);
-        let code = run.reason().map(|reason| reason.code());
-        assert_eq!(code, (!is_done).then_some(ReasonCode::NoSlot));
+        let run = with_foreign(foreign, Timers::Kept, is_done);
         assert!(is_done || !run.calls.iter().any(|(effect, _)| matches!(effect, Effect::Stop { .. })));
     }
 }
@@ -182,14 +188,7 @@ fn with_a_timer_7_foreign_snapshots_leave_room_and_8_do_not() {
 #[test]
 fn more_than_8_foreign_snapshots_roll_back_and_8_do_not() {
     for (foreign, is_done) in [(8, true), (9, false), (10, false)] {
-        let mut run = Run::new(REPACK, Trouble::Nothing, 1);
-        while run.world.strangers.len() < foreign {
-            run.world.stranger_takes();
-        }
-        run.run(&mut healthy);
-        assert_eq!(run.is_done(), is_done, "{foreign}: {:?}", run.job);
-        let code = run.reason().map(|reason| reason.code());
-        assert_eq!(code, (!is_done).then_some(ReasonCode::NoSlot));
+        with_foreign(foreign, Timers::Never, is_done);
     }
 }
 
@@ -313,16 +312,24 @@ fn take_if_there(run: &mut Run) {
 }
 
 fn makes_snapshot(effect: &Effect) -> bool {
-    matches!(effect, Effect::TakeSnapshot { .. } | Effect::UploadMetadata { .. })
+    matches!(
+        effect,
+        Effect::TakeSnapshot { .. } | Effect::UploadMetadata { .. } | Effect::CopyMetadata { .. }
+    )
 }
 
 #[test]
 fn with_an_unknown_reply_and_two_new_snapshots_the_job_parks_and_deletes_nothing_of_a_stranger() {
     let mut parked = 0;
-    for plan in [REPACK, (relocates(), Retention::None)] {
-        for nth in 0..3 {
+    let plans = [REPACK, (relocates(), Retention::None)];
+    for (plan, timers) in plans.into_iter().flat_map(|plan| TIMERS.map(|timers| (plan, timers))) {
+        // Without a fault, on the same seed.
+        let calm = timed(plan, Trouble::Nothing, timers, 7);
+        let made = calm.calls.iter().filter(|(effect, _)| makes_snapshot(effect)).count();
+        for nth in 0..made {
             for fault in [Fault::LostAfter, Fault::Crash, Fault::AbortLost, Fault::AbortCrash] {
                 let mut run = Run::new(plan, Trouble::Nothing, 7);
+                run.world.timers = timers;
                 let (mut seen, mut is_taken) = (0, false);
                 let (count, taken) = (std::cell::Cell::new(0), std::cell::Cell::new(false));
                 run.run_beside(
@@ -352,11 +359,12 @@ fn with_an_unknown_reply_and_two_new_snapshots_the_job_parks_and_deletes_nothing
                 }
                 assert!(why.contains("delete what this job made"), "{why}");
                 // The operator does as told.
+                run.was_tidied = true;
                 for canister in run.world.canisters.values_mut() {
                     canister.snapshots.retain(|it| {
                         it.maker == Maker::Stranger
                             || run.job.held().is_some_and(|held| {
-                                [&held.saved, &held.uploaded].contains(&&Some(it.id.clone()))
+                                [&held.saved, &held.uploaded, &held.copy].contains(&&Some(it.id.clone()))
                             })
                     });
                 }
