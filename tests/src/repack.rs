@@ -8,8 +8,8 @@ use decant_api::routes::EnrolError;
 use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::world::World;
 use decant_shapes_model::{Kind, Spec, StructureSpec};
-use pocket_ic::CanisterSettings;
 use pocket_ic::common::rest::RawEffectivePrincipal;
+use pocket_ic::{CanisterSettings, PocketIc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
@@ -233,12 +233,22 @@ pub fn manage<R: CandidType + DeserializeOwned>(
     method: &str,
     argument: &impl CandidType,
 ) -> R {
-    let reply = world
-        .pic
+    manage_at(&world.pic, world.operator, canister, method, argument)
+}
+
+/// As [`manage`], without a world.
+pub fn manage_at<R: CandidType + DeserializeOwned>(
+    pic: &PocketIc,
+    sender: Principal,
+    canister: Principal,
+    method: &str,
+    argument: &impl CandidType,
+) -> R {
+    let reply = pic
         .update_call_with_effective_principal(
             Principal::management_canister(),
             RawEffectivePrincipal::CanisterId(canister.as_slice().to_vec()),
-            world.operator,
+            sender,
             method,
             candid::encode_one(argument).expect("the argument encodes"),
         )

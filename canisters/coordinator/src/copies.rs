@@ -1,10 +1,10 @@
 //! A whole snapshot copied into another one of the same canister, with the global timer armed. Loading a snapshot that
 //! was taken leaves the timer alone (code, `canister_manager.rs`); only one that was uploaded arms it.
 
-use crate::pages::{SLICE_PAGES, SLICES, Trouble, write_pages};
+use crate::pages::{SLICE_PAGES, SLICES, Trouble, copy_chunks, write_pages};
 use crate::snapshots::{self, Metadata, Offset, ReadKind, Slice, Timer, UploadMetadata, WriteKind};
 use candid::Principal;
-use decant_engine::{SnapshotId, Value, Walk};
+use decant_engine::{SnapshotId, SnapshotPair, Value, Walk};
 use decant_layout::PAGE_BYTES;
 use futures_util::future::join_all;
 
@@ -145,12 +145,9 @@ async fn finish(
     copy: &SnapshotId,
     metadata: &Metadata,
 ) -> Result<u64, Trouble> {
-    let mut wire_bytes = 0;
-    for chunk in &metadata.wasm_chunk_store {
-        let content = snapshots::read(canister, base, ReadKind::StoredChunk(chunk.clone())).await?;
-        wire_bytes += 2 * content.len() as u64;
-        snapshots::write(canister, copy, WriteKind::StoredChunk, content).await?;
-    }
+    let pair =
+        SnapshotPair { source: canister, saved: base.clone(), image: canister, uploaded: copy.clone() };
+    let wire_bytes = copy_chunks(&pair, &metadata.stored_chunks()).await?;
     let made = snapshots::metadata(canister, copy).await?;
     match difference(metadata, &made) {
         None => Ok(wire_bytes),
@@ -161,11 +158,6 @@ async fn finish(
 /// What two snapshots differ in besides their bytes and their timers.
 fn difference(base: &Metadata, copy: &Metadata) -> Option<&'static str> {
     let sizes = |it: &Metadata| (it.wasm_module_size, it.wasm_memory_size, it.stable_memory_size);
-    let chunks = |it: &Metadata| {
-        let mut hashes: Vec<_> = it.wasm_chunk_store.iter().map(|chunk| chunk.hash.clone()).collect();
-        hashes.sort();
-        hashes
-    };
     if sizes(base) != sizes(copy) {
         return Some("another size");
     }
@@ -178,7 +170,7 @@ fn difference(base: &Metadata, copy: &Metadata) -> Option<&'static str> {
     if base.on_low_wasm_memory_hook_status != copy.on_low_wasm_memory_hook_status {
         return Some("another status of the low-memory hook");
     }
-    (chunks(base) != chunks(copy)).then_some("another chunk store")
+    (base.stored_chunks() != copy.stored_chunks()).then_some("another chunk store")
 }
 
 /// Whether globals are the same bits: a float that is no number equals itself here.

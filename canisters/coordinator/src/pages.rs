@@ -139,7 +139,7 @@ async fn layouts(job: &Job, pair: &SnapshotPair) -> Result<Rc<Layouts>, Trouble>
     let compact = saved
         .compact(u32::from(job.plan().bucket_pages))
         .map_err(|error| Trouble::Wrong(error.to_string()))?;
-    let stored_chunks = metadata.wasm_chunk_store.into_iter().map(|chunk| chunk.hash).collect();
+    let stored_chunks = metadata.stored_chunks();
     let layouts = Rc::new(Layouts { saved, compact, stored_chunks });
     LAYOUTS.with_borrow_mut(|kept| {
         if kept.len() >= KEPT_LAYOUTS {
@@ -226,13 +226,7 @@ async fn read_pages(
 
 /// What a snapshot has besides pages of state. The header page comes last: an image without it is none.
 async fn finish(pair: &SnapshotPair, layouts: &Layouts) -> Result<u64, Trouble> {
-    let mut wire_bytes = 0;
-    for hash in &layouts.stored_chunks {
-        let kind = ReadKind::StoredChunk(crate::management::ChunkHash { hash: hash.clone() });
-        let chunk = snapshots::read(pair.source, &pair.saved, kind).await?;
-        wire_bytes += 2 * chunk.len() as u64;
-        snapshots::write(pair.image, &pair.uploaded, WriteKind::StoredChunk, chunk).await?;
-    }
+    let mut wire_bytes = copy_chunks(pair, &layouts.stored_chunks).await?;
     let module = ByteBuf::from(EMPTY_MODULE.to_vec());
     snapshots::write(pair.image, &pair.uploaded, WriteKind::Module(Offset { offset: 0 }), module).await?;
     let mut header = layouts.compact.header_page();
@@ -243,6 +237,18 @@ async fn finish(pair: &SnapshotPair, layouts: &Layouts) -> Result<u64, Trouble> 
     Ok(wire_bytes)
 }
 
+/// Copies what is in a chunk store. Answers the bytes that travelled.
+pub(crate) async fn copy_chunks(pair: &SnapshotPair, hashes: &[ByteBuf]) -> Result<u64, Failure> {
+    let mut wire_bytes = 0;
+    for hash in hashes {
+        let kind = ReadKind::StoredChunk(crate::management::ChunkHash { hash: hash.clone() });
+        let chunk = snapshots::read(pair.source, &pair.saved, kind).await?;
+        wire_bytes += 2 * chunk.len() as u64;
+        snapshots::write(pair.image, &pair.uploaded, WriteKind::StoredChunk, chunk).await?;
+    }
+    Ok(wire_bytes)
+}
+
 /// Whether what was uploaded has the layout and the chunk store that it must have.
 async fn check_made(pair: &SnapshotPair, layouts: &Layouts) -> Result<(), Trouble> {
     let made = snapshots::metadata(pair.image, &pair.uploaded).await?;
@@ -250,12 +256,7 @@ async fn check_made(pair: &SnapshotPair, layouts: &Layouts) -> Result<(), Troubl
     if image != Image::Managed(layouts.compact.clone()) {
         return Err(Trouble::Wrong("the uploaded header page is another one".to_owned()));
     }
-    let sorted = |mut hashes: Vec<ByteBuf>| {
-        hashes.sort();
-        hashes
-    };
-    let made_chunks = sorted(made.wasm_chunk_store.into_iter().map(|chunk| chunk.hash).collect());
-    if made_chunks != sorted(layouts.stored_chunks.clone()) {
+    if made.stored_chunks() != layouts.stored_chunks {
         return Err(Trouble::Wrong("the uploaded chunk store is another one".to_owned()));
     }
     Ok(())

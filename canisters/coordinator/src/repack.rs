@@ -155,10 +155,7 @@ pub(crate) async fn compare_pages(job: &Job, pair: &SnapshotPair, walk: Walk) ->
 
 /// A snapshot of zeros, as large as another one of the canister, with the timer armed.
 pub(crate) async fn copy_metadata(canister: Principal, base: &SnapshotId, timer_nanos: u64) -> Outcome {
-    match copies::begin(canister, base, timer_nanos).await {
-        Ok(copy) => Outcome::Done(Value::Snapshot(copy)),
-        Err(trouble) => troubled(trouble),
-    }
+    moved(copies::begin(canister, base, timer_nanos).await.map(Value::Snapshot))
 }
 
 /// The next bytes of a snapshot into its copy.
@@ -203,14 +200,8 @@ fn answered(result: Result<Value, Failure>) -> Outcome {
 fn moved(result: Result<Value, Trouble>) -> Outcome {
     match result {
         Ok(value) => Outcome::Done(value),
-        Err(trouble) => troubled(trouble),
-    }
-}
-
-fn troubled(trouble: Trouble) -> Outcome {
-    match trouble {
-        Trouble::Failed(failure) => lost(&failure),
-        Trouble::Wrong(reason) => Outcome::Refused(Reason::new(ReasonCode::RootMismatch, reason)),
+        Err(Trouble::Failed(failure)) => lost(&failure),
+        Err(Trouble::Wrong(reason)) => Outcome::Refused(Reason::new(ReasonCode::RootMismatch, reason)),
     }
 }
 

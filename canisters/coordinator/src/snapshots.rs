@@ -30,6 +30,15 @@ pub(crate) struct Metadata {
     pub(crate) on_low_wasm_memory_hook_status: Option<Hook>,
 }
 
+impl Metadata {
+    /// The hashes of the chunk store, sorted.
+    pub(crate) fn stored_chunks(&self) -> Vec<ByteBuf> {
+        let mut hashes: Vec<_> = self.wasm_chunk_store.iter().map(|chunk| chunk.hash.clone()).collect();
+        hashes.sort();
+        hashes
+    }
+}
+
 /// A global that is exported or mutable.
 #[derive(Debug, Clone, PartialEq, CandidType, Deserialize)]
 pub(crate) enum Global {

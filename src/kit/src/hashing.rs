@@ -98,6 +98,10 @@ impl Hashing {
 }
 
 fn unknown(chunk: ChunkId) -> KitError {
-    let reason = format!("memory {} has no chunk {} of that length", chunk.memory, chunk.index);
-    KitError::Transfer { reason }
+    transfer(format!("memory {} has no chunk {} of that length", chunk.memory, chunk.index))
+}
+
+/// What was sent, or asked for, can't be used.
+pub(crate) fn transfer(reason: impl ToString) -> KitError {
+    KitError::Transfer { reason: reason.to_string() }
 }

@@ -11,7 +11,7 @@ use decant_transfer::{
 };
 use serde_bytes::ByteBuf;
 
-use crate::hashing::Hashing;
+use crate::hashing::{Hashing, transfer};
 use crate::precopy::{Precopy, grown};
 use crate::sealing::wanted;
 use crate::stable::Stable;
@@ -455,8 +455,4 @@ fn check_root(manifest: &Manifest, sealed_root: &Digest) -> Result<(), KitError>
         return Ok(());
     }
     Err(KitError::RootChanged { found: manifest.root().to_string(), sealed: sealed_root.to_string() })
-}
-
-fn transfer(reason: impl ToString) -> KitError {
-    KitError::Transfer { reason: reason.to_string() }
 }

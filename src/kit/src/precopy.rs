@@ -7,7 +7,7 @@ use decant_api::KitError;
 use decant_api::source::{PrecopyBatch, Wanted};
 use decant_transfer::{ChunkId, ChunkRun, FrameEncoder, Kind, Shape, pack};
 
-use crate::hashing::Hashing;
+use crate::hashing::{Hashing, transfer};
 use crate::limits::{MANIFEST_BYTES, REPLY_BYTES};
 use crate::stable::Stable;
 use crate::view::View;
@@ -35,8 +35,8 @@ pub(crate) fn frames(
     let limit_bytes = REPLY_BYTES - MANIFEST_BYTES;
     let mut encoder = FrameEncoder::new();
     let read = |memory, offset_bytes, buffer: &mut [u8]| view.read(stable, memory, offset_bytes, buffer);
-    let batch = pack(shape, None, &wanted, limit_bytes, &mut encoder, read, may_continue)
-        .map_err(|error| KitError::Transfer { reason: error.to_string() })?;
+    let batch =
+        pack(shape, None, &wanted, limit_bytes, &mut encoder, read, may_continue).map_err(transfer)?;
     let next = batch.next.and_then(|position| chunk_at(&wanted.runs, position));
     Ok(PrecopyBatch { shape: shape.clone(), frames: batch.frames, next })
 }
@@ -145,8 +145,4 @@ pub(crate) fn grown(view: View, has_pages: u64, stable: &mut impl Stable) -> Res
         return Err(KitError::Layout { reason });
     }
     Ok(view)
-}
-
-fn transfer(reason: impl ToString) -> KitError {
-    KitError::Transfer { reason: reason.to_string() }
 }

@@ -5,7 +5,7 @@ use decant_api::source::{Batch, DigestPage, Manifest, Opening, Seal, SealProgres
 use decant_transfer::{Digest, DigestSet, FrameEncoder, Slicing, pack};
 use serde_bytes::ByteBuf;
 
-use crate::hashing::Hashing;
+use crate::hashing::{Hashing, transfer};
 use crate::limits::{DIGESTS_BYTES, MANIFEST_BYTES, OPENING_DIGESTS_BYTES, REPLY_BYTES, REQUEST_RUNS};
 use crate::stable::Stable;
 use crate::view::View;
@@ -200,7 +200,7 @@ impl Sealed {
         let mut encoder = FrameEncoder::new();
         let shape = self.view.shape();
         pack(shape, Some(&self.digests), wanted, limit_bytes, &mut encoder, read, may_continue)
-            .map_err(|error| KitError::Transfer { reason: error.to_string() })
+            .map_err(transfer)
     }
 }
 

@@ -7,7 +7,7 @@ use decant_cli::repack::{Options, check, rewrite};
 use decant_shapes_model::{Shapes, Size, Spec, page_bytes};
 use decant_tests::engine;
 use decant_tests::ledger::{self, Info, LedgerArgument, LedgerUpgrade, Model, TransferError, user};
-use decant_tests::repack::{nothing, one_of_each as spec, wasm};
+use decant_tests::repack::{manage_at, nothing, one_of_each as spec, wasm};
 use ic_management_canister_types::{
     CanisterTimer, OnLowWasmMemoryHookStatus, ReadCanisterSnapshotDataArgs, ReadCanisterSnapshotDataResult,
     ReadCanisterSnapshotMetadataArgs, ReadCanisterSnapshotMetadataResult, SnapshotDataKind,
@@ -16,7 +16,6 @@ use ic_management_canister_types::{
 };
 use ic_stable_structures::VectorMemory;
 use pocket_ic::PocketIc;
-use pocket_ic::common::rest::RawEffectivePrincipal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
@@ -80,17 +79,7 @@ impl World {
         method: &str,
         argument: impl CandidType,
     ) -> R {
-        let reply = self
-            .pic
-            .update_call_with_effective_principal(
-                Principal::management_canister(),
-                RawEffectivePrincipal::CanisterId(canister.as_slice().to_vec()),
-                self.operator,
-                method,
-                candid::encode_one(argument).expect("the argument encodes"),
-            )
-            .unwrap_or_else(|error| panic!("{method}: {error}"));
-        candid::decode_one(&reply).expect("the reply decodes")
+        manage_at(&self.pic, self.operator, canister, method, &argument)
     }
 }
 
@@ -332,17 +321,7 @@ fn upload(world: &World, canister_id: Principal, directory: &Path) -> Vec<u8> {
     let send = |kind: SnapshotDataOffset, chunk: Vec<u8>| {
         let snapshot_id = uploaded.snapshot_id.clone();
         let argument = UploadCanisterSnapshotDataArgs { canister_id, snapshot_id, kind, chunk };
-        let argument = candid::encode_one(argument).expect("the argument encodes");
-        world
-            .pic
-            .update_call_with_effective_principal(
-                Principal::management_canister(),
-                RawEffectivePrincipal::CanisterId(canister_id.as_slice().to_vec()),
-                world.operator,
-                "upload_canister_snapshot_data",
-                argument,
-            )
-            .expect("the slice is taken");
+        world.manage::<()>(canister_id, "upload_canister_snapshot_data", argument);
     };
     let blob = |name: &str, kind: fn(u64) -> SnapshotDataOffset| {
         for (slice, chunk) in (0_u64..).zip(file(name).chunks(SLICE_BYTES as usize)) {
