@@ -76,3 +76,4 @@ pub mod target;
 pub use decant_api as api;
 pub use guards::{guard, query_guard, refuse_upgrade_when_fenced};
 pub use hooks::Hooks;
+pub use state::KIT_VERSION_DIGIT;

@@ -2,6 +2,7 @@
 
 mod assets;
 mod failures;
+mod metadata;
 mod precopy;
 mod proposals;
 mod rehearsals;
