@@ -80,7 +80,8 @@ impl Kit {
     /// Forgets the work of a job that is over.
     pub(crate) fn clear(&mut self) {
         (self.sealing, self.import, self.root, self.bytes_done) = (None, None, None, 0);
-        (self.offer, self.watch) = (None, Watch::default());
+        self.offer = None;
+        self.watch.end();
     }
 
     /// What everybody may know.

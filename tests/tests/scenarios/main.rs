@@ -2,6 +2,7 @@
 
 mod assets;
 mod failures;
+mod idioms;
 mod metadata;
 mod precopy;
 mod proposals;
@@ -16,3 +17,4 @@ mod repack_relocations;
 mod repack_shapes;
 mod repack_survivors;
 mod settings;
+mod vessel;

@@ -7,13 +7,15 @@ use std::process::Command;
 use wasmparser::{Parser, Payload};
 
 /// Modules, and whether the kit is in them.
-const MODULES: [(&str, bool); 13] = [
+const MODULES: [(&str, bool); 16] = [
     ("coordinator", false),
+    ("eraser", true),
     ("governance", false),
     ("heap-only", false),
     ("index", false),
     ("ledger", false),
     ("shapes", false),
+    ("taker", true),
     ("tombstone", false),
     ("user-kit", true),
     ("user-kit-with-faults", true),
@@ -21,6 +23,7 @@ const MODULES: [(&str, bool); 13] = [
     ("user-managed-stage-one", false),
     ("user-raw", false),
     ("user-structures", false),
+    ("vessel", false),
 ];
 
 /// What a module says of itself.
