@@ -6,7 +6,7 @@ use decant_api::source::{DrainArgs, Fence, JobArgs, KitStatus, RetireArgs, SealP
 use decant_api::target::{PullArgs, PullProgress};
 use decant_api::vessel::VesselRole;
 use decant_cli::rehearsal::Options;
-use decant_cli::rehearsal::calls::query;
+use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::world::World;
 use decant_shapes_model::Spec;
 use decant_tests::repack::{
@@ -34,22 +34,19 @@ fn source(canister: Principal) -> VesselRole {
     VesselRole::Source { reader: canister }
 }
 
-#[test]
-fn a_canister_is_repacked_through_a_vessel_that_pours_its_own_snapshot() {
-    let world = world();
-    let (canister, content) = shapes(&world, &one_of_each(16));
-    let before = status(&world, canister).stable_pages();
-    undress(&world, canister, source(canister));
-    let seal = sealed(&world, canister, "decant_seal");
-    let planned = pour(&world, canister, &[], 0).expect("it tells how large the image will be");
+/// Repacks a vessel's canister, so many slices a call; answers the pages of its image.
+fn repacked(world: &World, canister: Principal, slices: u32) -> u64 {
+    undress(world, canister, source(canister));
+    let seal = sealed(world, canister, "decant_seal");
+    let planned = pour(world, canister, &[], 0).expect("it tells how large the image will be");
     assert_eq!((planned.next_page, planned.is_complete, planned.wire_bytes), (0, false, 0));
     assert_eq!(planned.pages, 1 + seal.used_pages, "promise 7");
-    set_controllers(&world, canister, vec![world.operator, canister]);
-    let snapshot = upload_zeros(&world, canister, planned.pages);
-    let mut last = pour(&world, canister, &snapshot, 1).expect("it pours");
+    set_controllers(world, canister, vec![world.operator, canister]);
+    let snapshot = upload_zeros(world, canister, planned.pages);
+    let mut last = pour(world, canister, &snapshot, 1).expect("it pours");
     assert!(!last.is_complete && last.next_page > 0, "{last:?}");
     for _ in 0..1_000 {
-        let next = pour(&world, canister, &snapshot, 2).expect("it pours");
+        let next = pour(world, canister, &snapshot, slices).expect("it pours");
         assert!(next.next_page >= last.next_page, "it goes on: {last:?}, {next:?}");
         last = next;
         if last.is_complete {
@@ -58,17 +55,45 @@ fn a_canister_is_repacked_through_a_vessel_that_pours_its_own_snapshot() {
     }
     assert!(last.is_complete, "{last:?}");
     assert!(last.wire_bytes <= planned.pages * PAGE_BYTES, "no byte goes twice");
-    assert_eq!(pour(&world, canister, &snapshot, 9), Ok(last), "what is whole is not written again");
-    set_controllers(&world, canister, vec![world.operator]);
+    assert_eq!(pour(world, canister, &snapshot, 9), Ok(last), "what is whole is not written again");
+    set_controllers(world, canister, vec![world.operator]);
     world.pic.stop_canister(canister, Some(world.operator)).expect("it stops");
     world.pic.load_canister_snapshot(canister, Some(world.operator), snapshot).expect("it is loaded");
-    assert_eq!(status(&world, canister).stable_pages(), planned.pages);
-    undress(&world, canister, source(canister));
-    assert_eq!(sealed(&world, canister, "decant_seal").root, seal.root, "the image is the sealed one");
-    dress(&world, canister, &wasm("shapes"));
+    assert_eq!(status(world, canister).stable_pages(), planned.pages);
+    undress(world, canister, source(canister));
+    assert_eq!(sealed(world, canister, "decant_seal").root, seal.root, "the image is the sealed one");
+    dress(world, canister, &wasm("shapes"));
+    planned.pages
+}
+
+#[test]
+fn a_canister_is_repacked_through_a_vessel_that_pours_its_own_snapshot() {
+    let world = world();
+    let (canister, content) = shapes(&world, &one_of_each(16));
+    let before = status(&world, canister).stable_pages();
+    repacked(&world, canister, 2);
     assert_eq!(digest(&world, canister), content);
     grow(&world, canister, 4, 2_000);
     assert!(status(&world, canister).stable_pages() < before);
+}
+
+/// Design, section 9: a byte crosses once, at most 1,150 cycles; its two hashes and all that goes with it included.
+#[test]
+fn a_byte_that_is_repacked_costs_what_it_costs_to_write_it_once() {
+    let world = world();
+    let cost = |pages: u64| {
+        let (canister, _) = shapes(&world, &one_of_each(16));
+        let filled: u64 = update(&world.pic, canister, world.operator, "fill_pages", (20_u8, pages, 5_u64))
+            .expect("it is filled");
+        assert_eq!(filled, pages);
+        let before = world.pic.cycle_balance(canister);
+        repacked(&world, canister, 1_000);
+        before - world.pic.cycle_balance(canister)
+    };
+    let (small, large) = (cost(64), cost(64 + 256));
+    let cycles_a_byte = (large - small) as f64 / (256 * PAGE_BYTES) as f64;
+    println!("{cycles_a_byte:.0} cycles a byte");
+    assert!(cycles_a_byte <= 1_150.0, "{cycles_a_byte}");
 }
 
 #[test]
