@@ -42,7 +42,7 @@ pub(crate) fn failed(error: &CallFailed) -> Outcome {
                 Outcome::Refused(Reason::new(ReasonCode::NotAuthorised, text))
             }
             Ok(RejectCode::CanisterError) if names(error, &["IC0502", "IC0503"]) => {
-                Outcome::Refused(Reason::new(ReasonCode::Trapped, text))
+                Outcome::Refused(Reason::new(ReasonCode::Trapped, said(&text).to_owned()))
             }
             // A stopped canister runs again in a while, or the job times out.
             Ok(RejectCode::CanisterError) if text.contains("is stop") => {
@@ -50,6 +50,15 @@ pub(crate) fn failed(error: &CallFailed) -> Outcome {
             }
             _ => Outcome::Refused(Reason::new(ReasonCode::Rejected, text)),
         },
+    }
+}
+
+/// What a canister said when it trapped, without what the platform puts around it: a reason is short.
+fn said(text: &str) -> &str {
+    let (_, said) = text.split_once("with message: '").unwrap_or_default();
+    match said.split("'\n").next() {
+        Some(said) if !said.is_empty() => said.trim_end_matches('\''),
+        _ => text,
     }
 }
 
@@ -92,4 +101,19 @@ pub(crate) fn refused(error: &KitError) -> Outcome {
         _ => ReasonCode::Rejected,
     };
     Outcome::Refused(Reason::new(code, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::said;
+
+    #[test]
+    fn what_a_canister_said_when_it_trapped_stands_alone() {
+        let around = "call rejected: 5 - IC0503: Error from Canister aaaaa-aa: Canister called `ic0.trap` with message: 'no";
+        for behind in ["'", "'\nCanister Backtrace:\nf\n", "'\nConsider gracefully handling failures"] {
+            assert_eq!(said(&format!("{around} pair{behind}")), "no pair");
+        }
+        let other = "call rejected: 5 - IC0502: Canister trapped: heap out of bounds";
+        assert_eq!(said(other), other);
+    }
 }

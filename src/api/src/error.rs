@@ -64,8 +64,7 @@ pub enum KitError {
     },
     /// The dapp's save and load do not do together what an upgrade does. Nothing has happened.
     #[error(
-        "{idiom}: save and load are no pair, so nothing was done. An upgrade is another matter: repack the canister, or \
-         relocate it through vessels, where its code sees one ordinary upgrade"
+        "{idiom}; nothing was done: repack it, or relocate it through vessels, where its code sees one ordinary upgrade"
     )]
     NotAPair {
         /// What they do.
@@ -89,7 +88,7 @@ pub enum KitError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, CandidType, Deserialize, thiserror::Error)]
 pub enum Idiom {
     /// The fingerprint after save and load is not the one from before.
-    #[error("save takes state out of the heap that load does not bring back")]
+    #[error("load does not bring back all that save takes")]
     HeapTaken,
     /// What load has read is not what was saved any more.
     #[error("load changes or erases what it reads")]

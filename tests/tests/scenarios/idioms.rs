@@ -196,7 +196,7 @@ fn a_load_that_forgets_what_save_took_is_refused_and_the_canister_has_everything
     let canister = taker(&world, flavour);
     world.propose(&takers(&world)).expect("the plan is approved");
     let job = relocate(&world, canister);
-    assert!(refusal(&job).contains("save takes state"), "{job:?}");
+    assert!(refusal(&job).contains("load does not bring back all that save takes; nothing was done: repack it, or relocate it through vessels"), "{job:?}");
     assert_eq!(posts(&world, canister), POSTS);
     assert_eq!(post(&world, canister, "four"), 4);
 }
@@ -207,7 +207,7 @@ fn a_load_that_erases_what_it_read_is_refused_and_the_canister_has_everything() 
     let canister = serving(&world, "eraser", nothing());
     world.propose(&relocation(&world, "eraser", nothing())).expect("the plan is approved");
     let job = relocate(&world, canister);
-    assert!(refusal(&job).contains("load changes or erases"), "{job:?}");
+    assert!(refusal(&job).contains("load changes or erases what it reads; nothing was done: repack it, or relocate it through vessels"), "{job:?}");
     assert_eq!(posts(&world, canister), POSTS);
     assert_eq!(post(&world, canister, "four"), 4);
     upgrade(&world, canister, "eraser");
