@@ -23,16 +23,22 @@ begin_build() {
   builds+=("$1") build_pids+=($!)
 }
 
-# The last step in the log of a build; of crates without a terminal only each fiftieth.
+# The last step in the log of a build, and how many crates of it are done.
 step_of() {
-  tail -c 2000 "$build_logs/$1" | tr '\r' '\n' |
-    sed -n -e 's/^ *Building \[[=> ]*\] \([0-9]*\)\/\([0-9]*\).*/crate \1 of \2/p' -e 's/^== //p' | tail -n 1
+  tr '\r' '\n' <"$build_logs/$1" | awk '
+    /^== / { step = substr($0, 4); crates = "" }
+    match($0, /\[[=> ]*\] [0-9]+\/[0-9]+/) {
+      split(substr($0, RSTART, RLENGTH), parts, "] ")
+      split(parts[2], numbers, "/")
+      crates = "crate " numbers[1] " of " numbers[2]
+    }
+    END { print step (step != "" && crates != "" ? ", " : "") crates }'
 }
 
 # The log of a build that failed, without what only showed how far it was.
 what_went_wrong() {
   tr '\r' '\n' <"$build_logs/$1" |
-    grep -v -E '^ *(Building \[|(Compiling|Checking|Downloading|Downloaded|Locking|Updating|Blocking) )' >&2 || true
+    grep -v -E '^ *((Building )?\[|(Compiling|Checking|Downloading|Downloaded|Locking|Updating|Blocking) )' >&2 || true
 }
 
 # finish_builds: shows how far they are until all have ended; ends the script with the errors of the first that failed.
