@@ -71,6 +71,10 @@ pub(crate) fn storage_cycles(bytes: u64, seconds: u64) -> u128 {
     u128::from(bytes) * prices::GIB_SECOND * u128::from(seconds) / (1 << 30)
 }
 
+/// Globals that the platform's own instrumentation adds to a module and counts as its memory (measured:
+/// the probe has one global of its own and is charged for eight).
+pub(crate) const COUNTER_GLOBALS: u64 = 7;
+
 /// Limits of execution and storage.
 pub(crate) mod limits {
     /// Instructions of an update call, callback, heartbeat or timer (docs).

@@ -104,6 +104,22 @@ impl UserError {
     }
 }
 
+impl UserError {
+    /// What a calling canister gets: the platform's own errors carry their code in the message, what the
+    /// canister said itself and the state of the canister do not (measured: cases `call …`).
+    pub(crate) fn into_reject(self) -> Reject {
+        let (code, message) = match self.code {
+            ErrorCode::CanisterRejectedMessage | ErrorCode::InsufficientCyclesForCreateCanister => {
+                (RejectCode::CanisterReject, self.description)
+            }
+            ErrorCode::CanisterDidNotReply => (RejectCode::CanisterError, "No response".to_owned()),
+            ErrorCode::CanisterStopped | ErrorCode::CanisterStopping => (self.code.into(), self.description),
+            _ => (self.code.into(), self.to_string()),
+        };
+        Reject { code, message }
+    }
+}
+
 /// A reject as a calling canister gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
@@ -111,12 +127,6 @@ pub struct Reject {
     pub code: RejectCode,
     /// The message; begins with `IC` and the error code where the platform made it.
     pub message: String,
-}
-
-impl From<UserError> for Reject {
-    fn from(error: UserError) -> Self {
-        Self { code: error.code.into(), message: error.to_string() }
-    }
 }
 
 /// A reject as the `pocket_ic` client shows it to a user.

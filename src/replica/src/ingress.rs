@@ -1,63 +1,18 @@
 //! Calls by users: checked when they are submitted, executed in rounds, remembered for whoever asks.
 
+use crate::api::{EffectivePrincipal, IngressStatus, MessageId, SubnetKind, UserCall};
 use crate::costs::{self, limits};
 use crate::error::{ErrorCode, RejectResponse, UserError};
 use crate::execution::environment::{self, Invocation};
+use crate::execution::failure;
 use crate::execution::runner::{Entry, Keep};
-use crate::execution::{failure, message};
-use crate::instance::{EffectivePrincipal, IngressStatus, Instance, MessageId, UserCall};
+use crate::instance::Instance;
 use crate::management;
+use crate::state::ingress::Submitted;
 use crate::state::messages::Message;
-use crate::state::{Origin, Request, Status};
+use crate::state::{Canister, Origin, Request, Status};
 use crate::system_api::host::Context;
 use candid::Principal;
-use sha2::{Digest, Sha256};
-use std::collections::{HashMap, VecDeque};
-
-/// Answers that are remembered; older ones are forgotten first. The platform keeps them for five minutes.
-const REMEMBERED_ANSWERS: usize = 100_000;
-
-struct Submitted {
-    sender: Principal,
-    answer: Option<Result<Vec<u8>, UserError>>,
-}
-
-/// All calls that users submitted.
-#[derive(Default)]
-pub(crate) struct IngressHistory {
-    submitted: HashMap<MessageId, Submitted>,
-    answered: VecDeque<MessageId>,
-    count: u64,
-    /// Calls that the next round inducts: subnet, request, bytes charged.
-    pub(crate) queue: VecDeque<(usize, Request, u64)>,
-}
-
-impl IngressHistory {
-    /// Stores the answer to a call.
-    pub(crate) fn finish(&mut self, id: &MessageId, result: Result<Vec<u8>, UserError>) {
-        let Some(submitted) = self.submitted.get_mut(id) else { return };
-        submitted.answer.get_or_insert(result);
-        self.answered.push_back(*id);
-        if self.answered.len() > REMEMBERED_ANSWERS
-            && let Some(oldest) = self.answered.pop_front()
-        {
-            self.submitted.remove(&oldest);
-        }
-    }
-
-    fn next_id(&mut self, call: &UserCall) -> MessageId {
-        self.count += 1;
-        let mut hasher = Sha256::new();
-        for part in
-            [call.sender.as_slice(), call.canister_id.as_slice(), call.method.as_bytes(), &call.payload]
-        {
-            hasher.update((part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-        hasher.update(self.count.to_le_bytes());
-        hasher.finalize().into()
-    }
-}
 
 /// Bytes of the signed envelope around an ingress message, without canister id, method name and argument (measured: every ingress case of the calibration).
 const ENVELOPE_BYTES: u64 = 138;
@@ -148,9 +103,9 @@ impl Instance {
             return Ok(subnet);
         }
         let subnet =
-            self.home(call.canister_id).ok_or_else(|| message::canister_not_found(call.canister_id))?;
-        let Some(canister) = self.subnets[subnet].canisters.get_mut(&call.canister_id) else {
-            return Err(message::canister_not_found(call.canister_id));
+            self.home(call.canister_id).ok_or_else(|| failure::canister_not_found(call.canister_id))?;
+        let Some(canister) = self.subnets[subnet].canister(&call.canister_id) else {
+            return Err(failure::canister_not_found(call.canister_id));
         };
         match canister.status {
             Status::Running => {}
@@ -192,7 +147,8 @@ impl Instance {
         );
         let subnet_id = self.subnets[subnet].id;
         let root_key = self.root_key.clone();
-        let Some(canister) = self.subnets[subnet].canisters.get_mut(&call.canister_id) else { return Ok(()) };
+        let Some(mut guard) = self.subnets[subnet].canister_mut(&call.canister_id) else { return Ok(()) };
+        let canister: &mut Canister = &mut guard;
         let mut env = environment::env(canister, subnet_id, self.time_nanos, root_key, invocation);
         env.method.clone_from(&call.method);
         let effects = environment::effects(canister, 0);
@@ -226,7 +182,7 @@ impl Instance {
         };
         found.ok_or_else(|| match (&about, &call.effective_principal) {
             (Some(canister), _) | (None, EffectivePrincipal::Canister(canister)) => {
-                message::canister_not_found(*canister)
+                failure::canister_not_found(*canister)
             }
             (None, other) => {
                 UserError::new(ErrorCode::SubnetNotFound, format!("There is no subnet for {other:?}"))
@@ -236,10 +192,7 @@ impl Instance {
 
     /// The subnet on which canisters are created when nobody says where.
     fn default_subnet(&self) -> usize {
-        self.subnets
-            .iter()
-            .position(|subnet| subnet.kind == crate::instance::SubnetKind::Application)
-            .unwrap_or(0)
+        self.subnets.iter().position(|subnet| subnet.kind == SubnetKind::Application).unwrap_or(0)
     }
 
     /// Takes the submitted calls into a subnet's queues and charges for them.
@@ -254,10 +207,10 @@ impl Instance {
             } else {
                 Some(request.receiver)
             };
-            let payer = payer.and_then(|payer| self.subnets[subnet].canisters.get_mut(&payer));
-            if let Some(payer) = payer
-                && let Err(error) = payer.withdraw(cost)
-            {
+            let paid = payer
+                .and_then(|payer| self.subnets[subnet].canister_mut(&payer))
+                .map_or(Ok(()), |mut payer| payer.withdraw(cost));
+            if let Err(error) = paid {
                 let error = UserError::new(ErrorCode::CanisterOutOfCycles, error.to_string());
                 self.respond(subnet, &request, Err(error), 0);
                 continue;

@@ -1,11 +1,12 @@
 //! Queries by users: nothing that they do is kept.
 
+use crate::api::UserCall;
 use crate::costs::limits;
 use crate::error::{ErrorCode, Reject, RejectCode, RejectResponse, UserError};
 use crate::execution::environment::{self, Invocation};
+use crate::execution::failure;
 use crate::execution::runner::{Entry, Finished, Keep, export_name};
-use crate::execution::{failure, message};
-use crate::instance::{Instance, UserCall};
+use crate::instance::Instance;
 use crate::management;
 use crate::memory::stable::StableMemory;
 use crate::state::{Code, Status};
@@ -58,9 +59,8 @@ impl Instance {
 
     fn evaluate(&mut self, call: &QueryCall<'_>, graph: &mut Graph) -> Result<Vec<u8>, UserError> {
         let id = call.callee;
-        let subnet = self.home(id).ok_or_else(|| message::canister_not_found(id))?;
-        let canister =
-            self.subnets[subnet].canisters.get(&id).ok_or_else(|| message::canister_not_found(id))?;
+        let subnet = self.home(id).ok_or_else(|| failure::canister_not_found(id))?;
+        let canister = self.subnets[subnet].canister(&id).ok_or_else(|| failure::canister_not_found(id))?;
         if !matches!(canister.status, Status::Running) {
             let status = if matches!(canister.status, Status::Stopped) { "stopped" } else { "stopping" };
             return Err(UserError::new(
@@ -123,8 +123,8 @@ impl Instance {
             ));
         }
         let generation = self.runner.new_generation();
-        let Some(canister) = self.subnets[subnet].canisters.get(&call.callee) else {
-            return Err(message::canister_not_found(call.callee));
+        let Some(canister) = self.subnets[subnet].canister(&call.callee) else {
+            return Err(failure::canister_not_found(call.callee));
         };
         let Some(code) = &canister.code else { return Err(failure::no_module(call.callee)) };
         let mut working =
@@ -196,12 +196,7 @@ impl Instance {
             method: &outgoing.method,
             payload: &outgoing.payload,
         };
-        self.evaluate(&query, graph).map_err(|error| match error.code {
-            ErrorCode::CanisterRejectedMessage => {
-                Reject { code: RejectCode::CanisterReject, message: error.description }
-            }
-            _ => error.into(),
-        })
+        self.evaluate(&query, graph).map_err(UserError::into_reject)
     }
 
     fn run_callback(
@@ -243,13 +238,19 @@ impl Instance {
         working: &mut Working,
         graph: &mut Graph,
     ) -> Finished {
-        let Some(canister) = self.subnets[subnet].canisters.get(&id) else {
+        let Some(canister) = self.subnets[subnet].canister(&id) else {
             let effects = Effects::new(Default::default(), 0, 0, 0);
             return Finished { instructions: 0, result: Ok(()), effects };
         };
         let mut effects = environment::effects(canister, 0);
         effects.stable = crate::memory::stable::StableView::new(&working.stable);
-        let env = self.env_for(subnet, canister, invocation);
+        let env = environment::env(
+            canister,
+            self.subnets[subnet].id,
+            self.time_nanos,
+            self.root_key.clone(),
+            invocation,
+        );
         let finished =
             self.runner.run(&mut working.code, &mut working.stable, env, effects, entry, Keep::OnSuccess);
         graph.left = graph.left.saturating_sub(finished.instructions);
@@ -257,7 +258,7 @@ impl Instance {
     }
 
     fn count_query(&mut self, subnet: usize, call: &QueryCall<'_>, finished: &Finished) {
-        let Some(canister) = self.subnets[subnet].canisters.get_mut(&call.callee) else { return };
+        let Some(mut canister) = self.subnets[subnet].canister_mut(&call.callee) else { return };
         let response = match &finished.effects.answer {
             Answer::Open(_) | Answer::Closed => 0,
             Answer::Reply(reply) => reply.len(),

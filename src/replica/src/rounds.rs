@@ -6,10 +6,11 @@
 
 use crate::costs::limits;
 use crate::error::{ErrorCode, Reject, RejectCode, UserError};
-use crate::execution::message::{Task, canister_not_found};
+use crate::execution::failure::canister_not_found;
+use crate::execution::task::Task;
 use crate::faults::CallView;
 use crate::instance::Instance;
-use crate::management::{self, Answered};
+use crate::management::{self, Answered, EMPTY_REPLY};
 use crate::state::messages::Message;
 use crate::state::{Inbound, Request, Response, Status};
 use crate::trace::{Event, EventKind};
@@ -56,7 +57,7 @@ impl Instance {
                     return;
                 }
             }
-            let ready: Vec<Principal> = self.subnets[subnet].ready.iter().copied().collect();
+            let ready: Vec<Principal> = self.subnets[subnet].index().ready.iter().copied().collect();
             for id in ready {
                 is_idle = false;
                 if !spend(self.execute_next(subnet, id)) {
@@ -72,10 +73,14 @@ impl Instance {
     fn due_tasks(&self, subnet: usize) -> Vec<(Principal, Task)> {
         let subnet = &self.subnets[subnet];
         let now = self.time_nanos;
-        let hooks = subnet.hooks.iter().map(|id| (*id, Task::LowMemoryHook));
-        let timers =
-            subnet.timers.iter().take_while(|(time, _)| *time <= now).map(|(_, id)| (*id, Task::Timer));
-        let heartbeats = subnet.heartbeats.iter().map(|id| (*id, Task::Heartbeat));
+        let hooks = subnet.index().hooks.iter().map(|id| (*id, Task::LowMemoryHook));
+        let timers = subnet
+            .index()
+            .timers
+            .iter()
+            .take_while(|(time, _)| *time <= now)
+            .map(|(_, id)| (*id, Task::Timer));
+        let heartbeats = subnet.index().heartbeats.iter().map(|id| (*id, Task::Heartbeat));
         hooks.chain(timers).chain(heartbeats).collect()
     }
 
@@ -107,9 +112,9 @@ impl Instance {
 
     /// Stops the canisters that have drained.
     fn finish_stopping(&mut self, subnet: usize) {
-        let stopping: Vec<Principal> = self.subnets[subnet].stopping.iter().copied().collect();
+        let stopping: Vec<Principal> = self.subnets[subnet].index().stopping.iter().copied().collect();
         for id in stopping {
-            let Some(canister) = self.subnets[subnet].canisters.get_mut(&id) else { continue };
+            let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { continue };
             if !canister.calls.is_idle() {
                 continue;
             }
@@ -117,7 +122,7 @@ impl Instance {
                 continue;
             };
             canister.version += 1;
-            self.subnets[subnet].reindex(id);
+            drop(canister);
             for stop in requests {
                 let cycles = stop.request.cycles;
                 self.respond(subnet, &stop.request, Ok(EMPTY_REPLY.to_vec()), cycles);
@@ -137,8 +142,7 @@ impl Instance {
         for (deadline, id, callback) in expired {
             self.subnets[subnet].deadlines.remove(&(deadline, id, callback));
             let Some(respondent) = self.subnets[subnet]
-                .canisters
-                .get(&id)
+                .canister(&id)
                 .and_then(|canister| canister.calls.callbacks.get(&callback))
                 .map(|callback| callback.callee)
             else {
@@ -149,14 +153,15 @@ impl Instance {
             let response = Response { originator: id, respondent, callback, payload: Err(reject), refund: 0 };
             self.enqueue(subnet, id, Inbound::Response(response));
         }
-        let stopping: Vec<Principal> = self.subnets[subnet].stopping.iter().copied().collect();
+        let stopping: Vec<Principal> = self.subnets[subnet].index().stopping.iter().copied().collect();
         for id in stopping {
-            let Some(canister) = self.subnets[subnet].canisters.get_mut(&id) else { continue };
+            let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { continue };
             let Status::Stopping(requests) = &mut canister.status else { continue };
             let (late, waiting) =
                 std::mem::take(requests).into_iter().partition(|stop| stop.deadline_nanos <= now);
             *requests = waiting;
             let late: Vec<_> = late;
+            drop(canister);
             for stop in late {
                 let error = UserError::new(
                     ErrorCode::StopCanisterRequestTimeout,
@@ -176,7 +181,7 @@ impl Instance {
                 continue;
             }
             self.subnets[subnet].charged_at_nanos = now;
-            let ids: Vec<Principal> = self.subnets[subnet].canisters.keys().copied().collect();
+            let ids: Vec<Principal> = self.subnets[subnet].canister_ids().copied().collect();
             for id in ids {
                 self.charge_canister(subnet, id);
             }
@@ -188,17 +193,16 @@ impl Instance {
     fn charge_canister(&mut self, subnet: usize, id: Principal) {
         const SECOND_NANOS: u64 = 1_000_000_000;
         let now = self.time_nanos;
-        let Some(canister) = self.subnets[subnet].canisters.get_mut(&id) else { return };
+        let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return };
         let seconds = now.saturating_sub(canister.paid_until_nanos) / SECOND_NANOS;
         canister.paid_until_nanos += seconds * SECOND_NANOS;
         let price = canister.idle_cycles(seconds);
         let can_pay = canister.cycles >= price;
         canister.cycles = canister.cycles.saturating_sub(price);
         if !can_pay && canister.code.is_some() {
+            canister.version += 1;
+            drop(canister);
             crate::execution::lifecycle::uninstall(self, subnet, id);
-            if let Some(canister) = self.subnets[subnet].canisters.get_mut(&id) {
-                canister.version += 1;
-            }
         }
     }
 
@@ -265,10 +269,11 @@ impl Instance {
                 code: RejectCode::DestinationInvalid,
                 message: format!("No route to canister {about}"),
             }),
-            Err(error) if error.code == ErrorCode::CanisterMethodNotFound => Err(Reject {
-                code: RejectCode::CanisterError,
-                message: format!("IC0536: Management canister has no method '{}'", request.method),
-            }),
+            Err(error) if error.code == ErrorCode::CanisterMethodNotFound => Err(UserError::new(
+                error.code,
+                format!("Management canister has no method '{}'", request.method),
+            )
+            .into_reject()),
             Err(error) => Err(Reject {
                 code: RejectCode::DestinationInvalid,
                 message: format!(
@@ -288,8 +293,7 @@ impl Instance {
 
     fn apply_lost_reply(&mut self, response: &mut Response, home: usize) {
         let view = self.subnets[home]
-            .canisters
-            .get(&response.originator)
+            .canister(&response.originator)
             .and_then(|canister| canister.calls.callbacks.get(&response.callback))
             .map(|callback| CallView::of_response(response, callback, self.round));
         if view.is_some_and(|view| self.faults.loses_reply(&view)) {
@@ -320,7 +324,7 @@ impl Instance {
             }
             Message::Request(request) => {
                 let id = request.receiver;
-                if self.subnets[subnet].canisters.contains_key(&id) {
+                if self.subnets[subnet].has(&id) {
                     self.enqueue(subnet, id, Inbound::Request(request));
                 } else {
                     let cycles = request.cycles;
@@ -334,10 +338,8 @@ impl Instance {
     }
 
     fn enqueue(&mut self, subnet: usize, id: Principal, message: Inbound) {
-        let subnet = &mut self.subnets[subnet];
-        if let Some(canister) = subnet.canisters.get_mut(&id) {
+        if let Some(mut canister) = self.subnets[subnet].canister_mut(&id) {
             canister.inbox.push_back(message);
-            subnet.ready.insert(id);
         }
     }
 
@@ -345,10 +347,7 @@ impl Instance {
     pub fn is_idle(&self) -> bool {
         self.ingress.queue.is_empty()
             && self.subnets.iter().all(|subnet| {
-                subnet.ready.is_empty() && subnet.management.is_empty() && subnet.incoming.is_empty()
+                subnet.index().ready.is_empty() && subnet.management.is_empty() && subnet.incoming.is_empty()
             })
     }
 }
-
-/// `()` in Candid.
-pub(crate) const EMPTY_REPLY: &[u8] = b"DIDL\0\0";

@@ -1,27 +1,14 @@
 //! Which subnet has which canister ids, as PocketIC lays them out.
 
-use crate::instance::{SubnetKind, SubnetView};
+use crate::api::{SubnetKind, SubnetView};
+use crate::ids::{canister_id, canister_number};
 use crate::random;
 use crate::state::Subnet;
-use crate::state::subnet::IdRange;
+use crate::state::subnet::{IdRange, Origins};
 use candid::Principal;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Canister ids of a range that is made up for a subnet (code: `CANISTER_IDS_PER_SUBNET`).
 const IDS_PER_SUBNET: u64 = 1 << 20;
-
-/// The id of the canister with that number (spec, "Textual representation of principals": class opaque).
-pub(crate) fn canister_id(number: u64) -> Principal {
-    let mut bytes = [1; 10];
-    bytes[..8].copy_from_slice(&number.to_be_bytes());
-    Principal::from_slice(&bytes)
-}
-
-/// The number of a canister id, `None` for principals of another form.
-pub(crate) fn canister_number(id: Principal) -> Option<u64> {
-    let (number, class) = id.as_slice().split_first_chunk::<8>()?;
-    (class == [1, 1]).then(|| u64::from_be_bytes(*number))
-}
 
 /// Ranges of the named subnets on the mainnet, as numbers.
 fn mainnet_ranges(kind: SubnetKind) -> &'static [(&'static str, &'static str)] {
@@ -79,26 +66,15 @@ fn subnet(kind: SubnetKind, ordinal: u64, seed: u64, time_nanos: u64) -> Result<
     let subnet_seed = random::derive("subnet", seed, ordinal);
     let public_key: Vec<u8> =
         (0..3).flat_map(|part| random::derive("public key", seed, ordinal << 8 | part)).collect();
-    Ok(Subnet {
+    Ok(Subnet::new(Origins {
         id: Principal::self_authenticating(&public_key),
         kind,
         seed: subnet_seed,
         public_key,
         ranges,
         next_canister: own.first,
-        canisters: BTreeMap::new(),
-        management: VecDeque::new(),
-        incoming: VecDeque::new(),
-        ready: BTreeSet::new(),
-        heartbeats: BTreeSet::new(),
-        timers: BTreeSet::new(),
-        hooks: BTreeSet::new(),
-        stopping: BTreeSet::new(),
-        deadlines: BTreeSet::new(),
-        timer_of: BTreeMap::new(),
-        compiled: BTreeSet::new(),
-        charged_at_nanos: time_nanos,
-    })
+        time_nanos,
+    }))
 }
 
 /// A subnet as users see it.

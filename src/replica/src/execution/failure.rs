@@ -106,3 +106,8 @@ pub(crate) fn not_running(canister: Principal, is_stopping: bool) -> UserError {
         UserError::new(ErrorCode::CanisterStopped, format!("Canister {canister} is stopped"))
     }
 }
+
+/// The canister is not there.
+pub(crate) fn canister_not_found(id: Principal) -> UserError {
+    UserError::new(ErrorCode::CanisterNotFound, format!("Canister {id} not found."))
+}

@@ -2,7 +2,7 @@
 
 use super::arguments::{OfCanister, decode_payload};
 use crate::error::{ErrorCode, UserError};
-use crate::execution::message::canister_not_found;
+use crate::execution::failure::canister_not_found;
 use crate::instance::Instance;
 use crate::state::Canister;
 use candid::{CandidType, Principal};
@@ -97,8 +97,7 @@ pub(crate) fn accepts_ingress(
         Rule::Provisional | Rule::Everybody => Ok(()),
         Rule::Controllers | Rule::ControllersAndSelf | Rule::TargetControllers => {
             let Some(id) = id else { return Ok(()) };
-            let canister =
-                instance.subnets[subnet].canisters.get(&id).ok_or_else(|| canister_not_found(id))?;
+            let canister = instance.subnets[subnet].canister(&id).ok_or_else(|| canister_not_found(id))?;
             if canister.is_controller(&sender) {
                 Ok(())
             } else {

@@ -1,7 +1,6 @@
 //! Arguments of the management canister: records with only the fields that are used, so that clients of
 //! any age are understood.
 
-use super::Call;
 use crate::error::{ErrorCode, UserError};
 use candid::{CandidType, Nat, Principal};
 use serde::Deserialize;
@@ -148,12 +147,7 @@ pub(super) struct TopUp {
     pub(super) amount: Nat,
 }
 
-/// The only argument of the call.
-pub(super) fn decode<T: DeserializeOwned + CandidType>(call: &Call<'_>) -> Result<T, UserError> {
-    decode_payload(&call.request.method, &call.request.payload)
-}
-
-/// As [`decode`], from bytes.
+/// The only argument of a call.
 pub(super) fn decode_payload<T: DeserializeOwned + CandidType>(
     method: &str,
     payload: &[u8],

@@ -1,12 +1,13 @@
 //! New canisters.
 
-use super::arguments::{CreateCanister, ProvisionalCreate, SettingsArgs, decode};
-use super::{Call, Outcome, reply, settings};
+use super::arguments::{CreateCanister, ProvisionalCreate, SettingsArgs};
+use super::call::{Call, Outcome, decode, reply};
+use super::settings;
 use crate::costs::prices;
 use crate::error::{ErrorCode, UserError};
+use crate::ids;
 use crate::state::history::ChangeKind;
 use crate::state::{Canister, Settings};
-use crate::topology;
 use candid::{CandidType, Principal};
 use serde::Deserialize;
 
@@ -69,8 +70,7 @@ fn create(
     let mut canister = Canister::new(id, settings, cycles, author.time_nanos);
     let controllers = canister.settings.controllers.iter().copied().collect();
     canister.record(author, ChangeKind::Creation(controllers));
-    call.instance.subnets[call.subnet].canisters.insert(id, canister);
-    call.changed(id);
+    call.instance.subnets[call.subnet].insert(canister);
     Ok(id)
 }
 
@@ -84,9 +84,9 @@ fn fresh_id(call: &mut Call<'_>) -> Result<Principal, UserError> {
                 "Could not create canister. Subnet has surpassed its canister ID allocation.",
             ));
         }
-        let id = topology::canister_id(subnet.next_canister);
+        let id = ids::canister_id(subnet.next_canister);
         subnet.next_canister += 1;
-        if !subnet.canisters.contains_key(&id) {
+        if !subnet.has(&id) {
             return Ok(id);
         }
     }
@@ -94,13 +94,13 @@ fn fresh_id(call: &mut Call<'_>) -> Result<Principal, UserError> {
 
 fn free_id(call: &Call<'_>, id: Principal) -> Result<Principal, UserError> {
     let subnet = &call.instance.subnets[call.subnet];
-    if subnet.canisters.contains_key(&id) {
+    if subnet.has(&id) {
         return Err(UserError::new(
             ErrorCode::CanisterIdAlreadyExists,
             format!("Unsuccessful canister creation: canister id {id} already exists."),
         ));
     }
-    let is_own = topology::canister_number(id)
+    let is_own = ids::canister_number(id)
         .is_some_and(|number| subnet.ranges.iter().any(|range| range.contains(number)));
     if !is_own {
         return Err(UserError::new(

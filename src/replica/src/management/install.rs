@@ -1,7 +1,8 @@
 //! Code of canisters.
 
-use super::arguments::{InstallChunkedCode, InstallCode, Mode, Persistence, decode};
-use super::{Call, Outcome, access, done};
+use super::access;
+use super::arguments::{InstallChunkedCode, InstallCode, Mode, Persistence};
+use super::call::{Call, Outcome, decode, done};
 use crate::error::{ErrorCode, UserError};
 use crate::execution::lifecycle::{self, Install, Upload};
 use crate::state::history::ChangeKind;
@@ -116,7 +117,6 @@ pub(super) fn uninstall_code(call: &mut Call<'_>) -> Outcome {
     call.controlled(arg.canister_id)?;
     lifecycle::uninstall(call.instance, call.subnet, arg.canister_id);
     let author = call.author(arg.sender_canister_version);
-    let canister = call.canister(arg.canister_id)?;
-    canister.record(author, ChangeKind::CodeUninstall);
+    call.canister_mut(arg.canister_id)?.record(author, ChangeKind::CodeUninstall);
     done()
 }

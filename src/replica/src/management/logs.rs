@@ -1,9 +1,9 @@
 //! Logs of canisters.
 
 use super::arguments::decode_payload;
-use super::{Answered, Call, Outcome, encode};
+use super::call::{Answered, Call, Outcome, encode};
 use crate::error::{ErrorCode, UserError};
-use crate::execution::message::canister_not_found;
+use crate::execution::failure::canister_not_found;
 use crate::instance::Instance;
 use crate::state::settings::Visibility;
 use candid::{CandidType, Principal};
@@ -30,7 +30,7 @@ pub(super) fn read(
 ) -> Result<Vec<u8>, UserError> {
     let arg: Arg = decode_payload("fetch_canister_logs", payload)?;
     let id = arg.canister_id;
-    let canister = instance.subnets[subnet].canisters.get(&id).ok_or_else(|| canister_not_found(id))?;
+    let canister = instance.subnets[subnet].canister(&id).ok_or_else(|| canister_not_found(id))?;
     let may_read = canister.is_controller(&sender)
         || match &canister.settings.log_visibility {
             Visibility::Controllers => false,

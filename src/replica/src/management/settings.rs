@@ -1,7 +1,7 @@
 //! Settings of canisters.
 
-use super::arguments::{self, SettingsArgs, UpdateSettings, decode};
-use super::{Call, Outcome, done};
+use super::arguments::{self, SettingsArgs, UpdateSettings};
+use super::call::{Call, Outcome, decode, done};
 use crate::costs::limits;
 use crate::error::{ErrorCode, UserError};
 use crate::state::Settings;
@@ -17,11 +17,11 @@ const MAX_ALLOCATION_BYTES: u128 = 1 << 48;
 pub(super) fn update(call: &mut Call<'_>) -> Outcome {
     let arg: UpdateSettings = decode(call)?;
     let author = call.author(arg.sender_canister_version);
-    let canister = call.controlled(arg.canister_id)?;
+    let mut canister = call.controlled_mut(arg.canister_id)?;
     validate(&arg.settings)?;
     let mut settings = canister.settings.clone();
     apply(&mut settings, &arg.settings)?;
-    check_affordable(canister, &settings)?;
+    check_affordable(&canister, &settings)?;
     canister.settings = settings;
     if arg.settings.controllers.is_some() {
         let controllers = canister.settings.controllers.iter().copied().collect();
@@ -29,7 +29,6 @@ pub(super) fn update(call: &mut Call<'_>) -> Outcome {
     } else {
         canister.version += 1;
     }
-    call.changed(arg.canister_id);
     done()
 }
 

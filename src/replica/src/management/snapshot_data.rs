@@ -1,8 +1,8 @@
 //! Snapshots in slices: reading what was taken, writing what is uploaded.
 
-use super::arguments::{ChunkHash, OfSnapshot, decode};
+use super::arguments::{ChunkHash, OfSnapshot};
+use super::call::{Call, Outcome, decode, done, reply};
 use super::snapshots::{check_reader, check_slot, find, not_found, store};
-use super::{Call, Outcome, done, reply};
 use crate::costs::{WASM_PAGE_BYTES, instructions, limits};
 use crate::error::{ErrorCode, UserError};
 use crate::memory::PageMap;
@@ -256,7 +256,7 @@ pub(super) fn upload_metadata(call: &mut Call<'_>) -> Outcome {
         }),
     };
     call.charge(id, instructions::SNAPSHOT + snapshot.size_bytes())?;
-    let snapshot_id = store(call.canister(id)?, snapshot, replaced);
+    let snapshot_id = store(&mut *call.canister_mut(id)?, snapshot, replaced);
     reply(&Uploaded { snapshot_id: ByteBuf::from(snapshot_id) })
 }
 
@@ -335,8 +335,8 @@ pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
     }
     check_slice_size(size)?;
     call.charge(id, size)?;
-    let snapshot = call
-        .canister(id)?
+    let mut canister = call.canister_mut(id)?;
+    let snapshot = canister
         .snapshots
         .get_mut(arg.snapshot_id.as_slice())
         .ok_or_else(|| not_found(id, &arg.snapshot_id))?;

@@ -1,10 +1,10 @@
 //! Taking, loading, listing and deleting snapshots (spec, "Canister snapshots").
 
-use super::arguments::{OfCanister, OfSnapshot, decode};
-use super::{Call, Outcome, access, done, reply};
+use super::access;
+use super::arguments::{OfCanister, OfSnapshot};
+use super::call::{Call, Outcome, decode, done, reply};
 use crate::costs::{WASM_PAGE_BYTES, instructions, limits};
 use crate::error::{ErrorCode, UserError};
-use crate::execution::message::is_memory_low;
 use crate::execution::{failure, lifecycle};
 use crate::memory::PageMap;
 use crate::state::history::ChangeKind;
@@ -70,12 +70,11 @@ pub(super) fn take(call: &mut Call<'_>) -> Outcome {
         hook_status: Some(canister.hook_status),
     };
     call.charge(id, instructions::SNAPSHOT + snapshot.size_bytes())?;
-    let snapshot_id = store(call.canister(id)?, snapshot, replaced);
+    let snapshot_id = store(&mut *call.canister_mut(id)?, snapshot, replaced);
     if arg.uninstall_code == Some(true) {
         lifecycle::uninstall(call.instance, call.subnet, id);
         let author = call.author(arg.sender_canister_version);
-        let canister = call.canister(id)?;
-        canister.record(author, ChangeKind::CodeUninstall);
+        call.canister_mut(id)?.record(author, ChangeKind::CodeUninstall);
     }
     let snapshot = find(call.canister(id)?, &snapshot_id)?;
     reply(&view(&snapshot_id, snapshot))
@@ -166,7 +165,7 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
     call.charge(id, module.compile_instructions())?;
     let generation = call.instance.runner.new_generation();
     let author = call.author(arg.sender_canister_version);
-    let canister = call.canister(id)?;
+    let mut canister = call.canister_mut(id)?;
     let before = canister.code.replace(Code {
         heap: snapshot.heap.pages.clone(),
         heap_pages: snapshot.heap.size_bytes / WASM_PAGE_BYTES,
@@ -191,11 +190,11 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
             is_uploaded: snapshot.is_uploaded,
         },
     );
+    drop(canister);
     if let Some(before) = before {
         call.instance.runner.forget(before.generation);
     }
     freeze_snapshot(call, &arg.snapshot_id);
-    call.changed(id);
     done()
 }
 
@@ -204,7 +203,7 @@ fn snapshot_to_load(call: &mut Call<'_>, id: Principal, snapshot_id: &[u8]) -> R
     let other = owner(snapshot_id).filter(|other| *other != id);
     let (sender, method) = (call.sender, call.request.method.clone());
     let Some(other) = other else { return find(call.canister(id)?, snapshot_id).cloned() };
-    let Some(canister) = call.instance.subnets[call.subnet].canisters.get(&other) else {
+    let Some(canister) = call.instance.subnets[call.subnet].canister(&other) else {
         return Err(not_found(id, snapshot_id));
     };
     if !canister.is_controller(&sender) {
@@ -216,8 +215,8 @@ fn snapshot_to_load(call: &mut Call<'_>, id: Principal, snapshot_id: &[u8]) -> R
 /// An uploaded snapshot can't be written any more once it was loaded.
 fn freeze_snapshot(call: &mut Call<'_>, snapshot_id: &[u8]) {
     let Some(owner) = owner(snapshot_id) else { return };
-    let canisters = &mut call.instance.subnets[call.subnet].canisters;
-    if let Some(snapshot) = canisters.get_mut(&owner).and_then(|c| c.snapshots.get_mut(snapshot_id)) {
+    let Some(mut canister) = call.instance.subnets[call.subnet].canister_mut(&owner) else { return };
+    if let Some(snapshot) = canister.snapshots.get_mut(snapshot_id) {
         snapshot.is_mutable = false;
     }
 }
@@ -225,7 +224,7 @@ fn freeze_snapshot(call: &mut Call<'_>, snapshot_id: &[u8]) {
 /// The status of the low-memory hook that an uploaded snapshot states must be one that its heap can have.
 fn check_hook(canister: &Canister, snapshot: &Snapshot) -> Result<(), UserError> {
     let Some(status) = snapshot.hook_status.filter(|_| snapshot.is_uploaded) else { return Ok(()) };
-    let is_low = is_memory_low(&canister.settings, snapshot.heap.size_bytes);
+    let is_low = canister.settings.is_memory_low(snapshot.heap.size_bytes);
     if is_low == (status != HookStatus::ConditionNotSatisfied) {
         return Ok(());
     }
@@ -283,7 +282,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
 
 pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
     let arg: OfSnapshot = decode(call)?;
-    let canister = call.controlled(arg.canister_id)?;
+    let mut canister = call.controlled_mut(arg.canister_id)?;
     if canister.snapshots.remove(arg.snapshot_id.as_slice()).is_none() {
         return Err(not_found(arg.canister_id, &arg.snapshot_id));
     }

@@ -1,7 +1,8 @@
 //! What a canister is: for its controllers, and for other canisters.
 
-use super::arguments::{OfCanister, decode};
-use super::{Call, Outcome, access, reply};
+use super::access;
+use super::arguments::OfCanister;
+use super::call::{Call, Outcome, decode, reply};
 use crate::state::Status;
 use crate::state::history::{Change, ChangeKind, InstallMode};
 use crate::state::settings::Visibility;

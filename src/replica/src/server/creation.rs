@@ -5,7 +5,8 @@ use super::protocol::{
     AutoProgressConfig, CostSchedule, Flag, InitialTime, InstanceConfig, InstructionConfig, StateConfig,
     SubnetSpec,
 };
-use crate::instance::{InstanceSpec, SubnetKind};
+use crate::api::SubnetKind;
+use crate::instance::InstanceSpec;
 use serde_json::Value;
 
 /// What is to be made.

@@ -4,8 +4,9 @@ use super::protocol::{
     AddCycles, Base64Bytes, CanisterCall, CanisterId, CanisterResult, Cycles, IngressStatusArgs,
     MessageReference, PrincipalRecord, StableMemory, SubnetId, TickArgs, Timestamp, Topology,
 };
+use crate::api::IngressStatus;
 use crate::error::RejectResponse;
-use crate::instance::{IngressStatus, Instance};
+use crate::instance::Instance;
 
 type Outcome<T> = Result<T, ApiError>;
 

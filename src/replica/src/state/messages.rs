@@ -1,7 +1,7 @@
 //! Requests and responses.
 
+use crate::api::MessageId;
 use crate::error::Reject;
-use crate::instance::MessageId;
 use candid::Principal;
 use std::sync::Arc;
 

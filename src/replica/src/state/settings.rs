@@ -1,6 +1,6 @@
 //! Settings of a canister (spec, "IC method update_settings").
 
-use crate::costs::limits;
+use crate::costs::{WASM_PAGE_BYTES, limits};
 use candid::Principal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -51,5 +51,14 @@ impl Settings {
             wasm_memory_threshold: 0,
             environment_variables: Arc::default(),
         }
+    }
+    /// Whether a heap of that size leaves less than the threshold.
+    pub(crate) fn is_memory_low(&self, heap_bytes: u64) -> bool {
+        let capacity_bytes = if self.wasm_memory_limit == 0 {
+            limits::WASM32_HEAP_PAGES * WASM_PAGE_BYTES
+        } else {
+            self.wasm_memory_limit
+        };
+        capacity_bytes.saturating_sub(heap_bytes) < self.wasm_memory_threshold
     }
 }

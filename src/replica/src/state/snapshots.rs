@@ -52,7 +52,7 @@ impl Snapshot {
     /// Bytes that the canister pays for.
     pub(crate) fn size_bytes(&self) -> u64 {
         // A taken snapshot counts the platform's own globals too (measured).
-        let counters = if self.is_uploaded { 0 } else { super::canister::COUNTER_GLOBALS };
+        let counters = if self.is_uploaded { 0 } else { crate::costs::COUNTER_GLOBALS };
         self.module.size_bytes
             + self.heap.size_bytes
             + self.stable.size_bytes()
