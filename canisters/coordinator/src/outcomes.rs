@@ -10,7 +10,8 @@ pub(crate) fn installed(response: Result<Response, CallFailed>) -> Outcome {
         Ok(_) => Outcome::Done(Value::Acknowledged),
         Err(error) => {
             let text = error.to_string();
-            if text.contains("chunk") || text.contains("Wasm module") {
+            let is_about_module = text.contains("chunk") || text.contains("Wasm module");
+            if is_about_module && not_now(&text).is_none() {
                 Outcome::Refused(Reason::new(ReasonCode::WrongModule, text))
             } else {
                 failed(&error)
@@ -29,10 +30,12 @@ pub(crate) fn failed(error: &CallFailed) -> Outcome {
         CallFailed::CallPerformFailed(_) => Outcome::Transient(Reason::new(ReasonCode::Rejected, text)),
         CallFailed::CallRejected(rejected) => match rejected.reject_code() {
             Ok(RejectCode::SysUnknown) => Outcome::Unknown(Reason::new(ReasonCode::ReplyLost, text)),
-            Ok(RejectCode::SysTransient) if text.contains("out of cycles") => {
-                Outcome::Transient(Reason::new(ReasonCode::OutOfCycles, text))
+            Ok(code @ (RejectCode::SysTransient | RejectCode::CanisterError))
+                if code == RejectCode::SysTransient || not_now(&text).is_some() =>
+            {
+                let code = not_now(&text).unwrap_or(ReasonCode::Rejected);
+                Outcome::Transient(Reason::new(code, text))
             }
-            Ok(RejectCode::SysTransient) => Outcome::Transient(Reason::new(ReasonCode::Rejected, text)),
             // A snapshot that is not there is a destination that is not there.
             Ok(RejectCode::DestinationInvalid) if is_about_snapshot(&text) => {
                 Outcome::Refused(Reason::new(ReasonCode::NoSnapshot, text))
@@ -51,6 +54,15 @@ pub(crate) fn failed(error: &CallFailed) -> Outcome {
             _ => Outcome::Refused(Reason::new(ReasonCode::Rejected, text)),
         },
     }
+}
+
+/// Why the platform puts a call off that may well be taken later: balances are topped up, and debits of a
+/// rate limit decay with every round. Several of these come as errors of the canister (code, `ic-error-types`:
+/// IC0504 of the chunk store and of snapshot data, IC0530 to IC0532), and none names its code to a canister.
+fn not_now(text: &str) -> Option<ReasonCode> {
+    let is_poor = text.contains("out of cycles") || text.contains("due to insufficient cycles");
+    let is_rate_limited = text.contains("rate limited");
+    is_poor.then_some(ReasonCode::OutOfCycles).or(is_rate_limited.then_some(ReasonCode::Rejected))
 }
 
 fn is_about_snapshot(text: &str) -> bool {
@@ -91,4 +103,57 @@ pub(crate) fn refused(error: &KitError) -> Outcome {
         _ => ReasonCode::Rejected,
     };
     Outcome::Refused(Reason::new(code, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ic_cdk::call::CallRejected;
+
+    const SYS_TRANSIENT: u32 = 2;
+    const CANISTER_ERROR: u32 = 5;
+
+    fn outcome(code: u32, message: &str) -> Outcome {
+        failed(&CallFailed::CallRejected(CallRejected::with_rejection(code, message.to_owned())))
+    }
+
+    #[track_caller]
+    fn assert_transient(outcome: Outcome, code: ReasonCode) {
+        let Outcome::Transient(reason) = outcome else { panic!("{outcome:?} is not transient") };
+        assert_eq!(reason.code(), code);
+    }
+
+    #[test]
+    fn memory_that_would_freeze_the_canister_is_refused_until_it_is_topped_up() {
+        let text = "Canister cannot grow memory by 8454144 bytes due to insufficient cycles. At least 1 additional \
+                    cycles are required.";
+        assert_transient(outcome(CANISTER_ERROR, text), ReasonCode::OutOfCycles);
+        assert_transient(outcome(CANISTER_ERROR, &format!("IC0532: {text}")), ReasonCode::OutOfCycles);
+        let charge = "Error from Wasm chunk store: Error charging for 'upload_chunk': Canister aaaaa-aa is out of cycles.";
+        assert_transient(outcome(CANISTER_ERROR, charge), ReasonCode::OutOfCycles);
+    }
+
+    #[test]
+    fn rate_limits_are_transient_whatever_their_reject_code() {
+        let chunk = "Error from Wasm chunk store: Canister is heap delta rate limited. Current delta debit: 78643201, \
+                     limit: 78643200.";
+        assert_transient(outcome(CANISTER_ERROR, chunk), ReasonCode::Rejected);
+        let snapshot = "Canister aaaaa-aa is heap delta rate limited: current delta debit is 78643201, but limit is \
+                        78643200.";
+        assert_transient(outcome(SYS_TRANSIENT, snapshot), ReasonCode::Rejected);
+        let install = "Canister aaaaa-aa is rate limited because it executed too many instructions in the previous \
+                       install_code messages. Please retry installation after several minutes.";
+        let rejected = CallRejected::with_rejection(SYS_TRANSIENT, install.to_owned());
+        assert_transient(installed(Err(CallFailed::CallRejected(rejected))), ReasonCode::Rejected);
+    }
+
+    #[test]
+    fn a_chunk_that_is_not_there_is_still_a_wrong_module() {
+        let text = "Error from Wasm chunk store: Chunk hash 00 was not found in the store of aaaaa-aa.";
+        let rejected = CallRejected::with_rejection(CANISTER_ERROR, text.to_owned());
+        let Outcome::Refused(reason) = installed(Err(CallFailed::CallRejected(rejected))) else {
+            panic!("it is not refused")
+        };
+        assert_eq!(reason.code(), ReasonCode::WrongModule);
+    }
 }
