@@ -105,18 +105,22 @@ impl UserError {
 }
 
 impl UserError {
-    /// What a calling canister gets: the platform's own errors carry their code in the message, what the
-    /// canister said itself and the state of the canister do not (measured: cases `call …`).
+    /// What a calling canister gets of a message that another one executed, or should have: the platform's own
+    /// errors carry their code in the message, what the canister said itself does not (measured: cases `call …`).
     pub(crate) fn into_reject(self) -> Reject {
-        let (code, message) = match self.code {
-            ErrorCode::CanisterRejectedMessage | ErrorCode::InsufficientCyclesForCreateCanister => {
-                (RejectCode::CanisterReject, self.description)
+        match self.code {
+            ErrorCode::CanisterRejectedMessage => self.into_system_reject(),
+            ErrorCode::CanisterDidNotReply => {
+                Reject { code: RejectCode::CanisterError, message: "No response".to_owned() }
             }
-            ErrorCode::CanisterDidNotReply => (RejectCode::CanisterError, "No response".to_owned()),
-            ErrorCode::CanisterStopped | ErrorCode::CanisterStopping => (self.code.into(), self.description),
-            _ => (self.code.into(), self.to_string()),
-        };
-        Reject { code, message }
+            _ => Reject { code: self.code.into(), message: self.to_string() },
+        }
+    }
+
+    /// What a calling canister gets of the management canister, and of a canister that did not take the message:
+    /// no code in the message (measured; code: `From<UserError> for RejectContext`).
+    pub(crate) fn into_system_reject(self) -> Reject {
+        Reject { code: self.code.into(), message: self.description }
     }
 }
 

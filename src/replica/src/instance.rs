@@ -33,13 +33,19 @@ pub struct InstanceSpec {
 /// Wasm needs a stack of [`STACK_BYTES`]: a thread that calls `tick`, `await_ingress`, `submit` or `query`
 /// must have it.
 pub struct Instance {
+    /// The time of the last round: what canisters and queries see.
     pub(crate) time_nanos: u64,
+    /// The clock: the time of the next round, unless that would stand still.
+    pub(crate) clock_nanos: u64,
+    pub(crate) seed: u64,
     pub(crate) subnets: Vec<Subnet>,
     pub(crate) runner: Runner,
     pub(crate) random: Random,
     pub(crate) ingress: IngressHistory,
     pub(crate) trace: Trace,
     pub(crate) faults: Faults<Self>,
+    /// Rounds from one checkpoint to the next, where somebody said.
+    pub(crate) checkpoint_rounds: Option<u64>,
     /// Rounds executed so far.
     pub(crate) round: u64,
     pub(crate) root_key: Arc<[u8]>,
@@ -47,6 +53,9 @@ pub struct Instance {
 
 /// Stack that a thread needs to run canisters: that of wasm, and room for the host below it.
 pub const STACK_BYTES: usize = crate::costs::limits::WASM_STACK_BYTES + (4 << 20);
+
+/// Index of the root subnet: the NNS, which is the first where there is one, or whatever is the first.
+pub(crate) const ROOT: usize = 0;
 
 impl Instance {
     /// A new instance without canisters.
@@ -57,20 +66,25 @@ impl Instance {
         let time_nanos = spec.time_nanos.unwrap_or(DEFAULT_TIME_NANOS);
         if time_nanos < DEFAULT_TIME_NANOS {
             return Err(format!(
-                "The initial time {time_nanos} ns lies before {DEFAULT_TIME_NANOS} ns, where the network begins."
+                "The initial timestamp (unix timestamp in nanoseconds) must be no earlier than \
+                 {DEFAULT_TIME_NANOS} (provided {time_nanos})."
             ));
         }
+        // PocketIC executes a round for each subnet that it creates, each a nanosecond later than the last.
+        let time_nanos = time_nanos + spec.subnets.len() as u64;
         let subnets = topology::subnets(&spec.subnets, spec.seed, time_nanos)?;
-        let root = subnets.iter().find(|subnet| subnet.kind == SubnetKind::Nns).or(subnets.first());
-        let root_key = root.map_or_else(Vec::new, |subnet| subnet.public_key.clone());
+        let root_key = subnets.get(ROOT).map_or_else(Vec::new, |subnet| subnet.public_key.clone());
         Ok(Self {
             time_nanos,
+            clock_nanos: time_nanos,
+            seed: spec.seed,
             subnets,
             runner: Runner::new(modules),
             random: Random::new(spec.seed),
             ingress: IngressHistory::default(),
             trace: Trace::default(),
             faults: Faults::default(),
+            checkpoint_rounds: None,
             round: 0,
             root_key: root_key.into(),
         })
@@ -91,21 +105,34 @@ impl Instance {
         self.subnets.iter().find(|other| other.id == subnet).map(|subnet| subnet.public_key.clone())
     }
 
-    /// Nanoseconds since the Unix epoch.
+    /// Nanoseconds since the Unix epoch: the time that was set, or that of the last round.
     pub fn time_nanos(&self) -> u64 {
-        self.time_nanos
+        self.clock_nanos
     }
 
-    /// Sets the clock of all subnets; errors with a sentence if it would go back.
+    /// Sets the clock of all subnets; errors with a sentence if it would go back. Canisters see it with the
+    /// next round.
     pub fn set_time_nanos(&mut self, nanos: u64) -> Result<(), String> {
-        if nanos < self.time_nanos {
-            return Err(format!(
-                "SettingTimeIntoPast: the time is {} ns and cannot be set to {nanos} ns",
-                self.time_nanos
-            ));
+        if nanos < self.clock_nanos {
+            return Err(format!("SettingTimeIntoPast(({}, {nanos}))", self.clock_nanos));
         }
+        self.clock_nanos = nanos;
+        Ok(())
+    }
+
+    /// As [`Instance::set_time_nanos`], and queries see it at once.
+    pub fn set_certified_time_nanos(&mut self, nanos: u64) -> Result<(), String> {
+        self.set_time_nanos(nanos)?;
         self.time_nanos = nanos;
         Ok(())
+    }
+
+    /// Moves the clock on to the next round: to what was set, or by a nanosecond if that is no later.
+    pub(crate) fn advance_clock(&mut self) {
+        if self.clock_nanos == self.time_nanos {
+            self.clock_nanos += 1;
+        }
+        self.time_nanos = self.clock_nanos;
     }
 
     /// Cycle balance; errors with a sentence if there is no such canister, as the methods below do.
@@ -189,5 +216,5 @@ impl Instance {
 }
 
 fn no_canister(id: Principal) -> String {
-    format!("CanisterNotFound({id})")
+    format!("CanisterNotFound(CanisterId({id}))")
 }

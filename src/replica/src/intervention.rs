@@ -1,6 +1,7 @@
 //! What tests do to canisters behind everybody's back.
 
 use crate::execution::lifecycle::{self, Install, Mode, Upload};
+use crate::execution::persistence::HeapWish;
 use crate::faults::CallView;
 use crate::instance::Instance;
 use candid::Principal;
@@ -25,7 +26,7 @@ impl Instance {
         let sender = self.controllers(id)?.first().copied().unwrap_or(id);
         let install = Install {
             canister_id: id,
-            mode: Mode::Upgrade { skip_pre_upgrade: false, keep_main_memory: false },
+            mode: Mode::Upgrade { skip_pre_upgrade: false, heap: HeapWish::Unsaid },
             module: Upload::Bytes(module.into()),
             arg: arg.into(),
             sender,

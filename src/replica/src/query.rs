@@ -1,6 +1,6 @@
 //! Queries by users: nothing that they do is kept.
 
-use crate::api::UserCall;
+use crate::api::{EffectivePrincipal, UserCall};
 use crate::costs::limits;
 use crate::error::{ErrorCode, Reject, RejectCode, RejectResponse, UserError};
 use crate::execution::environment::{self, Invocation};
@@ -9,6 +9,7 @@ use crate::execution::runner::{Entry, Finished, Keep, export_name};
 use crate::instance::Instance;
 use crate::management;
 use crate::memory::stable::StableMemory;
+use crate::routing::Unroutable;
 use crate::state::{Code, Status};
 use crate::system_api::host::{Answer, Closure, Context, Effects, OutgoingCall};
 use crate::wasm::inspect::MethodKind;
@@ -40,10 +41,16 @@ struct Working {
 
 impl Instance {
     /// Executes a query, or a composite query with all the queries that it makes.
-    pub fn query(&mut self, call: UserCall) -> Result<Vec<u8>, RejectResponse> {
+    ///
+    /// Errors with a sentence if the call goes nowhere.
+    pub fn query(&mut self, call: UserCall) -> Result<Result<Vec<u8>, RejectResponse>, String> {
+        let subnet = match self.route_call(&call) {
+            Ok(subnet) => subnet,
+            Err(Unroutable::BadRequest(why)) => return Err(why),
+            Err(Unroutable::Rejected(error)) => return Ok(Err(RejectResponse::from_error(error, false))),
+        };
         let result = if call.canister_id == Principal::management_canister() {
-            self.management_subnet(&call)
-                .and_then(|subnet| management::query(self, subnet, call.sender, &call.method, &call.payload))
+            management::query(self, subnet, &call)
         } else {
             let mut graph = Graph { path: Vec::new(), left: limits::QUERY_GRAPH_INSTRUCTIONS, calls: 0 };
             let query = QueryCall {
@@ -54,7 +61,7 @@ impl Instance {
             };
             self.evaluate(&query, &mut graph)
         };
-        result.map_err(|error| RejectResponse::from_error(error, false))
+        Ok(result.map_err(|error| RejectResponse::from_error(error, false)))
     }
 
     fn evaluate(&mut self, call: &QueryCall<'_>, graph: &mut Graph) -> Result<Vec<u8>, UserError> {
@@ -180,6 +187,17 @@ impl Instance {
         outgoing: &OutgoingCall,
         graph: &mut Graph,
     ) -> Result<Vec<u8>, Reject> {
+        if outgoing.callee == Principal::management_canister() {
+            // Spec 0.66: the query methods, on the caller's subnet, with the calling canister as the caller.
+            let call = UserCall {
+                sender: caller,
+                canister_id: outgoing.callee,
+                effective_principal: EffectivePrincipal::None,
+                method: outgoing.method.clone(),
+                payload: outgoing.payload.clone(),
+            };
+            return management::query(self, subnet, &call).map_err(UserError::into_system_reject);
+        }
         if self.home(outgoing.callee) != Some(subnet) {
             return Err(Reject {
                 code: RejectCode::DestinationInvalid,

@@ -6,21 +6,23 @@
 
 use crate::costs::limits;
 use crate::error::{ErrorCode, Reject, RejectCode, UserError};
+use crate::execution::failure;
 use crate::execution::failure::canister_not_found;
 use crate::execution::task::Task;
 use crate::faults::CallView;
 use crate::instance::Instance;
 use crate::management::{self, Answered, EMPTY_REPLY};
-use crate::state::messages::Message;
-use crate::state::{Inbound, Request, Response, Status};
+use crate::state::messages::{self, Message};
+use crate::state::{Inbound, Origin, Request, Response, Status};
 use crate::trace::{Event, EventKind};
 use candid::Principal;
 
 impl Instance {
-    /// Executes one round on every subnet. The clock goes on by a nanosecond.
+    /// Executes one round on every subnet, at the time that was set, or a nanosecond later than the last.
     pub fn tick(&mut self) {
         self.round += 1;
-        self.time_nanos += 1;
+        self.advance_clock();
+        self.ingress.begin_round(self.time_nanos);
         self.charge_for_storage();
         let incoming: Vec<_> =
             self.subnets.iter_mut().map(|subnet| std::mem::take(&mut subnet.incoming)).collect();
@@ -34,6 +36,7 @@ impl Instance {
             self.expire(subnet);
             self.execute_round(subnet);
         }
+        self.make_checkpoints();
     }
 
     fn execute_round(&mut self, subnet: usize) {
@@ -85,6 +88,9 @@ impl Instance {
     }
 
     fn execute_management(&mut self, subnet: usize, request: &Request) {
+        if request.is_expired(self.time_nanos) {
+            return self.drop_expired(subnet, request);
+        }
         self.run_hook(&CallView::of_request(request, self.round));
         let mut cycles = request.cycles;
         let answered = management::handle(self, subnet, request, &mut cycles);
@@ -136,7 +142,7 @@ impl Instance {
         let expired: Vec<_> = self.subnets[subnet]
             .deadlines
             .iter()
-            .take_while(|(deadline, _, _)| *deadline <= now)
+            .take_while(|(deadline, _, _)| messages::is_past(*deadline, now))
             .copied()
             .collect();
         for (deadline, id, callback) in expired {
@@ -252,39 +258,6 @@ impl Instance {
         self.forward(subnet, target, Message::Request(request));
     }
 
-    /// The subnet that a canister's request goes to.
-    fn route(&self, subnet: usize, request: &Request) -> Result<usize, Reject> {
-        if let Some(target) = self.subnets.iter().position(|other| other.id == request.receiver) {
-            return Ok(target);
-        }
-        if request.receiver != Principal::management_canister() {
-            return self.responsible(request.receiver).ok_or_else(|| Reject {
-                code: RejectCode::DestinationInvalid,
-                message: format!("No route to canister {}", request.receiver),
-            });
-        }
-        match management::effective_canister_id(&request.method, &request.payload) {
-            Ok(None) => Ok(subnet),
-            Ok(Some(about)) => self.responsible(about).ok_or_else(|| Reject {
-                code: RejectCode::DestinationInvalid,
-                message: format!("No route to canister {about}"),
-            }),
-            Err(error) if error.code == ErrorCode::CanisterMethodNotFound => Err(UserError::new(
-                error.code,
-                format!("Management canister has no method '{}'", request.method),
-            )
-            .into_reject()),
-            Err(error) => Err(Reject {
-                code: RejectCode::DestinationInvalid,
-                message: format!(
-                    "Unable to route management canister request {}: UserError(UserError {{ code: {:?}, \
-                     description: {:?} }})",
-                    request.method, error.code, error.description
-                ),
-            }),
-        }
-    }
-
     fn bounce(&mut self, subnet: usize, request: &Request, reject: Reject) {
         if let Some(response) = request.response(Err(reject), request.cycles) {
             self.deliver(subnet, Message::Response(response));
@@ -322,18 +295,49 @@ impl Instance {
             {
                 self.subnets[subnet].management.push_back(request);
             }
-            Message::Request(request) => {
-                let id = request.receiver;
-                if self.subnets[subnet].has(&id) {
-                    self.enqueue(subnet, id, Inbound::Request(request));
-                } else {
-                    let cycles = request.cycles;
-                    self.respond(subnet, &request, Err(canister_not_found(id)), cycles);
-                }
-            }
+            Message::Request(request) => match self.takes(subnet, &request) {
+                Ok(()) => self.enqueue(subnet, request.receiver, Inbound::Request(request)),
+                Err(error) => self.refuse(subnet, &request, error),
+            },
             Message::Response(response) => {
                 self.enqueue(subnet, response.originator, Inbound::Response(response));
             }
+        }
+    }
+
+    /// Whether a canister takes a request into its queue.
+    fn takes(&self, subnet: usize, request: &Request) -> Result<(), UserError> {
+        let id = request.receiver;
+        let canister = self.subnets[subnet].canister(&id).ok_or_else(|| canister_not_found(id))?;
+        match canister.status {
+            Status::Running => {}
+            Status::Stopping(_) => return Err(failure::not_running(id, true)),
+            Status::Stopped => return Err(failure::not_running(id, false)),
+        }
+        // Spec, "minimum_incoming_canister_call_cycles": not for users, nor for calls to oneself.
+        let minimum = canister.settings.minimum_incoming_cycles;
+        let is_of_other = matches!(request.origin, Origin::Canister { .. }) && request.sender != id;
+        if is_of_other && request.cycles < minimum {
+            return Err(UserError::new(
+                ErrorCode::CanisterContractViolation,
+                format!(
+                    "Canister {id} takes calls of canisters with at least {minimum} cycles, and {} came with this one",
+                    request.cycles
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Answers a request that no canister took.
+    fn refuse(&mut self, subnet: usize, request: &Request, error: UserError) {
+        match request.origin {
+            Origin::Canister { .. } => {
+                if let Some(response) = request.response(Err(error.into_system_reject()), request.cycles) {
+                    self.send(subnet, Message::Response(response));
+                }
+            }
+            Origin::Ingress(_) | Origin::Task => self.respond(subnet, request, Err(error), request.cycles),
         }
     }
 

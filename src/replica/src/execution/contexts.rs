@@ -7,7 +7,7 @@ use crate::costs;
 use crate::error::{ErrorCode, UserError};
 use crate::instance::Instance;
 use crate::state::calls::Callback;
-use crate::state::messages::Message;
+use crate::state::messages::{self, Message};
 use crate::state::{Origin, Request};
 use crate::system_api::host::{Answer, Effects, HostError, LogLine, OutgoingCall};
 use candid::Principal;
@@ -85,7 +85,7 @@ impl Instance {
         let now = self.time_nanos;
         let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return };
         let is_wasm64 = canister.is_wasm64();
-        let deadline_nanos = call.timeout_seconds.map(|seconds| now + u64::from(seconds) * 1_000_000_000);
+        let deadline_nanos = call.timeout_seconds.map(|seconds| messages::deadline_nanos(now, seconds));
         let callback = canister.calls.register(Callback {
             context,
             callee: call.callee,
@@ -162,7 +162,11 @@ impl Instance {
         match &request.origin {
             Origin::Ingress(id) => self.ingress.finish(id, result),
             Origin::Canister { .. } => {
-                let payload = result.map_err(UserError::into_reject);
+                let is_management = request.receiver == Principal::management_canister()
+                    || self.subnets.iter().any(|subnet| subnet.id == request.receiver);
+                let payload = result.map_err(|error| {
+                    if is_management { error.into_system_reject() } else { error.into_reject() }
+                });
                 if let Some(response) = request.response(payload, refund) {
                     self.send(subnet, Message::Response(response));
                 }

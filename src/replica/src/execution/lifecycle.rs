@@ -2,6 +2,7 @@
 
 use super::environment::Invocation;
 use super::failure;
+use super::persistence::{self, HeapWish};
 use super::runner::{Entry, Keep};
 use crate::costs::{self, limits};
 use crate::error::{ErrorCode, UserError};
@@ -27,8 +28,8 @@ pub(crate) enum Mode {
     Upgrade {
         /// Leave out `canister_pre_upgrade`.
         skip_pre_upgrade: bool,
-        /// Keep the heap (`wasm_memory_persistence = keep`).
-        keep_main_memory: bool,
+        /// What is to become of the heap.
+        heap: HeapWish,
     },
 }
 
@@ -190,28 +191,35 @@ fn run_phases(
     }
     let generation = instance.runner.new_generation();
     if let Some(mut canister) = instance.subnets[subnet].canister_mut(&install.canister_id) {
-        replace_code(&mut canister, install.mode, module, generation);
+        let keeps_heap = match install.mode {
+            Mode::Upgrade { heap, .. } => {
+                persistence::keeps_heap(heap, canister.code.as_ref().map(|code| &*code.module), &module)?
+            }
+            Mode::Install | Mode::Reinstall => false,
+        };
+        replace_code(&mut canister, is_upgrade, keeps_heap, module, generation);
     }
     phase(instance, subnet, install, Context::Start, Entry::Start, budget)?;
     let hook = if is_upgrade { "canister_post_upgrade" } else { "canister_init" };
     phase(instance, subnet, install, Context::Init, Entry::Export(hook), budget)
 }
 
-fn replace_code(canister: &mut Canister, mode: Mode, module: Arc<Module>, generation: u64) {
+fn replace_code(
+    canister: &mut Canister,
+    is_upgrade: bool,
+    keeps_heap: bool,
+    module: Arc<Module>,
+    generation: u64,
+) {
     let mut code = Code::new(module, generation);
-    match mode {
-        Mode::Upgrade { keep_main_memory: true, .. } => {
-            if let Some(old) = &canister.code {
-                code.heap = old.heap.clone();
-                code.heap_pages = old.heap_pages.max(code.heap_pages);
-            }
-        }
-        Mode::Upgrade { .. } => {}
-        Mode::Install | Mode::Reinstall => {
-            canister.stable = StableMemory::default();
-            canister.certified_data.clear();
-            canister.log.clear();
-        }
+    if let Some(old) = canister.code.as_ref().filter(|_| keeps_heap) {
+        code.heap = old.heap.clone();
+        code.heap_pages = old.heap_pages.max(code.heap_pages);
+    }
+    if !is_upgrade {
+        canister.stable = StableMemory::default();
+        canister.certified_data.clear();
+        canister.log.clear();
     }
     canister.global_timer = 0;
     canister.hook_status = HookStatus::default();

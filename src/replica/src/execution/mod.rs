@@ -4,6 +4,7 @@ mod contexts;
 pub(crate) mod environment;
 pub(crate) mod failure;
 pub(crate) mod lifecycle;
+pub(crate) mod persistence;
 mod request;
 mod response;
 mod run;

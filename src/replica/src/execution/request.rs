@@ -21,10 +21,21 @@ impl Instance {
         let message =
             self.subnets[subnet].canister_mut(&id).and_then(|mut canister| canister.inbox.pop_front());
         match message {
+            Some(Inbound::Request(request)) if request.is_expired(self.time_nanos) => {
+                self.drop_expired(subnet, &request);
+                0
+            }
             Some(Inbound::Request(request)) => self.execute_request(subnet, &request),
             Some(Inbound::Response(response)) => self.execute_response(subnet, &response),
             None => 0,
         }
+    }
+
+    /// Drops a best-effort call whose deadline is over. Its caller has its answer from its own subnet; only the
+    /// cycles that came with it go back.
+    pub(crate) fn drop_expired(&mut self, subnet: usize, request: &Request) {
+        let error = UserError::new(ErrorCode::DeadlineExpired, "Call deadline has expired.");
+        self.respond(subnet, request, Err(error), request.cycles);
     }
 
     fn execute_request(&mut self, subnet: usize, request: &Request) -> u64 {
@@ -34,6 +45,17 @@ impl Instance {
             self.respond(subnet, request, Err(failure::canister_not_found(id)), request.cycles);
             return 0;
         };
+        if let Origin::Ingress(message) = &request.origin
+            && self.ingress.is_expired(message)
+        {
+            drop(canister);
+            let error = UserError::new(
+                ErrorCode::IngressMessageTimeout,
+                format!("Ingress message {} timed out waiting to start executing.", hex::encode(message)),
+            );
+            self.respond(subnet, request, Err(error), request.cycles);
+            return 0;
+        }
         let before = canister.cycles;
         let (entry, context) = match prepare(&canister, &request.method) {
             Ok(prepared) => prepared,
@@ -101,8 +123,8 @@ impl Instance {
 fn prepare(canister: &Canister, method: &str) -> Result<(String, Context), (UserError, bool)> {
     match canister.status {
         Status::Running => {}
-        Status::Stopping(_) => return Err((failure::not_running(canister.id, true), false)),
-        Status::Stopped => return Err((failure::not_running(canister.id, false), false)),
+        Status::Stopping(_) => return Err((failure::stopped_meanwhile(canister.id, true), false)),
+        Status::Stopped => return Err((failure::stopped_meanwhile(canister.id, false), false)),
     }
     let Some(code) = &canister.code else { return Err((failure::no_module(canister.id), true)) };
     let context = match code.module.method(method) {

@@ -77,7 +77,7 @@ impl Call<'_> {
 
 /// The only argument of the call.
 pub(super) fn decode<T: DeserializeOwned + CandidType>(call: &Call<'_>) -> Result<T, UserError> {
-    decode_payload(&call.request.method, &call.request.payload)
+    decode_payload(&call.request.payload)
 }
 
 /// A reply with one value.

@@ -5,6 +5,7 @@ use super::arguments::{InstallChunkedCode, InstallCode, Mode, Persistence};
 use super::call::{Call, Outcome, decode, done};
 use crate::error::{ErrorCode, UserError};
 use crate::execution::lifecycle::{self, Install, Upload};
+use crate::execution::persistence::HeapWish;
 use crate::state::history::ChangeKind;
 use candid::{CandidType, Principal};
 use serde::Deserialize;
@@ -99,10 +100,11 @@ fn to_mode(mode: &Mode) -> lifecycle::Mode {
         Mode::Reinstall => lifecycle::Mode::Reinstall,
         Mode::Upgrade(flags) => lifecycle::Mode::Upgrade {
             skip_pre_upgrade: flags.as_ref().and_then(|flags| flags.skip_pre_upgrade).unwrap_or(false),
-            keep_main_memory: flags
-                .as_ref()
-                .and_then(|flags| flags.wasm_memory_persistence.as_ref())
-                .is_some_and(|persistence| matches!(persistence, Persistence::Keep)),
+            heap: match flags.as_ref().and_then(|flags| flags.wasm_memory_persistence.as_ref()) {
+                None => HeapWish::Unsaid,
+                Some(Persistence::Keep) => HeapWish::Keep,
+                Some(Persistence::Replace) => HeapWish::Replace,
+            },
         },
     }
 }

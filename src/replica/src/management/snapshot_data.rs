@@ -179,18 +179,13 @@ pub(super) fn read(call: &mut Call<'_>) -> Outcome {
 }
 
 fn slice(pages: &PageMap, total: u64, offset: u64, size: u64) -> Result<Vec<u8>, UserError> {
-    check_slice_size(size)?;
+    if size > limits::SNAPSHOT_SLICE_BYTES {
+        return Err(invalid(format!("Requested slice too large: {size} > {}", limits::SNAPSHOT_SLICE_BYTES)));
+    }
     check_range(total, offset, size)?;
     let mut bytes = vec![0; size as usize];
     pages.read(offset, &mut bytes);
     Ok(bytes)
-}
-
-fn check_slice_size(size: u64) -> Result<(), UserError> {
-    if size > limits::SNAPSHOT_SLICE_BYTES {
-        return Err(invalid(format!("Requested slice too large: {size} > {}", limits::SNAPSHOT_SLICE_BYTES)));
-    }
-    Ok(())
 }
 
 fn check_range(total: u64, offset: u64, size: u64) -> Result<(), UserError> {
@@ -233,7 +228,6 @@ pub(super) fn upload_metadata(call: &mut Call<'_>) -> Outcome {
     check_sizes(&arg)?;
     let snapshot = Snapshot {
         is_uploaded: true,
-        is_mutable: true,
         taken_at_nanos: time_nanos,
         canister_version,
         module: zeros(arg.wasm_module_size),
@@ -321,7 +315,7 @@ pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
     let id = arg.canister_id;
     let size = arg.chunk.len() as u64;
     let snapshot = find(call.controlled(id)?, &arg.snapshot_id)?;
-    if !snapshot.is_mutable {
+    if !snapshot.is_uploaded {
         return Err(UserError::new(
             ErrorCode::CanisterSnapshotImmutable,
             "Only canister snapshots created by metadata upload can be mutated.",
@@ -333,7 +327,6 @@ pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
         Place::StableMemory { offset } => check_range(snapshot.stable.size_bytes(), offset, size)?,
         Place::WasmChunk => check_chunk(snapshot, &arg.chunk)?,
     }
-    check_slice_size(size)?;
     call.charge(id, size)?;
     let mut canister = call.canister_mut(id)?;
     let snapshot = canister

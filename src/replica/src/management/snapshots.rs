@@ -8,7 +8,6 @@ use crate::error::{ErrorCode, UserError};
 use crate::execution::{failure, lifecycle};
 use crate::memory::PageMap;
 use crate::state::history::ChangeKind;
-use crate::state::settings::Visibility;
 use crate::state::snapshots::{HookStatus, Snapshot, SnapshotId, SparseBytes};
 use crate::state::{Canister, Code};
 use crate::wasm::Module;
@@ -57,7 +56,6 @@ pub(super) fn take(call: &mut Call<'_>) -> Outcome {
     module.pages.write(0, &code.module.bytes);
     let snapshot = Snapshot {
         is_uploaded: false,
-        is_mutable: false,
         taken_at_nanos: time_nanos,
         canister_version: canister.version,
         module,
@@ -184,6 +182,7 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
     canister.record(
         author,
         ChangeKind::LoadSnapshot {
+            from: owner(&arg.snapshot_id).filter(|other| *other != id),
             snapshot_id: arg.snapshot_id.to_vec(),
             canister_version: snapshot.canister_version,
             taken_at_nanos: snapshot.taken_at_nanos,
@@ -194,7 +193,6 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
     if let Some(before) = before {
         call.instance.runner.forget(before.generation);
     }
-    freeze_snapshot(call, &arg.snapshot_id);
     done()
 }
 
@@ -209,16 +207,19 @@ fn snapshot_to_load(call: &mut Call<'_>, id: Principal, snapshot_id: &[u8]) -> R
     if !canister.is_controller(&sender) {
         return Err(access::not_controller(canister, sender, &method));
     }
-    find(canister, snapshot_id).cloned()
-}
-
-/// An uploaded snapshot can't be written any more once it was loaded.
-fn freeze_snapshot(call: &mut Call<'_>, snapshot_id: &[u8]) {
-    let Some(owner) = owner(snapshot_id) else { return };
-    let Some(mut canister) = call.instance.subnets[call.subnet].canister_mut(&owner) else { return };
-    if let Some(snapshot) = canister.snapshots.get_mut(snapshot_id) {
-        snapshot.is_mutable = false;
+    let snapshot = find(canister, snapshot_id)?;
+    // Memory goes from one canister to another by files of the last checkpoint (code: `Memory::try_from`).
+    if !snapshot.heap.pages.is_checkpointed() || !snapshot.stable.pages.is_checkpointed() {
+        return Err(UserError::new(
+            ErrorCode::CanisterRejectedMessage,
+            format!(
+                "Snapshot {} is not currently loadable on the specified canister {id}. Try again later. The call \
+                 should succeed if you wait sufficiently long (usually ten minutes).",
+                id_text(snapshot_id)
+            ),
+        ));
     }
+    Ok(snapshot.clone())
 }
 
 /// The status of the low-memory hook that an uploaded snapshot states must be one that its heap can have.
@@ -291,11 +292,9 @@ pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
 
 /// Snapshots are read by controllers and by whom the settings name.
 pub(super) fn check_reader(canister: &Canister, sender: Principal, method: &str) -> Result<(), UserError> {
-    let may_read = canister.is_controller(&sender)
-        || match &canister.settings.snapshot_visibility {
-            Visibility::Controllers => false,
-            Visibility::Public => true,
-            Visibility::AllowedViewers(viewers) => viewers.contains(&sender),
-        };
-    if may_read { Ok(()) } else { Err(access::not_controller(canister, sender, method)) }
+    if canister.settings.snapshot_visibility.shows(canister, &sender) {
+        Ok(())
+    } else {
+        Err(access::not_controller(canister, sender, method))
+    }
 }

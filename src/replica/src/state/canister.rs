@@ -187,8 +187,7 @@ impl Canister {
                 (code.globals.len() as u64 + costs::COUNTER_GLOBALS) * GlobalValue::SIZE_BYTES
             }),
             wasm_binary: code.map_or(0, |code| code.module.bytes.len() as u64),
-            custom_sections: code
-                .map_or(0, |code| code.module.inspection.custom_sections.iter().map(|s| s.size_bytes).sum()),
+            custom_sections: code.map_or(0, |code| code.module.inspection.custom_section_bytes()),
             history: self.history.size_bytes(),
             chunk_store: self.chunk_store.len() as u64 * limits::CHUNK_BYTES as u64,
             snapshots: self.snapshots.values().map(Snapshot::size_bytes).sum(),

@@ -33,8 +33,6 @@ pub(crate) struct SparseBytes {
 pub(crate) struct Snapshot {
     /// Whether it came by `upload_canister_snapshot_metadata`.
     pub(crate) is_uploaded: bool,
-    /// Whether it may still be written: uploaded and never loaded.
-    pub(crate) is_mutable: bool,
     pub(crate) taken_at_nanos: u64,
     pub(crate) canister_version: u64,
     pub(crate) module: SparseBytes,
