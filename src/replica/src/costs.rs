@@ -71,6 +71,10 @@ pub(crate) fn storage_cycles(bytes: u64, seconds: u64) -> u128 {
     u128::from(bytes) * prices::GIB_SECOND * u128::from(seconds) / (1 << 30)
 }
 
+/// Globals that the platform's own instrumentation adds to a module and counts as its memory (measured:
+/// the probe has one global of its own and is charged for eight).
+pub(crate) const COUNTER_GLOBALS: u64 = 7;
+
 /// Limits of execution and storage.
 pub(crate) mod limits {
     /// Instructions of an update call, callback, heartbeat or timer (docs).
@@ -102,8 +106,8 @@ pub(crate) mod limits {
     pub(crate) const QUERY_RESPONSE_BYTES: u64 = 3 * 1024 * 1024;
     /// Requests under way from one canister to another (docs).
     pub(crate) const QUEUE_MESSAGES: usize = 500;
-    /// Bytes of a method name (code: `MAX_METHOD_NAME_LENGTH` of the system API).
-    pub(crate) const METHOD_NAME_BYTES: u64 = 10_000;
+    /// Bytes of a method name that is called (code: `RequestInPrep`, the size of all exported names).
+    pub(crate) const METHOD_NAME_BYTES: u64 = 20_000;
     /// Longest time a best-effort call waits, in seconds (spec, `call_with_best_effort_response`).
     pub(crate) const BEST_EFFORT_SECONDS: u32 = 300;
 
@@ -125,6 +129,12 @@ pub(crate) mod limits {
     pub(crate) const CODE_SECTION_BYTES: u64 = 11 * 1024 * 1024;
     /// Functions of a module (docs).
     pub(crate) const MODULE_FUNCTIONS: usize = 50_000;
+    /// Operators of a function (code: `WASM_FUNCTION_SIZE_LIMIT`).
+    pub(crate) const FUNCTION_OPERATORS: u64 = 1_000_000;
+    /// Complexity of a function, the sum over its operators (code: `WASM_FUNCTION_COMPLEXITY_LIMIT`).
+    pub(crate) const FUNCTION_COMPLEXITY: u64 = 1_000_000;
+    /// Elements of a table (code: `MAX_STORE_TABLE_ELEMENTS`).
+    pub(crate) const TABLE_ELEMENTS: u64 = 1_000_000;
     /// Globals of a module (docs).
     pub(crate) const MODULE_GLOBALS: usize = 1_000;
     /// Data segments of a module are bounded by the decoder; exported custom sections (docs).
@@ -142,10 +152,18 @@ pub(crate) mod limits {
     pub(crate) const CHUNK_BYTES: usize = 1024 * 1024;
     /// Snapshots of a canister (docs).
     pub(crate) const SNAPSHOTS: usize = 10;
-    /// Bytes of a slice of a snapshot, read or written (code: `MAX_SNAPSHOT_SLICE`, measured).
+    /// Bytes of a slice of a snapshot that is read; one that is written may be as large as its message (code:
+    /// `MAX_SLICE_SIZE_BYTES`, measured).
     pub(crate) const SNAPSHOT_SLICE_BYTES: u64 = 2_000_000;
+    /// Rounds from one checkpoint to the next on application subnets and on system subnets (code:
+    /// `checkpoint_interval_length` of PocketIC's `StateMachine`, and one).
+    pub(crate) const CHECKPOINT_ROUNDS: u64 = 500;
+    /// The same, of system subnets.
+    pub(crate) const SYSTEM_CHECKPOINT_ROUNDS: u64 = 200;
     /// Controllers of a canister (spec, "IC method update_settings").
     pub(crate) const CONTROLLERS: usize = 10;
+    /// Principals of an `allowed_viewers` (spec, "IC method create_canister").
+    pub(crate) const ALLOWED_VIEWERS: usize = 10;
     /// Bytes of certified data (spec).
     pub(crate) const CERTIFIED_DATA_BYTES: u64 = 32;
     /// Bytes of a canister's log (spec, "IC method fetch_canister_logs").

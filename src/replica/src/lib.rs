@@ -13,23 +13,30 @@
 //! | `state` | subnets, canisters, calls, snapshots |
 //! | `execution` | one message, all of it or nothing |
 //! | `management` | the management canister |
-//! | [`instance`], `ingress`, `query`, `rounds` | an instance: users' calls, rounds, messages between canisters |
+//! | `checkpoint` | what other canisters can take over |
+//! | [`instance`], `ingress`, `query`, `rounds`, `routing` | an instance: users' calls, rounds, messages between canisters |
 //! | `server` | the HTTP protocol |
-//! | [`faults`], [`trace`] | what goes wrong on purpose, and what happened: in-process only |
+//! | [`faults`], `intervention`, [`trace`] | what goes wrong on purpose, and what happened: in-process only |
+//! | `api`, [`error`], `ids` | the words of all of these: calls, answers, errors, names |
 //! | `costs` | every price, weight and limit, with its source |
 
+mod api;
+mod checkpoint;
 mod costs;
 pub mod error;
 mod execution;
 pub mod faults;
 mod handle;
+mod ids;
 mod ingress;
 pub mod instance;
+mod intervention;
 mod management;
 mod memory;
 mod query;
 mod random;
 mod rounds;
+mod routing;
 mod server;
 mod state;
 mod system_api;

@@ -1,13 +1,15 @@
 //! Queries by users: nothing that they do is kept.
 
+use crate::api::{EffectivePrincipal, UserCall};
 use crate::costs::limits;
 use crate::error::{ErrorCode, Reject, RejectCode, RejectResponse, UserError};
 use crate::execution::environment::{self, Invocation};
+use crate::execution::failure;
 use crate::execution::runner::{Entry, Finished, Keep, export_name};
-use crate::execution::{failure, message};
-use crate::instance::{Instance, UserCall};
+use crate::instance::Instance;
 use crate::management;
 use crate::memory::stable::StableMemory;
+use crate::routing::Unroutable;
 use crate::state::{Code, Status};
 use crate::system_api::host::{Answer, Closure, Context, Effects, OutgoingCall};
 use crate::wasm::inspect::MethodKind;
@@ -39,10 +41,16 @@ struct Working {
 
 impl Instance {
     /// Executes a query, or a composite query with all the queries that it makes.
-    pub fn query(&mut self, call: UserCall) -> Result<Vec<u8>, RejectResponse> {
+    ///
+    /// Errors with a sentence if the call goes nowhere.
+    pub fn query(&mut self, call: UserCall) -> Result<Result<Vec<u8>, RejectResponse>, String> {
+        let subnet = match self.route_call(&call) {
+            Ok(subnet) => subnet,
+            Err(Unroutable::BadRequest(why)) => return Err(why),
+            Err(Unroutable::Rejected(error)) => return Ok(Err(RejectResponse::from_error(error, false))),
+        };
         let result = if call.canister_id == Principal::management_canister() {
-            self.management_subnet(&call)
-                .and_then(|subnet| management::query(self, subnet, call.sender, &call.method, &call.payload))
+            management::query(self, subnet, &call)
         } else {
             let mut graph = Graph { path: Vec::new(), left: limits::QUERY_GRAPH_INSTRUCTIONS, calls: 0 };
             let query = QueryCall {
@@ -53,14 +61,13 @@ impl Instance {
             };
             self.evaluate(&query, &mut graph)
         };
-        result.map_err(|error| RejectResponse::from_error(error, false))
+        Ok(result.map_err(|error| RejectResponse::from_error(error, false)))
     }
 
     fn evaluate(&mut self, call: &QueryCall<'_>, graph: &mut Graph) -> Result<Vec<u8>, UserError> {
         let id = call.callee;
-        let subnet = self.home(id).ok_or_else(|| message::canister_not_found(id))?;
-        let canister =
-            self.subnets[subnet].canisters.get(&id).ok_or_else(|| message::canister_not_found(id))?;
+        let subnet = self.home(id).ok_or_else(|| failure::canister_not_found(id))?;
+        let canister = self.subnets[subnet].canister(&id).ok_or_else(|| failure::canister_not_found(id))?;
         if !matches!(canister.status, Status::Running) {
             let status = if matches!(canister.status, Status::Stopped) { "stopped" } else { "stopping" };
             return Err(UserError::new(
@@ -123,8 +130,8 @@ impl Instance {
             ));
         }
         let generation = self.runner.new_generation();
-        let Some(canister) = self.subnets[subnet].canisters.get(&call.callee) else {
-            return Err(message::canister_not_found(call.callee));
+        let Some(canister) = self.subnets[subnet].canister(&call.callee) else {
+            return Err(failure::canister_not_found(call.callee));
         };
         let Some(code) = &canister.code else { return Err(failure::no_module(call.callee)) };
         let mut working =
@@ -180,6 +187,17 @@ impl Instance {
         outgoing: &OutgoingCall,
         graph: &mut Graph,
     ) -> Result<Vec<u8>, Reject> {
+        if outgoing.callee == Principal::management_canister() {
+            // Spec 0.66: the query methods, on the caller's subnet, with the calling canister as the caller.
+            let call = UserCall {
+                sender: caller,
+                canister_id: outgoing.callee,
+                effective_principal: EffectivePrincipal::None,
+                method: outgoing.method.clone(),
+                payload: outgoing.payload.clone(),
+            };
+            return management::query(self, subnet, &call).map_err(UserError::into_system_reject);
+        }
         if self.home(outgoing.callee) != Some(subnet) {
             return Err(Reject {
                 code: RejectCode::DestinationInvalid,
@@ -196,12 +214,7 @@ impl Instance {
             method: &outgoing.method,
             payload: &outgoing.payload,
         };
-        self.evaluate(&query, graph).map_err(|error| match error.code {
-            ErrorCode::CanisterRejectedMessage => {
-                Reject { code: RejectCode::CanisterReject, message: error.description }
-            }
-            _ => error.into(),
-        })
+        self.evaluate(&query, graph).map_err(UserError::into_reject)
     }
 
     fn run_callback(
@@ -243,13 +256,19 @@ impl Instance {
         working: &mut Working,
         graph: &mut Graph,
     ) -> Finished {
-        let Some(canister) = self.subnets[subnet].canisters.get(&id) else {
+        let Some(canister) = self.subnets[subnet].canister(&id) else {
             let effects = Effects::new(Default::default(), 0, 0, 0);
             return Finished { instructions: 0, result: Ok(()), effects };
         };
         let mut effects = environment::effects(canister, 0);
         effects.stable = crate::memory::stable::StableView::new(&working.stable);
-        let env = self.env_for(subnet, canister, invocation);
+        let env = environment::env(
+            canister,
+            self.subnets[subnet].id,
+            self.time_nanos,
+            self.root_key.clone(),
+            invocation,
+        );
         let finished =
             self.runner.run(&mut working.code, &mut working.stable, env, effects, entry, Keep::OnSuccess);
         graph.left = graph.left.saturating_sub(finished.instructions);
@@ -257,7 +276,7 @@ impl Instance {
     }
 
     fn count_query(&mut self, subnet: usize, call: &QueryCall<'_>, finished: &Finished) {
-        let Some(canister) = self.subnets[subnet].canisters.get_mut(&call.callee) else { return };
+        let Some(mut canister) = self.subnets[subnet].canister_mut(&call.callee) else { return };
         let response = match &finished.effects.answer {
             Answer::Open(_) | Answer::Closed => 0,
             Answer::Reply(reply) => reply.len(),

@@ -6,20 +6,23 @@
 
 use crate::costs::limits;
 use crate::error::{ErrorCode, Reject, RejectCode, UserError};
-use crate::execution::message::{Task, canister_not_found};
+use crate::execution::failure;
+use crate::execution::failure::canister_not_found;
+use crate::execution::task::Task;
 use crate::faults::CallView;
 use crate::instance::Instance;
-use crate::management::{self, Answered};
-use crate::state::messages::Message;
-use crate::state::{Inbound, Request, Response, Status};
+use crate::management::{self, Answered, EMPTY_REPLY};
+use crate::state::messages::{self, Message};
+use crate::state::{Inbound, Origin, Request, Response, Status};
 use crate::trace::{Event, EventKind};
 use candid::Principal;
 
 impl Instance {
-    /// Executes one round on every subnet. The clock goes on by a nanosecond.
+    /// Executes one round on every subnet, at the time that was set, or a nanosecond later than the last.
     pub fn tick(&mut self) {
         self.round += 1;
-        self.time_nanos += 1;
+        self.advance_clock();
+        self.ingress.begin_round(self.time_nanos);
         self.charge_for_storage();
         let incoming: Vec<_> =
             self.subnets.iter_mut().map(|subnet| std::mem::take(&mut subnet.incoming)).collect();
@@ -33,6 +36,7 @@ impl Instance {
             self.expire(subnet);
             self.execute_round(subnet);
         }
+        self.make_checkpoints();
     }
 
     fn execute_round(&mut self, subnet: usize) {
@@ -56,7 +60,7 @@ impl Instance {
                     return;
                 }
             }
-            let ready: Vec<Principal> = self.subnets[subnet].ready.iter().copied().collect();
+            let ready: Vec<Principal> = self.subnets[subnet].index().ready.iter().copied().collect();
             for id in ready {
                 is_idle = false;
                 if !spend(self.execute_next(subnet, id)) {
@@ -72,14 +76,21 @@ impl Instance {
     fn due_tasks(&self, subnet: usize) -> Vec<(Principal, Task)> {
         let subnet = &self.subnets[subnet];
         let now = self.time_nanos;
-        let hooks = subnet.hooks.iter().map(|id| (*id, Task::LowMemoryHook));
-        let timers =
-            subnet.timers.iter().take_while(|(time, _)| *time <= now).map(|(_, id)| (*id, Task::Timer));
-        let heartbeats = subnet.heartbeats.iter().map(|id| (*id, Task::Heartbeat));
+        let hooks = subnet.index().hooks.iter().map(|id| (*id, Task::LowMemoryHook));
+        let timers = subnet
+            .index()
+            .timers
+            .iter()
+            .take_while(|(time, _)| *time <= now)
+            .map(|(_, id)| (*id, Task::Timer));
+        let heartbeats = subnet.index().heartbeats.iter().map(|id| (*id, Task::Heartbeat));
         hooks.chain(timers).chain(heartbeats).collect()
     }
 
     fn execute_management(&mut self, subnet: usize, request: &Request) {
+        if request.is_expired(self.time_nanos) {
+            return self.drop_expired(subnet, request);
+        }
         self.run_hook(&CallView::of_request(request, self.round));
         let mut cycles = request.cycles;
         let answered = management::handle(self, subnet, request, &mut cycles);
@@ -107,9 +118,9 @@ impl Instance {
 
     /// Stops the canisters that have drained.
     fn finish_stopping(&mut self, subnet: usize) {
-        let stopping: Vec<Principal> = self.subnets[subnet].stopping.iter().copied().collect();
+        let stopping: Vec<Principal> = self.subnets[subnet].index().stopping.iter().copied().collect();
         for id in stopping {
-            let Some(canister) = self.subnets[subnet].canisters.get_mut(&id) else { continue };
+            let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { continue };
             if !canister.calls.is_idle() {
                 continue;
             }
@@ -117,7 +128,7 @@ impl Instance {
                 continue;
             };
             canister.version += 1;
-            self.subnets[subnet].reindex(id);
+            drop(canister);
             for stop in requests {
                 let cycles = stop.request.cycles;
                 self.respond(subnet, &stop.request, Ok(EMPTY_REPLY.to_vec()), cycles);
@@ -131,14 +142,13 @@ impl Instance {
         let expired: Vec<_> = self.subnets[subnet]
             .deadlines
             .iter()
-            .take_while(|(deadline, _, _)| *deadline <= now)
+            .take_while(|(deadline, _, _)| messages::is_past(*deadline, now))
             .copied()
             .collect();
         for (deadline, id, callback) in expired {
             self.subnets[subnet].deadlines.remove(&(deadline, id, callback));
             let Some(respondent) = self.subnets[subnet]
-                .canisters
-                .get(&id)
+                .canister(&id)
                 .and_then(|canister| canister.calls.callbacks.get(&callback))
                 .map(|callback| callback.callee)
             else {
@@ -149,14 +159,15 @@ impl Instance {
             let response = Response { originator: id, respondent, callback, payload: Err(reject), refund: 0 };
             self.enqueue(subnet, id, Inbound::Response(response));
         }
-        let stopping: Vec<Principal> = self.subnets[subnet].stopping.iter().copied().collect();
+        let stopping: Vec<Principal> = self.subnets[subnet].index().stopping.iter().copied().collect();
         for id in stopping {
-            let Some(canister) = self.subnets[subnet].canisters.get_mut(&id) else { continue };
+            let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { continue };
             let Status::Stopping(requests) = &mut canister.status else { continue };
             let (late, waiting) =
                 std::mem::take(requests).into_iter().partition(|stop| stop.deadline_nanos <= now);
             *requests = waiting;
             let late: Vec<_> = late;
+            drop(canister);
             for stop in late {
                 let error = UserError::new(
                     ErrorCode::StopCanisterRequestTimeout,
@@ -176,7 +187,7 @@ impl Instance {
                 continue;
             }
             self.subnets[subnet].charged_at_nanos = now;
-            let ids: Vec<Principal> = self.subnets[subnet].canisters.keys().copied().collect();
+            let ids: Vec<Principal> = self.subnets[subnet].canister_ids().copied().collect();
             for id in ids {
                 self.charge_canister(subnet, id);
             }
@@ -188,17 +199,16 @@ impl Instance {
     fn charge_canister(&mut self, subnet: usize, id: Principal) {
         const SECOND_NANOS: u64 = 1_000_000_000;
         let now = self.time_nanos;
-        let Some(canister) = self.subnets[subnet].canisters.get_mut(&id) else { return };
+        let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return };
         let seconds = now.saturating_sub(canister.paid_until_nanos) / SECOND_NANOS;
         canister.paid_until_nanos += seconds * SECOND_NANOS;
         let price = canister.idle_cycles(seconds);
         let can_pay = canister.cycles >= price;
         canister.cycles = canister.cycles.saturating_sub(price);
         if !can_pay && canister.code.is_some() {
+            canister.version += 1;
+            drop(canister);
             crate::execution::lifecycle::uninstall(self, subnet, id);
-            if let Some(canister) = self.subnets[subnet].canisters.get_mut(&id) {
-                canister.version += 1;
-            }
         }
     }
 
@@ -248,38 +258,6 @@ impl Instance {
         self.forward(subnet, target, Message::Request(request));
     }
 
-    /// The subnet that a canister's request goes to.
-    fn route(&self, subnet: usize, request: &Request) -> Result<usize, Reject> {
-        if let Some(target) = self.subnets.iter().position(|other| other.id == request.receiver) {
-            return Ok(target);
-        }
-        if request.receiver != Principal::management_canister() {
-            return self.responsible(request.receiver).ok_or_else(|| Reject {
-                code: RejectCode::DestinationInvalid,
-                message: format!("No route to canister {}", request.receiver),
-            });
-        }
-        match management::effective_canister_id(&request.method, &request.payload) {
-            Ok(None) => Ok(subnet),
-            Ok(Some(about)) => self.responsible(about).ok_or_else(|| Reject {
-                code: RejectCode::DestinationInvalid,
-                message: format!("No route to canister {about}"),
-            }),
-            Err(error) if error.code == ErrorCode::CanisterMethodNotFound => Err(Reject {
-                code: RejectCode::CanisterError,
-                message: format!("IC0536: Management canister has no method '{}'", request.method),
-            }),
-            Err(error) => Err(Reject {
-                code: RejectCode::DestinationInvalid,
-                message: format!(
-                    "Unable to route management canister request {}: UserError(UserError {{ code: {:?}, \
-                     description: {:?} }})",
-                    request.method, error.code, error.description
-                ),
-            }),
-        }
-    }
-
     fn bounce(&mut self, subnet: usize, request: &Request, reject: Reject) {
         if let Some(response) = request.response(Err(reject), request.cycles) {
             self.deliver(subnet, Message::Response(response));
@@ -288,8 +266,7 @@ impl Instance {
 
     fn apply_lost_reply(&mut self, response: &mut Response, home: usize) {
         let view = self.subnets[home]
-            .canisters
-            .get(&response.originator)
+            .canister(&response.originator)
             .and_then(|canister| canister.calls.callbacks.get(&response.callback))
             .map(|callback| CallView::of_response(response, callback, self.round));
         if view.is_some_and(|view| self.faults.loses_reply(&view)) {
@@ -318,26 +295,55 @@ impl Instance {
             {
                 self.subnets[subnet].management.push_back(request);
             }
-            Message::Request(request) => {
-                let id = request.receiver;
-                if self.subnets[subnet].canisters.contains_key(&id) {
-                    self.enqueue(subnet, id, Inbound::Request(request));
-                } else {
-                    let cycles = request.cycles;
-                    self.respond(subnet, &request, Err(canister_not_found(id)), cycles);
-                }
-            }
+            Message::Request(request) => match self.takes(subnet, &request) {
+                Ok(()) => self.enqueue(subnet, request.receiver, Inbound::Request(request)),
+                Err(error) => self.refuse(subnet, &request, error),
+            },
             Message::Response(response) => {
                 self.enqueue(subnet, response.originator, Inbound::Response(response));
             }
         }
     }
 
+    /// Whether a canister takes a request into its queue.
+    fn takes(&self, subnet: usize, request: &Request) -> Result<(), UserError> {
+        let id = request.receiver;
+        let canister = self.subnets[subnet].canister(&id).ok_or_else(|| canister_not_found(id))?;
+        match canister.status {
+            Status::Running => {}
+            Status::Stopping(_) => return Err(failure::not_running(id, true)),
+            Status::Stopped => return Err(failure::not_running(id, false)),
+        }
+        // Spec, "minimum_incoming_canister_call_cycles": not for users, nor for calls to oneself.
+        let minimum = canister.settings.minimum_incoming_cycles;
+        let is_of_other = matches!(request.origin, Origin::Canister { .. }) && request.sender != id;
+        if is_of_other && request.cycles < minimum {
+            return Err(UserError::new(
+                ErrorCode::CanisterContractViolation,
+                format!(
+                    "Canister {id} takes calls of canisters with at least {minimum} cycles, and {} came with this one",
+                    request.cycles
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Answers a request that no canister took.
+    fn refuse(&mut self, subnet: usize, request: &Request, error: UserError) {
+        match request.origin {
+            Origin::Canister { .. } => {
+                if let Some(response) = request.response(Err(error.into_system_reject()), request.cycles) {
+                    self.send(subnet, Message::Response(response));
+                }
+            }
+            Origin::Ingress(_) | Origin::Task => self.respond(subnet, request, Err(error), request.cycles),
+        }
+    }
+
     fn enqueue(&mut self, subnet: usize, id: Principal, message: Inbound) {
-        let subnet = &mut self.subnets[subnet];
-        if let Some(canister) = subnet.canisters.get_mut(&id) {
+        if let Some(mut canister) = self.subnets[subnet].canister_mut(&id) {
             canister.inbox.push_back(message);
-            subnet.ready.insert(id);
         }
     }
 
@@ -345,10 +351,7 @@ impl Instance {
     pub fn is_idle(&self) -> bool {
         self.ingress.queue.is_empty()
             && self.subnets.iter().all(|subnet| {
-                subnet.ready.is_empty() && subnet.management.is_empty() && subnet.incoming.is_empty()
+                subnet.index().ready.is_empty() && subnet.management.is_empty() && subnet.incoming.is_empty()
             })
     }
 }
-
-/// `()` in Candid.
-pub(crate) const EMPTY_REPLY: &[u8] = b"DIDL\0\0";

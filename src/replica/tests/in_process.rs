@@ -6,10 +6,11 @@ mod notes;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use candid::{Principal, decode_one, encode_args, encode_one};
+use candid::{CandidType, Nat, Principal, decode_one, encode_args, encode_one};
 use decant_replica::Replica;
 use decant_replica::error::RejectCode;
 use decant_replica::trace::EventKind;
+use pocket_ic::common::rest::RawEffectivePrincipal;
 use pocket_ic::{PocketIc, PocketIcBuilder, update_candid};
 
 /// A server of its own for each test, so that its seed and its ids are the same in every run.
@@ -274,4 +275,51 @@ fn a_call_can_be_executed_in_one_request() {
     let answer = request(&replica, &path, &json);
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#"{"Ok":"#), "{answer}");
     assert_eq!(note(&pic, id, 0).as_deref(), Some("in one request"));
+}
+
+/// The argument of `update_settings` with settings of our choice.
+#[derive(CandidType)]
+struct Update<S> {
+    canister_id: Principal,
+    settings: S,
+}
+
+#[derive(CandidType)]
+struct UnknownSetting {
+    minimum_wage: Option<Nat>,
+}
+
+/// Candid drops what it does not know, and so does a real server; a rehearsal would take it for applied.
+#[test]
+fn an_unknown_setting_is_refused() {
+    let (_replica, pic) = start();
+    let canister_id = canister(&pic);
+    let update = |minimum_wage: Option<Nat>| {
+        let arg =
+            encode_one(Update { canister_id, settings: UnknownSetting { minimum_wage } }).expect("encodes");
+        let effective = RawEffectivePrincipal::CanisterId(canister_id.as_slice().to_vec());
+        pic.update_call_with_effective_principal(
+            Principal::management_canister(),
+            effective,
+            Principal::anonymous(),
+            "update_settings",
+            arg,
+        )
+    };
+    let reject = update(Some(1_u8.into())).expect_err("it is not known");
+    assert!(reject.reject_message.contains("is not supported by this replica"), "{reject}");
+    update(None).expect("nothing was set");
+}
+
+#[test]
+fn checkpoints_can_come_every_round() {
+    let (replica, pic) = start();
+    let (from, onto) = (canister(&pic), canister(&pic));
+    let snapshot = pic.take_canister_snapshot(from, None, None).expect("a snapshot is taken").id;
+    pic.load_canister_snapshot(onto, None, snapshot.clone()).expect_err("its pages are in no checkpoint yet");
+    replica
+        .with_instance(pic.instance_id(), |instance| instance.set_checkpoint_rounds(1))
+        .expect("the instance is there");
+    pic.tick();
+    pic.load_canister_snapshot(onto, None, snapshot).expect("after a checkpoint it is loaded");
 }

@@ -1,7 +1,6 @@
 //! What a message is told about its canister and the world.
 
 use crate::costs::limits;
-use crate::instance::Instance;
 use crate::memory::stable::StableView;
 use crate::state::{Canister, Settings};
 use crate::system_api::host::{Context, Effects, Env};
@@ -87,13 +86,6 @@ fn wasm_memory_limit(settings: &Settings, context: Context) -> Option<u64> {
 /// The effects that a message of `canister` begins with.
 pub(crate) fn effects(canister: &Canister, available: u128) -> Effects {
     Effects::new(StableView::new(&canister.stable), canister.cycles, available, canister.global_timer)
-}
-
-impl Instance {
-    /// What a canister of `subnet` sees in `invocation`.
-    pub(crate) fn env_for(&self, subnet: usize, canister: &Canister, invocation: Invocation) -> Env {
-        env(canister, self.subnets[subnet].id, self.time_nanos, self.root_key.clone(), invocation)
-    }
 }
 
 /// Instructions of a message of an installed canister.

@@ -2,6 +2,7 @@
 
 use super::environment::Invocation;
 use super::failure;
+use super::persistence::{self, HeapWish};
 use super::runner::{Entry, Keep};
 use crate::costs::{self, limits};
 use crate::error::{ErrorCode, UserError};
@@ -27,8 +28,8 @@ pub(crate) enum Mode {
     Upgrade {
         /// Leave out `canister_pre_upgrade`.
         skip_pre_upgrade: bool,
-        /// Keep the heap (`wasm_memory_persistence = keep`).
-        keep_main_memory: bool,
+        /// What is to become of the heap.
+        heap: HeapWish,
     },
 }
 
@@ -98,8 +99,8 @@ pub(crate) fn install_code(
 ) -> Result<(), UserError> {
     let id = install.canister_id;
     let module = check(instance, subnet, &install)?;
-    let Some(canister) = instance.subnets[subnet].canisters.get_mut(&id) else {
-        return Err(super::message::canister_not_found(id));
+    let Some(mut canister) = instance.subnets[subnet].canister_mut(&id) else {
+        return Err(failure::canister_not_found(id));
     };
     let is_wasm64 = module.inspection.is_wasm64;
     let prepaid = costs::execution_cycles(limits::INSTALL_INSTRUCTIONS, is_wasm64);
@@ -114,6 +115,7 @@ pub(crate) fn install_code(
         hook_status: canister.hook_status,
         log: canister.log.clone(),
     };
+    drop(canister);
     let mut budget = Budget { used: 0 };
     // A subnet compiles a module once; whoever brings it later pays a fraction.
     let divisor = if instance.subnets[subnet].compiled.insert(module.hash) {
@@ -125,8 +127,8 @@ pub(crate) fn install_code(
     let result = run_phases(instance, subnet, &install, module.clone(), &mut budget);
     let generation = instance.runner.new_generation();
     let time_nanos = instance.time_nanos;
-    let Some(canister) = instance.subnets[subnet].canisters.get_mut(&id) else {
-        return Err(super::message::canister_not_found(id));
+    let Some(mut canister) = instance.subnets[subnet].canister_mut(&id) else {
+        return Err(failure::canister_not_found(id));
     };
     let refund = prepaid.saturating_sub(costs::execution_cycles(budget.used, is_wasm64));
     canister.cycles = canister.cycles.saturating_add(refund);
@@ -142,18 +144,16 @@ pub(crate) fn install_code(
             if let Some(new) = &canister.code {
                 instance.runner.forget(new.generation);
             }
-            restore(canister, before, generation);
+            restore(&mut canister, before, generation);
         }
     }
-    instance.subnets[subnet].reindex(id);
     result
 }
 
 /// Compiles the module and checks that the mode fits the canister.
 fn check(instance: &Instance, subnet: usize, install: &Install) -> Result<Arc<Module>, UserError> {
     let id = install.canister_id;
-    let canister =
-        instance.subnets[subnet].canisters.get(&id).ok_or_else(|| super::message::canister_not_found(id))?;
+    let canister = instance.subnets[subnet].canister(&id).ok_or_else(|| failure::canister_not_found(id))?;
     match install.mode {
         Mode::Install if canister.code.is_some() => {
             return Err(UserError::new(
@@ -190,30 +190,36 @@ fn run_phases(
         phase(instance, subnet, install, Context::PreUpgrade, entry, budget)?;
     }
     let generation = instance.runner.new_generation();
-    let Some(canister) = instance.subnets[subnet].canisters.get_mut(&install.canister_id) else {
-        return Ok(());
-    };
-    replace_code(canister, install.mode, module, generation);
+    if let Some(mut canister) = instance.subnets[subnet].canister_mut(&install.canister_id) {
+        let keeps_heap = match install.mode {
+            Mode::Upgrade { heap, .. } => {
+                persistence::keeps_heap(heap, canister.code.as_ref().map(|code| &*code.module), &module)?
+            }
+            Mode::Install | Mode::Reinstall => false,
+        };
+        replace_code(&mut canister, is_upgrade, keeps_heap, module, generation);
+    }
     phase(instance, subnet, install, Context::Start, Entry::Start, budget)?;
     let hook = if is_upgrade { "canister_post_upgrade" } else { "canister_init" };
     phase(instance, subnet, install, Context::Init, Entry::Export(hook), budget)
 }
 
-fn replace_code(canister: &mut Canister, mode: Mode, module: Arc<Module>, generation: u64) {
+fn replace_code(
+    canister: &mut Canister,
+    is_upgrade: bool,
+    keeps_heap: bool,
+    module: Arc<Module>,
+    generation: u64,
+) {
     let mut code = Code::new(module, generation);
-    match mode {
-        Mode::Upgrade { keep_main_memory: true, .. } => {
-            if let Some(old) = &canister.code {
-                code.heap = old.heap.clone();
-                code.heap_pages = old.heap_pages.max(code.heap_pages);
-            }
-        }
-        Mode::Upgrade { .. } => {}
-        Mode::Install | Mode::Reinstall => {
-            canister.stable = StableMemory::default();
-            canister.certified_data.clear();
-            canister.log.clear();
-        }
+    if let Some(old) = canister.code.as_ref().filter(|_| keeps_heap) {
+        code.heap = old.heap.clone();
+        code.heap_pages = old.heap_pages.max(code.heap_pages);
+    }
+    if !is_upgrade {
+        canister.stable = StableMemory::default();
+        canister.certified_data.clear();
+        canister.log.clear();
     }
     canister.global_timer = 0;
     canister.hook_status = HookStatus::default();
@@ -231,20 +237,20 @@ fn phase(
 ) -> Result<(), UserError> {
     let id = install.canister_id;
     let is_there =
-        instance.subnets[subnet].canisters.get(&id).and_then(|c| c.code.as_ref()).is_some_and(|code| {
-            match entry {
+        instance.subnets[subnet].canister(&id).and_then(|c| c.code.as_ref()).is_some_and(
+            |code| match entry {
                 Entry::Export(name) => code.module.exports(name),
                 Entry::Start => code.module.inspection.start.is_some(),
                 Entry::Closure(_) => false,
-            }
-        });
+            },
+        );
     if !is_there {
         return Ok(());
     }
     let invocation = Invocation::plain(context, install.sender, install.arg.clone(), budget.left());
     let finished = instance.run_on(subnet, id, invocation, 0, entry, Keep::OnSuccess);
     budget.used += finished.instructions;
-    let Some(canister) = instance.subnets[subnet].canisters.get_mut(&id) else { return Ok(()) };
+    let Some(mut canister) = instance.subnets[subnet].canister_mut(&id) else { return Ok(()) };
     for line in &finished.effects.log {
         canister.log.push(line.clone());
     }
@@ -278,7 +284,7 @@ fn restore(canister: &mut Canister, before: Before, generation: u64) {
 pub(crate) fn uninstall(instance: &mut Instance, subnet: usize, id: Principal) {
     let error = UserError::new(ErrorCode::CanisterRejectedMessage, "Canister has been uninstalled.");
     instance.reject_open_calls(subnet, id, &error);
-    let Some(canister) = instance.subnets[subnet].canisters.get_mut(&id) else { return };
+    let Some(mut canister) = instance.subnets[subnet].canister_mut(&id) else { return };
     if let Some(code) = canister.code.take() {
         instance.runner.forget(code.generation);
     }
@@ -288,5 +294,4 @@ pub(crate) fn uninstall(instance: &mut Instance, subnet: usize, id: Principal) {
     canister.hook_status = HookStatus::default();
     canister.log.clear();
     canister.chunk_store.clear();
-    instance.subnets[subnet].reindex(id);
 }

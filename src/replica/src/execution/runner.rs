@@ -134,12 +134,12 @@ impl Runner {
         }
         instructions = (instructions + dirty_pages * costs::instructions::DIRTY_PAGE).min(limit);
         // An instance whose heap grew without being kept remembers the wrong size; one whose module
-        // changes tables must begin anew for every message.
+        // drops segments must begin anew for every message.
         let grew = live
             .region
             .as_ref()
             .is_some_and(|region| region.size_bytes() as u64 != code.heap_pages * costs::WASM_PAGE_BYTES);
-        if !grew && !code.module.inspection.changes_tables {
+        if !grew && !code.module.inspection.drops_segments {
             self.put_back(code.generation, live);
         }
         Finished { instructions, result: outcome, effects }

@@ -1,7 +1,7 @@
 //! The chunk store of a canister (spec, "Wasm chunk store").
 
-use super::arguments::{ChunkHash, OfCanister, UploadChunk, decode};
-use super::{Call, Outcome, done, reply};
+use super::arguments::{ChunkHash, OfCanister, UploadChunk};
+use super::call::{Call, Outcome, decode, done, reply};
 use crate::costs::{instructions, limits};
 use crate::error::{ErrorCode, UserError};
 use candid::Principal;
@@ -28,7 +28,7 @@ pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
             )));
         }
         call.charge(arg.canister_id, instructions::UPLOAD_CHUNK)?;
-        call.canister(arg.canister_id)?.chunk_store.insert(hash, arg.chunk.into_vec().into());
+        call.canister_mut(arg.canister_id)?.chunk_store.insert(hash, arg.chunk.into_vec().into());
     }
     reply(&ChunkHash { hash: ByteBuf::from(hash.to_vec()) })
 }
@@ -36,7 +36,7 @@ pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
 pub(super) fn clear(call: &mut Call<'_>) -> Outcome {
     let arg: OfCanister = decode(call)?;
     own_or_controlled(call, arg.canister_id)?;
-    call.canister(arg.canister_id)?.chunk_store.clear();
+    call.canister_mut(arg.canister_id)?.chunk_store.clear();
     done()
 }
 
@@ -53,7 +53,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
 }
 
 /// A chunk store is for the canister itself and for its controllers.
-fn own_or_controlled(call: &mut Call<'_>, id: Principal) -> Result<(), UserError> {
+fn own_or_controlled(call: &Call<'_>, id: Principal) -> Result<(), UserError> {
     if call.sender == id { call.canister(id).map(|_| ()) } else { call.controlled(id).map(|_| ()) }
 }
 

@@ -1,9 +1,11 @@
 //! Code of canisters.
 
-use super::arguments::{InstallChunkedCode, InstallCode, Mode, Persistence, decode};
-use super::{Call, Outcome, access, done};
+use super::access;
+use super::arguments::{InstallChunkedCode, InstallCode, Mode, Persistence};
+use super::call::{Call, Outcome, decode, done};
 use crate::error::{ErrorCode, UserError};
 use crate::execution::lifecycle::{self, Install, Upload};
+use crate::execution::persistence::HeapWish;
 use crate::state::history::ChangeKind;
 use candid::{CandidType, Principal};
 use serde::Deserialize;
@@ -98,10 +100,11 @@ fn to_mode(mode: &Mode) -> lifecycle::Mode {
         Mode::Reinstall => lifecycle::Mode::Reinstall,
         Mode::Upgrade(flags) => lifecycle::Mode::Upgrade {
             skip_pre_upgrade: flags.as_ref().and_then(|flags| flags.skip_pre_upgrade).unwrap_or(false),
-            keep_main_memory: flags
-                .as_ref()
-                .and_then(|flags| flags.wasm_memory_persistence.as_ref())
-                .is_some_and(|persistence| matches!(persistence, Persistence::Keep)),
+            heap: match flags.as_ref().and_then(|flags| flags.wasm_memory_persistence.as_ref()) {
+                None => HeapWish::Unsaid,
+                Some(Persistence::Keep) => HeapWish::Keep,
+                Some(Persistence::Replace) => HeapWish::Replace,
+            },
         },
     }
 }
@@ -116,7 +119,6 @@ pub(super) fn uninstall_code(call: &mut Call<'_>) -> Outcome {
     call.controlled(arg.canister_id)?;
     lifecycle::uninstall(call.instance, call.subnet, arg.canister_id);
     let author = call.author(arg.sender_canister_version);
-    let canister = call.canister(arg.canister_id)?;
-    canister.record(author, ChangeKind::CodeUninstall);
+    call.canister_mut(arg.canister_id)?.record(author, ChangeKind::CodeUninstall);
     done()
 }

@@ -1,8 +1,8 @@
 //! Snapshots in slices: reading what was taken, writing what is uploaded.
 
-use super::arguments::{ChunkHash, OfSnapshot, decode};
+use super::arguments::{ChunkHash, OfSnapshot};
+use super::call::{Call, Outcome, decode, done, reply};
 use super::snapshots::{check_reader, check_slot, find, not_found, store};
-use super::{Call, Outcome, done, reply};
 use crate::costs::{WASM_PAGE_BYTES, instructions, limits};
 use crate::error::{ErrorCode, UserError};
 use crate::memory::PageMap;
@@ -179,18 +179,13 @@ pub(super) fn read(call: &mut Call<'_>) -> Outcome {
 }
 
 fn slice(pages: &PageMap, total: u64, offset: u64, size: u64) -> Result<Vec<u8>, UserError> {
-    check_slice_size(size)?;
+    if size > limits::SNAPSHOT_SLICE_BYTES {
+        return Err(invalid(format!("Requested slice too large: {size} > {}", limits::SNAPSHOT_SLICE_BYTES)));
+    }
     check_range(total, offset, size)?;
     let mut bytes = vec![0; size as usize];
     pages.read(offset, &mut bytes);
     Ok(bytes)
-}
-
-fn check_slice_size(size: u64) -> Result<(), UserError> {
-    if size > limits::SNAPSHOT_SLICE_BYTES {
-        return Err(invalid(format!("Requested slice too large: {size} > {}", limits::SNAPSHOT_SLICE_BYTES)));
-    }
-    Ok(())
 }
 
 fn check_range(total: u64, offset: u64, size: u64) -> Result<(), UserError> {
@@ -233,7 +228,6 @@ pub(super) fn upload_metadata(call: &mut Call<'_>) -> Outcome {
     check_sizes(&arg)?;
     let snapshot = Snapshot {
         is_uploaded: true,
-        is_mutable: true,
         taken_at_nanos: time_nanos,
         canister_version,
         module: zeros(arg.wasm_module_size),
@@ -256,7 +250,7 @@ pub(super) fn upload_metadata(call: &mut Call<'_>) -> Outcome {
         }),
     };
     call.charge(id, instructions::SNAPSHOT + snapshot.size_bytes())?;
-    let snapshot_id = store(call.canister(id)?, snapshot, replaced);
+    let snapshot_id = store(&mut *call.canister_mut(id)?, snapshot, replaced);
     reply(&Uploaded { snapshot_id: ByteBuf::from(snapshot_id) })
 }
 
@@ -321,7 +315,7 @@ pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
     let id = arg.canister_id;
     let size = arg.chunk.len() as u64;
     let snapshot = find(call.controlled(id)?, &arg.snapshot_id)?;
-    if !snapshot.is_mutable {
+    if !snapshot.is_uploaded {
         return Err(UserError::new(
             ErrorCode::CanisterSnapshotImmutable,
             "Only canister snapshots created by metadata upload can be mutated.",
@@ -333,10 +327,9 @@ pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
         Place::StableMemory { offset } => check_range(snapshot.stable.size_bytes(), offset, size)?,
         Place::WasmChunk => check_chunk(snapshot, &arg.chunk)?,
     }
-    check_slice_size(size)?;
     call.charge(id, size)?;
-    let snapshot = call
-        .canister(id)?
+    let mut canister = call.canister_mut(id)?;
+    let snapshot = canister
         .snapshots
         .get_mut(arg.snapshot_id.as_slice())
         .ok_or_else(|| not_found(id, &arg.snapshot_id))?;

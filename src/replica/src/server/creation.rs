@@ -5,7 +5,8 @@ use super::protocol::{
     AutoProgressConfig, CostSchedule, Flag, InitialTime, InstanceConfig, InstructionConfig, StateConfig,
     SubnetSpec,
 };
-use crate::instance::{InstanceSpec, SubnetKind};
+use crate::api::SubnetKind;
+use crate::instance::InstanceSpec;
 use serde_json::Value;
 
 /// What is to be made.
@@ -24,7 +25,7 @@ pub(crate) fn plan(config: &InstanceConfig) -> Result<Plan, String> {
     }
     let specs = subnet_specs(config);
     if specs.is_empty() {
-        return Err("subnet_config_set must contain at least one subnet".to_string());
+        return Err("SubnetConfigSet must contain at least one subnet".to_string());
     }
     if specs.len() > SUBNETS_LIMIT {
         return Err(format!(
@@ -75,6 +76,8 @@ fn unsupported_field(config: &InstanceConfig) -> Option<String> {
         (config.bitcoind_addr.is_some(), "bitcoind_addr"),
         (config.dogecoind_addr.is_some(), "dogecoind_addr"),
         (config.mainnet_nns_subnet_id == Some(true), "mainnet_nns_subnet_id"),
+        (config.incomplete_state.is_some(), "incomplete_state"),
+        (config.disable_ingress_validation == Some(true), "disable_ingress_validation"),
         (!config.subnet_config_set.cloud_engine.is_empty(), "subnet_config_set.cloud_engine"),
     ];
     let field = present.into_iter().find_map(|(is_present, name)| is_present.then(|| name.to_string()));

@@ -2,6 +2,7 @@
 
 use super::calls::Calls;
 use super::history::{Author, Change, ChangeKind, History};
+use super::index::Indexed;
 use super::log::Log;
 use super::messages::{Inbound, Request};
 use super::settings::Settings;
@@ -89,6 +90,8 @@ pub(crate) struct Canister {
     pub(crate) paid_until_nanos: u64,
     /// Calls, instructions, request bytes and response bytes of queries.
     pub(crate) query_stats: [u128; 4],
+    /// What the subnet's index says of it.
+    pub(super) indexed: Indexed,
 }
 
 impl Canister {
@@ -114,6 +117,7 @@ impl Canister {
             inbox: VecDeque::new(),
             paid_until_nanos: time_nanos,
             query_stats: [0; 4],
+            indexed: Indexed::default(),
         }
     }
 
@@ -125,7 +129,7 @@ impl Canister {
             canister_version: self.version,
             by: author.by,
             by_version: author.by_version,
-            is_by_canister: crate::topology::canister_number(author.by).is_some(),
+            is_by_canister: crate::ids::canister_number(author.by).is_some(),
             kind,
         });
     }
@@ -133,6 +137,35 @@ impl Canister {
     /// Whether `principal` controls it.
     pub(crate) fn is_controller(&self, principal: &Principal) -> bool {
         self.settings.controllers.contains(principal)
+    }
+
+    /// Whether its code has 64-bit addresses.
+    pub(crate) fn is_wasm64(&self) -> bool {
+        self.code.as_ref().is_some_and(|code| code.module.inspection.is_wasm64)
+    }
+
+    /// Schedules the low-memory hook when little heap is left (spec, "On low Wasm memory").
+    pub(crate) fn check_low_memory(&mut self) {
+        let Some(code) = &self.code else { return };
+        let is_low = self.settings.is_memory_low(code.heap_pages * WASM_PAGE_BYTES);
+        self.hook_status = match (is_low, self.hook_status) {
+            (false, _) => HookStatus::ConditionNotSatisfied,
+            (true, HookStatus::ConditionNotSatisfied) => HookStatus::Ready,
+            (true, status) => status,
+        };
+    }
+
+    /// What the subnet's index should say of it.
+    pub(super) fn to_index(&self) -> Indexed {
+        let is_running = matches!(self.status, Status::Running);
+        Indexed {
+            has_messages: !self.inbox.is_empty(),
+            has_heartbeat: is_running
+                && self.code.as_ref().is_some_and(|code| code.module.exports("canister_heartbeat")),
+            hook_is_due: is_running && self.hook_status == HookStatus::Ready,
+            is_stopping: matches!(self.status, Status::Stopping(_)),
+            timer: if is_running { self.global_timer } else { 0 },
+        }
     }
 
     /// 1 running, 2 stopping, 3 stopped (spec, `canister_status`).
@@ -150,11 +183,11 @@ impl Canister {
         MemoryUse {
             wasm_memory: code.map_or(0, |code| code.heap_pages * WASM_PAGE_BYTES),
             stable_memory: self.stable.size_bytes(),
-            globals: code
-                .map_or(0, |code| (code.globals.len() as u64 + COUNTER_GLOBALS) * GlobalValue::SIZE_BYTES),
+            globals: code.map_or(0, |code| {
+                (code.globals.len() as u64 + costs::COUNTER_GLOBALS) * GlobalValue::SIZE_BYTES
+            }),
             wasm_binary: code.map_or(0, |code| code.module.bytes.len() as u64),
-            custom_sections: code
-                .map_or(0, |code| code.module.inspection.custom_sections.iter().map(|s| s.size_bytes).sum()),
+            custom_sections: code.map_or(0, |code| code.module.inspection.custom_section_bytes()),
             history: self.history.size_bytes(),
             chunk_store: self.chunk_store.len() as u64 * limits::CHUNK_BYTES as u64,
             snapshots: self.snapshots.values().map(Snapshot::size_bytes).sum(),
@@ -197,10 +230,6 @@ impl Canister {
         Ok(())
     }
 }
-
-/// Globals that the platform's own instrumentation adds to a module and counts as its memory (measured:
-/// the probe has one global of its own and is charged for eight).
-pub(crate) const COUNTER_GLOBALS: u64 = 7;
 
 /// Memory in bytes, by purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

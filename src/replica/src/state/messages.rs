@@ -1,7 +1,7 @@
 //! Requests and responses.
 
+use crate::api::MessageId;
 use crate::error::Reject;
-use crate::instance::MessageId;
 use candid::Principal;
 use std::sync::Arc;
 
@@ -33,7 +33,26 @@ pub(crate) struct Request {
     pub(crate) cycles: u128,
 }
 
+/// Nanoseconds of a second, in which deadlines are counted.
+const SECOND_NANOS: u64 = 1_000_000_000;
+
+/// The deadline of a best-effort call that is made now: a whole second (code: `CoarseTime::floor`).
+pub(crate) fn deadline_nanos(now_nanos: u64, timeout_seconds: u32) -> u64 {
+    let deadline = now_nanos.saturating_add(u64::from(timeout_seconds) * SECOND_NANOS);
+    deadline - deadline % SECOND_NANOS
+}
+
+/// Whether a deadline is over: the second that it names has passed (code: `MessagePool::expire_messages`).
+pub(crate) fn is_past(deadline_nanos: u64, now_nanos: u64) -> bool {
+    deadline_nanos / SECOND_NANOS < now_nanos / SECOND_NANOS
+}
+
 impl Request {
+    /// Whether it is a best-effort call whose caller has stopped waiting: nobody executes it any more.
+    pub(crate) fn is_expired(&self, now_nanos: u64) -> bool {
+        matches!(self.origin, Origin::Canister { deadline_nanos: Some(deadline), .. } if is_past(deadline, now_nanos))
+    }
+
     /// The response to this request, unless nobody waits for one.
     pub(crate) fn response(&self, payload: Result<Vec<u8>, Reject>, refund: u128) -> Option<Response> {
         let Origin::Canister { callback, .. } = self.origin else { return None };

@@ -3,6 +3,8 @@
 pub(crate) mod calls;
 pub(crate) mod canister;
 pub(crate) mod history;
+pub(crate) mod index;
+pub(crate) mod ingress;
 pub(crate) mod log;
 pub(crate) mod messages;
 pub(crate) mod settings;

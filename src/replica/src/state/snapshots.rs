@@ -33,8 +33,6 @@ pub(crate) struct SparseBytes {
 pub(crate) struct Snapshot {
     /// Whether it came by `upload_canister_snapshot_metadata`.
     pub(crate) is_uploaded: bool,
-    /// Whether it may still be written: uploaded and never loaded.
-    pub(crate) is_mutable: bool,
     pub(crate) taken_at_nanos: u64,
     pub(crate) canister_version: u64,
     pub(crate) module: SparseBytes,
@@ -52,7 +50,7 @@ impl Snapshot {
     /// Bytes that the canister pays for.
     pub(crate) fn size_bytes(&self) -> u64 {
         // A taken snapshot counts the platform's own globals too (measured).
-        let counters = if self.is_uploaded { 0 } else { super::canister::COUNTER_GLOBALS };
+        let counters = if self.is_uploaded { 0 } else { crate::costs::COUNTER_GLOBALS };
         self.module.size_bytes
             + self.heap.size_bytes
             + self.stable.size_bytes()

@@ -1,10 +1,12 @@
 //! A subnet: its canisters, and the messages that it has to execute.
 
 use super::canister::Canister;
+use super::index::{Index, Indexed};
 use super::messages::{Message, Request};
-use crate::instance::SubnetKind;
+use crate::api::SubnetKind;
 use candid::Principal;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::{Deref, DerefMut};
 
 /// An inclusive range of canister numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,65 +33,117 @@ pub(crate) struct Subnet {
     pub(crate) ranges: Vec<IdRange>,
     /// Number of the next fresh canister.
     pub(crate) next_canister: u64,
-    pub(crate) canisters: BTreeMap<Principal, Canister>,
+    /// Changed only through [`CanisterMut`], which keeps the index true.
+    canisters: BTreeMap<Principal, Canister>,
+    index: Index,
     /// Calls to the management canister.
     pub(crate) management: VecDeque<Request>,
     /// What other subnets sent; it is inducted when the next round begins.
     pub(crate) incoming: VecDeque<Message>,
-    /// Canisters with something in their inbox.
-    pub(crate) ready: BTreeSet<Principal>,
-    /// Canisters that export a heartbeat.
-    pub(crate) heartbeats: BTreeSet<Principal>,
-    /// Canisters by the time at which their timer fires.
-    pub(crate) timers: BTreeSet<(u64, Principal)>,
-    /// Canisters whose low-memory hook is due.
-    pub(crate) hooks: BTreeSet<Principal>,
-    /// Canisters that wait to stop.
-    pub(crate) stopping: BTreeSet<Principal>,
     /// Best-effort calls: deadline, caller, callback.
     pub(crate) deadlines: BTreeSet<(u64, Principal, u64)>,
-    /// The timer under which each canister is in `timers`.
-    pub(crate) timer_of: BTreeMap<Principal, u64>,
     /// Modules that were compiled here, and paid for.
     pub(crate) compiled: BTreeSet<crate::wasm::module::ModuleHash>,
     /// Nanoseconds since the epoch of the last charge for storage.
     pub(crate) charged_at_nanos: u64,
 }
 
+/// What a subnet is from its beginning.
+pub(crate) struct Origins {
+    pub(crate) id: Principal,
+    pub(crate) kind: SubnetKind,
+    pub(crate) seed: [u8; 32],
+    pub(crate) public_key: Vec<u8>,
+    pub(crate) ranges: Vec<IdRange>,
+    pub(crate) next_canister: u64,
+    pub(crate) time_nanos: u64,
+}
+
 impl Subnet {
-    /// Brings the indices up to date with what a canister is now. To be called after every change of its
-    /// code, timer, status or hook.
-    pub(crate) fn reindex(&mut self, id: Principal) {
-        use super::canister::Status;
-        use super::snapshots::HookStatus;
-        let canister = self.canisters.get(&id);
-        let running = canister.filter(|canister| matches!(canister.status, Status::Running));
-        let exports =
-            |name| running.and_then(|c| c.code.as_ref()).is_some_and(|code| code.module.exports(name));
-        set_membership(&mut self.heartbeats, id, exports("canister_heartbeat"));
-        let hook_is_due = running.is_some_and(|canister| canister.hook_status == HookStatus::Ready);
-        set_membership(&mut self.hooks, id, hook_is_due);
-        let is_stopping = canister.is_some_and(|canister| matches!(canister.status, Status::Stopping(_)));
-        set_membership(&mut self.stopping, id, is_stopping);
-        let has_messages = canister.is_some_and(|canister| !canister.inbox.is_empty());
-        set_membership(&mut self.ready, id, has_messages);
-        let timer = running.map_or(0, |canister| canister.global_timer);
-        if self.timer_of.get(&id).copied().unwrap_or(0) != timer {
-            if let Some(before) = self.timer_of.remove(&id) {
-                self.timers.remove(&(before, id));
-            }
-            if timer != 0 {
-                self.timer_of.insert(id, timer);
-                self.timers.insert((timer, id));
-            }
+    /// A subnet without canisters.
+    pub(crate) fn new(origins: Origins) -> Self {
+        let Origins { id, kind, seed, public_key, ranges, next_canister, time_nanos } = origins;
+        Self {
+            id,
+            kind,
+            seed,
+            public_key,
+            ranges,
+            next_canister,
+            canisters: BTreeMap::new(),
+            index: Index::default(),
+            management: VecDeque::new(),
+            incoming: VecDeque::new(),
+            deadlines: BTreeSet::new(),
+            compiled: BTreeSet::new(),
+            charged_at_nanos: time_nanos,
         }
+    }
+
+    /// A canister, to look at.
+    pub(crate) fn canister(&self, id: &Principal) -> Option<&Canister> {
+        self.canisters.get(id)
+    }
+
+    /// A canister, to change.
+    pub(crate) fn canister_mut(&mut self, id: &Principal) -> Option<CanisterMut<'_>> {
+        let canister = self.canisters.get_mut(id)?;
+        Some(CanisterMut { canister, index: &mut self.index })
+    }
+
+    /// Whether the canister exists.
+    pub(crate) fn has(&self, id: &Principal) -> bool {
+        self.canisters.contains_key(id)
+    }
+
+    /// The ids of all canisters.
+    pub(crate) fn canister_ids(&self) -> impl Iterator<Item = &Principal> {
+        self.canisters.keys()
+    }
+
+    /// Takes a new canister in.
+    pub(crate) fn insert(&mut self, canister: Canister) {
+        let canister = self.canisters.entry(canister.id).insert_entry(canister).into_mut();
+        drop(CanisterMut { canister, index: &mut self.index });
+    }
+
+    /// Takes a canister out.
+    pub(crate) fn remove(&mut self, id: &Principal) -> Option<Canister> {
+        let canister = self.canisters.remove(id)?;
+        self.index.change(canister.id, canister.indexed, Indexed::default());
+        Some(canister)
+    }
+
+    /// Which canisters have something to do.
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
     }
 }
 
-fn set_membership(set: &mut BTreeSet<Principal>, id: Principal, is_member: bool) {
-    if is_member {
-        set.insert(id);
-    } else {
-        set.remove(&id);
+/// A canister that is being changed. When it goes out of use the subnet's index is brought up to date.
+pub(crate) struct CanisterMut<'a> {
+    canister: &'a mut Canister,
+    index: &'a mut Index,
+}
+
+impl Deref for CanisterMut<'_> {
+    type Target = Canister;
+
+    fn deref(&self) -> &Canister {
+        self.canister
+    }
+}
+
+impl DerefMut for CanisterMut<'_> {
+    fn deref_mut(&mut self) -> &mut Canister {
+        self.canister
+    }
+}
+
+impl Drop for CanisterMut<'_> {
+    fn drop(&mut self) {
+        let now = self.canister.to_index();
+        let before = std::mem::replace(&mut self.canister.indexed, now);
+        self.index.change(self.canister.id, before, now);
     }
 }

@@ -152,6 +152,24 @@ fn accept(call: &mut Call<'_>, max: u128) -> u128 {
     amount
 }
 
+/// For the cycles minting canister alone (code: `CyclesAccountManager::mint_cycles`).
+pub(crate) fn mint_cycles128(call: &mut Call<'_>) -> Outcome {
+    /// Its id on the mainnet (code: `CYCLES_MINTING_CANISTER_ID`).
+    const MINTER: &str = "rkp4c-7iaaa-aaaaa-aaaca-cai";
+    let [high, low, target, ..] = call.args;
+    let canister = call.host().env.canister_id;
+    if canister.to_text() != MINTER {
+        return Err(HostError::ContractViolation(format!(
+            "ic0.mint_cycles128 cannot be executed on non Cycles Minting Canister: {canister} != {MINTER}"
+        )));
+    }
+    let effects = &mut call.host().effects;
+    let before = effects.balance;
+    effects.balance = before.saturating_add(u128_of(high, low));
+    let minted = effects.balance - before;
+    call.store_u128(target, minted)
+}
+
 pub(crate) fn cycles_burn128(call: &mut Call<'_>) -> Outcome {
     let [high, low, target, ..] = call.args;
     let liquid = liquid_balance(call);
@@ -244,7 +262,7 @@ pub(crate) fn call_new(call: &mut Call<'_>) -> Outcome {
     let callee = Principal::try_from_slice(&callee)
         .map_err(|_| call.violation("the callee is not a valid principal"))?;
     let name = call.load(name, name_size)?;
-    let method = String::from_utf8(name).map_err(|_| call.violation("the method name is not UTF-8"))?;
+    let method = String::from_utf8_lossy(&name).into_owned();
     call.host().effects.building = Some(OutgoingCall {
         callee,
         method,
@@ -521,38 +539,44 @@ fn variable_value(call: &mut Call<'_>) -> Result<Option<String>, HostError> {
     Ok(variables.iter().find(|(other, _)| *other == name).map(|(_, value)| value.clone()))
 }
 
+/// Never traps, wherever the text lies (spec, "Debugging aids").
 pub(crate) fn debug_print(call: &mut Call<'_>) -> Outcome {
     let [source, size, ..] = call.args;
-    let content = log_content(call, source, size)?;
+    let content = log_content(call, source, size, "(debug_print message out of memory bounds)")?;
     push_log(call, content);
     Ok(0)
 }
 
+/// Bytes of a trap's message that are kept (code: `MAX_ERROR_MESSAGE_SIZE`).
+const KEPT_BYTES: u64 = 32 * 1024;
+
 pub(crate) fn trap(call: &mut Call<'_>) -> Outcome {
-    /// Bytes of a trap's message that are kept (code: `MAX_TRAP_MESSAGE` order of magnitude).
-    const MESSAGE_BYTES: u64 = 16 * 1024;
     let [source, size, ..] = call.args;
-    let content = log_content(call, source, size.min(MESSAGE_BYTES))?;
+    let content = log_content(call, source, size.min(KEPT_BYTES), "(trap message out of memory bounds)")?;
     let message = String::from_utf8_lossy(&content).into_owned();
     push_log(call, format!("[TRAP]: {message}").into_bytes());
     Err(HostError::CalledTrap(message))
 }
 
 /// Loads a line for the log and charges for it: every byte is stored, what fits is sent (code:
-/// `logging_charge_bytes`).
-fn log_content(call: &mut Call<'_>, source: u64, size: u64) -> Result<Vec<u8>, HostError> {
+/// `logging_charge_bytes`). `otherwise` is the line where the text lies outside of the heap.
+fn log_content(call: &mut Call<'_>, source: u64, size: u64, otherwise: &str) -> Result<Vec<u8>, HostError> {
     let free = call.host().env.log_free_bytes as u64;
     let stored = size.min(limits::LOG_BYTES as u64);
     let sent = size.min(free);
     call.charge(2 * stored + super::table::SENT_BYTE * sent)?;
-    call.load(source, size)
+    if !call.is_in_heap(source, size) {
+        return Ok(otherwise.as_bytes().to_vec());
+    }
+    call.load(source, size.min(KEPT_BYTES))
 }
 
 fn push_log(call: &mut Call<'_>, mut content: Vec<u8>) {
     content.truncate(limits::LOG_BYTES);
     let host = call.host();
-    host.env.log_free_bytes = host.env.log_free_bytes.saturating_sub(content.len());
-    host.effects.log.push(LogLine { time_nanos: host.env.time_nanos, content });
+    let line = LogLine { time_nanos: host.env.time_nanos, content };
+    host.env.log_free_bytes = host.env.log_free_bytes.saturating_sub(line.counted_bytes());
+    host.effects.log.push(line);
 }
 
 fn u128_of(high: u64, low: u64) -> u128 {

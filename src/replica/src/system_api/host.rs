@@ -170,6 +170,17 @@ pub(crate) struct LogLine {
     pub(crate) content: Vec<u8>,
 }
 
+impl LogLine {
+    /// Bytes that a line counts besides its content: two numbers and a vector (code:
+    /// `CanisterLogRecord::data_size`).
+    pub(crate) const RECORD_BYTES: usize = 40;
+
+    /// Bytes that the line counts in the log.
+    pub(crate) fn counted_bytes(&self) -> usize {
+        Self::RECORD_BYTES + self.content.len()
+    }
+}
+
 /// Effects of a message. They last only if it succeeds; the log lines in any case.
 pub(crate) struct Effects {
     pub(crate) stable: StableView,
@@ -355,8 +366,6 @@ impl wasmtime::ResourceLimiter for Host {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        /// Elements that a table may reach (code: `MAX_TABLE_SIZE` of the validator, 1,000,000).
-        const TABLE_ELEMENTS: usize = 1_000_000;
-        Ok(desired <= TABLE_ELEMENTS)
+        Ok(desired as u64 <= crate::costs::limits::TABLE_ELEMENTS)
     }
 }

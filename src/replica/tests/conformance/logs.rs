@@ -1,9 +1,11 @@
 //! Canister logs. Management canister, `fetch_canister_logs`; canister interface, "Debugging aids".
 
 use candid::Principal;
-use pocket_ic::{CanisterLogRecord, PocketIc};
+use pocket_ic::{CanisterLogRecord, ErrorCode, PocketIc, RejectCode};
 
-use crate::support::canisters::{OWNER, ask, install_universal, run, stranger, try_run, universal};
+use crate::support::canisters::{
+    OWNER, ask, assert_rejected, install_universal, run, stranger, try_run, universal,
+};
 use crate::support::engine;
 use crate::support::management::{OfCanister, manage};
 use crate::support::script::script;
@@ -72,6 +74,29 @@ fn old_records_make_room_for_new_ones() {
     assert_eq!(records.last().expect("a record").content, [b'a' + 19; 500]);
     assert!(records.windows(2).all(|pair| pair[0].idx + 1 == pair[1].idx));
     assert!(records[0].idx > 0, "the first record is gone");
+}
+
+/// `fetch_canister_logs`: 4 KiB hold a number of records, not only of bytes: each counts what describes it (code,
+/// `CanisterLogRecord::data_size`: 40 bytes).
+#[test]
+fn short_lines_are_bounded_too() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    run(&pic, canister, script().repeat(1_000, script().print(b"")).reply());
+    let records = logs(&pic, canister);
+    assert!((50..=LOG_BYTES / 40).contains(&records.len()), "{} records", records.len());
+    assert_eq!(records.last().expect("a record").idx, 999);
+}
+
+/// "Debugging aids": a text that is not in the heap does not keep a canister from printing or from trapping.
+#[test]
+fn texts_outside_of_the_heap_are_replaced() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    run(&pic, canister, script().print_at(0x7FFF_FFF0, 10).int(1).append_int().reply());
+    let outcome = try_run(&pic, canister, script().trap_at(0x7FFF_FFF0, 10));
+    assert_rejected(outcome, RejectCode::CanisterError, ErrorCode::CanisterCalledTrap);
+    assert!(texts(&pic, canister)[0].contains("out of memory bounds"));
 }
 
 /// "Debugging aids": a long text "can be trimmed", printing "never traps".

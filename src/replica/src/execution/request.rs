@@ -1,0 +1,147 @@
+//! Calls: the method that is called runs as a whole, or leaves nothing but its price.
+
+use super::environment::{Invocation, MESSAGE_LIMIT};
+use super::failure;
+use super::run::answer_bytes;
+use super::runner::{Entry, Keep, export_name};
+use crate::costs;
+use crate::error::{ErrorCode, UserError};
+use crate::faults::CallView;
+use crate::instance::Instance;
+use crate::state::calls::CallContext;
+use crate::state::{Canister, Inbound, Origin, Request, Status};
+use crate::system_api::host::Context;
+use crate::trace::{Event, EventKind};
+use crate::wasm::inspect::MethodKind;
+use candid::Principal;
+
+impl Instance {
+    /// Executes the oldest message in the inbox of a canister; answers the instructions it used.
+    pub(crate) fn execute_next(&mut self, subnet: usize, id: Principal) -> u64 {
+        let message =
+            self.subnets[subnet].canister_mut(&id).and_then(|mut canister| canister.inbox.pop_front());
+        match message {
+            Some(Inbound::Request(request)) if request.is_expired(self.time_nanos) => {
+                self.drop_expired(subnet, &request);
+                0
+            }
+            Some(Inbound::Request(request)) => self.execute_request(subnet, &request),
+            Some(Inbound::Response(response)) => self.execute_response(subnet, &response),
+            None => 0,
+        }
+    }
+
+    /// Drops a best-effort call whose deadline is over. Its caller has its answer from its own subnet; only the
+    /// cycles that came with it go back.
+    pub(crate) fn drop_expired(&mut self, subnet: usize, request: &Request) {
+        let error = UserError::new(ErrorCode::DeadlineExpired, "Call deadline has expired.");
+        self.respond(subnet, request, Err(error), request.cycles);
+    }
+
+    fn execute_request(&mut self, subnet: usize, request: &Request) -> u64 {
+        self.run_hook(&CallView::of_request(request, self.round));
+        let id = request.receiver;
+        let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else {
+            self.respond(subnet, request, Err(failure::canister_not_found(id)), request.cycles);
+            return 0;
+        };
+        if let Origin::Ingress(message) = &request.origin
+            && self.ingress.is_expired(message)
+        {
+            drop(canister);
+            let error = UserError::new(
+                ErrorCode::IngressMessageTimeout,
+                format!("Ingress message {} timed out waiting to start executing.", hex::encode(message)),
+            );
+            self.respond(subnet, request, Err(error), request.cycles);
+            return 0;
+        }
+        let before = canister.cycles;
+        let (entry, context) = match prepare(&canister, &request.method) {
+            Ok(prepared) => prepared,
+            Err((error, is_charged)) => {
+                // A message that finds nothing to run costs its base fee (measured: `call unknown method`).
+                if is_charged {
+                    canister.cycles = canister.cycles.saturating_sub(costs::prices::MESSAGE_EXECUTION);
+                }
+                let cycles = before.saturating_sub(canister.cycles);
+                drop(canister);
+                self.record(request, 0, cycles, 0);
+                self.respond(subnet, request, Err(error), request.cycles);
+                return 0;
+            }
+        };
+        let is_wasm64 = canister.is_wasm64();
+        let prepaid = costs::execution_cycles(MESSAGE_LIMIT, is_wasm64);
+        if let Err(error) = canister.withdraw(prepaid) {
+            drop(canister);
+            let error = UserError::new(ErrorCode::CanisterOutOfCycles, error.to_string());
+            self.respond(subnet, request, Err(error), request.cycles);
+            return 0;
+        }
+        let context_id = canister.calls.open(CallContext {
+            origin: request.origin.clone(),
+            caller: request.sender,
+            is_answered: false,
+            available: request.cycles,
+            instructions: 0,
+            open_calls: 0,
+        });
+        drop(canister);
+        let mut invocation =
+            Invocation::plain(context, request.sender, request.payload.clone(), MESSAGE_LIMIT);
+        if let Origin::Canister { deadline_nanos: Some(deadline), .. } = request.origin {
+            invocation.deadline_nanos = deadline;
+        }
+        let keep = if context == Context::ReplicatedQuery { Keep::Nothing } else { Keep::OnSuccess };
+        let finished = self.run_on(subnet, id, invocation, request.cycles, Entry::Export(&entry), keep);
+        let instructions = finished.instructions;
+        self.settle_prepayment(subnet, id, &finished, prepaid, is_wasm64);
+        let cycles = before.saturating_sub(self.subnets[subnet].canister(&id).map_or(0, |c| c.cycles));
+        self.record(request, instructions, cycles, answer_bytes(&finished.effects));
+        self.conclude(subnet, id, Some(context_id), finished);
+        instructions
+    }
+
+    fn record(&mut self, request: &Request, instructions: u64, cycles: u128, response_bytes: u64) {
+        let round = self.round;
+        self.trace.record(|| Event {
+            round,
+            kind: EventKind::Request,
+            caller: request.sender,
+            callee: request.receiver,
+            method: request.method.clone(),
+            request_bytes: (request.method.len() + request.payload.len()) as u64,
+            response_bytes,
+            instructions,
+            cycles,
+        });
+    }
+}
+
+/// The export that a request runs, or why there is none and whether finding that out is charged.
+fn prepare(canister: &Canister, method: &str) -> Result<(String, Context), (UserError, bool)> {
+    match canister.status {
+        Status::Running => {}
+        Status::Stopping(_) => return Err((failure::stopped_meanwhile(canister.id, true), false)),
+        Status::Stopped => return Err((failure::stopped_meanwhile(canister.id, false), false)),
+    }
+    let Some(code) = &canister.code else { return Err((failure::no_module(canister.id), true)) };
+    let context = match code.module.method(method) {
+        Some(MethodKind::Update) => Context::Update,
+        Some(MethodKind::Query) => Context::ReplicatedQuery,
+        Some(MethodKind::CompositeQuery) => {
+            let error = UserError::new(
+                ErrorCode::CompositeQueryCalledInReplicatedMode,
+                format!(
+                    "Error from Canister {}: Composite query cannot be called in replicated mode",
+                    canister.id
+                ),
+            );
+            return Err((error, true));
+        }
+        None => return Err((failure::method_not_found(canister.id, "update", method), true)),
+    };
+    let entry = export_name(&code.module, method).unwrap_or_default();
+    Ok((entry, context))
+}

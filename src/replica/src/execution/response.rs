@@ -1,0 +1,151 @@
+//! Responses: the callback that waits for one runs as a whole, or its cleanup does.
+
+use super::environment::{self, Invocation, MESSAGE_LIMIT};
+use super::run::answer_bytes;
+use super::runner::{Entry, Finished, Keep};
+use crate::costs;
+use crate::faults::CallView;
+use crate::instance::Instance;
+use crate::state::calls::{CallContext, Callback};
+use crate::state::{Origin, Response};
+use crate::system_api::host::{Closure, Context, HostError};
+use crate::trace::{Event, EventKind};
+use std::sync::Arc;
+
+/// Instructions that a cleanup callback can use in any case (code: `RESERVED_INSTRUCTIONS_FOR_CLEANUP`).
+const CLEANUP_INSTRUCTIONS: u64 = 10_000_000;
+
+impl Instance {
+    /// Executes a response; answers the instructions it used.
+    pub(super) fn execute_response(&mut self, subnet: usize, response: &Response) -> u64 {
+        let id = response.originator;
+        let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return 0 };
+        let Some(callback) = canister.calls.callbacks.get(&response.callback).cloned() else {
+            // Late: the call was answered before, by its deadline. Only its refund is left to return.
+            canister.cycles = canister.cycles.saturating_add(response.refund);
+            return 0;
+        };
+        drop(canister);
+        let view = CallView::of_response(response, &callback, self.round);
+        self.run_hook(&view);
+        let traps = self.faults.traps_callback(&view);
+        let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return 0 };
+        if canister.calls.take(response.callback).is_none() {
+            return 0;
+        }
+        let before = canister.cycles;
+        let transmission = u128::from(response.payload_bytes()) * costs::prices::CALL_BYTE;
+        canister.cycles = canister
+            .cycles
+            .saturating_add(response.refund.min(callback.cycles))
+            .saturating_add(callback.prepaid_transmission.saturating_sub(transmission));
+        let context = canister.calls.contexts.get(&callback.context).cloned();
+        if context.is_none() {
+            canister.cycles = canister.cycles.saturating_add(callback.prepaid_execution);
+        }
+        let is_wasm64 = canister.is_wasm64();
+        drop(canister);
+        if let Some(deadline) = callback.deadline_nanos {
+            self.subnets[subnet].deadlines.remove(&(deadline, id, response.callback));
+        }
+        let Some(context) = context else { return 0 };
+        let finished = self.run_callback_of(subnet, &callback, &context, response, traps);
+        let instructions = finished.instructions;
+        self.settle_prepayment(subnet, id, &finished, callback.prepaid_execution, is_wasm64);
+        let after = self.subnets[subnet].canister(&id).map_or(0, |canister| canister.cycles);
+        self.trace.record(|| Event {
+            round: self.round,
+            kind: match &response.payload {
+                Ok(_) => EventKind::Reply,
+                Err(reject) => EventKind::Reject(reject.code),
+            },
+            caller: response.respondent,
+            callee: id,
+            method: callback.method.clone(),
+            request_bytes: response.payload_bytes(),
+            response_bytes: answer_bytes(&finished.effects),
+            instructions,
+            cycles: before.saturating_sub(after),
+        });
+        self.conclude(subnet, id, Some(callback.context), finished);
+        instructions
+    }
+
+    fn run_callback_of(
+        &mut self,
+        subnet: usize,
+        callback: &Callback,
+        context: &CallContext,
+        response: &Response,
+        traps: bool,
+    ) -> Finished {
+        let id = response.originator;
+        let (closure, invocation) = callback_invocation(callback, context, response);
+        let injected = self.subnets[subnet].canister(&id).filter(|_| traps).map(|canister| Finished {
+            instructions: 0,
+            result: Err(HostError::Trapped("fault injected into a callback")),
+            effects: environment::effects(canister, context.available),
+        });
+        let finished = injected.unwrap_or_else(|| {
+            self.run_on(subnet, id, invocation, context.available, Entry::Closure(closure), Keep::OnSuccess)
+        });
+        self.clean_up(subnet, callback, context, response, finished)
+    }
+
+    /// Runs the cleanup callback of a callback that failed (spec, `call_on_cleanup`). Its own changes last,
+    /// those of the callback do not.
+    fn clean_up(
+        &mut self,
+        subnet: usize,
+        callback: &Callback,
+        context: &CallContext,
+        response: &Response,
+        failed: Finished,
+    ) -> Finished {
+        let (Err(error), Some(closure)) = (&failed.result, callback.on_cleanup) else { return failed };
+        let id = response.originator;
+        let limit = MESSAGE_LIMIT.saturating_sub(failed.instructions).max(CLEANUP_INSTRUCTIONS);
+        let mut invocation = Invocation::plain(Context::Cleanup, context.caller, Arc::from([]), limit);
+        invocation.reject = response.payload.as_ref().err().map(|reject| (reject.code as u32, String::new()));
+        let cleaned =
+            self.run_on(subnet, id, invocation, context.available, Entry::Closure(closure), Keep::OnSuccess);
+        let error = match &cleaned.result {
+            Ok(()) => {
+                if let Some(mut canister) = self.subnets[subnet].canister_mut(&id) {
+                    canister.version += 1;
+                    canister.apply(&cleaned.effects);
+                }
+                error.clone()
+            }
+            Err(cleanup) => HostError::Engine(format!("{error}; its call_on_cleanup also failed: {cleanup}")),
+        };
+        Finished {
+            instructions: (failed.instructions + cleaned.instructions).min(MESSAGE_LIMIT),
+            result: Err(error),
+            effects: failed.effects,
+        }
+    }
+}
+
+fn callback_invocation(
+    callback: &Callback,
+    context: &CallContext,
+    response: &Response,
+) -> (Closure, Invocation) {
+    let (closure, kind, arg, reject) = match &response.payload {
+        Ok(reply) => (callback.on_reply, Context::Reply, reply.as_slice(), None),
+        Err(reject) => {
+            let reject = Some((reject.code as u32, reject.message.clone()));
+            (callback.on_reject, Context::Reject, &[][..], reject)
+        }
+    };
+    let mut invocation = Invocation::plain(kind, context.caller, arg.into(), MESSAGE_LIMIT);
+    invocation.reject = reject;
+    invocation.refunded = response.refund.min(callback.cycles);
+    invocation.context_instructions = context.instructions;
+    invocation.is_answered = context.is_answered;
+    if let Origin::Canister { deadline_nanos: Some(deadline), .. } = context.origin {
+        invocation.deadline_nanos = deadline;
+    }
+    (closure, invocation)
+}

@@ -1,0 +1,90 @@
+//! Tasks: work that a canister begins by itself.
+
+use super::environment::{Invocation, MESSAGE_LIMIT};
+use super::runner::{Entry, Keep};
+use crate::costs;
+use crate::instance::Instance;
+use crate::state::Origin;
+use crate::state::calls::CallContext;
+use crate::state::snapshots::HookStatus;
+use crate::system_api::host::Context;
+use crate::trace::{Event, EventKind};
+use candid::Principal;
+use std::sync::Arc;
+
+/// What a canister begins by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// `canister_heartbeat`
+    Heartbeat,
+    /// `canister_global_timer`
+    Timer,
+    /// `canister_on_low_wasm_memory`
+    LowMemoryHook,
+}
+
+impl Task {
+    /// The function that it runs.
+    pub(crate) fn export(self) -> &'static str {
+        match self {
+            Self::Heartbeat => "canister_heartbeat",
+            Self::Timer => "canister_global_timer",
+            Self::LowMemoryHook => "canister_on_low_wasm_memory",
+        }
+    }
+}
+
+impl Instance {
+    /// Executes a task of a canister that is due; answers the instructions it used.
+    pub(crate) fn execute_task(&mut self, subnet: usize, id: Principal, task: Task) -> u64 {
+        let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return 0 };
+        let exports = canister.code.as_ref().is_some_and(|code| code.module.exports(task.export()));
+        if !exports {
+            // A timer without a function to run is spent.
+            if task == Task::Timer {
+                canister.global_timer = 0;
+            }
+            return 0;
+        }
+        let is_wasm64 = canister.is_wasm64();
+        let prepaid = costs::execution_cycles(MESSAGE_LIMIT, is_wasm64);
+        let before = canister.cycles;
+        if canister.withdraw(prepaid).is_err() {
+            // Frozen: the task waits for cycles.
+            return 0;
+        }
+        match task {
+            Task::Timer => canister.global_timer = 0,
+            Task::LowMemoryHook => canister.hook_status = HookStatus::Executed,
+            Task::Heartbeat => {}
+        }
+        let system = Principal::management_canister();
+        let context_id = canister.calls.open(CallContext {
+            origin: Origin::Task,
+            caller: system,
+            is_answered: true,
+            available: 0,
+            instructions: 0,
+            open_calls: 0,
+        });
+        drop(canister);
+        let invocation = Invocation::plain(Context::Task, system, Arc::from([]), MESSAGE_LIMIT);
+        let finished = self.run_on(subnet, id, invocation, 0, Entry::Export(task.export()), Keep::OnSuccess);
+        let instructions = finished.instructions;
+        self.settle_prepayment(subnet, id, &finished, prepaid, is_wasm64);
+        let after = self.subnets[subnet].canister(&id).map_or(0, |canister| canister.cycles);
+        self.trace.record(|| Event {
+            round: self.round,
+            kind: EventKind::Task,
+            caller: system,
+            callee: id,
+            method: task.export().to_owned(),
+            request_bytes: 0,
+            response_bytes: 0,
+            instructions,
+            cycles: before.saturating_sub(after),
+        });
+        self.conclude(subnet, id, Some(context_id), finished);
+        instructions
+    }
+}
