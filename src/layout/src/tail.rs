@@ -85,7 +85,7 @@ impl Layout {
     pub fn tail<E>(&self, mut read: impl FnMut(u64, &mut [u8]) -> Result<(), E>) -> Result<Tail, E> {
         let mut scan = TailScan::new(self);
         loop {
-            if let Some(tail) = scan.run(&mut read, || true)? {
+            if let Some(tail) = scan.run(SLICE_PAGES, &mut read, || true)? {
                 return Ok(tail);
             }
         }
@@ -172,18 +172,19 @@ impl TailScan {
         }
     }
 
-    /// Looks, with a buffer of 1 MiB, until all is looked at or `may_continue` says no; it is asked after each read.
-    /// `read(offset_bytes, buffer)` reads the image.
+    /// Looks, with a buffer of `slice_pages`, until all is looked at or `may_continue` says no; it is asked after each
+    /// read. `read(offset_bytes, buffer)` reads the image.
     ///
     /// # Errors
     /// What `read` says.
     pub fn run<E>(
         &mut self,
+        slice_pages: u64,
         mut read: impl FnMut(u64, &mut [u8]) -> Result<(), E>,
         mut may_continue: impl FnMut() -> bool,
     ) -> Result<Option<Tail>, E> {
         let mut buffer = Vec::new();
-        while let Some((offset_bytes, length)) = self.wants(SLICE_PAGES) {
+        while let Some((offset_bytes, length)) = self.wants(slice_pages) {
             buffer.resize(length, 0);
             read(offset_bytes, &mut buffer)?;
             self.saw(&buffer);

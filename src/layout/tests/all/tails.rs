@@ -168,7 +168,7 @@ proptest! {
         // Interrupted after each read.
         let mut scan = TailScan::new(&layout);
         let interrupted = loop {
-            if let Some(tail) = scan.run(memory.reader(), || false).expect("nothing fails here") {
+            if let Some(tail) = scan.run(slice_pages, memory.reader(), || false).expect("nothing fails here") {
                 break tail;
             }
         };
