@@ -17,7 +17,7 @@ pub(crate) struct Hashing {
     view: View,
     scan: Scan,
     /// What lies behind the manager is in no digest: nothing may be there. Until all of that was looked at.
-    behind: Option<TailScan>,
+    behind: Option<Box<TailScan>>,
 }
 
 impl Hashing {

@@ -64,8 +64,8 @@ impl View {
     }
 
     /// A look at what lies behind the manager, which no memory of the shape has.
-    pub(crate) fn tail_scan(&self) -> Option<TailScan> {
-        self.layout.as_ref().map(TailScan::new)
+    pub(crate) fn tail_scan(&self) -> Option<Box<TailScan>> {
+        self.layout.as_ref().map(|layout| Box::new(TailScan::new(layout)))
     }
 
     /// Looks behind the manager, a chunk at a time.
