@@ -19,7 +19,9 @@ end_builds() {
 # begin_build NAME COMMAND...: starts it in the background. Its log is what tells how far it is: Cargo's own count of
 # crates, or lines that begin with "== ".
 begin_build() {
-  CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=100 "${@:2}" </dev/null >"$build_logs/$1" 2>&1 &
+  # It is looked at before the build has written a line.
+  : >"$build_logs/$1"
+  CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=100 "${@:2}" </dev/null >>"$build_logs/$1" 2>&1 &
   builds+=("$1") build_pids+=($!)
 }
 
