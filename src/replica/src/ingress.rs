@@ -60,7 +60,7 @@ impl Instance {
         let id = self.ingress.next_id(&call);
         let submitted = Submitted {
             sender: call.sender,
-            expires_nanos: self.time_nanos().saturating_add(INGRESS_NANOS),
+            expires_nanos: self.clock_nanos().saturating_add(INGRESS_NANOS),
             is_inducted: false,
             answer: None,
         };

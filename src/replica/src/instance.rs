@@ -106,7 +106,7 @@ impl Instance {
     }
 
     /// Nanoseconds since the Unix epoch: the time that was set, or that of the last round.
-    pub fn time_nanos(&self) -> u64 {
+    pub fn clock_nanos(&self) -> u64 {
         self.clock_nanos
     }
 

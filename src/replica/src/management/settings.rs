@@ -106,7 +106,7 @@ pub(super) fn validate(arg: &SettingsArgs) -> Result<(), UserError> {
         }
     }
     // The one size that logs have here; clients that copy settings send what they were shown.
-    if arg.log_memory_limit.as_ref().is_some_and(|limit| *limit != Nat::from(limits::LOG_BYTES)) {
+    if arg.log_memory_limit.as_ref().is_some_and(|limit| *limit != limits::LOG_BYTES) {
         return Err(invalid(format!(
             "log_memory_limit is not supported by this replica: logs hold {} bytes",
             limits::LOG_BYTES

@@ -15,7 +15,7 @@ pub(crate) fn topology(instance: &mut Instance) -> Outcome<Topology> {
 }
 
 pub(crate) fn get_time(instance: &mut Instance) -> Outcome<Timestamp> {
-    Ok(Timestamp { nanos_since_epoch: instance.time_nanos() })
+    Ok(Timestamp { nanos_since_epoch: instance.clock_nanos() })
 }
 
 /// There are no HTTP outcalls, hence none is ever pending.

@@ -91,7 +91,7 @@ fn the_status_tells_every_setting() {
     assert_eq!(told.wasm_memory_threshold, 0_u8);
     assert_eq!(told.freezing_threshold, 2_592_000_u32);
     assert_eq!(told.reserved_cycles_limit, 5_000_000_000_000_u64);
-    assert!(told.wasm_memory_limit <= Nat::from(1_u64 << 48));
+    assert!(told.wasm_memory_limit <= 1_u64 << 48);
 }
 
 /// `status_visibility`: "`public`: everyone can request the status".
