@@ -217,7 +217,7 @@ fn management_payer(method: &str, payload: &[u8]) -> Option<Principal> {
     if is_paid_later(method, payload) {
         return None;
     }
-    management::address(method, payload).ok()?.subject.canister()
+    management::payer(method, payload)
 }
 
 /// Short calls of `update_settings` are paid after they were executed, so that a frozen canister can be thawed

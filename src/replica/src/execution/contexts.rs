@@ -9,7 +9,7 @@ use crate::instance::Instance;
 use crate::state::calls::Callback;
 use crate::state::messages::{self, Message};
 use crate::state::{Origin, Request};
-use crate::system_api::host::{Answer, Effects, HostError, LogLine, OutgoingCall};
+use crate::system_api::host::{Answer, Effects, OutgoingCall};
 use candid::Principal;
 use std::sync::Arc;
 
@@ -42,16 +42,7 @@ impl Instance {
                 canister.check_low_memory();
                 Ending::Done(Box::new(finished.effects))
             }
-            Err(error) => {
-                let error_text = failure::user_error(id, &error);
-                if !matches!(error, HostError::CalledTrap(_)) {
-                    canister.log.push(LogLine {
-                        time_nanos: self.time_nanos,
-                        content: format!("[TRAP]: {error}").into_bytes(),
-                    });
-                }
-                Ending::Failed(error_text)
-            }
+            Err(error) => Ending::Failed(failure::user_error(id, &error)),
         };
         let Some(context_id) = context_id else { return };
         if let Some(context) = canister.calls.contexts.get_mut(&context_id) {

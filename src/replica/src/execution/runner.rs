@@ -4,7 +4,7 @@ use crate::costs;
 use crate::memory::region::{Region, Regions};
 use crate::memory::stable::StableMemory;
 use crate::state::Code;
-use crate::system_api::host::{Closure, Effects, Env, Host, HostError};
+use crate::system_api::host::{Closure, Effects, Env, Host, HostError, LogLine};
 use crate::wasm::module::GlobalValue;
 use crate::wasm::transform::{MEMORY, START};
 use crate::wasm::{Module, ModuleCache};
@@ -123,6 +123,11 @@ impl Runner {
         let mut instructions = limit.saturating_sub(left) + host.extra_instructions;
         if matches!(outcome, Err(HostError::OutOfInstructions(_))) {
             instructions = limit;
+        }
+        // Traps are in the log, of whatever ran; other failures are not. `ic0.trap` tells its own.
+        if let Err(HostError::Trapped(what)) = &outcome {
+            let content = format!("[TRAP]: {what}").into_bytes();
+            host.effects.log.push(LogLine { time_nanos: host.env.time_nanos, content });
         }
         let idle = Host::idle();
         let mut effects = std::mem::replace(&mut host.effects, idle.effects);

@@ -21,13 +21,19 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    /// The canister that a call is about: it pays for its ingress.
-    pub(crate) fn canister(self) -> Option<Principal> {
+    /// The canister that a call is about.
+    fn canister(self) -> Option<Principal> {
         match self {
             Self::Canister(id) => Some(id),
             Self::Subnet(_) | Self::Caller => None,
         }
     }
+}
+
+/// The canister that pays for a call by ingress: the one that it is about. One that is to be created does not.
+pub(crate) fn payer(method: &str, payload: &[u8]) -> Option<Principal> {
+    find(method).filter(|method| method.about != About::Specified)?;
+    address(method, payload).ok()?.subject.canister()
 }
 
 /// What a call is about, and the canister version that its sender claims to have.

@@ -51,6 +51,19 @@ fn a_trap_is_in_the_log() {
     assert!(texts.len() == 2 && texts[1].contains("as expected"), "{texts:?}");
 }
 
+/// `fetch_canister_logs`: "including its trap messages", those of wasm too, and of code that could not be installed
+/// (code, `[TRAP]: {trap_code}`).
+#[test]
+fn a_trap_of_wasm_is_in_the_log() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    try_run(&pic, canister, script().unreachable()).expect_err("it traps");
+    assert_eq!(texts(&pic, canister), ["[TRAP]: unreachable"]);
+    pic.upgrade_canister(canister, universal().to_vec(), script().unreachable().bytes(), Some(OWNER))
+        .expect_err("it traps");
+    assert_eq!(texts(&pic, canister), ["[TRAP]: unreachable", "[TRAP]: unreachable"]);
+}
+
 /// `fetch_canister_logs`: "not collected in canister methods running in non-replicated mode".
 #[test]
 fn queries_leave_no_trace_in_the_log() {
