@@ -12,6 +12,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    SubnetOversubscribed = 101,
     MaxNumberOfCanistersReached = 102,
     CanisterQueueFull = 201,
     IngressMessageTimeout = 202,

@@ -1,7 +1,8 @@
 //! Calls by users: checked when they are submitted, executed in rounds, remembered for whoever asks.
 
+use crate::accounts::OutOfCycles;
 use crate::api::{IngressStatus, MessageId, UserCall};
-use crate::costs::{self, limits};
+use crate::costs::limits;
 use crate::error::{ErrorCode, RejectResponse, UserError};
 use crate::execution::environment::{self, Invocation};
 use crate::execution::failure;
@@ -137,20 +138,12 @@ impl Instance {
 
     /// Whether `payer` can pay for an ingress message of that many bytes.
     fn check_payer(&self, subnet: usize, payer: Principal, bytes: u64) -> Result<(), UserError> {
-        let Some(canister) = self.subnets[subnet].canister(&payer) else {
-            return Err(failure::canister_not_found(payer));
-        };
-        let needed = canister.freezing_threshold_cycles() + costs::ingress_cycles(bytes);
-        if canister.cycles >= needed {
-            return Ok(());
-        }
-        Err(UserError::new(
-            ErrorCode::CanisterOutOfCycles,
-            format!(
-                "Canister {payer} is out of cycles: please top up the canister with at least {} additional cycles",
-                needed - canister.cycles
-            ),
-        ))
+        let profile = self.profile(subnet);
+        let canister =
+            self.subnets[subnet].canister(&payer).ok_or_else(|| failure::canister_not_found(payer))?;
+        canister
+            .affords(profile, profile.ingress_cycles(bytes))
+            .map_err(|error| error.user_error(OutOfCycles::to_string))
     }
 
     /// Runs `canister_inspect_message`, which decides whether the call is taken.
@@ -159,13 +152,13 @@ impl Instance {
             Context::Inspect,
             call.sender,
             call.payload.as_slice().into(),
-            limits::INSPECT_INSTRUCTIONS,
+            self.profile(subnet).limits.inspect,
         );
-        let subnet_id = self.subnets[subnet].id;
+        let (subnet_id, profile) = (self.subnets[subnet].id, self.subnets[subnet].profile.clone());
         let root_key = self.root_key.clone();
         let Some(mut guard) = self.subnets[subnet].canister_mut(&call.canister_id) else { return Ok(()) };
         let canister: &mut Canister = &mut guard;
-        let mut env = environment::env(canister, subnet_id, self.time_nanos, root_key, invocation);
+        let mut env = environment::env(canister, subnet_id, self.time_nanos, root_key, profile, invocation);
         env.method.clone_from(&call.method);
         let effects = environment::effects(canister, 0);
         let Some(code) = canister.code.as_mut() else { return Ok(()) };
@@ -194,6 +187,7 @@ impl Instance {
                     submitted.is_inducted = true;
                 }
             }
+            let profile = self.subnets[subnet].profile.clone();
             let payer = if request.receiver == Principal::management_canister() {
                 management_payer(&request.method, &request.payload)
             } else {
@@ -201,9 +195,9 @@ impl Instance {
             };
             let paid = payer
                 .and_then(|payer| self.subnets[subnet].canister_mut(&payer))
-                .map_or(Ok(()), |mut payer| payer.withdraw(costs::ingress_cycles(bytes)));
+                .map_or(Ok(()), |mut payer| payer.withdraw(&profile, profile.ingress_cycles(bytes)));
             if let Err(error) = paid {
-                let error = UserError::new(ErrorCode::CanisterOutOfCycles, error.to_string());
+                let error = error.user_error(OutOfCycles::to_string);
                 self.respond(subnet, &request, Err(error), 0);
                 continue;
             }

@@ -4,11 +4,12 @@ pub use crate::api::{EffectivePrincipal, IngressStatus, MessageId, SubnetKind, S
 
 use crate::execution::runner::Runner;
 use crate::faults::Faults;
+use crate::profile::{CostSchedule, Fees, InstructionLimit, SubnetProfile};
 use crate::random::Random;
 use crate::state::ingress::IngressHistory;
 use crate::state::subnet::CanisterMut;
 use crate::state::{Canister, Subnet};
-use crate::topology;
+use crate::topology::{self, Rules};
 use crate::trace::Trace;
 use crate::wasm::ModuleCache;
 use candid::Principal;
@@ -20,12 +21,33 @@ pub const DEFAULT_TIME_NANOS: u64 = 1_620_328_630_000_000_000;
 /// What a new instance consists of.
 #[derive(Debug, Clone, Default)]
 pub struct InstanceSpec {
-    /// The kinds of its subnets, in the order in which ids are handed out.
-    pub subnets: Vec<SubnetKind>,
+    /// Its subnets, in the order in which ids are handed out.
+    pub subnets: Vec<NewSubnet>,
     /// Nanoseconds since the Unix epoch; `None`: [`DEFAULT_TIME_NANOS`].
     pub time_nanos: Option<u64>,
     /// Everything that is random in the instance derives from it.
     pub seed: u64,
+    /// The price list of all its subnets.
+    pub fees: Fees,
+    /// Whether canisters may change and install as much as they like in a round.
+    pub ignores_rate_limits: bool,
+}
+
+/// A subnet of a new instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewSubnet {
+    /// Its kind, from which its nodes follow.
+    pub kind: SubnetKind,
+    /// Whether its canisters pay.
+    pub schedule: CostSchedule,
+    /// How much its messages may do.
+    pub instruction_limit: InstructionLimit,
+}
+
+impl From<SubnetKind> for NewSubnet {
+    fn from(kind: SubnetKind) -> Self {
+        Self { kind, schedule: CostSchedule::default(), instruction_limit: InstructionLimit::default() }
+    }
 }
 
 /// One PocketIC instance. All methods are synchronous and run on the caller's thread.
@@ -37,7 +59,8 @@ pub struct Instance {
     pub(crate) time_nanos: u64,
     /// The clock: the time of the next round, unless that would stand still.
     pub(crate) clock_nanos: u64,
-    pub(crate) seed: u64,
+    /// What all its subnets have in common.
+    pub(crate) rules: Rules,
     pub(crate) subnets: Vec<Subnet>,
     pub(crate) runner: Runner,
     pub(crate) random: Random,
@@ -72,12 +95,13 @@ impl Instance {
         }
         // PocketIC executes a round for each subnet that it creates, each a nanosecond later than the last.
         let time_nanos = time_nanos + spec.subnets.len() as u64;
-        let subnets = topology::subnets(&spec.subnets, spec.seed, time_nanos)?;
+        let rules = Rules { fees: spec.fees, limits_rates: !spec.ignores_rate_limits, seed: spec.seed };
+        let subnets = topology::subnets(&spec.subnets, &rules, time_nanos)?;
         let root_key = subnets.get(ROOT).map_or_else(Vec::new, |subnet| subnet.public_key.clone());
         Ok(Self {
             time_nanos,
             clock_nanos: time_nanos,
-            seed: spec.seed,
+            rules,
             subnets,
             runner: Runner::new(modules),
             random: Random::new(spec.seed),
@@ -185,6 +209,11 @@ impl Instance {
     /// What goes wrong on purpose.
     pub fn faults(&mut self) -> &mut Faults<Self> {
         &mut self.faults
+    }
+
+    /// What a subnet charges and where it stops.
+    pub(crate) fn profile(&self, subnet: usize) -> &SubnetProfile {
+        &self.subnets[subnet].profile
     }
 
     /// Index of the subnet that holds the canister.

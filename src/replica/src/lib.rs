@@ -18,8 +18,11 @@
 //! | `server` | the HTTP protocol |
 //! | [`faults`], `intervention`, [`trace`] | what goes wrong on purpose, and what happened: in-process only |
 //! | `api`, [`error`], `ids` | the words of all of these: calls, answers, errors, names |
-//! | `costs` | every price, weight and limit, with its source |
+//! | `profile` | what a subnet charges and where it stops, as data |
+//! | `accounts` | balances, thresholds, prepayments, rate limits |
+//! | `costs` | weights and limits that hold everywhere, with their sources |
 
+mod accounts;
 mod api;
 mod checkpoint;
 mod costs;
@@ -33,6 +36,7 @@ pub mod instance;
 mod intervention;
 mod management;
 mod memory;
+mod profile;
 mod query;
 mod random;
 mod rounds;
@@ -45,3 +49,4 @@ pub mod trace;
 mod wasm;
 
 pub use handle::{Replica, ReplicaConfig, Unavailable};
+pub use profile::{CostSchedule, Fees, InstructionLimit};

@@ -40,7 +40,7 @@ impl Instance {
     }
 
     fn execute_round(&mut self, subnet: usize) {
-        let mut left = limits::ROUND_INSTRUCTIONS;
+        let mut left = self.profile(subnet).limits.round;
         let mut spend = |instructions: u64| {
             left = left.saturating_sub(instructions + limits::ROUND_MESSAGE_OVERHEAD);
             left > 0
@@ -60,7 +60,9 @@ impl Instance {
                     return;
                 }
             }
-            let ready: Vec<Principal> = self.subnets[subnet].index().ready.iter().copied().collect();
+            let ready = self.subnets[subnet].index().ready.iter().copied();
+            let ready: Vec<Principal> =
+                ready.filter(|id| !self.subnets[subnet].is_paused(id, self.round)).collect();
             for id in ready {
                 is_idle = false;
                 if !spend(self.execute_next(subnet, id)) {
@@ -84,7 +86,8 @@ impl Instance {
             .take_while(|(time, _)| *time <= now)
             .map(|(_, id)| (*id, Task::Timer));
         let heartbeats = subnet.index().heartbeats.iter().map(|id| (*id, Task::Heartbeat));
-        hooks.chain(timers).chain(heartbeats).collect()
+        let due = hooks.chain(timers).chain(heartbeats);
+        due.filter(|(id, _)| !subnet.is_paused(id, self.round)).collect()
     }
 
     fn execute_management(&mut self, subnet: usize, request: &Request) {
@@ -199,16 +202,13 @@ impl Instance {
     fn charge_canister(&mut self, subnet: usize, id: Principal) {
         const SECOND_NANOS: u64 = 1_000_000_000;
         let now = self.time_nanos;
+        let profile = self.subnets[subnet].profile.clone();
         let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return };
         let seconds = now.saturating_sub(canister.paid_until_nanos) / SECOND_NANOS;
         canister.paid_until_nanos += seconds * SECOND_NANOS;
-        let price = canister.idle_cycles(seconds);
-        let can_pay = canister.cycles >= price;
-        canister.cycles = canister.cycles.saturating_sub(price);
-        if !can_pay && canister.code.is_some() {
-            canister.version += 1;
+        if !canister.pay_for_storage(&profile, seconds) {
             drop(canister);
-            crate::execution::lifecycle::uninstall(self, subnet, id);
+            crate::execution::lifecycle::abandon(self, subnet, id);
         }
     }
 

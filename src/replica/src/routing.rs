@@ -114,7 +114,7 @@ impl Instance {
     /// Adds the subnet that the mainnet has for a canister id, as PocketIC does where one is created with it.
     fn add_mainnet_subnet(&mut self, id: Principal) -> Result<usize, Unroutable> {
         let ordinal = self.subnets.len();
-        let subnet = topology::mainnet_subnet(id, ordinal as u64, self.seed, self.time_nanos)
+        let subnet = topology::mainnet_subnet(id, ordinal as u64, &self.rules, self.time_nanos)
             .map_err(Unroutable::BadRequest)?;
         self.subnets.push(subnet);
         Ok(ordinal)

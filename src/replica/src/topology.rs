@@ -2,6 +2,8 @@
 
 use crate::api::{SubnetKind, SubnetView};
 use crate::ids::{canister_id, canister_number};
+use crate::instance::NewSubnet;
+use crate::profile::{Fees, ProfileSpec, SubnetProfile};
 use crate::random;
 use crate::state::Subnet;
 use crate::state::subnet::{IdRange, Origins};
@@ -32,32 +34,67 @@ fn mainnet_ranges(kind: SubnetKind) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// New subnets of these kinds.
-pub(crate) fn subnets(kinds: &[SubnetKind], seed: u64, time_nanos: u64) -> Result<Vec<Subnet>, String> {
-    if kinds.is_empty() {
-        return Err("SubnetConfigSet must contain at least one subnet".to_owned());
-    }
-    kinds
-        .iter()
-        .enumerate()
-        .map(|(ordinal, kind)| {
-            let named = *kind != SubnetKind::Application
-                && *kind != SubnetKind::System
-                && *kind != SubnetKind::VerifiedApplication;
-            if named && kinds[..ordinal].contains(kind) {
-                return Err(format!("there can only be one subnet of kind {kind:?}"));
-            }
-            subnet(*kind, ordinal as u64, seed, time_nanos)
-        })
-        .collect()
+/// What holds for all subnets of an instance, also for those that are added later.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) fees: Fees,
+    /// Whether canisters pause that change or install too much.
+    pub(crate) limits_rates: bool,
+    pub(crate) seed: u64,
 }
 
-fn subnet(kind: SubnetKind, ordinal: u64, seed: u64, time_nanos: u64) -> Result<Subnet, String> {
-    let ranges = mainnet_ranges(kind)
-        .iter()
-        .map(|(first, last)| Ok(IdRange { first: mainnet_number(first)?, last: mainnet_number(last)? }))
-        .collect::<Result<_, String>>()?;
-    Ok(with_ranges(kind, ranges, ordinal, seed, time_nanos))
+impl Rules {
+    fn profile(&self, subnet: NewSubnet) -> SubnetProfile {
+        SubnetProfile::new(ProfileSpec {
+            nodes: nodes(subnet.kind),
+            is_system: is_system(subnet.kind),
+            fees: self.fees,
+            schedule: subnet.schedule,
+            instruction_limit: subnet.instruction_limit,
+            limits_rates: self.limits_rates,
+        })
+    }
+}
+
+/// Nodes of a subnet (`pocket_ic_server`, `subnet_size`; that of the test keys is newer than the source at hand,
+/// and taken for an application subnet).
+fn nodes(kind: SubnetKind) -> u64 {
+    match kind {
+        SubnetKind::Nns => 40,
+        SubnetKind::Fiduciary | SubnetKind::Sns | SubnetKind::Ii => 34,
+        _ => 13,
+    }
+}
+
+/// Whether the subnet is one of the network's own, where everything is free (`pocket_ic_server`, `conv_type`).
+fn is_system(kind: SubnetKind) -> bool {
+    matches!(kind, SubnetKind::Nns | SubnetKind::Ii | SubnetKind::Bitcoin | SubnetKind::System)
+}
+
+/// The subnets of a new instance.
+pub(crate) fn subnets(new: &[NewSubnet], rules: &Rules, time_nanos: u64) -> Result<Vec<Subnet>, String> {
+    if new.is_empty() {
+        return Err("SubnetConfigSet must contain at least one subnet".to_owned());
+    }
+    new.iter()
+        .enumerate()
+        .map(|(ordinal, subnet)| {
+            let kind = subnet.kind;
+            let named = kind != SubnetKind::Application
+                && kind != SubnetKind::System
+                && kind != SubnetKind::VerifiedApplication;
+            if named && new[..ordinal].iter().any(|other| other.kind == kind) {
+                return Err(format!("there can only be one subnet of kind {kind:?}"));
+            }
+            let ranges = mainnet_ranges(kind)
+                .iter()
+                .map(|(first, last)| {
+                    Ok(IdRange { first: mainnet_number(first)?, last: mainnet_number(last)? })
+                })
+                .collect::<Result<_, String>>()?;
+            Ok(with_ranges(*subnet, ranges, ordinal as u64, rules, time_nanos))
+        })
+        .collect()
 }
 
 fn mainnet_number(text: &str) -> Result<u64, String> {
@@ -74,7 +111,7 @@ fn mainnet_number(text: &str) -> Result<u64, String> {
 pub(crate) fn mainnet_subnet(
     id: Principal,
     ordinal: u64,
-    seed: u64,
+    rules: &Rules,
     time_nanos: u64,
 ) -> Result<Subnet, String> {
     use SubnetKind::{Application, Bitcoin, Fiduciary, Ii, Nns, Sns};
@@ -104,27 +141,28 @@ pub(crate) fn mainnet_subnet(
     }
     let first = number - number % IDS_PER_SUBNET;
     let range = IdRange { first, last: first + IDS_PER_SUBNET - 1 };
-    Ok(with_ranges(kind, vec![range], ordinal, seed, time_nanos))
+    Ok(with_ranges(kind.into(), vec![range], ordinal, rules, time_nanos))
 }
 
 /// A subnet with these ranges and one that is made up for it, from which fresh ids come.
 fn with_ranges(
-    kind: SubnetKind,
+    subnet: NewSubnet,
     mut ranges: Vec<IdRange>,
     ordinal: u64,
-    seed: u64,
+    rules: &Rules,
     time_nanos: u64,
 ) -> Subnet {
     // Made-up ranges come from the top of the number space, one after the other, as PocketIC takes them.
     let block = u64::MAX / IDS_PER_SUBNET - 1 - ordinal;
     let own = IdRange { first: block * IDS_PER_SUBNET, last: (block + 1) * IDS_PER_SUBNET - 1 };
     ranges.push(own);
-    let subnet_seed = random::derive("subnet", seed, ordinal);
+    let subnet_seed = random::derive("subnet", rules.seed, ordinal);
     let public_key: Vec<u8> =
-        (0..3).flat_map(|part| random::derive("public key", seed, ordinal << 8 | part)).collect();
+        (0..3).flat_map(|part| random::derive("public key", rules.seed, ordinal << 8 | part)).collect();
     Subnet::new(Origins {
         id: Principal::self_authenticating(&public_key),
-        kind,
+        kind: subnet.kind,
+        profile: rules.profile(subnet).into(),
         seed: subnet_seed,
         public_key,
         ranges,

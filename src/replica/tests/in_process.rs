@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use candid::{CandidType, Nat, Principal, decode_one, encode_args, encode_one};
-use decant_replica::Replica;
 use decant_replica::error::RejectCode;
 use decant_replica::trace::EventKind;
+use decant_replica::{Fees, Replica, ReplicaConfig};
 use pocket_ic::common::rest::RawEffectivePrincipal;
 use pocket_ic::{PocketIc, PocketIcBuilder, update_candid};
 
@@ -322,4 +322,25 @@ fn checkpoints_can_come_every_round() {
         .expect("the instance is there");
     pic.tick();
     pic.load_canister_snapshot(onto, None, snapshot).expect("after a checkpoint it is loaded");
+}
+
+/// dfinity/ic #10292: 10,000 cycles a second for a canister, 317,500 a GiB and second where it was 127,000.
+#[test]
+fn a_replica_charges_the_fees_of_the_year_that_it_is_told_and_by_default_the_newer_ones() {
+    const DAY_SECONDS: u128 = 86_400;
+    let burned_per_day = |config: ReplicaConfig| -> u128 {
+        let replica = Replica::start_with(config).expect("the replica starts");
+        let url = replica.url().parse().expect("it has a URL");
+        let pic = PocketIcBuilder::new().with_server_url(url).with_application_subnet().build();
+        let id = pic.create_canister();
+        pic.set_stable_memory(id, vec![7; 64 << 20], pocket_ic::common::rest::BlobCompression::NoCompression);
+        let status = pic.canister_status(id, None).expect("the controller may ask");
+        status.idle_cycles_burned_per_day.0.try_into().expect("it fits")
+    };
+    let of_2025 = burned_per_day(ReplicaConfig { fees: Fees::Of2025, ..ReplicaConfig::default() });
+    let of_2026 = burned_per_day(ReplicaConfig::default());
+    // A sixteenth of a GiB, of which the history of the canister is less than a hundred thousandth.
+    let is_about = |found: u128, expected: u128| (expected..expected + expected / 100_000).contains(&found);
+    assert!(is_about(of_2025, 127_000 * DAY_SECONDS / 16), "{of_2025}");
+    assert!(is_about(of_2026, (317_500 + 16 * 10_000) * DAY_SECONDS / 16), "{of_2026}");
 }

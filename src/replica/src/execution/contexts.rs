@@ -1,9 +1,7 @@
 //! Call contexts: how a message leaves one, who is answered, and which calls go out.
 
-use super::environment::MESSAGE_LIMIT;
 use super::failure;
 use super::runner::Finished;
-use crate::costs;
 use crate::error::{ErrorCode, UserError};
 use crate::instance::Instance;
 use crate::state::calls::Callback;
@@ -74,6 +72,7 @@ impl Instance {
     /// Registers the callback and sends the request.
     fn make_call(&mut self, subnet: usize, id: Principal, context: u64, call: OutgoingCall) {
         let now = self.time_nanos;
+        let profile = self.subnets[subnet].profile.clone();
         let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return };
         let is_wasm64 = canister.is_wasm64();
         let deadline_nanos = call.timeout_seconds.map(|seconds| messages::deadline_nanos(now, seconds));
@@ -85,8 +84,8 @@ impl Instance {
             on_reject: call.on_reject,
             on_cleanup: call.on_cleanup,
             cycles: call.cycles,
-            prepaid_execution: costs::execution_cycles(MESSAGE_LIMIT, is_wasm64),
-            prepaid_transmission: costs::RESPONSE_TRANSMISSION_PREPAYMENT,
+            prepaid_execution: profile.execution_cycles(profile.limits.message, is_wasm64),
+            prepaid_transmission: profile.response_prepayment(),
             deadline_nanos,
         });
         drop(canister);

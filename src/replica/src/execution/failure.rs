@@ -46,9 +46,14 @@ pub(crate) fn user_error(canister: Principal, error: &HostError) -> UserError {
         HostError::OutOfCycles { .. } => {
             (ErrorCode::InsufficientCyclesInCall, ".", "Top up the canister.".to_owned())
         }
-        HostError::CannotPayForGrowth { .. } => {
+        HostError::CannotGrow(_) => {
             (ErrorCode::InsufficientCyclesInMemoryGrow, "", "Top up the canister.".to_owned())
         }
+        HostError::StableAccess(_) => (
+            ErrorCode::CanisterMemoryAccessLimitExceeded,
+            "",
+            "Try accessing less of stable memory in a message, or split the work across several.".to_owned(),
+        ),
         HostError::WasmMemoryLimit(_) => (
             ErrorCode::CanisterWasmMemoryLimitExceeded,
             ".",

@@ -4,15 +4,17 @@ use super::environment::Invocation;
 use super::failure;
 use super::persistence::{self, HeapWish};
 use super::runner::{Entry, Keep};
-use crate::costs::{self, limits};
+use crate::accounts::{OutOfCycles, check_growth};
+use crate::costs;
 use crate::error::{ErrorCode, UserError};
 use crate::instance::Instance;
 use crate::memory::stable::StableMemory;
+use crate::profile::SubnetProfile;
 use crate::state::history::{Author, ChangeKind, InstallMode};
 use crate::state::log::Log;
 use crate::state::snapshots::HookStatus;
 use crate::state::{Canister, Code};
-use crate::system_api::host::Context;
+use crate::system_api::host::{Context, HostError};
 use crate::wasm::Module;
 use candid::Principal;
 use std::sync::Arc;
@@ -82,12 +84,13 @@ struct Before {
 
 /// Instructions that the phases of an installation share.
 struct Budget {
+    limit: u64,
     used: u64,
 }
 
 impl Budget {
     fn left(&self) -> u64 {
-        limits::INSTALL_INSTRUCTIONS.saturating_sub(self.used)
+        self.limit.saturating_sub(self.used)
     }
 }
 
@@ -98,15 +101,23 @@ pub(crate) fn install_code(
     install: Install,
 ) -> Result<(), UserError> {
     let id = install.canister_id;
-    let module = check(instance, subnet, &install)?;
-    let Some(mut canister) = instance.subnets[subnet].canister_mut(&id) else {
-        return Err(failure::canister_not_found(id));
-    };
-    let is_wasm64 = module.inspection.is_wasm64;
-    let prepaid = costs::execution_cycles(limits::INSTALL_INSTRUCTIONS, is_wasm64);
-    canister
-        .withdraw(prepaid)
-        .map_err(|error| UserError::new(ErrorCode::CanisterOutOfCycles, error.to_string()))?;
+    let profile = instance.subnets[subnet].profile.clone();
+    let (limit, round) = (profile.limits.install, instance.round);
+    let mut canister =
+        instance.subnets[subnet].canister_mut(&id).ok_or_else(|| failure::canister_not_found(id))?;
+    if let Err(error) = check(&canister, &profile, install.mode, round) {
+        // It costs its base fee all the same.
+        let prepaid = canister.prepay(&profile, limit, false).map_err(unaffordable)?;
+        prepaid.settle(&mut canister.cycles, &profile, 0);
+        return Err(error);
+    }
+    drop(canister);
+    let module = compile(instance, &install)?;
+    let mut canister =
+        instance.subnets[subnet].canister_mut(&id).ok_or_else(|| failure::canister_not_found(id))?;
+    let mut budget = Budget { limit, used: 0 };
+    let prepaid = canister.prepay(&profile, limit, module.inspection.is_wasm64).map_err(unaffordable)?;
+    let held_bytes = canister.memory().total();
     let before = Before {
         code: canister.code.clone(),
         stable: canister.stable.clone(),
@@ -116,7 +127,6 @@ pub(crate) fn install_code(
         log: canister.log.clone(),
     };
     drop(canister);
-    let mut budget = Budget { used: 0 };
     // A subnet compiles a module once; whoever brings it later pays a fraction.
     let divisor = if instance.subnets[subnet].compiled.insert(module.hash) {
         1
@@ -130,8 +140,9 @@ pub(crate) fn install_code(
     let Some(mut canister) = instance.subnets[subnet].canister_mut(&id) else {
         return Err(failure::canister_not_found(id));
     };
-    let refund = prepaid.saturating_sub(costs::execution_cycles(budget.used, is_wasm64));
-    canister.cycles = canister.cycles.saturating_add(refund);
+    prepaid.settle(&mut canister.cycles, &profile, budget.used);
+    canister.debits.add_installation(profile.rates, round, budget.used);
+    let result = result.and_then(|()| check_end(&canister, &profile, held_bytes));
     match &result {
         Ok(()) => {
             if let Some(old) = before.code {
@@ -150,11 +161,10 @@ pub(crate) fn install_code(
     result
 }
 
-/// Compiles the module and checks that the mode fits the canister.
-fn check(instance: &Instance, subnet: usize, install: &Install) -> Result<Arc<Module>, UserError> {
-    let id = install.canister_id;
-    let canister = instance.subnets[subnet].canister(&id).ok_or_else(|| failure::canister_not_found(id))?;
-    match install.mode {
+/// Whether the canister takes an installation of that mode now (code: `validate_input`).
+fn check(canister: &Canister, profile: &SubnetProfile, mode: Mode, round: u64) -> Result<(), UserError> {
+    let id = canister.id;
+    match mode {
         Mode::Install if canister.code.is_some() => {
             return Err(UserError::new(
                 ErrorCode::CanisterNonEmpty,
@@ -168,13 +178,43 @@ fn check(instance: &Instance, subnet: usize, install: &Install) -> Result<Arc<Mo
         Mode::Upgrade { .. } if canister.code.is_none() => return Err(failure::no_module(id)),
         _ => {}
     }
+    if canister.debits.owes_installations(profile.rates, round) {
+        return Err(UserError::new(
+            ErrorCode::CanisterInstallCodeRateLimited,
+            format!(
+                "Canister {id} is rate limited because it executed too many instructions in the previous install_code \
+                 messages. Please retry installation after several minutes.\nRetry the installation at a later time."
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// What an installation must leave behind: a heap within its limit, and a canister that is not frozen by memory
+/// that it did not hold before (spec, `install_code`; code: `InstallCodeHelper::finish`).
+fn check_end(canister: &Canister, profile: &SubnetProfile, held_bytes: u64) -> Result<(), UserError> {
+    let memory = canister.memory();
+    if let Some(limit) = canister.settings.exceeded_heap_limit(memory.wasm_memory) {
+        return Err(failure::user_error(canister.id, &HostError::WasmMemoryLimit(limit)));
+    }
+    let before = canister.holdings().with_memory(held_bytes);
+    check_growth(profile, before, memory.total(), canister.cycles).map_err(|error| error.user_error())
+}
+
+/// Compiles the module.
+fn compile(instance: &Instance, install: &Install) -> Result<Arc<Module>, UserError> {
     let modules = instance.runner.modules();
     let module = match &install.module {
         Upload::Bytes(bytes) => modules.module(bytes),
         Upload::Chunks { hashes, bytes } => modules.assemble(hashes, bytes),
         Upload::Known(module) => Ok(module.clone()),
     };
-    module.map_err(|error| failure::invalid_module(id, &error))
+    module.map_err(|error| failure::invalid_module(install.canister_id, &error))
+}
+
+/// The canister can't prepay its installation.
+fn unaffordable(error: OutOfCycles) -> UserError {
+    error.user_error(|error| format!("Canister installation failed with `{error}`."))
 }
 
 fn run_phases(
@@ -278,6 +318,20 @@ fn restore(canister: &mut Canister, before: Before, generation: u64) {
         }
     }
     canister.log = log;
+}
+
+/// Takes from a canister without cycles what it can't keep: code and memory, snapshots, history, allocations,
+/// and the cycles that are left. The id and its controllers stay (spec, "Canister out of cycles"; code:
+/// `charge_canisters_for_resource_allocation_and_usage`).
+pub(crate) fn abandon(instance: &mut Instance, subnet: usize, id: Principal) {
+    uninstall(instance, subnet, id);
+    let Some(mut canister) = instance.subnets[subnet].canister_mut(&id) else { return };
+    canister.version += 1;
+    canister.snapshots.clear();
+    canister.history.clear();
+    canister.settings.compute_allocation = 0;
+    canister.settings.memory_allocation = 0;
+    canister.cycles = 0;
 }
 
 /// Removes code and memory of a canister and rejects its open calls (spec, "IC method uninstall_code").

@@ -1,16 +1,17 @@
 //! Calls: the method that is called runs as a whole, or leaves nothing but its price.
 
-use super::environment::{Invocation, MESSAGE_LIMIT};
+use super::environment::Invocation;
 use super::failure;
 use super::run::answer_bytes;
 use super::runner::{Entry, Keep, export_name};
-use crate::costs;
+use crate::accounts::OutOfCycles;
+use crate::costs::WASM_PAGE_BYTES;
 use crate::error::{ErrorCode, UserError};
 use crate::faults::CallView;
 use crate::instance::Instance;
 use crate::state::calls::CallContext;
 use crate::state::{Canister, Inbound, Origin, Request, Status};
-use crate::system_api::host::Context;
+use crate::system_api::host::{Context, HostError};
 use crate::trace::{Event, EventKind};
 use crate::wasm::inspect::MethodKind;
 use candid::Principal;
@@ -41,6 +42,7 @@ impl Instance {
     fn execute_request(&mut self, subnet: usize, request: &Request) -> u64 {
         self.run_hook(&CallView::of_request(request, self.round));
         let id = request.receiver;
+        let profile = self.subnets[subnet].profile.clone();
         let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else {
             self.respond(subnet, request, Err(failure::canister_not_found(id)), request.cycles);
             return 0;
@@ -62,7 +64,7 @@ impl Instance {
             Err((error, is_charged)) => {
                 // A message that finds nothing to run costs its base fee (measured: `call unknown method`).
                 if is_charged {
-                    canister.cycles = canister.cycles.saturating_sub(costs::prices::MESSAGE_EXECUTION);
+                    canister.cycles = canister.cycles.saturating_sub(profile.execution_cycles(0, false));
                 }
                 let cycles = before.saturating_sub(canister.cycles);
                 drop(canister);
@@ -71,14 +73,18 @@ impl Instance {
                 return 0;
             }
         };
+        let is_query = context == Context::ReplicatedQuery;
+        let limit = if is_query { profile.limits.replicated_query } else { profile.limits.message };
         let is_wasm64 = canister.is_wasm64();
-        let prepaid = costs::execution_cycles(MESSAGE_LIMIT, is_wasm64);
-        if let Err(error) = canister.withdraw(prepaid) {
-            drop(canister);
-            let error = UserError::new(ErrorCode::CanisterOutOfCycles, error.to_string());
-            self.respond(subnet, request, Err(error), request.cycles);
-            return 0;
-        }
+        let prepaid = match canister.prepay(&profile, limit, is_wasm64) {
+            Ok(prepaid) => prepaid,
+            Err(error) => {
+                drop(canister);
+                let error = error.user_error(OutOfCycles::to_string);
+                self.respond(subnet, request, Err(error), request.cycles);
+                return 0;
+            }
+        };
         let context_id = canister.calls.open(CallContext {
             origin: request.origin.clone(),
             caller: request.sender,
@@ -88,15 +94,14 @@ impl Instance {
             open_calls: 0,
         });
         drop(canister);
-        let mut invocation =
-            Invocation::plain(context, request.sender, request.payload.clone(), MESSAGE_LIMIT);
+        let mut invocation = Invocation::plain(context, request.sender, request.payload.clone(), limit);
         if let Origin::Canister { deadline_nanos: Some(deadline), .. } = request.origin {
             invocation.deadline_nanos = deadline;
         }
-        let keep = if context == Context::ReplicatedQuery { Keep::Nothing } else { Keep::OnSuccess };
+        let keep = if is_query { Keep::Nothing } else { Keep::OnSuccess };
         let finished = self.run_on(subnet, id, invocation, request.cycles, Entry::Export(&entry), keep);
         let instructions = finished.instructions;
-        self.settle_prepayment(subnet, id, &finished, prepaid, is_wasm64);
+        self.settle_prepayment(subnet, id, &finished, prepaid);
         let cycles = before.saturating_sub(self.subnets[subnet].canister(&id).map_or(0, |c| c.cycles));
         self.record(request, instructions, cycles, answer_bytes(&finished.effects));
         self.conclude(subnet, id, Some(context_id), finished);
@@ -142,6 +147,12 @@ fn prepare(canister: &Canister, method: &str) -> Result<(String, Context), (User
         }
         None => return Err((failure::method_not_found(canister.id, "update", method), true)),
     };
+    // No update begins on a heap that is too large already (spec, `wasm_memory_limit`).
+    if context == Context::Update
+        && let Some(limit) = canister.settings.exceeded_heap_limit(code.heap_pages * WASM_PAGE_BYTES)
+    {
+        return Err((failure::user_error(canister.id, &HostError::WasmMemoryLimit(limit)), true));
+    }
     let entry = export_name(&code.module, method).unwrap_or_default();
     Ok((entry, context))
 }

@@ -1,9 +1,9 @@
 //! Responses: the callback that waits for one runs as a whole, or its cleanup does.
 
-use super::environment::{self, Invocation, MESSAGE_LIMIT};
+use super::environment::{self, Invocation};
 use super::run::answer_bytes;
 use super::runner::{Entry, Finished, Keep};
-use crate::costs;
+use crate::accounts::Prepaid;
 use crate::faults::CallView;
 use crate::instance::Instance;
 use crate::state::calls::{CallContext, Callback};
@@ -12,13 +12,11 @@ use crate::system_api::host::{Closure, Context, HostError};
 use crate::trace::{Event, EventKind};
 use std::sync::Arc;
 
-/// Instructions that a cleanup callback can use in any case (code: `RESERVED_INSTRUCTIONS_FOR_CLEANUP`).
-const CLEANUP_INSTRUCTIONS: u64 = 10_000_000;
-
 impl Instance {
     /// Executes a response; answers the instructions it used.
     pub(super) fn execute_response(&mut self, subnet: usize, response: &Response) -> u64 {
         let id = response.originator;
+        let profile = self.subnets[subnet].profile.clone();
         let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return 0 };
         let Some(callback) = canister.calls.callbacks.get(&response.callback).cloned() else {
             // Late: the call was answered before, by its deadline. Only its refund is left to return.
@@ -34,7 +32,7 @@ impl Instance {
             return 0;
         }
         let before = canister.cycles;
-        let transmission = u128::from(response.payload_bytes()) * costs::prices::CALL_BYTE;
+        let transmission = profile.transmission_cycles(response.payload_bytes());
         canister.cycles = canister
             .cycles
             .saturating_add(response.refund.min(callback.cycles))
@@ -51,7 +49,8 @@ impl Instance {
         let Some(context) = context else { return 0 };
         let finished = self.run_callback_of(subnet, &callback, &context, response, traps);
         let instructions = finished.instructions;
-        self.settle_prepayment(subnet, id, &finished, callback.prepaid_execution, is_wasm64);
+        let prepaid = Prepaid::new(callback.prepaid_execution, profile.limits.message, is_wasm64);
+        self.settle_prepayment(subnet, id, &finished, prepaid);
         let after = self.subnets[subnet].canister(&id).map_or(0, |canister| canister.cycles);
         self.trace.record(|| Event {
             round: self.round,
@@ -80,11 +79,12 @@ impl Instance {
         traps: bool,
     ) -> Finished {
         let id = response.originator;
-        let (closure, invocation) = callback_invocation(callback, context, response);
-        let injected = self.subnets[subnet].canister(&id).filter(|_| traps).map(|canister| Finished {
-            instructions: 0,
-            result: Err(HostError::Trapped("fault injected into a callback")),
-            effects: environment::effects(canister, context.available),
+        let limits = self.profile(subnet).limits;
+        let limit = limits.message - limits.cleanup_reserve();
+        let (closure, invocation) = callback_invocation(callback, context, response, limit);
+        let injected = self.subnets[subnet].canister(&id).filter(|_| traps).map(|canister| {
+            let effects = environment::effects(canister, context.available);
+            Finished::unrun(Err(HostError::Trapped("fault injected into a callback")), effects)
         });
         let finished = injected.unwrap_or_else(|| {
             self.run_on(subnet, id, invocation, context.available, Entry::Closure(closure), Keep::OnSuccess)
@@ -104,25 +104,32 @@ impl Instance {
     ) -> Finished {
         let (Err(error), Some(closure)) = (&failed.result, callback.on_cleanup) else { return failed };
         let id = response.originator;
-        let limit = MESSAGE_LIMIT.saturating_sub(failed.instructions).max(CLEANUP_INSTRUCTIONS);
+        // What the callback left of its limit, and what was kept for this.
+        let limit = self.profile(subnet).limits.message.saturating_sub(failed.instructions);
         let mut invocation = Invocation::plain(Context::Cleanup, context.caller, Arc::from([]), limit);
         invocation.reject = response.payload.as_ref().err().map(|reject| (reject.code as u32, String::new()));
-        let cleaned =
+        invocation.context_instructions = context.instructions;
+        let mut cleaned =
             self.run_on(subnet, id, invocation, context.available, Entry::Closure(closure), Keep::OnSuccess);
         let error = match &cleaned.result {
             Ok(()) => {
                 if let Some(mut canister) = self.subnets[subnet].canister_mut(&id) {
                     canister.version += 1;
+                    canister.cycles = cleaned.effects.balance;
                     canister.apply(&cleaned.effects);
+                    canister.check_low_memory();
                 }
                 error.clone()
             }
             Err(cleanup) => HostError::Engine(format!("{error}; its call_on_cleanup also failed: {cleanup}")),
         };
+        let mut effects = failed.effects;
+        effects.log.append(&mut cleaned.effects.log);
         Finished {
-            instructions: (failed.instructions + cleaned.instructions).min(MESSAGE_LIMIT),
+            instructions: failed.instructions + cleaned.instructions,
+            heap_delta_pages: cleaned.heap_delta_pages,
             result: Err(error),
-            effects: failed.effects,
+            effects,
         }
     }
 }
@@ -131,6 +138,7 @@ fn callback_invocation(
     callback: &Callback,
     context: &CallContext,
     response: &Response,
+    instruction_limit: u64,
 ) -> (Closure, Invocation) {
     let (closure, kind, arg, reject) = match &response.payload {
         Ok(reply) => (callback.on_reply, Context::Reply, reply.as_slice(), None),
@@ -139,7 +147,7 @@ fn callback_invocation(
             (callback.on_reject, Context::Reject, &[][..], reject)
         }
     };
-    let mut invocation = Invocation::plain(kind, context.caller, arg.into(), MESSAGE_LIMIT);
+    let mut invocation = Invocation::plain(kind, context.caller, arg.into(), instruction_limit);
     invocation.reject = reject;
     invocation.refunded = response.refund.min(callback.cycles);
     invocation.context_instructions = context.instructions;

@@ -3,8 +3,9 @@
 
 use super::environment::{self, Invocation};
 use super::runner::{Entry, Finished, Keep};
-use crate::costs;
+use crate::accounts::Prepaid;
 use crate::instance::Instance;
+use crate::memory::pages::PAGE_BYTES;
 use crate::state::Canister;
 use crate::system_api::host::{Answer, Effects, HostError};
 use candid::Principal;
@@ -20,46 +21,43 @@ impl Instance {
         entry: Entry<'_>,
         keep: Keep,
     ) -> Finished {
-        let subnet_id = self.subnets[subnet].id;
+        let (subnet_id, profile) = (self.subnets[subnet].id, self.subnets[subnet].profile.clone());
         let root_key = self.root_key.clone();
         let Some(mut guard) = self.subnets[subnet].canister_mut(&id) else {
             let effects = Effects::new(Default::default(), 0, 0, 0);
-            return Finished {
-                instructions: 0,
-                result: Err(HostError::Engine("the canister is gone".to_owned())),
-                effects,
-            };
+            return Finished::unrun(Err(HostError::Engine("the canister is gone".to_owned())), effects);
         };
         let canister: &mut Canister = &mut guard;
         let mut effects = environment::effects(canister, available);
         if invocation.is_answered {
             effects.answer = Answer::Closed;
         }
-        let env = environment::env(canister, subnet_id, self.time_nanos, root_key, invocation);
+        let env = environment::env(canister, subnet_id, self.time_nanos, root_key, profile, invocation);
         let Some(code) = canister.code.as_mut() else {
             let error = HostError::Engine("the canister contains no Wasm module".to_owned());
-            return Finished { instructions: 0, result: Err(error), effects };
+            return Finished::unrun(Err(error), effects);
         };
         self.runner.run(code, &mut canister.stable, env, effects, entry, keep)
     }
 
-    /// Returns what was prepaid for execution and not used.
+    /// Returns what was prepaid for execution and not used, and notes how much memory changed.
     pub(super) fn settle_prepayment(
         &mut self,
         subnet: usize,
         id: Principal,
         finished: &Finished,
-        prepaid: u128,
-        is_wasm64: bool,
+        prepaid: Prepaid,
     ) {
+        let (profile, round) = (self.subnets[subnet].profile.clone(), self.round);
         let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return };
         if finished.result.is_ok() {
             // A call that was begun and never made gives its cycles back.
             let begun = finished.effects.building.as_ref().map_or(0, |call| call.cycles);
             canister.cycles = finished.effects.balance.saturating_add(begun);
         }
-        let used = costs::execution_cycles(finished.instructions, is_wasm64);
-        canister.cycles = canister.cycles.saturating_add(prepaid.saturating_sub(used));
+        prepaid.settle(&mut canister.cycles, &profile, finished.instructions);
+        let changed_bytes = finished.heap_delta_pages * PAGE_BYTES as u64;
+        canister.debits.add_heap_delta(profile.rates, round, changed_bytes);
     }
 }
 

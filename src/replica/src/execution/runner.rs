@@ -41,10 +41,19 @@ pub(crate) enum Keep {
 pub(crate) struct Finished {
     /// Instructions used, those for dirty pages included.
     pub(crate) instructions: u64,
+    /// Pages of heap and stable memory that it changed, and that last.
+    pub(crate) heap_delta_pages: u64,
     /// What went wrong, if anything.
     pub(crate) result: Result<(), HostError>,
     /// What the message wanted to do.
     pub(crate) effects: Effects,
+}
+
+impl Finished {
+    /// Of what could not even begin.
+    pub(crate) fn unrun(result: Result<(), HostError>, effects: Effects) -> Self {
+        Self { instructions: 0, heap_delta_pages: 0, result, effects }
+    }
 }
 
 /// A wasm instance whose heap is that of one generation of a canister.
@@ -106,7 +115,7 @@ impl Runner {
             Ok(live) => live,
             Err(error) => {
                 let result = Err(HostError::Engine(format!("{error:#}")));
-                return Finished { instructions: 0, result, effects };
+                return Finished::unrun(result, effects);
             }
         };
         let host = live.store.data_mut();
@@ -133,11 +142,17 @@ impl Runner {
         let mut effects = std::mem::replace(&mut host.effects, idle.effects);
         host.env = idle.env;
         let is_kept = outcome.is_ok() && keep == Keep::OnSuccess;
-        let dirty_pages = live.settle(code, is_kept);
+        let dirty_pages = live.settle(code, is_kept, keep == Keep::OnSuccess);
+        let stable_pages = effects.stable.dirty_pages();
         if is_kept {
             std::mem::take(&mut effects.stable).commit(stable);
         }
-        instructions = (instructions + dirty_pages * costs::instructions::DIRTY_PAGE).min(limit);
+        // What it wrote of the heap is charged whether it is kept or not (code: `run` of the embedder).
+        let factor =
+            if code.module.inspection.is_wasm64 { costs::instructions::DIRTY_PAGE_WASM64_FACTOR } else { 1 };
+        let written = dirty_pages * costs::instructions::DIRTY_PAGE * factor;
+        instructions = instructions.saturating_add(written).min(limit);
+        let heap_delta_pages = if is_kept { dirty_pages + stable_pages } else { 0 };
         // An instance whose heap grew without being kept remembers the wrong size; one whose module
         // drops segments must begin anew for every message.
         let grew = live
@@ -147,7 +162,7 @@ impl Runner {
         if !grew && !code.module.inspection.drops_segments {
             self.put_back(code.generation, live);
         }
-        Finished { instructions, result: outcome, effects }
+        Finished { instructions, heap_delta_pages, result: outcome, effects }
     }
 
     fn take(&mut self, code: &Code) -> wasmtime::Result<Live> {
@@ -262,8 +277,8 @@ impl Live {
     }
 
     /// Takes heap and globals over into `code`, or puts the heap back to what it was. Answers the number
-    /// of pages that the message changed.
-    fn settle(&mut self, code: &mut Code, is_kept: bool) -> u64 {
+    /// of pages that the message changed, if they count: what queries write is not even looked at.
+    fn settle(&mut self, code: &mut Code, is_kept: bool, counts: bool) -> u64 {
         let Some(region) = &self.region else {
             if is_kept {
                 self.keep_globals(code);
@@ -271,9 +286,9 @@ impl Live {
             return 0;
         };
         if !is_kept {
-            // What a failed message wrote is not counted page by page: it costs what it executed.
+            let changed = if counts { region.count_changed() } else { 0 };
             region.roll_back();
-            return 0;
+            return changed;
         }
         let changed = region.changed_pages();
         // The region's own handle would make the write below copy the whole table of pages.

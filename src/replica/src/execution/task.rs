@@ -1,8 +1,7 @@
 //! Tasks: work that a canister begins by itself.
 
-use super::environment::{Invocation, MESSAGE_LIMIT};
+use super::environment::Invocation;
 use super::runner::{Entry, Keep};
-use crate::costs;
 use crate::instance::Instance;
 use crate::state::Origin;
 use crate::state::calls::CallContext;
@@ -37,6 +36,8 @@ impl Task {
 impl Instance {
     /// Executes a task of a canister that is due; answers the instructions it used.
     pub(crate) fn execute_task(&mut self, subnet: usize, id: Principal, task: Task) -> u64 {
+        let profile = self.subnets[subnet].profile.clone();
+        let limit = profile.limits.message;
         let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return 0 };
         let exports = canister.code.as_ref().is_some_and(|code| code.module.exports(task.export()));
         if !exports {
@@ -47,12 +48,9 @@ impl Instance {
             return 0;
         }
         let is_wasm64 = canister.is_wasm64();
-        let prepaid = costs::execution_cycles(MESSAGE_LIMIT, is_wasm64);
         let before = canister.cycles;
-        if canister.withdraw(prepaid).is_err() {
-            // Frozen: the task waits for cycles.
-            return 0;
-        }
+        // Frozen: the task waits for cycles.
+        let Ok(prepaid) = canister.prepay(&profile, limit, is_wasm64) else { return 0 };
         match task {
             Task::Timer => canister.global_timer = 0,
             Task::LowMemoryHook => canister.hook_status = HookStatus::Executed,
@@ -68,10 +66,10 @@ impl Instance {
             open_calls: 0,
         });
         drop(canister);
-        let invocation = Invocation::plain(Context::Task, system, Arc::from([]), MESSAGE_LIMIT);
+        let invocation = Invocation::plain(Context::Task, system, Arc::from([]), limit);
         let finished = self.run_on(subnet, id, invocation, 0, Entry::Export(task.export()), Keep::OnSuccess);
         let instructions = finished.instructions;
-        self.settle_prepayment(subnet, id, &finished, prepaid, is_wasm64);
+        self.settle_prepayment(subnet, id, &finished, prepaid);
         let after = self.subnets[subnet].canister(&id).map_or(0, |canister| canister.cycles);
         self.trace.record(|| Event {
             round: self.round,

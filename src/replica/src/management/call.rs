@@ -2,7 +2,6 @@
 
 use super::access;
 use super::arguments::decode_payload;
-use crate::costs::execution_cycles;
 use crate::error::{ErrorCode, UserError};
 use crate::execution::failure::canister_not_found;
 use crate::instance::Instance;
@@ -64,14 +63,6 @@ impl Call<'_> {
     /// Who makes the changes of this call, for the history.
     pub(super) fn author(&self, by_version: Option<u64>) -> Author {
         Author { time_nanos: self.instance.time_nanos, by: self.sender, by_version }
-    }
-
-    /// Takes the price of instructions that the platform itself executes for a canister, base fee included.
-    pub(super) fn charge(&mut self, id: Principal, instructions: u64) -> Result<(), UserError> {
-        let price = execution_cycles(instructions, false);
-        self.canister_mut(id)?
-            .withdraw(price)
-            .map_err(|error| UserError::new(ErrorCode::CanisterOutOfCycles, error.to_string()))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::arguments::{CreateCanister, ProvisionalCreate, SettingsArgs};
 use super::call::{Call, Outcome, decode, reply};
 use super::settings;
-use crate::costs::prices;
+use crate::accounts::Holdings;
 use crate::error::{ErrorCode, UserError};
 use crate::ids;
 use crate::state::history::ChangeKind;
@@ -24,21 +24,22 @@ struct Created {
 pub(super) fn create_canister(call: &mut Call<'_>) -> Outcome {
     // Both an empty argument list and a record are in use.
     let arg: CreateCanister = decode(call)?;
-    if *call.cycles < prices::CREATE_CANISTER {
+    let fee = call.profile().create_canister_cycles();
+    if *call.cycles < fee {
         return Err(UserError::new(
             ErrorCode::InsufficientCyclesForCreateCanister,
             format!(
                 "Creating a canister requires a fee of {} that is deducted from the canister's initial balance but \
                  only {} cycles were received with the create_canister request.\nTry sending more cycles with the \
                  request.",
-                grouped(prices::CREATE_CANISTER),
+                grouped(fee),
                 grouped(*call.cycles)
             ),
         ));
     }
-    let id = create(call, arg.settings.unwrap_or_default(), None, arg.sender_canister_version, |call| {
-        std::mem::take(call.cycles) - prices::CREATE_CANISTER
-    })?;
+    let settings = arg.settings.unwrap_or_default();
+    let id = create(call, settings, None, arg.sender_canister_version, *call.cycles - fee)?;
+    *call.cycles = 0;
     reply(&Created { canister_id: id })
 }
 
@@ -49,7 +50,7 @@ pub(super) fn provisional_create(call: &mut Call<'_>) -> Outcome {
         None => DEFAULT_PROVISIONAL_CYCLES,
     };
     let settings = arg.settings.unwrap_or_default();
-    let id = create(call, settings, arg.specified_id, arg.sender_canister_version, |_| cycles)?;
+    let id = create(call, settings, arg.specified_id, arg.sender_canister_version, cycles)?;
     reply(&Created { canister_id: id })
 }
 
@@ -58,17 +59,17 @@ fn create(
     arg: SettingsArgs,
     specified: Option<Principal>,
     by_version: Option<u64>,
-    cycles: impl FnOnce(&mut Call<'_>) -> u128,
+    cycles: u128,
 ) -> Result<Principal, UserError> {
     let mut settings = Settings::new([call.sender]);
     settings::refuse_unknown(&call.request.payload)?;
     settings::validate(&arg)?;
     settings::apply(&mut settings, &arg)?;
+    settings::check_allocations(call, None, Holdings::default(), &settings, cycles)?;
     let id = match specified {
         Some(id) => free_id(call, id)?,
         None => fresh_id(call)?,
     };
-    let cycles = cycles(call);
     let author = call.author(by_version);
     let mut canister = Canister::new(id, settings, cycles, author.time_nanos);
     let controllers = canister.settings.controllers.iter().copied().collect();

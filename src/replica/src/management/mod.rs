@@ -11,6 +11,7 @@ mod install;
 mod logs;
 mod metadata;
 mod methods;
+mod payment;
 mod run_state;
 mod settings;
 mod snapshot_data;

@@ -2,6 +2,7 @@
 
 use super::arguments::{SettingsArgs, UpdateSettings, quotas, undecodable};
 use super::call::{Call, Outcome, decode, done};
+use crate::accounts::Holdings;
 use crate::costs::limits;
 use crate::error::{ErrorCode, UserError};
 use crate::ingress::is_paid_later;
@@ -32,22 +33,25 @@ fn charge_delayed(call: &mut Call<'_>, id: Principal) {
     if !is_ingress || !is_paid_later(&request.method, &request.payload) {
         return;
     }
-    let cost = crate::costs::ingress_cycles((request.method.len() + request.payload.len()) as u64);
+    let profile = call.profile();
+    let cost = profile.ingress_cycles((request.method.len() + request.payload.len()) as u64);
     if let Ok(mut canister) = call.canister_mut(id) {
         // Not actionable any more: the call is done.
-        let _unpaid = canister.withdraw(cost);
+        let _unpaid = canister.withdraw(&profile, cost);
     }
 }
 
 fn apply_update(call: &mut Call<'_>, arg: UpdateSettings) -> Outcome {
     let author = call.author(arg.sender_canister_version);
     let payload = call.request.payload.clone();
-    let mut canister = call.controlled_mut(arg.canister_id)?;
+    let canister = call.controlled(arg.canister_id)?;
     refuse_unknown(&payload)?;
     validate(&arg.settings)?;
     let mut settings = canister.settings.clone();
     apply(&mut settings, &arg.settings)?;
-    check_affordable(&canister, &settings)?;
+    let (holdings, cycles) = (canister.holdings(), canister.cycles);
+    check_allocations(call, Some(arg.canister_id), holdings, &settings, cycles)?;
+    let mut canister = call.canister_mut(arg.canister_id)?;
     canister.settings = settings;
     if arg.settings.controllers.is_some() {
         let controllers = canister.settings.controllers.iter().copied().collect();
@@ -58,27 +62,72 @@ fn apply_update(call: &mut Call<'_>, arg: UpdateSettings) -> Outcome {
     done()
 }
 
-/// An allocation must be paid for until the freezing threshold (spec, "Freezing threshold").
-fn check_affordable(canister: &crate::state::Canister, settings: &Settings) -> Result<(), UserError> {
-    let bytes = canister.memory().total().max(settings.memory_allocation);
-    let needed = crate::costs::storage_cycles(bytes, settings.freezing_threshold_seconds)
-        + crate::costs::prices::COMPUTE_PERCENT_SECOND
-            * u128::from(settings.compute_allocation)
-            * u128::from(settings.freezing_threshold_seconds);
-    let grows = settings.memory_allocation > canister.settings.memory_allocation
-        || settings.compute_allocation > canister.settings.compute_allocation;
-    if grows && canister.cycles < needed {
+/// An allocation must be there on the subnet, suffice for what the canister keeps, and be paid for until the
+/// freezing threshold (spec, `compute_allocation`, `memory_allocation`; code: `validate_canister_settings`).
+///
+/// `holdings` are those before the change, of a new canister (`None`) none.
+pub(super) fn check_allocations(
+    call: &Call<'_>,
+    id: Option<Principal>,
+    before: Holdings,
+    settings: &Settings,
+    cycles: u128,
+) -> Result<(), UserError> {
+    let (memory, compute) = (settings.memory_allocation, settings.compute_allocation);
+    if memory != before.allocated_bytes && memory != 0 && memory < before.memory_bytes {
         return Err(UserError::new(
-            ErrorCode::InsufficientCyclesInMemoryAllocation,
+            ErrorCode::InsufficientMemoryAllocation,
             format!(
-                "Cannot increase memory allocation to {} due to insufficient cycles. At least {} additional cycles \
-                 are required.",
-                settings.memory_allocation,
-                needed - canister.cycles
+                "Canister was given {memory} bytes memory allocation but at least {} bytes of memory is needed.\nTry \
+                 increasing the canister's memory allocation.",
+                before.memory_bytes
             ),
         ));
     }
-    Ok(())
+    if compute > before.compute_percent {
+        let subnet = &call.instance.subnets[call.subnet];
+        let others = subnet.canister_ids().filter(|other| Some(**other) != id);
+        let taken: u64 = others
+            .filter_map(|other| subnet.canister(other))
+            .map(|canister| canister.settings.compute_allocation)
+            .sum();
+        let free = limits::SUBNET_COMPUTE_PERCENT.saturating_sub(taken);
+        if compute > free {
+            return Err(UserError::new(
+                ErrorCode::SubnetOversubscribed,
+                format!(
+                    "Canister requested a compute allocation of {compute}% which cannot be satisfied because the \
+                     Subnet's remaining compute capacity is {free}%.\nTry moving to another subnet."
+                ),
+            ));
+        }
+    }
+    let after = Holdings {
+        allocated_bytes: memory,
+        compute_percent: compute,
+        freezing_seconds: settings.freezing_threshold_seconds,
+        ..before
+    };
+    let threshold = after.threshold(&call.profile());
+    if cycles >= threshold {
+        return Ok(());
+    }
+    let (code, what, wanted) = if compute > before.compute_percent {
+        (ErrorCode::InsufficientCyclesInComputeAllocation, "compute", format!("{compute}%"))
+    } else if memory > before.allocated_bytes {
+        (ErrorCode::InsufficientCyclesInMemoryAllocation, "memory", memory.to_string())
+    } else {
+        // A threshold may freeze a canister.
+        return Ok(());
+    };
+    Err(UserError::new(
+        code,
+        format!(
+            "Cannot increase {what} allocation to {wanted} due to insufficient cycles. At least {} additional cycles \
+             are required.\nTop up the canister with more cycles.",
+            threshold - cycles
+        ),
+    ))
 }
 
 /// Refuses settings out of range.

@@ -3,10 +3,11 @@
 use super::access;
 use super::arguments::{OfCanister, OfSnapshot};
 use super::call::{Call, Outcome, decode, done, reply};
-use crate::costs::{WASM_PAGE_BYTES, instructions, limits};
+use crate::costs::{COUNTER_GLOBALS, WASM_PAGE_BYTES, limits};
 use crate::error::{ErrorCode, UserError};
 use crate::execution::{failure, lifecycle};
 use crate::memory::PageMap;
+use crate::state::canister::MemoryUse;
 use crate::state::history::ChangeKind;
 use crate::state::snapshots::{HookStatus, Snapshot, SnapshotId, SparseBytes};
 use crate::state::{Canister, Code};
@@ -46,6 +47,8 @@ pub(super) fn take(call: &mut Call<'_>) -> Outcome {
     let time_nanos = call.instance.time_nanos;
     let canister = call.controlled(id)?;
     let replaced = check_slot(canister, arg.replace_snapshot)?;
+    call.check_heap_delta(id)?;
+    let canister = call.canister(id)?;
     let Some(code) = &canister.code else {
         return Err(UserError::new(
             ErrorCode::CanisterRejectedMessage,
@@ -67,7 +70,9 @@ pub(super) fn take(call: &mut Call<'_>) -> Outcome {
         global_timer: Some(canister.global_timer),
         hook_status: Some(canister.hook_status),
     };
-    call.charge(id, instructions::SNAPSHOT + snapshot.size_bytes())?;
+    let instructions = call.profile().platform.snapshot + snapshot.size_bytes();
+    call.charge_with_growth(id, instructions, memory_with(call.canister(id)?, &snapshot, replaced.as_ref()))?;
+    call.add_heap_delta(id, snapshot.changed_bytes())?;
     let snapshot_id = store(&mut *call.canister_mut(id)?, snapshot, replaced);
     if arg.uninstall_code == Some(true) {
         lifecycle::uninstall(call.instance, call.subnet, id);
@@ -76,6 +81,12 @@ pub(super) fn take(call: &mut Call<'_>) -> Outcome {
     }
     let snapshot = find(call.canister(id)?, &snapshot_id)?;
     reply(&view(&snapshot_id, snapshot))
+}
+
+/// Bytes that the canister keeps with a new snapshot, which may take the place of another one.
+pub(super) fn memory_with(canister: &Canister, new: &Snapshot, replaced: Option<&SnapshotId>) -> u64 {
+    let replaced = replaced.and_then(|id| canister.snapshots.get(id)).map_or(0, Snapshot::size_bytes);
+    (canister.memory().total() + new.size_bytes()).saturating_sub(replaced)
 }
 
 /// Checks that there is room for one more snapshot; answers the one that it replaces.
@@ -151,6 +162,7 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
     let arg: OfSnapshot = decode(call)?;
     let id = arg.canister_id;
     call.controlled(id)?;
+    call.check_heap_delta(id)?;
     let snapshot = snapshot_to_load(call, id, &arg.snapshot_id)?;
     let mut bytes = vec![0; snapshot.module.size_bytes as usize];
     snapshot.module.pages.read(0, &mut bytes);
@@ -159,8 +171,11 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
     let globals = restored_globals(&module, &snapshot)?;
     check_hook(call.canister(id)?, &snapshot)?;
     // Measured: the load and the compilation are charged one after the other, each with a base fee.
-    call.charge(id, instructions::SNAPSHOT + snapshot.size_bytes())?;
-    call.charge(id, module.compile_instructions())?;
+    let instructions = call.profile().platform.snapshot + snapshot.size_bytes();
+    call.charge(id, instructions)?;
+    let memory_bytes = memory_after_load(call.canister(id)?, &module, &snapshot);
+    call.charge_with_growth(id, module.compile_instructions(), memory_bytes)?;
+    call.add_heap_delta(id, snapshot.changed_bytes())?;
     let generation = call.instance.runner.new_generation();
     let author = call.author(arg.sender_canister_version);
     let mut canister = call.canister_mut(id)?;
@@ -194,6 +209,22 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
         call.instance.runner.forget(before.generation);
     }
     done()
+}
+
+/// Bytes that the canister keeps once the snapshot has taken the place of its code, memory and chunks.
+fn memory_after_load(canister: &Canister, module: &Module, snapshot: &Snapshot) -> u64 {
+    let memory = canister.memory();
+    let custom_sections = module.inspection.custom_section_bytes();
+    MemoryUse {
+        wasm_memory: snapshot.heap.size_bytes,
+        stable_memory: snapshot.stable.size_bytes(),
+        globals: (module.initial_globals.len() as u64 + COUNTER_GLOBALS) * GlobalValue::SIZE_BYTES,
+        wasm_binary: snapshot.module.size_bytes,
+        custom_sections,
+        chunk_store: snapshot.chunks.len() as u64 * limits::CHUNK_BYTES as u64,
+        ..memory
+    }
+    .total()
 }
 
 /// The snapshot, of this canister or of another one of the subnet that the sender controls.

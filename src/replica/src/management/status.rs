@@ -80,6 +80,7 @@ pub(super) fn status(call: &mut Call<'_>) -> Outcome {
     let arg: OfCanister = decode(call)?;
     let sender = call.sender;
     let method = call.request.method.clone();
+    let profile = call.profile();
     let canister = call.canister(arg.canister_id)?;
     if sender != canister.id && !canister.settings.status_visibility.shows(canister, &sender) {
         return Err(access::not_controller(canister, sender, &method));
@@ -100,7 +101,7 @@ pub(super) fn status(call: &mut Call<'_>) -> Outcome {
         memory_metrics: memory_metrics(canister),
         cycles: canister.cycles.into(),
         reserved_cycles: 0u8.into(),
-        idle_cycles_burned_per_day: canister.idle_cycles_per_day().into(),
+        idle_cycles_burned_per_day: canister.holdings().idle_cycles_per_day(&profile).into(),
         query_stats: query_stats(canister),
     })
 }

@@ -78,7 +78,6 @@ impl PageMap {
     }
 
     /// Number of pages that take space.
-    #[cfg(test)]
     pub(crate) fn resident_pages(&self) -> usize {
         self.pages.len()
     }

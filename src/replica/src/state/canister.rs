@@ -7,7 +7,8 @@ use super::log::Log;
 use super::messages::{Inbound, Request};
 use super::settings::Settings;
 use super::snapshots::{HookStatus, Snapshot, SnapshotId};
-use crate::costs::{self, WASM_PAGE_BYTES, limits, prices};
+use crate::accounts::Debits;
+use crate::costs::{self, WASM_PAGE_BYTES, limits};
 use crate::memory::PageMap;
 use crate::memory::stable::StableMemory;
 use crate::wasm::Module;
@@ -15,9 +16,6 @@ use crate::wasm::module::GlobalValue;
 use candid::Principal;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-
-/// Seconds of a day.
-const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 /// A `stop_canister` call that waits for the canister to drain.
 #[derive(Debug, Clone)]
@@ -86,6 +84,8 @@ pub(crate) struct Canister {
     pub(crate) next_snapshot: u64,
     pub(crate) calls: Calls,
     pub(crate) inbox: VecDeque<Inbound>,
+    /// What rate limits hold against it.
+    pub(crate) debits: Debits,
     /// Nanoseconds since the epoch until which storage is paid.
     pub(crate) paid_until_nanos: u64,
     /// Calls, instructions, request bytes and response bytes of queries.
@@ -115,6 +115,7 @@ impl Canister {
             next_snapshot: 0,
             calls: Calls::default(),
             inbox: VecDeque::new(),
+            debits: Debits::default(),
             paid_until_nanos: time_nanos,
             query_stats: [0; 4],
             indexed: Indexed::default(),
@@ -193,42 +194,6 @@ impl Canister {
             snapshots: self.snapshots.values().map(Snapshot::size_bytes).sum(),
         }
     }
-
-    /// Cycles that storage and compute allocation take in `seconds`.
-    pub(crate) fn idle_cycles(&self, seconds: u64) -> u128 {
-        let bytes = self.memory().total().max(self.settings.memory_allocation);
-        costs::storage_cycles(bytes, seconds)
-            + prices::COMPUTE_PERCENT_SECOND
-                * u128::from(self.settings.compute_allocation)
-                * u128::from(seconds)
-    }
-
-    /// Cycles that it burns in a day when nothing happens.
-    pub(crate) fn idle_cycles_per_day(&self) -> u128 {
-        self.idle_cycles(DAY_SECONDS)
-    }
-
-    /// The balance below which it is frozen (spec, "Freezing threshold").
-    pub(crate) fn freezing_threshold_cycles(&self) -> u128 {
-        self.idle_cycles_per_day() * u128::from(self.settings.freezing_threshold_seconds)
-            / u128::from(DAY_SECONDS)
-    }
-
-    /// Takes `amount` if the balance stays at the freezing threshold or above; otherwise answers how many
-    /// cycles are missing.
-    pub(crate) fn withdraw(&mut self, amount: u128) -> Result<(), OutOfCycles> {
-        let threshold = self.freezing_threshold_cycles();
-        if self.cycles < threshold.saturating_add(amount) {
-            return Err(OutOfCycles {
-                canister_id: self.id,
-                available: self.cycles,
-                requested: amount,
-                threshold,
-            });
-        }
-        self.cycles -= amount;
-        Ok(())
-    }
 }
 
 /// Memory in bytes, by purpose.
@@ -256,17 +221,4 @@ impl MemoryUse {
             + self.chunk_store
             + self.snapshots
     }
-}
-
-/// A canister cannot pay.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "Canister {canister_id} is out of cycles: please top up the canister with at least {} additional cycles",
-    (threshold + requested).saturating_sub(*available)
-)]
-pub(crate) struct OutOfCycles {
-    pub(crate) canister_id: Principal,
-    pub(crate) available: u128,
-    pub(crate) requested: u128,
-    pub(crate) threshold: u128,
 }

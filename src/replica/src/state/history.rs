@@ -85,6 +85,11 @@ impl History {
         }
     }
 
+    /// Forgets the changes; their number stays.
+    pub(crate) fn clear(&mut self) {
+        self.changes.clear();
+    }
+
     /// Bytes that the platform counts for it (measured: 350 for a creation with one
     /// controller and an installation).
     pub(crate) fn size_bytes(&self) -> u64 {

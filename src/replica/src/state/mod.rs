@@ -1,5 +1,6 @@
 //! What an instance remembers: subnets, canisters, and the messages between them.
 
+mod account;
 pub(crate) mod calls;
 pub(crate) mod canister;
 pub(crate) mod history;

@@ -74,6 +74,13 @@ impl Settings {
             environment_variables: Arc::default(),
         }
     }
+
+    /// The limit of the heap, if a heap of that size exceeds it.
+    pub(crate) fn exceeded_heap_limit(&self, heap_bytes: u64) -> Option<u64> {
+        let limit = self.wasm_memory_limit;
+        (limit != 0 && heap_bytes > limit).then_some(limit)
+    }
+
     /// Whether a heap of that size leaves less than the threshold.
     pub(crate) fn is_memory_low(&self, heap_bytes: u64) -> bool {
         let capacity_bytes = if self.wasm_memory_limit == 0 {

@@ -1,6 +1,7 @@
 //! Snapshots of a canister (spec, "Canister snapshots").
 
 use crate::memory::PageMap;
+use crate::memory::pages::PAGE_BYTES;
 use crate::memory::stable::StableMemory;
 use crate::wasm::module::GlobalValue;
 use std::collections::BTreeMap;
@@ -47,6 +48,14 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// Bytes of heap and stable memory that the next checkpoint has to write for it (code: `heap_delta`; the module
+    /// counts nothing). Which pages of a memory were written since the last one nobody knows: all count, or none.
+    pub(crate) fn changed_bytes(&self) -> u64 {
+        let changed = |pages: &PageMap| if pages.is_checkpointed() { 0 } else { pages.resident_pages() };
+        let pages = changed(&self.heap.pages) + changed(&self.stable.pages);
+        (pages * PAGE_BYTES + self.chunks.len() * crate::costs::limits::CHUNK_BYTES) as u64
+    }
+
     /// Bytes that the canister pays for.
     pub(crate) fn size_bytes(&self) -> u64 {
         // A taken snapshot counts the platform's own globals too (measured).

@@ -4,9 +4,11 @@ use super::canister::Canister;
 use super::index::{Index, Indexed};
 use super::messages::{Message, Request};
 use crate::api::SubnetKind;
+use crate::profile::SubnetProfile;
 use candid::Principal;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 /// An inclusive range of canister numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +28,8 @@ impl IdRange {
 pub(crate) struct Subnet {
     pub(crate) id: Principal,
     pub(crate) kind: SubnetKind,
+    /// What it charges and where it stops.
+    pub(crate) profile: Arc<SubnetProfile>,
     pub(crate) seed: [u8; 32],
     /// DER public key; opaque bytes.
     pub(crate) public_key: Vec<u8>,
@@ -52,6 +56,7 @@ pub(crate) struct Subnet {
 pub(crate) struct Origins {
     pub(crate) id: Principal,
     pub(crate) kind: SubnetKind,
+    pub(crate) profile: Arc<SubnetProfile>,
     pub(crate) seed: [u8; 32],
     pub(crate) public_key: Vec<u8>,
     pub(crate) ranges: Vec<IdRange>,
@@ -62,10 +67,11 @@ pub(crate) struct Origins {
 impl Subnet {
     /// A subnet without canisters.
     pub(crate) fn new(origins: Origins) -> Self {
-        let Origins { id, kind, seed, public_key, ranges, next_canister, time_nanos } = origins;
+        let Origins { id, kind, profile, seed, public_key, ranges, next_canister, time_nanos } = origins;
         Self {
             id,
             kind,
+            profile,
             seed,
             public_key,
             ranges,
@@ -78,6 +84,13 @@ impl Subnet {
             compiled: BTreeSet::new(),
             charged_at_nanos: time_nanos,
         }
+    }
+
+    /// Whether a canister changed so much memory that it has to wait for rounds to pass (code:
+    /// `filter_canisters`).
+    pub(crate) fn is_paused(&self, id: &Principal, round: u64) -> bool {
+        let debits = self.canister(id).map(|canister| canister.debits);
+        debits.is_some_and(|debits| debits.heap_delta_excess(self.profile.rates, round).is_some())
     }
 
     /// A canister, to look at.

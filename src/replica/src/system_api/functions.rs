@@ -3,7 +3,7 @@
 
 use super::call::{Call, Outcome};
 use super::host::{Answer, Closure, HostError, LogLine, OutgoingCall};
-use crate::costs::{self, limits, prices};
+use crate::costs::limits;
 use candid::Principal;
 
 pub(crate) use super::memory::{
@@ -206,8 +206,7 @@ pub(crate) fn canister_liquid_cycle_balance128(call: &mut Call<'_>) -> Outcome {
 
 fn liquid_balance(call: &mut Call<'_>) -> u128 {
     let host = call.host();
-    let grown = costs::storage_cycles(host.effects.grown_bytes, host.env.freezing_threshold_seconds);
-    host.effects.balance.saturating_sub(host.env.freezing_threshold_cycles + grown)
+    host.effects.balance.saturating_sub(host.threshold())
 }
 
 pub(crate) fn canister_status(call: &mut Call<'_>) -> Outcome {
@@ -227,8 +226,8 @@ pub(crate) fn subnet_self_copy(call: &mut Call<'_>) -> Outcome {
     call.copy(id.as_slice())
 }
 
-pub(crate) fn subnet_self_node_count(_: &mut Call<'_>) -> Outcome {
-    Ok(prices::NODES)
+pub(crate) fn subnet_self_node_count(call: &mut Call<'_>) -> Outcome {
+    Ok(call.host().env.profile.nodes)
 }
 
 pub(crate) fn msg_method_name_size(call: &mut Call<'_>) -> Outcome {
@@ -353,21 +352,26 @@ fn add_cycles(call: &mut Call<'_>, amount: u128) -> Outcome {
 pub(crate) fn call_perform(call: &mut Call<'_>) -> Outcome {
     const SYS_TRANSIENT: u64 = 2;
     building!(call);
-    let liquid = liquid_balance(call);
     let host = call.host();
     let Some(building) = host.effects.building.take() else { return Ok(SYS_TRANSIENT) };
-    let fee = if host.env.context.is_replicated() {
-        costs::call_cycles(building.payload_bytes(), host.env.is_wasm64)
+    // A query makes calls for nothing, and a response that can be dropped keeps no memory for itself.
+    let is_charged = host.env.context.is_replicated();
+    let responses = u64::from(is_charged && building.timeout_seconds.is_none());
+    let fee = if is_charged {
+        host.env.profile.call_cycles(building.payload_bytes(), host.env.is_wasm64)
     } else {
         0
     };
+    let threshold = host.holdings().with_more_responses(responses).threshold(&host.env.profile);
     let under_way = host.env.outstanding.get(&building.callee).copied().unwrap_or(0)
         + host.effects.calls.iter().filter(|other| other.callee == building.callee).count();
-    if fee > liquid || under_way >= limits::QUEUE_MESSAGES {
+    let is_affordable = !is_charged || host.effects.balance >= threshold.saturating_add(fee);
+    if !is_affordable || under_way >= limits::QUEUE_MESSAGES {
         host.effects.balance += building.cycles;
         return Ok(SYS_TRANSIENT);
     }
     host.effects.balance -= fee;
+    host.effects.reserved_responses += responses;
     host.effects.calls.push(building);
     Ok(0)
 }
@@ -440,19 +444,18 @@ pub(crate) fn in_replicated_execution(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn cost_call(call: &mut Call<'_>) -> Outcome {
     let [method_bytes, payload_bytes, target, ..] = call.args;
     let is_wasm64 = call.host().env.is_wasm64;
-    let cost = costs::call_cycles(method_bytes.saturating_add(payload_bytes), is_wasm64);
+    let cost = call.host().env.profile.call_cycles(method_bytes.saturating_add(payload_bytes), is_wasm64);
     call.store_u128(target, cost)
 }
 
 pub(crate) fn cost_create_canister(call: &mut Call<'_>) -> Outcome {
-    call.store_u128(call.args[0], prices::CREATE_CANISTER)
+    let cost = call.host().env.profile.create_canister_cycles();
+    call.store_u128(call.args[0], cost)
 }
 
 pub(crate) fn cost_http_request(call: &mut Call<'_>) -> Outcome {
     let [request_bytes, response_bytes, target, ..] = call.args;
-    let cost = prices::HTTP_OUTCALL
-        + u128::from(request_bytes) * prices::HTTP_REQUEST_BYTE
-        + u128::from(response_bytes) * prices::HTTP_RESPONSE_BYTE;
+    let cost = call.host().env.profile.http_request_cycles(request_bytes, response_bytes);
     call.store_u128(target, cost)
 }
 
@@ -479,7 +482,8 @@ fn threshold_cost(call: &mut Call<'_>) -> Outcome {
     const UNKNOWN_KEY: u64 = 2;
     let [source, size, _, target, ..] = call.args;
     call.load(source, size)?;
-    call.store_u128(target, prices::THRESHOLD_SIGNATURE)?;
+    let cost = call.host().env.profile.threshold_signature_cycles();
+    call.store_u128(target, cost)?;
     Ok(UNKNOWN_KEY)
 }
 

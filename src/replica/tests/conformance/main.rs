@@ -5,16 +5,22 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod allocations;
 mod atomicity;
 mod bad_input;
 mod bad_modules;
 mod best_effort;
 mod calls;
 mod chunks;
+mod cleanups;
+mod composite_limits;
 mod cycles;
 mod freezing;
+mod growth;
+mod heap_limits;
 mod ingress;
 mod instances;
+mod instruction_limits;
 mod lifecycle;
 mod limits;
 mod logs;
@@ -25,10 +31,13 @@ mod old_imports;
 mod persistence;
 mod queries;
 mod queues;
+mod rate_limits;
 mod settings;
 mod snapshots;
+mod stable_access;
 mod stable_memory;
 mod stopping;
+mod subnet_prices;
 mod subnets;
 mod system_api;
 mod time;
