@@ -30,9 +30,19 @@ pub(crate) mod limits {
     pub(crate) const QUERY_CALL_OVERHEAD: u64 = 50_000_000;
     /// Calls deep that a composite query can go (code: `MAX_QUERY_CALL_DEPTH`).
     pub(crate) const QUERY_GRAPH_DEPTH: usize = 6;
-    /// Instructions after which a subnet starts no further message in a round (code:
-    /// `MAX_INSTRUCTIONS_PER_ROUND`, 7 B less one slice of 2 B, on 4 cores).
-    pub(crate) const ROUND_INSTRUCTIONS: u64 = 20_000_000_000;
+    /// Instructions of a message or installation that a round executes at most; the rest follows in the next rounds
+    /// (code: `MAX_INSTRUCTIONS_PER_SLICE`).
+    pub(crate) const SLICE_INSTRUCTIONS: u64 = 2_000_000_000;
+    /// Canisters that run at the same time (code: `NUMBER_OF_EXECUTION_THREADS`).
+    pub(crate) const CORES: usize = 4;
+    /// Instructions after which a core starts no further message in a round (code: `MAX_INSTRUCTIONS_PER_ROUND`, 7 B,
+    /// less the 5 B of the longest message that is not sliced, and one).
+    pub(crate) const ROUND_INSTRUCTIONS: u64 = 2_000_000_001;
+    /// What a round counts for every canister that executed something (code: `INSTRUCTION_OVERHEAD_PER_CANISTER`).
+    pub(crate) const ROUND_CANISTER_OVERHEAD: u64 = 8_000_000;
+    /// What a turn of all canisters counts for each canister that there is (code:
+    /// `INSTRUCTION_OVERHEAD_PER_CANISTER_FOR_FINALIZATION`).
+    pub(crate) const ROUND_CANISTER_FINALIZATION: u64 = 12_000;
     /// What a round counts for every message besides its instructions (code:
     /// `INSTRUCTION_OVERHEAD_PER_EXECUTION`).
     pub(crate) const ROUND_MESSAGE_OVERHEAD: u64 = 2_000_000;

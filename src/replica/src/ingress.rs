@@ -10,6 +10,7 @@ use crate::execution::runner::{Entry, Keep};
 use crate::instance::Instance;
 use crate::management;
 use crate::routing::Unroutable;
+use crate::state::inbox::Source;
 use crate::state::ingress::{INGRESS_NANOS, Submitted};
 use crate::state::messages::Message;
 use crate::state::{Canister, Origin, Request, Status};
@@ -201,7 +202,7 @@ impl Instance {
                 self.respond(subnet, &request, Err(error), 0);
                 continue;
             }
-            self.deliver(subnet, Message::Request(request));
+            self.deliver(subnet, Source::Ingress, Message::Request(request));
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::execution::runner::Runner;
 use crate::faults::Faults;
 use crate::profile::{CostSchedule, Fees, InstructionLimit, SubnetProfile};
 use crate::random::Random;
+use crate::schedule::Schedule;
 use crate::state::ingress::IngressHistory;
 use crate::state::subnet::CanisterMut;
 use crate::state::{Canister, Subnet};
@@ -31,6 +32,8 @@ pub struct InstanceSpec {
     pub fees: Fees,
     /// Whether canisters may change and install as much as they like in a round.
     pub ignores_rate_limits: bool,
+    /// What the specification leaves open is by chance from it; `None`: as the platform does it.
+    pub schedule_seed: Option<u64>,
 }
 
 /// A subnet of a new instance.
@@ -64,6 +67,7 @@ pub struct Instance {
     pub(crate) subnets: Vec<Subnet>,
     pub(crate) runner: Runner,
     pub(crate) random: Random,
+    pub(crate) schedule: Schedule,
     pub(crate) ingress: IngressHistory,
     pub(crate) trace: Trace,
     pub(crate) faults: Faults<Self>,
@@ -105,6 +109,7 @@ impl Instance {
             subnets,
             runner: Runner::new(modules),
             random: Random::new(spec.seed),
+            schedule: Schedule::new(spec.schedule_seed),
             ingress: IngressHistory::default(),
             trace: Trace::default(),
             faults: Faults::default(),
@@ -199,6 +204,12 @@ impl Instance {
     /// Subnet of an existing canister.
     pub fn subnet_of(&self, id: Principal) -> Option<Principal> {
         self.subnets.iter().find(|subnet| subnet.has(&id)).map(|subnet| subnet.id)
+    }
+
+    /// From now on the order in which canisters, senders and responses have their turn, which the specification
+    /// leaves open, is by chance from a seed; `None`: as the platform does it.
+    pub fn set_schedule_seed(&mut self, seed: Option<u64>) {
+        self.schedule = Schedule::new(seed);
     }
 
     /// The messages that were executed and recorded.

@@ -32,7 +32,12 @@ impl Instance {
             sender,
             sender_version: None,
         };
-        lifecycle::install_code(self, subnet, install).map_err(|error| error.to_string())
+        if self.subnets[subnet].canister(&id).is_some_and(|canister| canister.long.is_some()) {
+            return Err(format!("canister {id} is in the middle of a message that takes several rounds"));
+        }
+        lifecycle::run_installation(self, subnet, &install)
+            .and_then(|installation| lifecycle::end_installation(self, subnet, installation))
+            .map_err(|error| error.to_string())
     }
 
     pub(crate) fn run_hook(&mut self, view: &CallView) {

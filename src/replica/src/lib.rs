@@ -14,7 +14,8 @@
 //! | `execution` | one message, all of it or nothing |
 //! | `management` | the management canister |
 //! | `checkpoint` | what other canisters can take over |
-//! | [`instance`], `ingress`, `query`, `rounds`, `routing` | an instance: users' calls, rounds, messages between canisters |
+//! | [`instance`], `ingress`, `query` | an instance and users' calls |
+//! | `rounds`, `routing`, `schedule` | whose turn it is, and how messages travel |
 //! | `server` | the HTTP protocol |
 //! | [`faults`], `intervention`, [`trace`] | what goes wrong on purpose, and what happened: in-process only |
 //! | `api`, [`error`], `ids` | the words of all of these: calls, answers, errors, names |
@@ -41,6 +42,7 @@ mod query;
 mod random;
 mod rounds;
 mod routing;
+mod schedule;
 mod server;
 mod state;
 mod system_api;

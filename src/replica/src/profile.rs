@@ -112,8 +112,13 @@ pub(crate) struct InstructionLimits {
     pub(crate) install: u64,
     /// `canister_inspect_message`.
     pub(crate) inspect: u64,
-    /// After so many a subnet starts no further message in a round.
+    /// What a round executes of a message or installation at most; the rest follows in the next rounds.
+    pub(crate) slice: u64,
+    /// After so many a core starts no further message in a round.
     pub(crate) round: u64,
+    /// After so many a round executes no further heavy call of the management canister (code:
+    /// `SUBNET_MESSAGES_LIMIT_FRACTION`, a sixteenth of what a round may have).
+    pub(crate) management: u64,
 }
 
 impl InstructionLimits {
@@ -124,16 +129,19 @@ impl InstructionLimits {
         query_graph: limits::QUERY_INSTRUCTIONS,
         install: limits::INSTALL_INSTRUCTIONS,
         inspect: limits::INSPECT_INSTRUCTIONS,
+        slice: limits::SLICE_INSTRUCTIONS,
         round: limits::ROUND_INSTRUCTIONS,
+        management: 7_000_000_000 / 16,
     };
 
-    /// 50 B a message, 1,000 B an installation, ten times the round (config: `system_subnet`).
+    /// 50 B a message, 1,000 B an installation, and 52 B for a round, so that 2 B are left beside the longest message
+    /// that is not sliced (config: `system_subnet`).
     const SYSTEM: Self = Self {
         message: 50_000_000_000,
         replicated_query: 50_000_000_000,
         query: 50_000_000_000,
         install: 1_000_000_000_000,
-        round: 10 * limits::ROUND_INSTRUCTIONS,
+        management: 52_000_000_000 / 16,
         ..Self::APPLICATION
     };
 
@@ -144,6 +152,7 @@ impl InstructionLimits {
             replicated_query: UNLIMITED,
             query: UNLIMITED,
             query_graph: UNLIMITED,
+            slice: UNLIMITED,
             round: UNLIMITED,
             ..self
         }

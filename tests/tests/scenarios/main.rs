@@ -15,4 +15,5 @@ mod repack_refusals;
 mod repack_relocations;
 mod repack_shapes;
 mod repack_survivors;
+mod schedules;
 mod settings;

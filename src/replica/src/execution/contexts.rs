@@ -1,10 +1,10 @@
 //! Call contexts: how a message leaves one, who is answered, and which calls go out.
 
 use super::failure;
-use super::runner::Finished;
 use crate::error::{ErrorCode, UserError};
 use crate::instance::Instance;
 use crate::state::calls::Callback;
+use crate::state::long::Finished;
 use crate::state::messages::{self, Message};
 use crate::state::{Origin, Request};
 use crate::system_api::host::{Answer, Effects, OutgoingCall};

@@ -12,6 +12,7 @@ use crate::memory::stable::StableMemory;
 use crate::profile::SubnetProfile;
 use crate::state::history::{Author, ChangeKind, InstallMode};
 use crate::state::log::Log;
+use crate::state::long::Installation;
 use crate::state::snapshots::HookStatus;
 use crate::state::{Canister, Code};
 use crate::system_api::host::{Context, HostError};
@@ -72,16 +73,6 @@ pub(crate) struct Install {
     pub(crate) sender_version: Option<u64>,
 }
 
-/// What a canister was before the installation, to go back to.
-struct Before {
-    code: Option<Code>,
-    stable: StableMemory,
-    certified_data: Vec<u8>,
-    global_timer: u64,
-    hook_status: HookStatus,
-    log: Log,
-}
-
 /// Instructions that the phases of an installation share.
 struct Budget {
     limit: u64,
@@ -94,12 +85,13 @@ impl Budget {
     }
 }
 
-/// Installs code. The caller has checked that the sender controls the canister.
-pub(crate) fn install_code(
+/// Runs an installation and leaves the canister as it was; [`end_installation`] makes it what it becomes. The
+/// caller has checked that the sender controls the canister.
+pub(crate) fn run_installation(
     instance: &mut Instance,
     subnet: usize,
-    install: Install,
-) -> Result<(), UserError> {
+    install: &Install,
+) -> Result<Installation, UserError> {
     let id = install.canister_id;
     let profile = instance.subnets[subnet].profile.clone();
     let (limit, round) = (profile.limits.install, instance.round);
@@ -112,20 +104,13 @@ pub(crate) fn install_code(
         return Err(error);
     }
     drop(canister);
-    let module = compile(instance, &install)?;
+    let module = compile(instance, install)?;
     let mut canister =
         instance.subnets[subnet].canister_mut(&id).ok_or_else(|| failure::canister_not_found(id))?;
     let mut budget = Budget { limit, used: 0 };
     let prepaid = canister.prepay(&profile, limit, module.inspection.is_wasm64).map_err(unaffordable)?;
     let held_bytes = canister.memory().total();
-    let before = Before {
-        code: canister.code.clone(),
-        stable: canister.stable.clone(),
-        certified_data: canister.certified_data.clone(),
-        global_timer: canister.global_timer,
-        hook_status: canister.hook_status,
-        log: canister.log.clone(),
-    };
+    let mut before = canister.parts();
     drop(canister);
     // A subnet compiles a module once; whoever brings it later pays a fraction.
     let divisor = if instance.subnets[subnet].compiled.insert(module.hash) {
@@ -134,31 +119,55 @@ pub(crate) fn install_code(
         costs::instructions::COMPILED_BEFORE_DIVISOR
     };
     budget.used += module.compile_instructions() / divisor;
-    let result = run_phases(instance, subnet, &install, module.clone(), &mut budget);
-    let generation = instance.runner.new_generation();
-    let time_nanos = instance.time_nanos;
+    let result = run_phases(instance, subnet, install, module.clone(), &mut budget);
+    if let Some(code) = &mut before.code {
+        // The instance of the old heap may have run on: the heap gets a new name.
+        instance.runner.forget(code.generation);
+        code.generation = instance.runner.new_generation();
+    }
     let Some(mut canister) = instance.subnets[subnet].canister_mut(&id) else {
         return Err(failure::canister_not_found(id));
     };
     prepaid.settle(&mut canister.cycles, &profile, budget.used);
-    canister.debits.add_installation(profile.rates, round, budget.used);
     let result = result.and_then(|()| check_end(&canister, &profile, held_bytes));
-    match &result {
-        Ok(()) => {
-            if let Some(old) = before.code {
-                instance.runner.forget(old.generation);
-            }
-            let author = Author { time_nanos, by: install.sender, by_version: install.sender_version };
-            canister.record(author, ChangeKind::CodeDeployment(install.mode.recorded(), module.hash));
-        }
-        Err(_) => {
-            if let Some(new) = &canister.code {
-                instance.runner.forget(new.generation);
-            }
-            restore(&mut canister, before, generation);
-        }
+    if result.is_err() {
+        keep_log(&canister.log, &mut before.log);
     }
-    result
+    let after = canister.exchange(before);
+    drop(canister);
+    if let (Err(_), Some(code)) = (&result, &after.code) {
+        instance.runner.forget(code.generation);
+    }
+    let author =
+        Author { time_nanos: instance.time_nanos, by: install.sender, by_version: install.sender_version };
+    let change = ChangeKind::CodeDeployment(install.mode.recorded(), module.hash);
+    Ok(Installation {
+        canister_id: id,
+        outcome: result.map(|()| (after, author, change)),
+        instructions: budget.used,
+    })
+}
+
+/// Makes the canister what the installation made of it, if it succeeded.
+pub(crate) fn end_installation(
+    instance: &mut Instance,
+    subnet: usize,
+    installation: Installation,
+) -> Result<(), UserError> {
+    let Installation { canister_id, outcome, instructions } = installation;
+    let (rates, round) = (instance.subnets[subnet].profile.rates, instance.round);
+    let Some(mut canister) = instance.subnets[subnet].canister_mut(&canister_id) else {
+        return Err(failure::canister_not_found(canister_id));
+    };
+    canister.debits.add_installation(rates, round, instructions);
+    let (after, author, change) = outcome?;
+    let before = canister.exchange(after);
+    canister.record(author, change);
+    drop(canister);
+    if let Some(code) = before.code {
+        instance.runner.forget(code.generation);
+    }
+    Ok(())
 }
 
 /// Whether the canister takes an installation of that mode now (code: `validate_input`).
@@ -303,21 +312,13 @@ fn phase(
     Ok(())
 }
 
-/// Puts everything back. The heap gets a new name, since the instance of the old one may have run on.
-fn restore(canister: &mut Canister, before: Before, generation: u64) {
-    canister.code = before.code.map(|code| Code { generation, ..code });
-    canister.stable = before.stable;
-    canister.certified_data = before.certified_data;
-    canister.global_timer = before.global_timer;
-    canister.hook_status = before.hook_status;
-    // What the failed code logged stays, after what was there before; a reinstallation had cleared that.
-    let mut log = before.log;
-    for (index, line) in canister.log.lines() {
+/// What the failed code logged stays, after what was there before; a reinstallation had cleared that.
+fn keep_log(failed: &Log, log: &mut Log) {
+    for (index, line) in failed.lines() {
         if log.next_index() <= *index {
             log.push(line.clone());
         }
     }
-    canister.log = log;
 }
 
 /// Takes from a canister without cycles what it can't keep: code and memory, snapshots, history, allocations,

@@ -2,7 +2,6 @@
 
 use super::environment::Invocation;
 use super::failure;
-use super::run::answer_bytes;
 use super::runner::{Entry, Keep, export_name};
 use crate::accounts::OutOfCycles;
 use crate::costs::WASM_PAGE_BYTES;
@@ -10,6 +9,7 @@ use crate::error::{ErrorCode, UserError};
 use crate::faults::CallView;
 use crate::instance::Instance;
 use crate::state::calls::CallContext;
+use crate::state::long::Ran;
 use crate::state::{Canister, Inbound, Origin, Request, Status};
 use crate::system_api::host::{Context, HostError};
 use crate::trace::{Event, EventKind};
@@ -17,19 +17,17 @@ use crate::wasm::inspect::MethodKind;
 use candid::Principal;
 
 impl Instance {
-    /// Executes the oldest message in the inbox of a canister; answers the instructions it used.
-    pub(crate) fn execute_next(&mut self, subnet: usize, id: Principal) -> u64 {
-        let message =
-            self.subnets[subnet].canister_mut(&id).and_then(|mut canister| canister.inbox.pop_front());
-        match message {
-            Some(Inbound::Request(request)) if request.is_expired(self.time_nanos) => {
+    /// Executes the next message in the inbox of a canister; answers the instructions that it used of this round.
+    pub(crate) fn execute_next(&mut self, subnet: usize, id: Principal) -> Option<u64> {
+        let message = self.subnets[subnet].canister_mut(&id)?.inbox.pop(&mut self.schedule)?;
+        Some(match message {
+            Inbound::Request(request) if request.is_expired(self.time_nanos) => {
                 self.drop_expired(subnet, &request);
                 0
             }
-            Some(Inbound::Request(request)) => self.execute_request(subnet, &request),
-            Some(Inbound::Response(response)) => self.execute_response(subnet, &response),
-            None => 0,
-        }
+            Inbound::Request(request) => self.execute_request(subnet, &request),
+            Inbound::Response(response) => self.execute_response(subnet, &response),
+        })
     }
 
     /// Drops a best-effort call whose deadline is over. Its caller has its answer from its own subnet; only the
@@ -68,7 +66,8 @@ impl Instance {
                 }
                 let cycles = before.saturating_sub(canister.cycles);
                 drop(canister);
-                self.record(request, 0, cycles, 0);
+                let round = self.round;
+                self.trace.record(|| Event { cycles, ..event(request, round) });
                 self.respond(subnet, request, Err(error), request.cycles);
                 return 0;
             }
@@ -98,29 +97,32 @@ impl Instance {
         if let Origin::Canister { deadline_nanos: Some(deadline), .. } = request.origin {
             invocation.deadline_nanos = deadline;
         }
-        let keep = if is_query { Keep::Nothing } else { Keep::OnSuccess };
+        let keep = if is_query { Keep::Nothing } else { Keep::WhenDue };
         let finished = self.run_on(subnet, id, invocation, request.cycles, Entry::Export(&entry), keep);
-        let instructions = finished.instructions;
-        self.settle_prepayment(subnet, id, &finished, prepaid);
-        let cycles = before.saturating_sub(self.subnets[subnet].canister(&id).map_or(0, |c| c.cycles));
-        self.record(request, instructions, cycles, answer_bytes(&finished.effects));
-        self.conclude(subnet, id, Some(context_id), finished);
-        instructions
+        let event = self.traced(|| event(request, self.round));
+        let ran = Ran { context_id, balance_before: before, prepaid, finished, event };
+        if is_query {
+            // Queries are not cut into slices.
+            let instructions = ran.finished.instructions;
+            self.end_message(subnet, id, ran);
+            return instructions;
+        }
+        self.end_or_withhold(subnet, id, ran)
     }
+}
 
-    fn record(&mut self, request: &Request, instructions: u64, cycles: u128, response_bytes: u64) {
-        let round = self.round;
-        self.trace.record(|| Event {
-            round,
-            kind: EventKind::Request,
-            caller: request.sender,
-            callee: request.receiver,
-            method: request.method.clone(),
-            request_bytes: (request.method.len() + request.payload.len()) as u64,
-            response_bytes,
-            instructions,
-            cycles,
-        });
+/// A request in the trace, without figures of its execution.
+fn event(request: &Request, round: u64) -> Event {
+    Event {
+        round,
+        kind: EventKind::Request,
+        caller: request.sender,
+        callee: request.receiver,
+        method: request.method.clone(),
+        request_bytes: (request.method.len() + request.payload.len()) as u64,
+        response_bytes: 0,
+        instructions: 0,
+        cycles: 0,
     }
 }
 

@@ -1,12 +1,12 @@
 //! Responses: the callback that waits for one runs as a whole, or its cleanup does.
 
 use super::environment::{self, Invocation};
-use super::run::answer_bytes;
-use super::runner::{Entry, Finished, Keep};
+use super::runner::{Entry, Keep};
 use crate::accounts::Prepaid;
 use crate::faults::CallView;
 use crate::instance::Instance;
 use crate::state::calls::{CallContext, Callback};
+use crate::state::long::{Finished, Ran};
 use crate::state::{Origin, Response};
 use crate::system_api::host::{Closure, Context, HostError};
 use crate::trace::{Event, EventKind};
@@ -48,11 +48,7 @@ impl Instance {
         }
         let Some(context) = context else { return 0 };
         let finished = self.run_callback_of(subnet, &callback, &context, response, traps);
-        let instructions = finished.instructions;
-        let prepaid = Prepaid::new(callback.prepaid_execution, profile.limits.message, is_wasm64);
-        self.settle_prepayment(subnet, id, &finished, prepaid);
-        let after = self.subnets[subnet].canister(&id).map_or(0, |canister| canister.cycles);
-        self.trace.record(|| Event {
+        let event = self.traced(|| Event {
             round: self.round,
             kind: match &response.payload {
                 Ok(_) => EventKind::Reply,
@@ -62,12 +58,14 @@ impl Instance {
             callee: id,
             method: callback.method.clone(),
             request_bytes: response.payload_bytes(),
-            response_bytes: answer_bytes(&finished.effects),
-            instructions,
-            cycles: before.saturating_sub(after),
+            response_bytes: 0,
+            instructions: 0,
+            cycles: 0,
         });
-        self.conclude(subnet, id, Some(callback.context), finished);
-        instructions
+        let context_id = callback.context;
+        let prepaid = Prepaid::new(callback.prepaid_execution, profile.limits.message, is_wasm64);
+        let ran = Ran { context_id, balance_before: before, prepaid, finished, event };
+        self.end_or_withhold(subnet, id, ran)
     }
 
     fn run_callback_of(
@@ -87,7 +85,7 @@ impl Instance {
             Finished::unrun(Err(HostError::Trapped("fault injected into a callback")), effects)
         });
         let finished = injected.unwrap_or_else(|| {
-            self.run_on(subnet, id, invocation, context.available, Entry::Closure(closure), Keep::OnSuccess)
+            self.run_on(subnet, id, invocation, context.available, Entry::Closure(closure), Keep::WhenDue)
         });
         self.clean_up(subnet, callback, context, response, finished)
     }
@@ -130,6 +128,7 @@ impl Instance {
             heap_delta_pages: cleaned.heap_delta_pages,
             result: Err(error),
             effects,
+            withheld: None,
         }
     }
 }

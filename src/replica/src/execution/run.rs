@@ -2,12 +2,14 @@
 //! what was paid for it.
 
 use super::environment::{self, Invocation};
-use super::runner::{Entry, Finished, Keep};
+use super::runner::{Entry, Keep};
 use crate::accounts::Prepaid;
 use crate::instance::Instance;
 use crate::memory::pages::PAGE_BYTES;
 use crate::state::Canister;
+use crate::state::long::{Finished, Long, Ran, Work};
 use crate::system_api::host::{Answer, Effects, HostError};
+use crate::trace::Event;
 use candid::Principal;
 
 impl Instance {
@@ -40,20 +42,63 @@ impl Instance {
         self.runner.run(code, &mut canister.stable, env, effects, entry, keep)
     }
 
+    /// Ends a message that ran, or withholds what it did for the rounds that it takes. Answers the instructions
+    /// of this round.
+    pub(super) fn end_or_withhold(&mut self, subnet: usize, id: Principal, ran: Ran) -> u64 {
+        let instructions = ran.finished.instructions;
+        let slice = self.profile(subnet).limits.slice;
+        if instructions <= slice {
+            self.end_message(subnet, id, ran);
+            return instructions;
+        }
+        if let Some(mut canister) = self.subnets[subnet].canister_mut(&id) {
+            canister.long = Some(Box::new(Long::begin(instructions, slice, Work::Message(ran))));
+        }
+        slice
+    }
+
+    /// Applies what a message did, and settles what was paid for it.
+    pub(crate) fn end_message(&mut self, subnet: usize, id: Principal, ran: Ran) {
+        let Ran { context_id, balance_before, prepaid, mut finished, event } = ran;
+        self.keep_withheld(subnet, id, &mut finished);
+        self.settle_prepayment(subnet, id, &finished, prepaid);
+        if let Some(event) = event {
+            let balance = self.subnets[subnet].canister(&id).map_or(0, |canister| canister.cycles);
+            let (round, instructions) = (self.round, finished.instructions);
+            let response_bytes = answer_bytes(&finished.effects);
+            let cycles = balance_before.saturating_sub(balance);
+            self.trace.record(|| Event { round, instructions, cycles, response_bytes, ..event });
+        }
+        self.conclude(subnet, id, Some(context_id), finished);
+    }
+
+    fn keep_withheld(&mut self, subnet: usize, id: Principal, finished: &mut Finished) {
+        let Some(withheld) = finished.withheld.take() else { return };
+        let generation = self.runner.new_generation();
+        let Some(mut guard) = self.subnets[subnet].canister_mut(&id) else { return };
+        let canister: &mut Canister = &mut guard;
+        if let Some(code) = &mut canister.code {
+            self.runner.forget(code.generation);
+            withheld.keep(code, generation);
+        }
+        std::mem::take(&mut finished.effects.stable).commit(&mut canister.stable);
+    }
+
+    /// What the trace will say of a message, if there is a trace.
+    pub(super) fn traced(&self, event: impl FnOnce() -> Event) -> Option<Event> {
+        self.trace.is_on().then(event)
+    }
+
     /// Returns what was prepaid for execution and not used, and notes how much memory changed.
-    pub(super) fn settle_prepayment(
-        &mut self,
-        subnet: usize,
-        id: Principal,
-        finished: &Finished,
-        prepaid: Prepaid,
-    ) {
+    fn settle_prepayment(&mut self, subnet: usize, id: Principal, finished: &Finished, prepaid: Prepaid) {
         let (profile, round) = (self.subnets[subnet].profile.clone(), self.round);
         let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return };
         if finished.result.is_ok() {
             // A call that was begun and never made gives its cycles back.
             let begun = finished.effects.building.as_ref().map_or(0, |call| call.cycles);
-            canister.cycles = finished.effects.balance.saturating_add(begun);
+            // Others may have changed the balance meanwhile, where the message took several rounds.
+            canister.cycles = (canister.cycles + finished.effects.balance + begun)
+                .saturating_sub(finished.effects.balance_at_start);
         }
         prepaid.settle(&mut canister.cycles, &profile, finished.instructions);
         let changed_bytes = finished.heap_delta_pages * PAGE_BYTES as u64;

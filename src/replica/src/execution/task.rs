@@ -5,6 +5,7 @@ use super::runner::{Entry, Keep};
 use crate::instance::Instance;
 use crate::state::Origin;
 use crate::state::calls::CallContext;
+use crate::state::long::Ran;
 use crate::state::snapshots::HookStatus;
 use crate::system_api::host::Context;
 use crate::trace::{Event, EventKind};
@@ -34,27 +35,24 @@ impl Task {
 }
 
 impl Instance {
-    /// Executes a task of a canister that is due; answers the instructions it used.
+    /// Executes a task of a canister that is due; answers the instructions that it used of this round.
     pub(crate) fn execute_task(&mut self, subnet: usize, id: Principal, task: Task) -> u64 {
         let profile = self.subnets[subnet].profile.clone();
         let limit = profile.limits.message;
         let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return 0 };
-        let exports = canister.code.as_ref().is_some_and(|code| code.module.exports(task.export()));
-        if !exports {
-            // A timer without a function to run is spent.
-            if task == Task::Timer {
-                canister.global_timer = 0;
-            }
+        if task == Task::LowMemoryHook {
+            // It had its turn, whether or not it can be paid for (code: `TaskQueue::pop_front`).
+            canister.hook_status = HookStatus::Executed;
+        }
+        if !canister.code.as_ref().is_some_and(|code| code.module.exports(task.export())) {
             return 0;
         }
         let is_wasm64 = canister.is_wasm64();
         let before = canister.cycles;
-        // Frozen: the task waits for cycles.
+        // Frozen: timer and heartbeat wait for cycles.
         let Ok(prepaid) = canister.prepay(&profile, limit, is_wasm64) else { return 0 };
-        match task {
-            Task::Timer => canister.global_timer = 0,
-            Task::LowMemoryHook => canister.hook_status = HookStatus::Executed,
-            Task::Heartbeat => {}
+        if task == Task::Timer {
+            canister.global_timer = 0;
         }
         let system = Principal::management_canister();
         let context_id = canister.calls.open(CallContext {
@@ -67,11 +65,8 @@ impl Instance {
         });
         drop(canister);
         let invocation = Invocation::plain(Context::Task, system, Arc::from([]), limit);
-        let finished = self.run_on(subnet, id, invocation, 0, Entry::Export(task.export()), Keep::OnSuccess);
-        let instructions = finished.instructions;
-        self.settle_prepayment(subnet, id, &finished, prepaid);
-        let after = self.subnets[subnet].canister(&id).map_or(0, |canister| canister.cycles);
-        self.trace.record(|| Event {
+        let finished = self.run_on(subnet, id, invocation, 0, Entry::Export(task.export()), Keep::WhenDue);
+        let event = self.traced(|| Event {
             round: self.round,
             kind: EventKind::Task,
             caller: system,
@@ -79,10 +74,10 @@ impl Instance {
             method: task.export().to_owned(),
             request_bytes: 0,
             response_bytes: 0,
-            instructions,
-            cycles: before.saturating_sub(after),
+            instructions: 0,
+            cycles: 0,
         });
-        self.conclude(subnet, id, Some(context_id), finished);
-        instructions
+        let ran = Ran { context_id, balance_before: before, prepaid, finished, event };
+        self.end_or_withhold(subnet, id, ran)
     }
 }

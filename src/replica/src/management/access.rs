@@ -196,3 +196,13 @@ pub(super) fn not_controller(canister: &Canister, sender: Principal, method: &st
         ),
     )
 }
+
+/// Whether calls of the method wait for the next round when the instructions for such calls are used up.
+pub(crate) fn counts_toward_round(method: &str) -> bool {
+    find(method).is_some_and(|method| method.counts_toward_round)
+}
+
+/// Whether the method installs code: of those that take several rounds there is one at a time.
+pub(crate) fn installs_code(method: &str) -> bool {
+    find(method).is_some_and(|method| method.installs_code)
+}

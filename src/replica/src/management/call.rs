@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 pub(crate) enum Answered {
     /// The reply, in Candid.
     Now(Vec<u8>),
-    /// `stop_canister`: it is answered when the canister has drained.
+    /// It is answered when the canister has drained, or the installation has had its rounds.
     Later,
 }
 
@@ -63,6 +63,11 @@ impl Call<'_> {
     /// Who makes the changes of this call, for the history.
     pub(super) fn author(&self, by_version: Option<u64>) -> Author {
         Author { time_nanos: self.instance.time_nanos, by: self.sender, by_version }
+    }
+
+    /// Takes instructions of the round: those that the platform counts for calls to the management canister.
+    pub(super) fn spend(&mut self, instructions: u64) {
+        self.instance.subnets[self.subnet].management_instructions += instructions;
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
         }
         call.check_heap_delta_of_chunk(id)?;
         call.check_memory(id, memory_bytes)?;
+        let instructions = call.profile().platform.upload_chunk;
+        call.spend(instructions);
         call.add_heap_delta(id, limits::CHUNK_BYTES as u64)?;
         call.canister_mut(id)?.chunk_store.insert(hash, arg.chunk.into_vec().into());
     }

@@ -2,11 +2,14 @@
 
 use super::access;
 use super::arguments::{InstallChunkedCode, InstallCode, Mode, Persistence};
-use super::call::{Call, Outcome, decode, done};
+use super::call::{Answered, Call, Outcome, decode, done};
+use crate::costs::limits;
 use crate::error::{ErrorCode, UserError};
 use crate::execution::lifecycle::{self, Install, Upload};
 use crate::execution::persistence::HeapWish;
+use crate::state::Request;
 use crate::state::history::ChangeKind;
+use crate::state::long::{Long, Work};
 use candid::{CandidType, Principal};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -22,8 +25,7 @@ pub(super) fn install_code(call: &mut Call<'_>) -> Outcome {
         sender: call.sender,
         sender_version: arg.sender_canister_version,
     };
-    lifecycle::install_code(call.instance, call.subnet, install)?;
-    done()
+    run(call, &install)
 }
 
 pub(super) fn install_chunked_code(call: &mut Call<'_>) -> Outcome {
@@ -39,8 +41,23 @@ pub(super) fn install_chunked_code(call: &mut Call<'_>) -> Outcome {
         sender: call.sender,
         sender_version: arg.sender_canister_version,
     };
-    lifecycle::install_code(call.instance, call.subnet, install)?;
-    done()
+    run(call, &install)
+}
+
+/// Runs the installation; what takes more than one round is answered later.
+fn run(call: &mut Call<'_>, install: &Install) -> Outcome {
+    let installation = lifecycle::run_installation(call.instance, call.subnet, install)?;
+    let (instructions, slice) = (installation.instructions, call.profile().limits.slice);
+    call.spend(instructions.min(slice));
+    if instructions <= slice {
+        lifecycle::end_installation(call.instance, call.subnet, installation)?;
+        return done();
+    }
+    let request = Request { cycles: *call.cycles, ..call.request.clone() };
+    let long = Long::begin(instructions, slice, Work::Installation(installation, request));
+    call.instance.subnets[call.subnet].installing = Some(install.canister_id);
+    call.canister_mut(install.canister_id)?.long = Some(Box::new(long));
+    Ok(Answered::Later)
 }
 
 /// The module whose chunks are in a chunk store of the same subnet. The store's owner must be controlled by
@@ -66,7 +83,7 @@ fn assemble(call: &mut Call<'_>, arg: &InstallChunkedCode) -> Result<Upload, Use
                 ))
             })?;
         length += found.len();
-        if length > crate::costs::limits::MODULE_BYTES as usize {
+        if length > limits::MODULE_BYTES as usize {
             return Err(chunk_error("the chunks together exceed the size of a module".to_owned()));
         }
         hashes.push(hash);

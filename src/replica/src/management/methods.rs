@@ -55,6 +55,11 @@ pub(super) struct Method {
     pub(super) canisters: Canisters,
     /// Whether users may call it as a query.
     pub(super) is_query: bool,
+    /// Whether it waits for the next round when the instructions for such calls are used up (code:
+    /// `Ic00MethodPermissions::counts_toward_round_limit`).
+    pub(super) counts_toward_round: bool,
+    /// Whether it installs code (code: `Ic00MethodPermissions::installs_code`).
+    pub(super) installs_code: bool,
     /// What executes it; `None` where the replica does not offer it.
     pub(super) run: Option<fn(&mut Call<'_>) -> Outcome>,
 }
@@ -66,7 +71,16 @@ const fn method(
     canisters: Canisters,
     run: fn(&mut Call<'_>) -> Outcome,
 ) -> Method {
-    Method { name, about, users, canisters, is_query: false, run: Some(run) }
+    Method {
+        name,
+        about,
+        users,
+        canisters,
+        is_query: false,
+        counts_toward_round: false,
+        installs_code: false,
+        run: Some(run),
+    }
 }
 
 const fn missing(name: &'static str) -> Method {
@@ -76,6 +90,8 @@ const fn missing(name: &'static str) -> Method {
         users: Users::Nobody,
         canisters: Canisters::All,
         is_query: false,
+        counts_toward_round: false,
+        installs_code: false,
         run: None,
     }
 }
@@ -83,6 +99,14 @@ const fn missing(name: &'static str) -> Method {
 impl Method {
     const fn also_query(self) -> Self {
         Self { is_query: true, ..self }
+    }
+
+    const fn heavy(self) -> Self {
+        Self { counts_toward_round: true, ..self }
+    }
+
+    const fn installing(self) -> Self {
+        Self { installs_code: true, ..self.heavy() }
     }
 }
 
@@ -93,11 +117,11 @@ use Users::{Controllers, Everybody, Nobody, StatusReaders};
 static METHODS: &[Method] = &[
     method("create_canister", A::Caller, Nobody, OwnSubnet, creation::create_canister),
     method("update_settings", A::Canister, Controllers, All, settings::update),
-    method("upload_chunk", A::Canister, Controllers, All, chunks::upload),
+    method("upload_chunk", A::Canister, Controllers, All, chunks::upload).heavy(),
     method("clear_chunk_store", A::Canister, Controllers, All, chunks::clear),
     method("stored_chunks", A::Canister, Controllers, All, chunks::list),
-    method("install_code", A::Canister, Controllers, All, install::install_code),
-    method("install_chunked_code", A::Target, Controllers, All, install::install_chunked_code),
+    method("install_code", A::Canister, Controllers, All, install::install_code).installing(),
+    method("install_chunked_code", A::Target, Controllers, All, install::install_chunked_code).installing(),
     method("uninstall_code", A::Canister, Controllers, All, install::uninstall_code),
     method("start_canister", A::Canister, Controllers, All, run_state::start),
     method("stop_canister", A::Canister, Controllers, All, run_state::stop),
@@ -131,8 +155,8 @@ static METHODS: &[Method] = &[
         creation::provisional_create,
     ),
     method("provisional_top_up_canister", A::Canister, Everybody, All, cycles::provisional_top_up),
-    method("take_canister_snapshot", A::Canister, Controllers, All, snapshots::take),
-    method("load_canister_snapshot", A::Canister, Controllers, All, snapshots::load),
+    method("take_canister_snapshot", A::Canister, Controllers, All, snapshots::take).heavy(),
+    method("load_canister_snapshot", A::Canister, Controllers, All, snapshots::load).heavy(),
     method("read_canister_snapshot_metadata", A::Canister, Controllers, All, snapshot_data::read_metadata),
     method("read_canister_snapshot_data", A::Canister, Controllers, All, snapshot_data::read),
     method(
@@ -145,7 +169,7 @@ static METHODS: &[Method] = &[
     method("upload_canister_snapshot_data", A::Canister, Controllers, All, snapshot_data::upload),
     method("list_canister_snapshots", A::Canister, Controllers, All, snapshots::list),
     method("delete_canister_snapshot", A::Canister, Controllers, All, snapshots::delete),
-    method("fetch_canister_logs", A::Canister, Nobody, Canisters::Nobody, logs::fetch).also_query(),
+    method("fetch_canister_logs", A::Canister, Nobody, Canisters::Nobody, logs::fetch).also_query().heavy(),
     method("list_canisters", A::Caller, Nobody, Canisters::Nobody, metadata::list_canisters).also_query(),
 ];
 

@@ -18,7 +18,7 @@ mod snapshot_data;
 mod snapshots;
 mod status;
 
-pub(crate) use access::{Subject, accepts_ingress, address, payer};
+pub(crate) use access::{Subject, accepts_ingress, address, counts_toward_round, installs_code, payer};
 pub(crate) use call::{Answered, EMPTY_REPLY};
 
 use crate::api::UserCall;

@@ -343,6 +343,8 @@ pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
         call.check_memory(id, memory_bytes)?;
     }
     call.add_heap_delta(id, size)?;
+    let instructions = call.profile().platform.snapshot_slice + size;
+    call.spend(instructions);
     let mut canister = call.canister_mut(id)?;
     let snapshot = canister
         .snapshots

@@ -176,6 +176,7 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
     let memory_bytes = memory_after_load(call.canister(id)?, &module, &snapshot);
     call.charge_with_growth(id, module.compile_instructions(), memory_bytes)?;
     call.add_heap_delta(id, snapshot.changed_bytes())?;
+    call.spend(module.compile_instructions());
     let generation = call.instance.runner.new_generation();
     let author = call.author(arg.sender_canister_version);
     let mut canister = call.canister_mut(id)?;

@@ -43,7 +43,8 @@ pub(crate) struct Server {
 
 impl Server {
     /// A server without instances.
-    pub(crate) fn new(seed: u64, fees: Fees, modules: ModuleCache) -> Self {
-        Self { registry: Arc::new(Registry::new(seed, fees, modules)), blobs: Arc::default() }
+    pub(crate) fn new(seed: u64, fees: Fees, schedule_seed: Option<u64>, modules: ModuleCache) -> Self {
+        let registry = Registry::new(seed, fees, schedule_seed, modules);
+        Self { registry: Arc::new(registry), blobs: Arc::default() }
     }
 }

@@ -1,20 +1,21 @@
 //! A canister.
 
 use super::calls::Calls;
+use super::code::{Code, Parts};
 use super::history::{Author, Change, ChangeKind, History};
+use super::inbox::Inbox;
 use super::index::Indexed;
 use super::log::Log;
+use super::long::Long;
 use super::messages::{Inbound, Request};
 use super::settings::Settings;
 use super::snapshots::{HookStatus, Snapshot, SnapshotId};
 use crate::accounts::Debits;
 use crate::costs::{self, WASM_PAGE_BYTES, limits};
-use crate::memory::PageMap;
 use crate::memory::stable::StableMemory;
-use crate::wasm::Module;
 use crate::wasm::module::GlobalValue;
 use candid::Principal;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A `stop_canister` call that waits for the canister to drain.
@@ -36,28 +37,36 @@ pub(crate) enum Status {
     Stopped,
 }
 
-/// Installed code with its heap.
-#[derive(Clone)]
-pub(crate) struct Code {
-    pub(crate) module: Arc<Module>,
-    pub(crate) heap: PageMap,
-    /// Size of the heap in wasm pages.
-    pub(crate) heap_pages: u64,
-    /// Values of the module's globals, in the order of [`Module::globals`].
-    pub(crate) globals: Vec<GlobalValue>,
-    /// Names this heap among all that ever were: a running instance belongs to one generation.
-    pub(crate) generation: u64,
+/// When a canister has its turn.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Turns {
+    /// Rounds in which it did all that it had to do: who had fewer comes first.
+    pub(crate) full_rounds: u64,
+    /// The round in which the latest of them was counted.
+    pub(crate) counted_in: u64,
+    /// What it begins its next round with.
+    pub(crate) next: Turn,
 }
 
-impl Code {
-    /// Freshly instantiated, nothing has run yet.
-    pub(crate) fn new(module: Arc<Module>, generation: u64) -> Self {
-        Self {
-            heap: module.initial_heap.clone(),
-            heap_pages: module.inspection.initial_heap_pages.unwrap_or(0),
-            globals: module.initial_globals.clone(),
-            module,
-            generation,
+/// What a canister begins a round with; each in turn (code: `NextScheduledMethod`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Turn {
+    /// Its timer, then its heartbeat, then its messages.
+    #[default]
+    Timer,
+    /// Its heartbeat, then its timer, then its messages.
+    Heartbeat,
+    /// Its messages; neither timer nor heartbeat has a turn in that round.
+    Message,
+}
+
+impl Turn {
+    /// The one after it.
+    pub(crate) fn next(self) -> Self {
+        match self {
+            Self::Timer => Self::Heartbeat,
+            Self::Heartbeat => Self::Message,
+            Self::Message => Self::Timer,
         }
     }
 }
@@ -83,7 +92,11 @@ pub(crate) struct Canister {
     /// Number of the next snapshot.
     pub(crate) next_snapshot: u64,
     pub(crate) calls: Calls,
-    pub(crate) inbox: VecDeque<Inbound>,
+    pub(crate) inbox: Inbox<Inbound>,
+    /// What it does over several rounds; meanwhile it does nothing else.
+    pub(crate) long: Option<Box<Long>>,
+    /// Its place in the order of the subnet.
+    pub(crate) turns: Turns,
     /// What rate limits hold against it.
     pub(crate) debits: Debits,
     /// Nanoseconds since the epoch until which storage is paid.
@@ -114,11 +127,38 @@ impl Canister {
             snapshots: BTreeMap::new(),
             next_snapshot: 0,
             calls: Calls::default(),
-            inbox: VecDeque::new(),
+            inbox: Inbox::default(),
+            long: None,
+            turns: Turns::default(),
             debits: Debits::default(),
             paid_until_nanos: time_nanos,
             query_stats: [0; 4],
             indexed: Indexed::default(),
+        }
+    }
+
+    /// Code and memory as they are.
+    pub(crate) fn parts(&self) -> Parts {
+        Parts {
+            code: self.code.clone(),
+            stable: self.stable.clone(),
+            certified_data: self.certified_data.clone(),
+            global_timer: self.global_timer,
+            hook_status: self.hook_status,
+            log: self.log.clone(),
+        }
+    }
+
+    /// Exchanges code and memory; answers what they were.
+    pub(crate) fn exchange(&mut self, parts: Parts) -> Parts {
+        use std::mem::replace;
+        Parts {
+            code: replace(&mut self.code, parts.code),
+            stable: replace(&mut self.stable, parts.stable),
+            certified_data: replace(&mut self.certified_data, parts.certified_data),
+            global_timer: replace(&mut self.global_timer, parts.global_timer),
+            hook_status: replace(&mut self.hook_status, parts.hook_status),
+            log: replace(&mut self.log, parts.log),
         }
     }
 
@@ -159,13 +199,14 @@ impl Canister {
     /// What the subnet's index should say of it.
     pub(super) fn to_index(&self) -> Indexed {
         let is_running = matches!(self.status, Status::Running);
+        let exports = |function| self.code.as_ref().is_some_and(|code| code.module.exports(function));
         Indexed {
             has_messages: !self.inbox.is_empty(),
-            has_heartbeat: is_running
-                && self.code.as_ref().is_some_and(|code| code.module.exports("canister_heartbeat")),
+            has_heartbeat: is_running && exports("canister_heartbeat"),
             hook_is_due: is_running && self.hook_status == HookStatus::Ready,
             is_stopping: matches!(self.status, Status::Stopping(_)),
-            timer: if is_running { self.global_timer } else { 0 },
+            runs_long: self.long.as_ref().is_some_and(|long| long.is_message()),
+            timer: if is_running && exports("canister_global_timer") { self.global_timer } else { 0 },
         }
     }
 

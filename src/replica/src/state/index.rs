@@ -11,6 +11,8 @@ pub(crate) struct Indexed {
     pub(super) has_heartbeat: bool,
     pub(super) hook_is_due: bool,
     pub(super) is_stopping: bool,
+    /// Whether a message of it takes several rounds.
+    pub(super) runs_long: bool,
     /// Nanoseconds since the epoch, 0 for none.
     pub(super) timer: u64,
 }
@@ -18,11 +20,13 @@ pub(crate) struct Indexed {
 /// Sets of canisters.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
+    /// In the middle of a message that takes several rounds.
+    pub(crate) long: BTreeSet<Principal>,
     /// With something in their inbox.
     pub(crate) ready: BTreeSet<Principal>,
-    /// That export a heartbeat.
+    /// That run and export a heartbeat.
     pub(crate) heartbeats: BTreeSet<Principal>,
-    /// By the time at which their timer fires.
+    /// That run and export a function for their timer, by the time at which it fires.
     pub(crate) timers: BTreeSet<(u64, Principal)>,
     /// Whose low-memory hook is due.
     pub(crate) hooks: BTreeSet<Principal>,
@@ -36,6 +40,7 @@ impl Index {
         if before == now {
             return;
         }
+        set_membership(&mut self.long, id, now.runs_long);
         set_membership(&mut self.ready, id, now.has_messages);
         set_membership(&mut self.heartbeats, id, now.has_heartbeat);
         set_membership(&mut self.hooks, id, now.hook_is_due);

@@ -90,11 +90,37 @@ pub(crate) enum Inbound {
     Response(Response),
 }
 
-/// A message between subnets.
+/// A message on its way.
 #[derive(Debug, Clone)]
 pub(crate) enum Message {
     /// To a canister, or to the management canister of the subnet.
     Request(Request),
     /// To a canister.
     Response(Response),
+}
+
+impl Message {
+    /// The canister or user that it comes from.
+    pub(crate) fn sender(&self) -> Principal {
+        match self {
+            Self::Request(request) => request.sender,
+            Self::Response(response) => response.respondent,
+        }
+    }
+
+    /// The canister that it goes to.
+    pub(crate) fn receiver(&self) -> Principal {
+        match self {
+            Self::Request(request) => request.receiver,
+            Self::Response(response) => response.originator,
+        }
+    }
+}
+
+/// A call to the management canister that waits.
+#[derive(Debug, Clone)]
+pub(crate) struct ManagementCall {
+    pub(crate) request: Request,
+    /// The canister that it is about.
+    pub(crate) about: Option<Principal>,
 }

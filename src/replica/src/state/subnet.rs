@@ -1,8 +1,9 @@
 //! A subnet: its canisters, and the messages that it has to execute.
 
 use super::canister::Canister;
+use super::inbox::Inbox;
 use super::index::{Index, Indexed};
-use super::messages::{Message, Request};
+use super::messages::{ManagementCall, Message, Request};
 use crate::api::SubnetKind;
 use crate::profile::SubnetProfile;
 use candid::Principal;
@@ -41,9 +42,22 @@ pub(crate) struct Subnet {
     canisters: BTreeMap<Principal, Canister>,
     index: Index,
     /// Calls to the management canister.
-    pub(crate) management: VecDeque<Request>,
-    /// What other subnets sent; it is inducted when the next round begins.
+    pub(crate) management: Inbox<ManagementCall>,
+    /// Instructions of the round that such calls used.
+    pub(crate) management_instructions: u64,
+    /// Calls of `raw_rand`: the next round has the random bytes.
+    pub(crate) raw_rand: VecDeque<Request>,
+    /// The canister whose installation takes several rounds.
+    pub(crate) installing: Option<Principal>,
+    /// What canisters sent to others of the subnet in this turn.
+    pub(crate) outbox: Vec<Message>,
+    /// What takes a round to arrive though it stays on the subnet: calls to the management canister, its
+    /// answers, and what could not be delivered.
+    pub(crate) loopback: VecDeque<Message>,
+    /// What other subnets sent; it arrives with the next round.
     pub(crate) incoming: VecDeque<Message>,
+    /// Rounds of all canisters in which they did all that they had to do.
+    pub(crate) full_rounds: u64,
     /// Best-effort calls: deadline, caller, callback.
     pub(crate) deadlines: BTreeSet<(u64, Principal, u64)>,
     /// Modules that were compiled here, and paid for.
@@ -78,8 +92,14 @@ impl Subnet {
             next_canister,
             canisters: BTreeMap::new(),
             index: Index::default(),
-            management: VecDeque::new(),
+            management: Inbox::default(),
+            management_instructions: 0,
+            raw_rand: VecDeque::new(),
+            installing: None,
+            outbox: Vec::new(),
+            loopback: VecDeque::new(),
             incoming: VecDeque::new(),
+            full_rounds: 0,
             deadlines: BTreeSet::new(),
             compiled: BTreeSet::new(),
             charged_at_nanos: time_nanos,
@@ -110,12 +130,14 @@ impl Subnet {
     }
 
     /// The ids of all canisters.
-    pub(crate) fn canister_ids(&self) -> impl Iterator<Item = &Principal> {
+    pub(crate) fn canister_ids(&self) -> impl ExactSizeIterator<Item = &Principal> {
         self.canisters.keys()
     }
 
     /// Takes a new canister in.
-    pub(crate) fn insert(&mut self, canister: Canister) {
+    pub(crate) fn insert(&mut self, mut canister: Canister) {
+        // It is neither before nor behind those that were there.
+        canister.turns.full_rounds = self.full_rounds / (self.canisters.len() as u64).max(1);
         let canister = self.canisters.entry(canister.id).insert_entry(canister).into_mut();
         drop(CanisterMut { canister, index: &mut self.index });
     }
@@ -125,6 +147,18 @@ impl Subnet {
         let canister = self.canisters.remove(id)?;
         self.index.change(canister.id, canister.indexed, Indexed::default());
         Some(canister)
+    }
+
+    /// Whether nothing waits to be executed or delivered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.index.ready.is_empty()
+            && self.index.long.is_empty()
+            && self.management.is_empty()
+            && self.installing.is_none()
+            && self.raw_rand.is_empty()
+            && self.outbox.is_empty()
+            && self.loopback.is_empty()
+            && self.incoming.is_empty()
     }
 
     /// Which canisters have something to do.

@@ -205,6 +205,8 @@ pub(crate) struct Effects {
     pub(crate) answer: Answer,
     /// Cycle balance, as the message sees and changes it.
     pub(crate) balance: u128,
+    /// Cycle balance with which the message began.
+    pub(crate) balance_at_start: u128,
     /// Cycles of the call context that can still be accepted.
     pub(crate) available: u128,
     /// Cycles taken from `available`.
@@ -339,6 +341,7 @@ impl Effects {
             stable,
             answer: Answer::Open(Vec::new()),
             balance,
+            balance_at_start: balance,
             available,
             accepted: 0,
             burned: 0,

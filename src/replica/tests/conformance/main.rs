@@ -32,6 +32,7 @@ mod persistence;
 mod queries;
 mod queues;
 mod rate_limits;
+mod schedules;
 mod settings;
 mod snapshots;
 mod stable_access;
