@@ -22,7 +22,7 @@ pub(crate) enum Subject {
 
 impl Subject {
     /// The canister that a call is about.
-    fn canister(self) -> Option<Principal> {
+    pub(crate) fn canister(self) -> Option<Principal> {
         match self {
             Self::Canister(id) => Some(id),
             Self::Subnet(_) | Self::Caller => None,
