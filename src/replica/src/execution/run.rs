@@ -52,7 +52,7 @@ impl Instance {
             return instructions;
         }
         if let Some(mut canister) = self.subnets[subnet].canister_mut(&id) {
-            canister.long = Some(Box::new(Long::begin(instructions, slice, Work::Message(ran))));
+            canister.long = Some(Box::new(Long::begin(instructions, slice, Work::Message(Box::new(ran)))));
         }
         slice
     }

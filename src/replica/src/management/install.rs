@@ -54,7 +54,7 @@ fn run(call: &mut Call<'_>, install: &Install) -> Outcome {
         return done();
     }
     let request = Request { cycles: *call.cycles, ..call.request.clone() };
-    let long = Long::begin(instructions, slice, Work::Installation(installation, request));
+    let long = Long::begin(instructions, slice, Work::Installation(Box::new((installation, request))));
     call.instance.subnets[call.subnet].installing = Some(install.canister_id);
     call.canister_mut(install.canister_id)?.long = Some(Box::new(long));
     Ok(Answered::Later)

@@ -15,7 +15,8 @@ impl Instance {
         *left = (*left - spent as i64).max(0);
         let Some(work) = work else { return };
         self.subnets[subnet].installing = None;
-        if let Work::Installation(installation, request) = work {
+        if let Work::Installation(installed) = work {
+            let (installation, request) = *installed;
             let result = lifecycle::end_installation(self, subnet, installation);
             self.respond(subnet, &request, result.map(|()| EMPTY_REPLY.to_vec()), request.cycles);
         }
@@ -25,7 +26,7 @@ impl Instance {
     pub(super) fn continue_message(&mut self, subnet: usize, id: Principal) -> u64 {
         let Some((spent, work)) = self.spend_slice(subnet, id) else { return 0 };
         if let Some(Work::Message(ran)) = work {
-            self.end_message(subnet, id, ran);
+            self.end_message(subnet, id, *ran);
         }
         spent
     }

@@ -78,9 +78,9 @@ pub(crate) struct Installation {
 /// What takes several rounds.
 pub(crate) enum Work {
     /// A message or task.
-    Message(Ran),
+    Message(Box<Ran>),
     /// An installation, and the call that is answered at its end.
-    Installation(Installation, Request),
+    Installation(Box<(Installation, Request)>),
 }
 
 /// Work with the instructions that are still to be spent on it.
