@@ -28,6 +28,8 @@ need_toolchain() {
       }
     fi
   fi
+  # Also for what starts Cargo from another folder.
+  export RUSTUP_TOOLCHAIN=${RUSTUP_TOOLCHAIN:-$channel}
   local installed
   installed=$(rustup target list --installed)
   if ! grep -q wasm32-unknown-unknown <<<"$installed"; then

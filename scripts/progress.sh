@@ -19,20 +19,28 @@ end_builds() {
 # begin_build NAME COMMAND...: starts it in the background. Its log is what tells how far it is: Cargo's own count of
 # crates, or lines that begin with "== ".
 begin_build() {
-  CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=100 "${@:2}" </dev/null >"$build_logs/$1" 2>&1 &
+  # It is looked at before the build has written a line.
+  : >"$build_logs/$1"
+  CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=100 "${@:2}" </dev/null >>"$build_logs/$1" 2>&1 &
   builds+=("$1") build_pids+=($!)
 }
 
-# The last step in the log of a build; of crates without a terminal only each fiftieth.
+# The last step in the log of a build, and how many crates of it are done.
 step_of() {
-  tail -c 2000 "$build_logs/$1" | tr '\r' '\n' |
-    sed -n -e 's/^ *Building \[[=> ]*\] \([0-9]*\)\/\([0-9]*\).*/crate \1 of \2/p' -e 's/^== //p' | tail -n 1
+  tr '\r' '\n' <"$build_logs/$1" | awk '
+    /^== / { step = substr($0, 4); crates = "" }
+    match($0, /\[[=> ]*\] [0-9]+\/[0-9]+/) {
+      split(substr($0, RSTART, RLENGTH), parts, "] ")
+      split(parts[2], numbers, "/")
+      crates = "crate " numbers[1] " of " numbers[2]
+    }
+    END { print step (step != "" && crates != "" ? ", " : "") crates }'
 }
 
 # The log of a build that failed, without what only showed how far it was.
 what_went_wrong() {
   tr '\r' '\n' <"$build_logs/$1" |
-    grep -v -E '^ *(Building \[|(Compiling|Checking|Downloading|Downloaded|Locking|Updating|Blocking) )' >&2 || true
+    grep -v -E '^ *((Building )?\[|(Compiling|Checking|Downloading|Downloaded|Locking|Updating|Blocking) )' >&2 || true
 }
 
 # finish_builds: shows how far they are until all have ended; ends the script with the errors of the first that failed.

@@ -44,7 +44,8 @@ pub fn arm(engine: &Engine, world: &World, fault: Fault, nth: u32) -> Arc<Atomic
     let mut seen = 0;
     // Counts the calls, or the replies to them, and says when it is the one.
     let mut is_due = move |call: &CallView, of_response: bool| {
-        if others.contains(&call.caller) || call.is_response != of_response {
+        // A canister that calls itself runs its timers: no call of the job.
+        if others.contains(&call.caller) || call.caller == call.callee || call.is_response != of_response {
             return false;
         }
         if fault == Fault::CallbackTraps && call.method == "create_canister" {

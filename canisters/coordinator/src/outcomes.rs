@@ -1,4 +1,8 @@
 //! What the answers to calls mean for a job, where they are no values.
+//!
+//! The reject code decides. Within one code there are texts of the platform that say what it means; tests of the
+//! replica hold them. Rejects of the management canister carry no "IC0512: " before their text and those of other
+//! canisters do, so nothing rests on it.
 
 use decant_api::error::KitError;
 use decant_engine::{Outcome, Reason, ReasonCode, Value};
@@ -10,7 +14,8 @@ pub(crate) fn installed(response: Result<Response, CallFailed>) -> Outcome {
         Ok(_) => Outcome::Done(Value::Acknowledged),
         Err(error) => {
             let text = error.to_string();
-            if text.contains("chunk") || text.contains("Wasm module") {
+            let is_about_module = text.contains("chunk") || text.contains("Wasm module");
+            if is_about_module && not_now(&text).is_none() {
                 Outcome::Refused(Reason::new(ReasonCode::WrongModule, text))
             } else {
                 failed(&error)
@@ -29,23 +34,25 @@ pub(crate) fn failed(error: &CallFailed) -> Outcome {
         CallFailed::CallPerformFailed(_) => Outcome::Transient(Reason::new(ReasonCode::Rejected, text)),
         CallFailed::CallRejected(rejected) => match rejected.reject_code() {
             Ok(RejectCode::SysUnknown) => Outcome::Unknown(Reason::new(ReasonCode::ReplyLost, text)),
-            Ok(RejectCode::SysTransient) if text.contains("out of cycles") => {
-                Outcome::Transient(Reason::new(ReasonCode::OutOfCycles, text))
+            Ok(
+                code @ (RejectCode::SysTransient | RejectCode::CanisterError | RejectCode::CanisterReject),
+            ) if code == RejectCode::SysTransient || not_now(&text).is_some() => {
+                let code = not_now(&text).unwrap_or(ReasonCode::Rejected);
+                Outcome::Transient(Reason::new(code, text))
             }
-            Ok(RejectCode::SysTransient) => Outcome::Transient(Reason::new(ReasonCode::Rejected, text)),
             // A snapshot that is not there is a destination that is not there.
             Ok(RejectCode::DestinationInvalid) if is_about_snapshot(&text) => {
                 Outcome::Refused(Reason::new(ReasonCode::NoSnapshot, text))
             }
             Ok(RejectCode::DestinationInvalid) => Outcome::Refused(Reason::new(ReasonCode::Gone, text)),
-            Ok(RejectCode::CanisterError) if names(error, &["IC0512"]) => {
+            Ok(RejectCode::CanisterError) if is_forbidden(&text) => {
                 Outcome::Refused(Reason::new(ReasonCode::NotAuthorised, text))
             }
-            Ok(RejectCode::CanisterError) if names(error, &["IC0502", "IC0503"]) => {
-                Outcome::Refused(Reason::new(ReasonCode::Trapped, said(&text).to_owned()))
+            Ok(RejectCode::CanisterError) if has_trapped(&text) => {
+                Outcome::Refused(Reason::new(ReasonCode::Trapped, said(&text)))
             }
             // A stopped canister runs again in a while, or the job times out.
-            Ok(RejectCode::CanisterError) if text.contains("is stop") => {
+            Ok(RejectCode::CanisterError) if is_not_running(&text) => {
                 Outcome::Transient(Reason::new(ReasonCode::NotRunning, text))
             }
             _ => Outcome::Refused(Reason::new(ReasonCode::Rejected, text)),
@@ -55,11 +62,33 @@ pub(crate) fn failed(error: &CallFailed) -> Outcome {
 
 /// What a canister said when it trapped, without what the platform puts around it: a reason is short.
 fn said(text: &str) -> &str {
-    let (_, said) = text.split_once("with message: '").unwrap_or_default();
-    match said.split("'\n").next() {
-        Some(said) if !said.is_empty() => said.trim_end_matches('\''),
-        _ => text,
-    }
+    let said =
+        text.split_once("with message: '").and_then(|(_, said)| said.lines().next()).unwrap_or_default();
+    let said = said.strip_suffix("'.").or(said.strip_suffix('\'')).unwrap_or(said);
+    if said.is_empty() { text } else { said }
+}
+
+/// Why the platform puts a call off that may well be taken later: balances are topped up, debits of a rate limit
+/// decay with every round, and a snapshot of another canister waits for a checkpoint. Several of these come as
+/// errors of the canister (code, `ic-error-types`: IC0504 of the chunk store and of snapshot data, IC0530 to
+/// IC0532) or as its reject (IC0406), and none names its code to a canister.
+fn not_now(text: &str) -> Option<ReasonCode> {
+    let is_poor = text.contains("out of cycles") || text.contains("due to insufficient cycles");
+    let is_early = text.contains("rate limited") || text.contains("not currently loadable");
+    is_poor.then_some(ReasonCode::OutOfCycles).or(is_early.then_some(ReasonCode::Rejected))
+}
+
+fn is_forbidden(text: &str) -> bool {
+    text.contains("Only the controllers of")
+}
+
+/// "is stopped", "is stopping", and "is not running" where it was stopped after it had taken the message.
+fn is_not_running(text: &str) -> bool {
+    text.contains("is stopp") || text.contains("is not running")
+}
+
+fn has_trapped(text: &str) -> bool {
+    text.contains("Canister trapped") || text.contains("Canister called `ic0.trap`")
 }
 
 fn is_about_snapshot(text: &str) -> bool {
@@ -71,9 +100,11 @@ pub(crate) fn is_gone(error: &CallFailed) -> bool {
         if rejected.reject_code() == Ok(RejectCode::DestinationInvalid))
 }
 
-pub(crate) fn names(error: &CallFailed, codes: &[&str]) -> bool {
+/// Whether the canister has no code, or no such method.
+pub(crate) fn has_no_method(error: &CallFailed) -> bool {
     matches!(error, CallFailed::CallRejected(rejected)
-        if codes.iter().any(|code| rejected.reject_message().contains(code)))
+        if rejected.reject_code() == Ok(RejectCode::CanisterError)
+            && (rejected.reject_message().contains("Canister has no") || rejected.reject_message().contains("no Wasm module")))
 }
 
 /// `stop_canister` that gave up is a transient reject of the system.
@@ -105,15 +136,117 @@ pub(crate) fn refused(error: &KitError) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::said;
+    use super::*;
+    use ic_cdk::call::CallRejected;
+
+    const SYS_TRANSIENT: u32 = 2;
+    const DESTINATION_INVALID: u32 = 3;
+    const CANISTER_REJECT: u32 = 4;
+    const CANISTER_ERROR: u32 = 5;
+    const SYS_UNKNOWN: u32 = 6;
+
+    fn outcome(code: u32, message: &str) -> Outcome {
+        failed(&CallFailed::CallRejected(CallRejected::with_rejection(code, message.to_owned())))
+    }
+
+    #[track_caller]
+    fn assert_transient(outcome: Outcome, code: ReasonCode) {
+        let Outcome::Transient(reason) = outcome else { panic!("{outcome:?} is not transient") };
+        assert_eq!(reason.code(), code);
+    }
+
+    #[test]
+    fn memory_that_would_freeze_the_canister_is_refused_until_it_is_topped_up() {
+        let text = "Canister cannot grow memory by 8454144 bytes due to insufficient cycles. At least 1 additional \
+                    cycles are required.";
+        assert_transient(outcome(CANISTER_ERROR, text), ReasonCode::OutOfCycles);
+        assert_transient(outcome(CANISTER_ERROR, &format!("IC0532: {text}")), ReasonCode::OutOfCycles);
+        let charge = "Error from Wasm chunk store: Error charging for 'upload_chunk': Canister aaaaa-aa is out of cycles.";
+        assert_transient(outcome(CANISTER_ERROR, charge), ReasonCode::OutOfCycles);
+    }
+
+    #[test]
+    fn rate_limits_are_transient_whatever_their_reject_code() {
+        let chunk = "Error from Wasm chunk store: Canister is heap delta rate limited. Current delta debit: 78643201, \
+                     limit: 78643200.";
+        assert_transient(outcome(CANISTER_ERROR, chunk), ReasonCode::Rejected);
+        let snapshot = "Canister aaaaa-aa is heap delta rate limited: current delta debit is 78643201, but limit is \
+                        78643200.";
+        assert_transient(outcome(SYS_TRANSIENT, snapshot), ReasonCode::Rejected);
+        let install = "Canister aaaaa-aa is rate limited because it executed too many instructions in the previous \
+                       install_code messages. Please retry installation after several minutes.";
+        let rejected = CallRejected::with_rejection(SYS_TRANSIENT, install.to_owned());
+        assert_transient(installed(Err(CallFailed::CallRejected(rejected))), ReasonCode::Rejected);
+    }
+
+    #[test]
+    fn a_chunk_that_is_not_there_is_still_a_wrong_module() {
+        let text = "Error from Wasm chunk store: Chunk hash 00 was not found in the store of aaaaa-aa.";
+        let rejected = CallRejected::with_rejection(CANISTER_ERROR, text.to_owned());
+        let Outcome::Refused(reason) = installed(Err(CallFailed::CallRejected(rejected))) else {
+            panic!("it is not refused")
+        };
+        assert_eq!(reason.code(), ReasonCode::WrongModule);
+    }
+
+    /// As the management canister tells it, and as another canister's reject would.
+    #[track_caller]
+    fn assert_refused(code: u32, message: &str, expected: ReasonCode) {
+        for text in [message.to_owned(), format!("IC0999: {message}")] {
+            let Outcome::Refused(reason) = outcome(code, &text) else { panic!("{text} is not refused") };
+            assert_eq!(reason.code(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_canister_that_the_coordinator_does_not_control_is_not_authorised() {
+        let text = "Only the controllers of the canister aaaaa-aa can control it.\nCanister's controllers: ";
+        assert_refused(CANISTER_ERROR, text, ReasonCode::NotAuthorised);
+    }
+
+    #[test]
+    fn code_that_traps_has_trapped_whoever_tells_it() {
+        let called = "Error from Canister aaaaa-aa: Canister called `ic0.trap` with message: 'no'.";
+        assert_refused(CANISTER_ERROR, called, ReasonCode::Trapped);
+        let trapped = "Error from Canister aaaaa-aa: Canister trapped: unreachable.";
+        assert_refused(CANISTER_ERROR, trapped, ReasonCode::Trapped);
+    }
+
+    #[test]
+    fn every_form_of_not_running_is_waited_for() {
+        for text in ["Canister a is stopped", "Canister a is stopping", "IC0509: Canister a is not running"] {
+            assert_transient(outcome(CANISTER_ERROR, text), ReasonCode::NotRunning);
+        }
+    }
+
+    #[test]
+    fn a_snapshot_that_waits_for_a_checkpoint_is_tried_again() {
+        let text = "Snapshot a is not currently loadable on the specified canister a. Try again later.";
+        assert_transient(outcome(CANISTER_REJECT, text), ReasonCode::Rejected);
+        assert_refused(CANISTER_REJECT, "the canister says no", ReasonCode::Rejected);
+    }
+
+    #[test]
+    fn what_is_not_there_is_gone() {
+        assert_refused(DESTINATION_INVALID, "No route to canister a", ReasonCode::Gone);
+        assert_refused(DESTINATION_INVALID, "Could not find the snapshot ID a", ReasonCode::NoSnapshot);
+    }
+
+    #[test]
+    fn a_lost_reply_is_unknown() {
+        let outcome = outcome(SYS_UNKNOWN, "Call deadline has expired.");
+        assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
+    }
 
     #[test]
     fn what_a_canister_said_when_it_trapped_stands_alone() {
-        let around = "call rejected: 5 - IC0503: Error from Canister aaaaa-aa: Canister called `ic0.trap` with message: 'no";
-        for behind in ["'", "'\nCanister Backtrace:\nf\n", "'\nConsider gracefully handling failures"] {
+        let around =
+            "call rejected: 5 - Error from Canister aaaaa-aa: Canister called `ic0.trap` with message: 'no";
+        for behind in ["'", "'.", "'.\nCanister Backtrace:\nf\n", "'\nConsider gracefully handling failures"]
+        {
             assert_eq!(said(&format!("{around} pair{behind}")), "no pair");
         }
-        let other = "call rejected: 5 - IC0502: Canister trapped: heap out of bounds";
+        let other = "call rejected: 5 - Canister trapped: heap out of bounds";
         assert_eq!(said(other), other);
     }
 }

@@ -4,7 +4,7 @@ use crate::snapshots::{self, Failure, Metadata, Offset, ReadKind, Slice, WriteKi
 use candid::Principal;
 use decant_api::JobId;
 use decant_engine::{Digest, Job, SnapshotId, SnapshotPair, Value, Walk};
-use decant_layout::{HEADER_BYTES, Image, Layout, PAGE_BYTES, copies};
+use decant_layout::{HEADER_BYTES, Image, Layout, PAGE_BYTES, Tail, TailScan, copies};
 use decant_transfer as transfer;
 use futures_util::future::join_all;
 use serde_bytes::ByteBuf;
@@ -18,6 +18,8 @@ pub(crate) const SLICE_PAGES: u64 = 30;
 pub(crate) const SLICES: usize = 16;
 /// Layouts kept on the heap: of the jobs under way.
 const KEPT_LAYOUTS: usize = 256;
+/// Zeros behind the last bucket that are read at most: 16 MiB, each byte of which costs a thousand cycles.
+const TAIL_PAGES: u64 = 256;
 /// A module that does nothing: the one that is to run is installed over it.
 pub(crate) const EMPTY_MODULE: &[u8; 8] = b"\0asm\x01\0\0\0";
 
@@ -71,6 +73,26 @@ pub(crate) async fn image(
     };
     let pages = metadata.stable_memory_size / PAGE_BYTES;
     Ok(Image::parse(&header, pages).map_err(|error| error.to_string()))
+}
+
+/// What lies behind the last bucket; `None` if [`TAIL_PAGES`] zeros were read and more is there.
+pub(crate) async fn tail(
+    canister: Principal,
+    snapshot: &SnapshotId,
+    layout: &Layout,
+) -> Result<Option<Tail>, Failure> {
+    let mut scan = TailScan::new(layout);
+    let mut read_bytes = 0;
+    while let Some((offset, length)) = scan.wants(SLICE_PAGES) {
+        if read_bytes >= TAIL_PAGES * PAGE_BYTES {
+            return Ok(None);
+        }
+        let size = length as u64;
+        let bytes = snapshots::read(canister, snapshot, ReadKind::Stable(Slice { offset, size })).await?;
+        read_bytes += size;
+        scan.saw(&bytes);
+    }
+    Ok(scan.tail())
 }
 
 /// Moves the next slices of the saved image to their places in the compact one, and adds what was read to the

@@ -4,7 +4,7 @@ use crate::management::{
     self, ChunkHash, ControllersOnly, InstallChunkedCode, InstallMode, NewSettings, OfCanister,
     OtherSettings, RunState, Status, UpdateSettings, Visibility,
 };
-use crate::outcomes::{failed, installed, is_gone, is_time_out, names, refused};
+use crate::outcomes::{failed, has_no_method, installed, is_gone, is_time_out, refused};
 use crate::{assets, repack, store};
 use candid::{CandidType, Nat, Principal};
 use decant_api::error::KitError;
@@ -352,7 +352,7 @@ async fn kit_status(canister: Principal) -> Outcome {
     let status = match response {
         Ok(response) => response.candid::<KitStatus>(),
         Err(error) if is_gone(&error) => return Outcome::Done(Value::Gone),
-        Err(error) if names(&error, &["IC0536", "IC0537"]) => {
+        Err(error) if has_no_method(&error) => {
             return Outcome::Refused(Reason::new(ReasonCode::NoKit, error.to_string()));
         }
         Err(error) => return failed(&error),

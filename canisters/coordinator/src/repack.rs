@@ -12,7 +12,7 @@ use decant_api::plan::{Plan, Strategy};
 use decant_engine::{
     Digest, ImageKind, ImageView, Job, Outcome, Reason, ReasonCode, SnapshotId, SnapshotPair, Value, Walk,
 };
-use decant_layout::{Image, Layout, PAGE_BYTES, ensure_bucket_size_holds};
+use decant_layout::{Accepted, Image, Layout, Obstacle, PAGE_BYTES, Tail, ensure_bucket_size_holds};
 
 /// All snapshots.
 pub(crate) async fn list(canister: Principal) -> Outcome {
@@ -38,7 +38,11 @@ pub(crate) async fn read_image(job: &Job, canister: Principal, snapshot: &Snapsh
     let kind = match image {
         Ok(Image::Empty) => ImageKind::Empty,
         Ok(Image::Raw { .. }) => ImageKind::Raw,
-        Ok(Image::Managed(layout)) => planned(job, plan.as_ref(), &layout),
+        Ok(Image::Managed(layout)) => match accepted(canister, snapshot, plan.as_ref(), &layout).await {
+            Ok(None) => planned(job, plan.as_ref(), &layout),
+            Ok(Some(refused)) => refused,
+            Err(failure) => return lost(&failure),
+        },
         Err(reason) => ImageKind::Unreadable { reason },
     };
     let stable_pages = metadata.stable_memory_size / PAGE_BYTES;
@@ -49,16 +53,39 @@ pub(crate) async fn read_image(job: &Job, canister: Principal, snapshot: &Snapsh
     Outcome::Done(Value::Image(ImageView { stable_pages, kind, timer_nanos }))
 }
 
-fn planned(job: &Job, plan: Option<&Plan>, layout: &Layout) -> ImageKind {
-    let bucket_pages = job.plan().bucket_pages;
-    let (growth_percent, may_drop_tail) = match plan.map(|plan| &plan.strategy) {
+/// What the plan says of an image: the growth in percent, and whether what lies behind the last bucket may be dropped.
+fn said(plan: Option<&Plan>) -> (u32, bool) {
+    match plan.map(|plan| &plan.strategy) {
         Some(Strategy::Repack(by) | Strategy::RelocateSnapshot(by)) => (by.growth_percent, by.may_drop_tail),
         Some(Strategy::Relocate(_)) | None => (0, false),
+    }
+}
+
+/// Why an image is left as it is, if it is.
+async fn accepted(
+    canister: Principal,
+    snapshot: &SnapshotId,
+    plan: Option<&Plan>,
+    layout: &Layout,
+) -> Result<Option<ImageKind>, Failure> {
+    let (_, tail_is_dropped) = said(plan);
+    let accepted = Accepted { tail_is_dropped, ..Accepted::default() };
+    let tail = match tail_is_dropped {
+        true => Some(Tail::Nothing),
+        false => pages::tail(canister, snapshot, layout).await?,
     };
     let tail_pages = layout.usage().tail_pages;
-    if tail_pages > 0 && !may_drop_tail {
-        return ImageKind::Tailed { tail_pages };
-    }
+    let Some(tail) = tail else { return Ok(Some(ImageKind::Tailed { tail_pages })) };
+    Ok(match layout.check(&tail, accepted) {
+        Ok(()) => None,
+        Err(Obstacle::Tail(_)) => Some(ImageKind::Tailed { tail_pages }),
+        Err(obstacle) => Some(ImageKind::Unreadable { reason: obstacle.to_string() }),
+    })
+}
+
+fn planned(job: &Job, plan: Option<&Plan>, layout: &Layout) -> ImageKind {
+    let bucket_pages = job.plan().bucket_pages;
+    let (growth_percent, _) = said(plan);
     let sizes_pages: Vec<u64> = layout.memories().iter().map(|memory| memory.size_pages()).collect();
     if let Err(error) = ensure_bucket_size_holds(&sizes_pages, growth_percent, bucket_pages) {
         return ImageKind::DoesNotFit { reason: error.to_string() };

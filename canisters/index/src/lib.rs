@@ -5,6 +5,7 @@ mod control;
 use candid::{CandidType, Principal};
 use decant_api::routes::{EnrolError, SwapArgs, SwapError};
 use decant_kit::routes::Routes;
+use futures_util::future::try_join_all;
 use ic_cdk::api::{is_controller, msg_caller};
 use ic_cdk::call::Call;
 use serde::Deserialize;
@@ -14,6 +15,8 @@ use std::cell::RefCell;
 const PAGE: usize = 1_000;
 /// Canisters in one call of `relocate`: each takes two calls to the management canister.
 const BATCH: usize = 500;
+/// Canisters that are shared at a time: a tenth of the 500 messages that a queue between two canisters holds.
+const SHARED_AT_ONCE: usize = 50;
 
 /// What an index is told when it is installed.
 #[derive(Debug, Clone, CandidType, Deserialize)]
@@ -81,8 +84,8 @@ async fn relocate(canisters: Vec<Principal>) -> Result<Vec<u64>, String> {
         return Err(format!("{} canisters exceed the {BATCH} that one call may name", canisters.len()));
     }
     let coordinator = STATE.with_borrow(|state| state.coordinator);
-    for canister in &canisters {
-        control::share(*canister, coordinator).await?;
+    for some in canisters.chunks(SHARED_AT_ONCE) {
+        try_join_all(some.iter().map(|canister| control::share(*canister, coordinator))).await?;
     }
     let response = Call::unbounded_wait(coordinator, "decant_enrol")
         .with_arg(&canisters)

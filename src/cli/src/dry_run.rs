@@ -2,11 +2,13 @@
 
 use crate::engine::Engine;
 use crate::rehearsal::{self, Modules, Options, Progress, Report, Strategy};
+use crate::schedules;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -24,6 +26,9 @@ pub struct DryRun {
     /// Writes the figures to this file as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Rehearses under every schedule seed from A up to B, B excluded, and prints how the fences were distributed.
+    #[arg(long, value_name = "A..B", value_parser = seeds, conflicts_with_all = ["schedule_seed", "json"])]
+    schedule_seeds: Option<Range<u64>>,
     /// Where the modules are.
     #[arg(long, value_name = "DIRECTORY", default_value = MODULES)]
     modules: PathBuf,
@@ -63,6 +68,10 @@ pub fn run(arguments: &DryRun) -> anyhow::Result<bool> {
     let strategies = arguments.strategy.strategies();
     let options = |strategy| Options { strategy, ..arguments.options.clone() };
     strategies.iter().try_for_each(|strategy| options(*strategy).check())?;
+    if let Some(seeds) = &arguments.schedule_seeds {
+        let options: Vec<Options> = strategies.iter().map(|strategy| options(*strategy)).collect();
+        return schedules::run(&engine, &modules, &options, seeds.clone());
+    }
     let mut bar = Bar::new();
     let mut reports = Vec::new();
     for strategy in strategies {
@@ -87,6 +96,14 @@ pub fn run(arguments: &DryRun) -> anyhow::Result<bool> {
     let is_well = reports.iter().all(Report::is_well);
     println!("{}", if is_well { "All is well: nothing was lost." } else { "NOT all is well: see above." });
     Ok(is_well)
+}
+
+/// A range of seeds, such as `0..200`.
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let wanted = || format!("{text:?} is no range of seeds such as 0..200");
+    let (from, to) = text.split_once("..").ok_or_else(wanted)?;
+    let range = from.parse().map_err(|_| wanted())?..to.parse().map_err(|_| wanted())?;
+    if range.is_empty() { Err(wanted()) } else { Ok(range) }
 }
 
 /// Two reports in one table.

@@ -1,11 +1,14 @@
 //! Decides what a rehearsal or test runs on: a real PocketIC server, or the embedded replica.
 
-use anyhow::Context;
-use decant_replica::Replica;
-use pocket_ic::PocketIcBuilder;
+use anyhow::{Context, bail};
+use decant_replica::{Replica, ReplicaConfig};
+use pocket_ic::{PocketIc, PocketIcBuilder};
 
 /// Names the binary of a real PocketIC server; the `pocket-ic` client starts it.
 pub const SERVER_VARIABLE: &str = "POCKET_IC_BIN";
+
+/// A seed for the order in which canisters, senders and responses have their turn on the embedded replica.
+pub const SCHEDULE_VARIABLE: &str = "DECANT_SCHEDULE_SEED";
 
 /// What answers the `pocket_ic` client.
 pub enum Engine {
@@ -19,12 +22,31 @@ impl Engine {
     /// A real server where [`SERVER_VARIABLE`] is set, otherwise the embedded replica.
     ///
     /// # Errors
-    /// The replica cannot listen on the loopback interface.
+    /// The replica cannot listen on the loopback interface, or [`SCHEDULE_VARIABLE`] is no number or is set for a real
+    /// server.
     pub fn start() -> anyhow::Result<Self> {
+        let schedule_seed = std::env::var(SCHEDULE_VARIABLE)
+            .ok()
+            .map(|seed| seed.parse().with_context(|| format!("{SCHEDULE_VARIABLE}={seed} is no number")))
+            .transpose()?;
         if std::env::var_os(SERVER_VARIABLE).is_some() {
+            if schedule_seed.is_some() {
+                bail!(ONLY_EMBEDDED);
+            }
             return Ok(Self::Server);
         }
-        Replica::start().map(Self::Embedded).context("starting the embedded replica on 127.0.0.1")
+        let config = ReplicaConfig { schedule_seed, ..ReplicaConfig::default() };
+        Replica::start_with(config).map(Self::Embedded).context("starting the embedded replica on 127.0.0.1")
+    }
+
+    /// From now on the order of turns on an instance is by chance from the seed.
+    ///
+    /// # Errors
+    /// A real server decides itself.
+    pub fn schedule(&self, pic: &PocketIc, seed: u64) -> anyhow::Result<()> {
+        let Self::Embedded(replica) = self else { bail!(ONLY_EMBEDDED) };
+        replica.with_instance(pic.instance_id(), |instance| instance.set_schedule_seed(Some(seed)))?;
+        Ok(())
     }
 
     /// Its name in reports.
@@ -47,3 +69,6 @@ impl Engine {
         })
     }
 }
+
+const ONLY_EMBEDDED: &str =
+    "a schedule seed works on the embedded replica only: a real server decides itself. Unset POCKET_IC_BIN";

@@ -4,3 +4,4 @@ pub mod dry_run;
 pub mod engine;
 pub mod rehearsal;
 pub mod repack;
+pub mod schedules;

@@ -58,9 +58,11 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Cycles that the calls of a repack charge a small canister, with room: measured 9.9 B (facts.md), and two
-    /// upgrades prepay what a message may use.
-    pub const REPACK_CYCLES: u128 = 50_000_000_000;
+    /// Cycles that a source must have to be repacked: the calls charge a small canister 9.9 B (measured), with
+    /// room, and every upgrade prepays the instructions that it may use, 300 B, at the price of 64-bit wasm 600 B
+    /// (code: `MAX_INSTRUCTIONS_PER_INSTALL_CODE`). They come back, but a source without them is refused when it
+    /// is stopped already.
+    pub const REPACK_CYCLES: u128 = 50_000_000_000 + 600_000_000_000;
 
     /// Most tries of that state.
     pub(crate) fn max_tries(&self, state: &State) -> u32 {

@@ -2,36 +2,43 @@
 
 use decant_api::KitError;
 use decant_api::source::SealProgress;
+use decant_layout::TailScan;
 use decant_transfer::{ChunkId, Digest, DigestSet, PAGE_BYTES, Scan, Slicing};
 
 use crate::stable::Stable;
 use crate::view::View;
+
+#[cfg(test)]
+mod tests;
 
 /// A scan and what it looks at.
 #[derive(Debug, Clone)]
 pub(crate) struct Hashing {
     view: View,
     scan: Scan,
+    /// What lies behind the manager is in no digest: nothing may be there. Until all of that was looked at.
+    behind: Option<Box<TailScan>>,
 }
 
 impl Hashing {
     /// Nothing hashed yet.
     pub(crate) fn new(view: View) -> Self {
-        let scan = Scan::new(view.shape().clone());
-        Self { view, scan }
+        let (scan, behind) = (Scan::new(view.shape().clone()), view.tail_scan());
+        Self { view, scan, behind }
     }
 
     /// Nothing hashed and nothing written yet: stable memory that has just grown holds zeros.
     pub(crate) fn of_zeros(view: View) -> Self {
-        let scan = Scan::of_zeros(view.shape().clone());
-        Self { view, scan }
+        let (scan, behind) = (Scan::of_zeros(view.shape().clone()), view.tail_scan());
+        Self { view, scan, behind }
     }
 
     /// The same stable memory by another view: only what is where it was is still known.
     pub(crate) fn carried_to(&self, view: View) -> Self {
         let is_in_place = |memory, pages| self.view.has_in_place(&view, memory, pages);
         let scan = self.scan.carried_to(view.shape().clone(), is_in_place);
-        Self { view, scan }
+        let behind = view.tail_scan();
+        Self { view, scan, behind }
     }
 
     /// What it looks at.
@@ -68,13 +75,23 @@ impl Hashing {
         self.scan.believe(chunk, content).ok_or_else(|| unknown(chunk))
     }
 
-    /// Hashes one chunk at least that was not read since it was written, and goes on while it may.
+    /// Looks behind the manager first. Then hashes one chunk at least that was not read since it was written, and goes on
+    /// while it may.
+    ///
+    /// # Errors
+    /// [`KitError::Layout`] if there is something that no memory has.
     pub(crate) fn run(
         &mut self,
         stable: &impl Stable,
-        may_continue: impl FnMut() -> bool,
+        mut may_continue: impl FnMut() -> bool,
     ) -> Result<Slicing, KitError> {
-        let Self { view, scan } = self;
+        let Self { view, scan, behind } = self;
+        if let Some(rest) = behind {
+            if view.look_behind(rest, stable, &mut may_continue)? == Slicing::Paused {
+                return Ok(Slicing::Paused);
+            }
+            *behind = None;
+        }
         scan.run(|memory, offset_bytes, buffer| view.read(stable, memory, offset_bytes, buffer), may_continue)
     }
 

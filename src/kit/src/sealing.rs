@@ -175,7 +175,7 @@ impl Sealed {
         let chunk_pages = self.view.shape().chunk_pages();
         let mut hashing = match self.recheck.take() {
             Some(hashing) => hashing,
-            None => Hashing::new(View::in_chunks(stable, chunk_pages)?),
+            None => Hashing::new(View::in_chunks(stable, chunk_pages)?.accepting(self.view.accepted())),
         };
         if hashing.run(stable, may_continue)? == Slicing::Paused {
             let progress = hashing.progress();

@@ -5,11 +5,14 @@ use std::ops::Range;
 
 use decant_api::KitError;
 use decant_api::source::LayoutSummary;
-use decant_layout::{ExtendError, Image, Layout};
-use decant_transfer::{DEFAULT_CHUNK_PAGES, Kind, MAX_CHUNK_PAGES, PAGE_BYTES, RAW_MEMORY, Shape};
+use decant_layout::{Accepted, ExtendError, Image, Layout, Tail, TailScan};
+use decant_transfer::{DEFAULT_CHUNK_PAGES, Kind, MAX_CHUNK_PAGES, PAGE_BYTES, RAW_MEMORY, Shape, Slicing};
 
 use crate::limits::FINE_STATE_PAGES;
 use crate::stable::Stable;
+
+/// Reads of a page or less that a summary may take to look behind the manager: 4 MiB at most.
+const SUMMARY_READS: u32 = 64;
 
 /// Where the memories of a shape are in stable memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub(crate) struct View {
     shape: Shape,
     /// `None` for raw memory: offsets are as they are.
     layout: Option<Layout>,
+    /// What may be left behind.
+    accepted: Accepted,
 }
 
 impl View {
@@ -45,7 +50,41 @@ impl View {
                 Some(Layout::planned(sizes_pages, u32::from(bucket_pages)).map_err(unreadable)?)
             }
         };
-        Ok(Self { shape, layout })
+        Ok(Self { shape, layout, accepted: Accepted::default() })
+    }
+
+    /// The same, for somebody who knows what may be left behind.
+    pub(crate) fn accepting(self, accepted: Accepted) -> Self {
+        Self { accepted, ..self }
+    }
+
+    /// What may be left behind.
+    pub(crate) fn accepted(&self) -> Accepted {
+        self.accepted
+    }
+
+    /// A look at what lies behind the manager, which no memory of the shape has.
+    pub(crate) fn tail_scan(&self) -> Option<Box<TailScan>> {
+        self.layout.as_ref().map(|layout| Box::new(TailScan::new(layout)))
+    }
+
+    /// Looks behind the manager, a chunk at a time.
+    ///
+    /// # Errors
+    /// [`KitError::Layout`] if something is there, or if the heap may know other places than stable memory does: a copy
+    /// would not hold all that the dapp has.
+    pub(crate) fn look_behind(
+        &self,
+        scan: &mut TailScan,
+        stable: &impl Stable,
+        may_continue: impl FnMut() -> bool,
+    ) -> Result<Slicing, KitError> {
+        let Some(layout) = &self.layout else { return Ok(Slicing::Done) };
+        let chunk_pages = self.shape.chunk_pages().into();
+        match tail(scan, stable, chunk_pages, may_continue) {
+            Some(tail) => layout.check(&tail, self.accepted).map(|()| Slicing::Done).map_err(unreadable),
+            None => Ok(Slicing::Paused),
+        }
     }
 
     /// Where they are when they have grown and others have come: nothing moves.
@@ -66,7 +105,7 @@ impl View {
             }
             ExtendError::Plan(error) => unreadable(error),
         })?;
-        Ok(Self { shape, layout: Some(layout) })
+        Ok(Self { shape, layout: Some(layout), accepted: self.accepted })
     }
 
     /// The memories and how they are cut.
@@ -166,7 +205,7 @@ impl View {
                 (Shape::managed(sizes_pages, chunk_pages), Some(layout))
             }
         };
-        Ok(Self { shape: shape.map_err(unreadable)?, layout })
+        Ok(Self { shape: shape.map_err(unreadable)?, layout, accepted: Accepted::default() })
     }
 
     fn check_raw(&self, memory: u8, offset_bytes: u64, length: usize) -> Result<(), KitError> {
@@ -181,18 +220,44 @@ impl View {
     }
 }
 
-/// The layout in a few words, for everybody to read.
+/// The layout in a few words, for everybody to read: what lies behind the manager is looked at as far as that is cheap.
 pub(crate) fn summary(stable: &impl Stable) -> LayoutSummary {
     match image(stable) {
         Ok(Image::Empty) => LayoutSummary::Empty,
         Ok(Image::Raw { .. }) => LayoutSummary::Raw,
-        Ok(Image::Managed(layout)) => LayoutSummary::Managed {
-            bucket_pages: layout.bucket_size_pages(),
-            memories: layout.memories().len() as u16,
-            used_pages: layout.usage().used_pages,
-        },
+        Ok(Image::Managed(layout)) => {
+            let mut reads = 0;
+            let may_continue = || {
+                reads += 1;
+                reads < SUMMARY_READS
+            };
+            let tail = tail(&mut TailScan::new(&layout), stable, 1, may_continue).unwrap_or(Tail::Nothing);
+            match layout.check(&tail, Accepted::default()) {
+                Ok(()) => LayoutSummary::Managed {
+                    bucket_pages: layout.bucket_size_pages(),
+                    memories: layout.memories().len() as u16,
+                    used_pages: layout.usage().used_pages,
+                },
+                Err(obstacle) => LayoutSummary::Unreadable { reason: obstacle.to_string() },
+            }
+        }
         Err(error) => LayoutSummary::Unreadable { reason: error.to_string() },
     }
+}
+
+/// What lies behind the manager, once all was looked at.
+fn tail(
+    scan: &mut TailScan,
+    stable: &impl Stable,
+    slice_pages: u64,
+    may_continue: impl FnMut() -> bool,
+) -> Option<Tail> {
+    let read = |offset_bytes, buffer: &mut [u8]| {
+        stable.read(offset_bytes, buffer);
+        Ok::<(), Infallible>(())
+    };
+    let Ok(tail) = scan.run(slice_pages, read, may_continue);
+    tail
 }
 
 fn image(stable: &impl Stable) -> Result<Image, KitError> {

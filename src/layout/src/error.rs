@@ -1,5 +1,10 @@
 //! What can be wrong with an image, a plan or an access: what, where, and what to do about it.
 
+/// What bytes are that begin as a header page does and can't be one. A canister that serves well must not be "restored"
+/// on such advice.
+const NO_HEADER: &str = "the header page is damaged, or these are other data that happen to begin with \"MGR\"; if the \
+                         canister serves well, leave it as it is";
+
 /// Why a header page is not a layout that can be relied on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
@@ -13,25 +18,29 @@ pub enum LayoutError {
         length_bytes: usize,
     },
     /// A layout that did not exist when this was written.
-    #[error("layout version {version} is not known, only 1 is: use a release of Decant that knows it")]
+    #[error(
+        "layout version {version} is not known, only 1 is: another MemoryManager wrote it, or these are other data that \
+         happen to begin with \"MGR\""
+    )]
     UnsupportedVersion {
         /// The version byte at offset 3.
         version: u8,
     },
     /// Bytes that version 1 leaves zero are not: a later extension, or damage.
     #[error(
-        "the reserved byte at offset {offset_bytes} is not zero: written by code that Decant doesn't know"
+        "the reserved byte at offset {offset_bytes} is not zero: another MemoryManager wrote it, or these are other data \
+         that happen to begin with \"MGR\""
     )]
     ReservedBytesInUse {
         /// Offset in page 0.
         offset_bytes: usize,
     },
     /// The manager would divide by zero.
-    #[error("the bucket size is 0 pages: the header page is damaged, restore it from a snapshot")]
+    #[error("the bucket size is 0 pages: {NO_HEADER}")]
     BucketSizeZero,
     /// More buckets than the table has entries.
     #[error(
-        "{allocated_buckets} buckets are said to be allocated, {} exist: the header page is damaged",
+        "{allocated_buckets} buckets are said to be allocated, {} exist: {NO_HEADER}",
         crate::MAX_BUCKETS
     )]
     TooManyBuckets {
@@ -41,7 +50,7 @@ pub enum LayoutError {
     /// A bucket has an owner though it was never dealt out; the manager would deal it out again.
     #[error(
         "bucket {bucket} belongs to memory {owner}, but only {allocated_buckets} buckets are allocated: \
-         the header page is damaged"
+         {NO_HEADER}"
     )]
     BucketNotAllocated {
         /// Index of the bucket.
@@ -54,7 +63,7 @@ pub enum LayoutError {
     /// A memory's size and its buckets disagree.
     #[error(
         "memory {memory} has {size_pages} pages, which take {needed_buckets} buckets, but owns \
-         {owned_buckets}: the header page is damaged"
+         {owned_buckets}: {NO_HEADER}"
     )]
     BucketCount {
         /// Id of the memory.
@@ -66,10 +75,10 @@ pub enum LayoutError {
         /// Buckets that the table gives it.
         owned_buckets: u64,
     },
-    /// Buckets lie past the end of stable memory.
+    /// More than the unused end of the last bucket lies past the end of stable memory.
     #[error(
-        "the allocated buckets end at page {end_pages}, stable memory at page {stable_size_pages}: \
-         the image is cut off, read it again"
+        "the allocated buckets end at page {end_pages}, stable memory at page {stable_size_pages}, and more than the unused \
+         end of the last bucket is missing: what was read is not the whole image, or {NO_HEADER}"
     )]
     OutOfBounds {
         /// Page after the last allocated bucket.
@@ -192,11 +201,11 @@ pub enum AccessError<E> {
 /// Two layouts are not of the same virtual memories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "memory {memory} has {source_size_pages} pages in the source and {target_size_pages} in the target: \
-     plan the target from this source"
+    "memory {memory} has {source_size_pages} pages in the source and {target_size_pages} in the target (255 is what lies \
+     before the manager): plan the target from this source"
 )]
 pub struct SizesDiffer {
-    /// Id of the first memory that differs.
+    /// Id of the first memory that differs, or [`PREFIX`](crate::PREFIX).
     pub memory: u8,
     /// Pages in the source; 0 if it has none of this id.
     pub source_size_pages: u64,

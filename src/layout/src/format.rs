@@ -19,7 +19,10 @@ pub(crate) const MAGIC: [u8; 3] = *b"MGR";
 pub(crate) const VERSION: u8 = 1;
 /// Owner of a bucket that belongs to no memory (`UNALLOCATED_BUCKET_MARKER`).
 pub(crate) const FREE: u8 = 255;
-/// Pages before the first bucket (`BUCKETS_OFFSET_IN_PAGES`).
+/// Stands for the pages before a manager that begins behind page 0, wherever the id of a memory is asked for: no memory
+/// can have it.
+pub const PREFIX: u8 = FREE;
+/// Pages between the beginning of the manager and the first bucket (`BUCKETS_OFFSET_IN_PAGES`).
 pub(crate) const HEADER_PAGES: u64 = 1;
 
 const VERSION_OFFSET: usize = 3;
@@ -36,7 +39,7 @@ pub(crate) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// The fields in `bytes`, which begin with page 0.
+    /// The fields in `bytes`, which begin with the header page.
     pub(crate) fn over(bytes: &'a [u8]) -> Result<Self, LayoutError> {
         match bytes.first_chunk() {
             Some(bytes) => Ok(Self { bytes }),

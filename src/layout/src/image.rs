@@ -7,8 +7,8 @@ use crate::{HEADER_BYTES, ImageError, Layout, LayoutError, PAGE_BYTES, format};
 pub enum Image {
     /// No page at all.
     Empty,
-    /// No manager: bytes from offset 0. Also what a single stable structure without a manager, or a manager
-    /// that does not begin at page 0, looks like.
+    /// No manager where one was looked for: bytes from offset 0. Also what a single stable structure without a manager,
+    /// or a manager that begins at another page ([`find_managers`](crate::find_managers)), looks like.
     Raw {
         /// Size of stable memory.
         size_pages: u64,
@@ -25,6 +25,10 @@ impl Image {
     /// # Errors
     /// Any [`LayoutError`] if the bytes begin with the magic "MGR" but are no valid layout.
     pub fn parse(header: &[u8], size_pages: u64) -> Result<Self, LayoutError> {
+        Self::parse_at(0, header, size_pages)
+    }
+
+    fn parse_at(manager_page: u32, header: &[u8], size_pages: u64) -> Result<Self, LayoutError> {
         if size_pages == 0 {
             return Ok(Self::Empty);
         }
@@ -34,7 +38,7 @@ impl Image {
         if !header.starts_with(&format::MAGIC) {
             return Ok(Self::Raw { size_pages });
         }
-        Layout::parse(header, size_pages).map(Self::Managed)
+        Layout::parse_at(manager_page, header, size_pages).map(Self::Managed)
     }
 
     /// Reads the first bytes of a stable memory of `size_pages` and recognises it.
@@ -46,14 +50,29 @@ impl Image {
     /// What `read` says, or any [`LayoutError`] if the bytes begin with "MGR" but are no valid layout.
     pub fn read<E>(
         size_pages: u64,
+        read: impl FnMut(u64, &mut [u8]) -> Result<(), E>,
+    ) -> Result<Self, ImageError<E>> {
+        Self::read_at(0, size_pages, read)
+    }
+
+    /// Like [`read`](Image::read), for a manager that begins at `manager_page`: raw if there is none.
+    ///
+    /// # Errors
+    /// As [`read`](Image::read).
+    pub fn read_at<E>(
+        manager_page: u32,
+        size_pages: u64,
         mut read: impl FnMut(u64, &mut [u8]) -> Result<(), E>,
     ) -> Result<Self, ImageError<E>> {
+        if size_pages > 0 && u64::from(manager_page) >= size_pages {
+            return Ok(Self::Raw { size_pages });
+        }
         let mut header = Vec::new();
         if size_pages > 0 {
             header.resize(HEADER_BYTES, 0);
-            read(0, &mut header).map_err(ImageError::Read)?;
+            read(u64::from(manager_page) * PAGE_BYTES, &mut header).map_err(ImageError::Read)?;
         }
-        Ok(Self::parse(&header, size_pages)?)
+        Ok(Self::parse_at(manager_page, &header, size_pages)?)
     }
 
     /// Size of stable memory in bytes.

@@ -1,7 +1,7 @@
 //! A checked layout: which virtual memory has which buckets.
 
-use crate::format::{FREE, HEADER_PAGES, Header, HeaderPage, MAX_BUCKETS, VERSION};
-use crate::{LayoutError, MAX_MEMORIES};
+use crate::format::{FREE, HEADER_PAGES, Header, HeaderPage, MAX_BUCKETS, PREFIX, VERSION};
+use crate::{LayoutError, MAX_MEMORIES, PAGE_BYTES};
 
 /// One virtual memory of a layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ impl VirtualMemory {
 /// stable memory and belongs to one memory only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
+    /// Where the header page is; all pages before it are the prefix.
+    pub(crate) manager_page: u32,
     pub(crate) bucket_size_pages: u16,
     pub(crate) allocated_buckets: u16,
     pub(crate) stable_size_pages: u64,
@@ -48,6 +50,15 @@ impl Layout {
     /// # Errors
     /// The first [`LayoutError`] found; see there for what is checked.
     pub fn parse(header: &[u8], stable_size_pages: u64) -> Result<Self, LayoutError> {
+        Self::parse_at(0, header, stable_size_pages)
+    }
+
+    /// Like [`parse`](Layout::parse), for a manager whose header page is `manager_page` of the stable memory, as one
+    /// over `RestrictedMemory::new(memory, manager_page..end)` is.
+    ///
+    /// # Errors
+    /// As [`parse`](Layout::parse).
+    pub fn parse_at(manager_page: u32, header: &[u8], stable_size_pages: u64) -> Result<Self, LayoutError> {
         let header = Header::over(header)?;
         if header.version() != VERSION {
             return Err(LayoutError::UnsupportedVersion { version: header.version() });
@@ -63,22 +74,49 @@ impl Layout {
         if u64::from(allocated_buckets) > MAX_BUCKETS {
             return Err(LayoutError::TooManyBuckets { allocated_buckets });
         }
-        let end_pages = end_pages(allocated_buckets, bucket_size_pages);
-        if end_pages > stable_size_pages {
-            return Err(LayoutError::OutOfBounds { end_pages, stable_size_pages });
-        }
         let buckets = buckets_by_owner(header.owners(), allocated_buckets)?;
         let memories = memories(&header, buckets, bucket_size_pages)?;
-        Ok(Self { bucket_size_pages, allocated_buckets, stable_size_pages, memories })
+        let layout = Self { manager_page, bucket_size_pages, allocated_buckets, stable_size_pages, memories };
+        // The manager never asks for what no memory has grown into, so the last bucket may be cut short, as in headers
+        // that were made by hand. That a whole bucket is missing is another matter.
+        let is_cut_off = layout.usage().missing_pages >= bucket_size_pages.into();
+        if is_cut_off || layout.used_end_pages() > stable_size_pages {
+            let end_pages = layout.buckets_end_pages();
+            return Err(LayoutError::OutOfBounds { end_pages, stable_size_pages });
+        }
+        Ok(layout)
     }
 
-    /// The header page of this layout: 64 KiB to be written at offset 0, after everything else.
+    /// The page after the last one that is in use.
+    fn used_end_pages(&self) -> u64 {
+        let runs = self.memories.iter().flat_map(|memory| self.runs(memory.id));
+        let ends = runs.map(|run| run.physical_page + run.length_pages);
+        ends.fold(u64::from(self.manager_page) + HEADER_PAGES, u64::max)
+    }
+
+    /// The page after the last bucket, which need not exist to its end.
+    pub(crate) fn buckets_end_pages(&self) -> u64 {
+        end_pages(self.manager_page, self.allocated_buckets, self.bucket_size_pages)
+    }
+
+    /// The header page of this layout: 64 KiB to be written at [`header_offset_bytes`](Layout::header_offset_bytes),
+    /// after everything else.
     pub fn header_page(&self) -> Vec<u8> {
         let mut page = HeaderPage::new(self.allocated_buckets, self.bucket_size_pages);
         for memory in &self.memories {
             page.enter(memory.id, memory.size_pages, &memory.buckets);
         }
         page.into_bytes()
+    }
+
+    /// Page of the stable memory at which the manager begins: 0, unless others keep something before it.
+    pub fn manager_page(&self) -> u32 {
+        self.manager_page
+    }
+
+    /// Where the header page is.
+    pub fn header_offset_bytes(&self) -> u64 {
+        u64::from(self.manager_page) * PAGE_BYTES
     }
 
     /// Pages of a bucket, at least 1.
@@ -92,7 +130,7 @@ impl Layout {
     }
 
     /// Size of the stable memory that holds the image, header page included. A planned layout takes
-    /// exactly 1 + allocated buckets × bucket size.
+    /// exactly manager page + 1 + allocated buckets × bucket size.
     pub fn stable_size_pages(&self) -> u64 {
         self.stable_size_pages
     }
@@ -108,15 +146,25 @@ impl Layout {
         self.memories.get(index)
     }
 
-    /// Size in pages of the virtual memory of this id; 0 if it was never grown.
+    /// Size in pages of the virtual memory of this id; 0 if it was never grown. Of [`PREFIX`](crate::PREFIX): the pages
+    /// before the manager.
     pub fn memory_size_pages(&self, id: u8) -> u64 {
-        self.memory(id).map_or(0, |memory| memory.size_pages)
+        match id {
+            PREFIX => u64::from(self.manager_page),
+            id => self.memory(id).map_or(0, |memory| memory.size_pages),
+        }
+    }
+
+    /// Pages that a copy of this image has to move: those before the manager and those of all virtual memories.
+    pub fn copied_pages(&self) -> u64 {
+        let sizes_pages = self.memories.iter().map(|memory| memory.size_pages);
+        u64::from(self.manager_page) + sizes_pages.sum::<u64>()
     }
 }
 
-/// The page after the last bucket. At most 1 + 65,535², which fits.
-pub(crate) fn end_pages(allocated_buckets: u16, bucket_size_pages: u16) -> u64 {
-    HEADER_PAGES + u64::from(allocated_buckets) * u64::from(bucket_size_pages)
+/// The page after the last bucket. At most 2^32 + 65,535², which fits, in bytes too.
+pub(crate) fn end_pages(manager_page: u32, allocated_buckets: u16, bucket_size_pages: u16) -> u64 {
+    u64::from(manager_page) + HEADER_PAGES + u64::from(allocated_buckets) * u64::from(bucket_size_pages)
 }
 
 fn buckets_by_owner(owners: &[u8], allocated_buckets: u16) -> Result<Vec<Vec<u16>>, LayoutError> {

@@ -6,6 +6,17 @@
 //! ([`Image`], [`Layout`]), says what is used and what is wasted ([`Usage`]), plans the compact layout of the
 //! same virtual memories ([`Layout::compact`]) and lists which pages go where ([`copies`], [`repack`]).
 //!
+//! # As they are in the field
+//!
+//! - A manager may begin at another page, behind a *prefix* of pages that are somebody else's: `RestrictedMemory` makes
+//!   such. [`find_managers`] finds it, [`Layout::parse_at`] reads it, and all else goes on as for page 0; the prefix is
+//!   copied byte by byte, as memory [`PREFIX`].
+//! - Behind the last bucket there may be a *tail*, which no manager knows. Zeros are no tail; anything else is either left
+//!   over or alive, and only the canister's code tells which. It can't be moved: whoever reads it does so by page number,
+//!   and an image that keeps it where it is gives nothing back. So it is refused with what it is ([`TailScan`],
+//!   [`Layout::check`]), unless somebody who knows accepts the loss ([`Accepted`]).
+//! - A virtual memory may hold a manager itself ([`Layout::contents`]). It moves as any bytes do, its waste included.
+//!
 //! # The layout, version 1, little-endian
 //!
 //! ```text
@@ -28,6 +39,9 @@
 //!                      tail: memory that was grown by someone else
 //! ```
 //!
+//! All offsets and pages count from the page at which the manager begins. The last bucket may be cut short behind its
+//! last page in use: a header that was made by hand may say so, and the manager grows what is missing when it needs it.
+//!
 //! The buckets of a memory are in ascending bucket id: the table holds no other order. A memory of `s` pages
 //! has exactly `s / N` buckets, rounded up; only its last one is used in part. Source:
 //! `memory_manager.rs` of ic-stable-structures 0.7.2.
@@ -43,7 +57,8 @@
 //!   traps on a repacked image**; upgrade it first. The image does not tell which version wrote it.
 //! - 0.7.1 has `reclaim_memory`, which frees the buckets of a memory and deals them out again. It leaves free
 //!   buckets below the allocated count ([`Usage::free_buckets`]). Its heap may know another bucket order than
-//!   the table; after an upgrade only the table is left, and that is what this crate reads, as 0.7.2 does.
+//!   the table; after an upgrade only the table is left, and that is what this crate reads, as 0.7.2 does. An image that
+//!   has free buckets is therefore an [`Obstacle`] too.
 //!
 //! # Example
 //!
@@ -81,27 +96,38 @@
 //! # Bounds
 //!
 //! Nothing in a header is trusted. Reading takes one pass over 34,848 bytes and keeps at most 64 KiB of
-//! bucket ids, whatever the bytes are; every loop is bounded by the 32,768 buckets.
+//! bucket ids, whatever the bytes are; every loop is bounded by the 32,768 buckets. A search for managers looks at some
+//! 300 places and keeps at most eight; only a scan of a tail of zeros takes as long as the tail is, in slices of the
+//! caller's size.
 
 mod bucket_size;
+mod contents;
 mod error;
 mod format;
 mod image;
 mod layout;
+mod obstacle;
 mod pages;
 mod plan;
 mod repack;
+mod search;
+mod tail;
 mod usage;
+mod zeros;
 
 pub use bucket_size::{
     buckets_needed, choose_bucket_size_pages, ensure_bucket_size_holds, max_managed_pages,
 };
+pub use contents::{MemoryContents, Sign, Structure};
 pub use error::{
     AccessError, BucketSizeError, ExtendError, ImageError, LayoutError, PlanError, RepackError, SizesDiffer,
 };
-pub use format::{HEADER_BYTES, MAX_BUCKET_SIZE_PAGES, MAX_BUCKETS, MAX_MEMORIES, PAGE_BYTES};
+pub use format::{HEADER_BYTES, MAX_BUCKET_SIZE_PAGES, MAX_BUCKETS, MAX_MEMORIES, PAGE_BYTES, PREFIX};
 pub use image::Image;
 pub use layout::{Layout, VirtualMemory};
+pub use obstacle::{Accepted, Obstacle};
 pub use pages::PageRun;
 pub use repack::{CopyRun, Repacked, copies, repack};
+pub use search::find_managers;
+pub use tail::{Leftover, Tail, TailScan};
 pub use usage::{MemoryUsage, Usage};

@@ -1,6 +1,6 @@
 //! From pages of a virtual memory to pages of the image, and bytes along them.
 
-use crate::format::HEADER_PAGES;
+use crate::format::{HEADER_PAGES, PREFIX};
 use crate::{AccessError, Layout, PAGE_BYTES, VirtualMemory};
 use std::ops::Range;
 
@@ -9,17 +9,21 @@ use std::ops::Range;
 pub struct PageRun {
     /// First page in the virtual memory.
     pub virtual_page: u64,
-    /// First page in the image; page 0 is the header.
+    /// First page in the image.
     pub physical_page: u64,
     /// Pages of the run, at least 1.
     pub length_pages: u64,
 }
 
+/// In all of these [`PREFIX`] is the id of what lies before the manager.
 impl Layout {
     /// Page of the image that holds a page of a virtual memory; `None` past its end.
     pub fn physical_page(&self, memory: u8, virtual_page: u64) -> Option<u64> {
+        if memory == PREFIX {
+            return (virtual_page < u64::from(self.manager_page)).then_some(virtual_page);
+        }
         let memory = self.memory(memory).filter(|memory| virtual_page < memory.size_pages)?;
-        physical_page(memory, self.bucket_size_pages, virtual_page)
+        self.page_of(memory, virtual_page)
     }
 
     /// The used pages of a virtual memory in ascending order, in runs as long as they can be: at most one a
@@ -30,9 +34,22 @@ impl Layout {
 
     /// Like [`runs`](Layout::runs), for those pages of the virtual memory that lie within `pages`.
     pub fn runs_within(&self, memory: u8, pages: Range<u64>) -> impl Iterator<Item = PageRun> {
-        let memory = self.memory(memory);
-        let end = memory.map_or(0, |memory| memory.size_pages.min(pages.end));
-        Runs { memory, bucket_size_pages: self.bucket_size_pages, next: pages.start, end }
+        let end = self.memory_size_pages(memory).min(pages.end);
+        let before_manager = (memory == PREFIX && pages.start < end).then(|| PageRun {
+            virtual_page: pages.start,
+            physical_page: pages.start,
+            length_pages: end - pages.start,
+        });
+        let in_buckets = Runs { layout: self, memory: self.memory(memory), next: pages.start, end };
+        before_manager.into_iter().chain(in_buckets)
+    }
+
+    /// The page in the image, if the memory has a bucket for it.
+    fn page_of(&self, memory: &VirtualMemory, virtual_page: u64) -> Option<u64> {
+        let bucket_size_pages = u64::from(self.bucket_size_pages);
+        let bucket = memory.buckets.get(usize::try_from(virtual_page / bucket_size_pages).ok()?)?;
+        let first_bucket = u64::from(self.manager_page) + HEADER_PAGES;
+        Some(first_bucket + u64::from(*bucket) * bucket_size_pages + virtual_page % bucket_size_pages)
     }
 
     /// Reads bytes of a virtual memory. `read(offset_bytes, buffer)` reads the image; it is called once for
@@ -101,8 +118,8 @@ impl Layout {
 
 /// Iterator of [`Layout::runs_within`].
 struct Runs<'a> {
+    layout: &'a Layout,
     memory: Option<&'a VirtualMemory>,
-    bucket_size_pages: u16,
     next: u64,
     end: u64,
 }
@@ -112,9 +129,9 @@ impl Iterator for Runs<'_> {
 
     fn next(&mut self) -> Option<PageRun> {
         let memory = self.memory.filter(|_| self.next < self.end)?;
-        let bucket_size_pages = u64::from(self.bucket_size_pages);
+        let bucket_size_pages = u64::from(self.layout.bucket_size_pages);
         let virtual_page = self.next;
-        let physical_page = physical_page(memory, self.bucket_size_pages, virtual_page)?;
+        let physical_page = self.layout.page_of(memory, virtual_page)?;
         let mut index = (virtual_page / bucket_size_pages) as usize;
         while let [bucket, following, ..] = memory.buckets[index..]
             && bucket.checked_add(1) == Some(following)
@@ -125,11 +142,4 @@ impl Iterator for Runs<'_> {
         self.next = self.end.min((index as u64 + 1) * bucket_size_pages);
         Some(PageRun { virtual_page, physical_page, length_pages: self.next - virtual_page })
     }
-}
-
-/// The page in the image, if the memory has a bucket for it.
-fn physical_page(memory: &VirtualMemory, bucket_size_pages: u16, virtual_page: u64) -> Option<u64> {
-    let bucket_size_pages = u64::from(bucket_size_pages);
-    let bucket = memory.buckets.get(usize::try_from(virtual_page / bucket_size_pages).ok()?)?;
-    Some(HEADER_PAGES + u64::from(*bucket) * bucket_size_pages + virtual_page % bucket_size_pages)
 }

@@ -19,6 +19,18 @@ impl Layout {
         sizes_pages: impl IntoIterator<Item = (u8, u64)>,
         bucket_size_pages: u32,
     ) -> Result<Self, PlanError> {
+        Self::planned_at(0, sizes_pages, bucket_size_pages)
+    }
+
+    /// Like [`planned`](Layout::planned), behind as many pages that are others'.
+    ///
+    /// # Errors
+    /// As [`planned`](Layout::planned).
+    pub fn planned_at(
+        manager_page: u32,
+        sizes_pages: impl IntoIterator<Item = (u8, u64)>,
+        bucket_size_pages: u32,
+    ) -> Result<Self, PlanError> {
         let bucket_size_pages = match u16::try_from(bucket_size_pages) {
             Ok(size_pages) if size_pages > 0 => size_pages,
             _ => return Err(PlanError::BucketSize { bucket_size_pages }),
@@ -33,17 +45,17 @@ impl Layout {
             let buckets = free_buckets.by_ref().take(count as usize).collect();
             memories.push(VirtualMemory { id, size_pages, buckets });
         }
-        let stable_size_pages = end_pages(allocated_buckets, bucket_size_pages);
-        Ok(Self { bucket_size_pages, allocated_buckets, stable_size_pages, memories })
+        let stable_size_pages = end_pages(manager_page, allocated_buckets, bucket_size_pages);
+        Ok(Self { manager_page, bucket_size_pages, allocated_buckets, stable_size_pages, memories })
     }
 
-    /// The compact layout of the same virtual memories; see [`Layout::planned`].
+    /// The compact layout of the same virtual memories behind the same pages; see [`Layout::planned`].
     ///
     /// # Errors
     /// Any [`PlanError`], except those about ids, which a layout can't cause.
     pub fn compact(&self, bucket_size_pages: u32) -> Result<Self, PlanError> {
         let sizes_pages = self.memories.iter().map(|memory| (memory.id, memory.size_pages));
-        Self::planned(sizes_pages, bucket_size_pages)
+        Self::planned_at(self.manager_page, sizes_pages, bucket_size_pages)
     }
 
     /// This layout when its virtual memories have grown to these sizes in pages, and new ones may have come:
@@ -89,8 +101,7 @@ impl Layout {
             memory.size_pages = size_pages;
         }
         extended.allocated_buckets = allocated_buckets;
-        extended.stable_size_pages =
-            self.stable_size_pages.max(end_pages(allocated_buckets, self.bucket_size_pages));
+        extended.stable_size_pages = self.stable_size_pages.max(extended.buckets_end_pages());
         Ok(extended)
     }
 }

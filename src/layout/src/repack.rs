@@ -1,6 +1,7 @@
 //! Which pages go where, and moving them.
 
-use crate::{Layout, PAGE_BYTES, RepackError, SizesDiffer};
+use crate::zeros::is_zero;
+use crate::{Layout, PAGE_BYTES, PREFIX, RepackError, SizesDiffer};
 
 /// Pages moved at a time: 1 MiB, so that a canister's heap stays small and a system call carries much.
 const BUFFER_PAGES: u64 = 16;
@@ -8,7 +9,7 @@ const BUFFER_PAGES: u64 = 16;
 /// Pages that follow each other in a virtual memory, in the source image and in the target image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CopyRun {
-    /// Id of the virtual memory.
+    /// Id of the virtual memory, or [`PREFIX`].
     pub memory: u8,
     /// First page in the virtual memory.
     pub virtual_page: u64,
@@ -29,25 +30,26 @@ pub struct Repacked {
     pub zero_pages: u64,
 }
 
-/// Lists what has to be copied from one image to another of the same virtual memories: every used page once,
-/// memory by memory in ascending id and page by page, in runs as long as both layouts allow. The header page
-/// is not among them: write [`Layout::header_page`] of the target when all else is written.
+/// Lists what has to be copied from one image to another of the same virtual memories: every used page once, those
+/// before the manager first ([`PREFIX`]), then memory by memory in ascending id and page by page, in runs as long as both
+/// layouts allow; [`Layout::copied_pages`] in all. The header page is not among them: write [`Layout::header_page`] of the
+/// target when all else is written.
 ///
 /// # Errors
 /// [`SizesDiffer`] if the two are not layouts of the same virtual memories.
 pub fn copies(source: &Layout, target: &Layout) -> Result<impl Iterator<Item = CopyRun>, SizesDiffer> {
-    for memory in source.memories().iter().chain(target.memories()) {
+    for memory in ids(source).chain(ids(target)) {
         let (source_size_pages, target_size_pages) =
-            (source.memory_size_pages(memory.id), target.memory_size_pages(memory.id));
+            (source.memory_size_pages(memory), target.memory_size_pages(memory));
         if source_size_pages != target_size_pages {
-            return Err(SizesDiffer { memory: memory.id, source_size_pages, target_size_pages });
+            return Err(SizesDiffer { memory, source_size_pages, target_size_pages });
         }
     }
-    Ok(source.memories().iter().flat_map(move |memory| {
-        source.runs(memory.id).flat_map(move |run| {
+    Ok(ids(source).flat_map(move |memory| {
+        source.runs(memory).flat_map(move |run| {
             let pages = run.virtual_page..run.virtual_page + run.length_pages;
-            target.runs_within(memory.id, pages).map(move |part| CopyRun {
-                memory: memory.id,
+            target.runs_within(memory, pages).map(move |part| CopyRun {
+                memory,
                 virtual_page: part.virtual_page,
                 source_page: run.physical_page + (part.virtual_page - run.virtual_page),
                 target_page: part.physical_page,
@@ -55,6 +57,11 @@ pub fn copies(source: &Layout, target: &Layout) -> Result<impl Iterator<Item = C
             })
         })
     }))
+}
+
+/// What is before the manager, and its memories.
+fn ids(layout: &Layout) -> impl Iterator<Item = u8> {
+    std::iter::once(PREFIX).chain(layout.memories().iter().map(|memory| memory.id))
 }
 
 /// Copies every used page of the `source` image to the `target` image, then writes the header page, so that a
@@ -88,7 +95,9 @@ pub fn repack<E>(
             repacked.zero_pages += part_pages - written_pages;
         }
     }
-    write(0, &target.header_page()).map_err(|error| RepackError::Write { physical_page: 0, error })?;
+    let physical_page = u64::from(target.manager_page());
+    write(target.header_offset_bytes(), &target.header_page())
+        .map_err(|error| RepackError::Write { physical_page, error })?;
     Ok(repacked)
 }
 
@@ -113,9 +122,4 @@ fn write_pages<E>(
         rest = behind;
     }
     Ok(written_pages)
-}
-
-/// Whether a page holds nothing. Blocks of 64 bytes, which compile to vector instructions.
-fn is_zero(page: &[u8]) -> bool {
-    page.chunks(64).all(|block| block.iter().fold(0, |bits, byte| bits | byte) == 0)
 }

@@ -1,6 +1,5 @@
 //! What is used and what is wasted.
 
-use crate::layout::end_pages;
 use crate::{Layout, VirtualMemory};
 
 /// Pages of one virtual memory.
@@ -16,11 +15,13 @@ pub struct MemoryUsage {
     pub wasted_pages: u64,
 }
 
-/// Pages of a whole image: header page + allocated + free + tail = stable.
+/// Pages of a whole image: prefix + header page + allocated + free − missing + tail = stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     /// Size of stable memory.
     pub stable_pages: u64,
+    /// Pages before the manager, which are others'.
+    pub prefix_pages: u64,
     /// Sizes of all virtual memories together.
     pub used_pages: u64,
     /// Pages of all buckets that a virtual memory owns.
@@ -31,15 +32,18 @@ pub struct Usage {
     pub free_buckets: u16,
     /// Pages of these free buckets.
     pub free_pages: u64,
-    /// Pages behind the last bucket. The manager did not grow them: mostly what is left of a raw image that
-    /// was larger, but a canister may keep something there by other means. A compact layout drops them.
+    /// Pages of the last buckets that stable memory does not have: none of them is in use, and the manager grows them
+    /// when it needs them. It never leaves them out by itself; headers that were made by hand do.
+    pub missing_pages: u64,
+    /// Pages behind the last bucket, whatever is in them ([`TailScan`](crate::TailScan)): the manager does not know
+    /// them. A compact layout drops them.
     pub tail_pages: u64,
 }
 
 impl Usage {
     /// Pages that a compact image with buckets of one page would give back.
     pub fn reclaimable_pages(&self) -> u64 {
-        self.wasted_pages + self.free_pages + self.tail_pages
+        self.wasted_pages + self.free_pages + self.tail_pages - self.missing_pages
     }
 }
 
@@ -62,12 +66,14 @@ impl Layout {
     pub fn usage(&self) -> Usage {
         let mut usage = Usage {
             stable_pages: self.stable_size_pages,
+            prefix_pages: u64::from(self.manager_page),
             used_pages: 0,
             allocated_pages: 0,
             wasted_pages: 0,
             free_buckets: self.allocated_buckets,
             free_pages: 0,
-            tail_pages: self.stable_size_pages - end_pages(self.allocated_buckets, self.bucket_size_pages),
+            missing_pages: self.buckets_end_pages().saturating_sub(self.stable_size_pages),
+            tail_pages: self.stable_size_pages.saturating_sub(self.buckets_end_pages()),
         };
         for memory in self.memory_usage() {
             usage.used_pages += memory.used_pages;

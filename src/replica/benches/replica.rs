@@ -46,7 +46,7 @@ fn main() {
                     method: "store".to_owned(),
                     payload: ARGUMENT.to_vec(),
                 };
-                let id = instance.submit(call).expect("the call is taken");
+                let id = instance.submit(call).expect("it is routed").expect("the call is taken");
                 instance.await_ingress(&id).expect("it is known").expect("it replies");
             }
             start.elapsed() / CALLS

@@ -1,5 +1,5 @@
-//! What the platform charges and where it stops: every price, weight and limit that the replica
-//! applies, each with its unit and source.
+//! Weights and limits that hold on every subnet, each with its unit and source. What differs between subnets,
+//! prices above all, is in `profile`.
 //!
 //! Sources: *spec* is the Internet Computer interface specification 0.66, *docs* the developer
 //! documentation ("Cycles costs", "Resource limits"), *code* the replica's source (dfinity/ic,
@@ -10,66 +10,9 @@ use wasmtime::OperatorCost;
 /// Bytes of a wasm page.
 pub(crate) const WASM_PAGE_BYTES: u64 = 65_536;
 
-/// Prices on a 13-node subnet, in cycles. A subnet of n nodes pays n/13 (docs); the replica prices every
-/// subnet as one of 13 nodes.
-pub(crate) mod prices {
-    /// Nodes of every subnet.
-    pub(crate) const NODES: u64 = 13;
-    /// Creation of a canister (docs).
-    pub(crate) const CREATE_CANISTER: u128 = 500_000_000_000;
-    /// Base fee of an update message, callback or task (docs).
-    pub(crate) const MESSAGE_EXECUTION: u128 = 5_000_000;
-    /// Fee of an inter-canister call, without bytes (docs).
-    pub(crate) const CALL: u128 = 260_000;
-    /// A byte of an inter-canister request or response (docs).
-    pub(crate) const CALL_BYTE: u128 = 1_000;
-    /// Reception of an ingress message, without bytes (docs).
-    pub(crate) const INGRESS: u128 = 1_200_000;
-    /// A byte of an ingress message, envelope included (docs).
-    pub(crate) const INGRESS_BYTE: u128 = 2_000;
-    /// A GiB of memory for a second (docs; newer sources say 317,500).
-    pub(crate) const GIB_SECOND: u128 = 127_000;
-    /// A percent of compute allocation for a second (docs).
-    pub(crate) const COMPUTE_PERCENT_SECOND: u128 = 10_000_000;
-    /// A threshold signature or derived key, for `cost_sign_*` and `cost_vetkd_*` (docs, 13 nodes).
-    pub(crate) const THRESHOLD_SIGNATURE: u128 = 10_000_000_000;
-    /// An HTTP outcall, for `cost_http_request`: fixed part of (3 M + 60 k × nodes) × nodes (docs).
-    pub(crate) const HTTP_OUTCALL: u128 = 49_140_000;
-    /// A byte of an HTTP request, on 13 nodes (docs).
-    pub(crate) const HTTP_REQUEST_BYTE: u128 = 5_200;
-    /// A byte of an HTTP response, on 13 nodes (docs).
-    pub(crate) const HTTP_RESPONSE_BYTE: u128 = 10_400;
-}
-
-/// Cycles for executing `instructions` in one message: base fee and one cycle an instruction, two on
-/// 64-bit wasm (code: `ten_update_instructions_execution_fee_wasm64`).
-pub(crate) fn execution_cycles(instructions: u64, is_wasm64: bool) -> u128 {
-    let factor = if is_wasm64 { 2 } else { 1 };
-    prices::MESSAGE_EXECUTION + u128::from(instructions) * factor
-}
-
-/// Cycles prepaid for the longest response that can come (code: `prepayment_for_response_transmission`).
-pub(crate) const RESPONSE_TRANSMISSION_PREPAYMENT: u128 =
-    limits::INTER_CANISTER_PAYLOAD_BYTES as u128 * prices::CALL_BYTE;
-
-/// Cycles that a call takes from the caller's balance when it is made, without the cycles attached
-/// (spec, `cost_call`): what is not used comes back with the response.
-pub(crate) fn call_cycles(payload_bytes: u64, is_wasm64: bool) -> u128 {
-    prices::CALL
-        + u128::from(payload_bytes) * prices::CALL_BYTE
-        + RESPONSE_TRANSMISSION_PREPAYMENT
-        + execution_cycles(limits::MESSAGE_INSTRUCTIONS, is_wasm64)
-}
-
-/// Cycles for the induction of an ingress message of that many bytes.
-pub(crate) fn ingress_cycles(bytes: u64) -> u128 {
-    prices::INGRESS + u128::from(bytes) * prices::INGRESS_BYTE
-}
-
-/// Cycles for keeping `bytes` for `seconds`.
-pub(crate) fn storage_cycles(bytes: u64, seconds: u64) -> u128 {
-    u128::from(bytes) * prices::GIB_SECOND * u128::from(seconds) / (1 << 30)
-}
+/// Globals that the platform's own instrumentation adds to a module and counts as its memory (measured:
+/// the probe has one global of its own and is charged for eight).
+pub(crate) const COUNTER_GLOBALS: u64 = 7;
 
 /// Limits of execution and storage.
 pub(crate) mod limits {
@@ -77,17 +20,29 @@ pub(crate) mod limits {
     pub(crate) const MESSAGE_INSTRUCTIONS: u64 = 40_000_000_000;
     /// Instructions of `install_code` in all its phases (docs).
     pub(crate) const INSTALL_INSTRUCTIONS: u64 = 300_000_000_000;
-    /// Instructions of a query (docs).
+    /// Instructions of a query, and of a composite query with all the queries it makes (docs; code:
+    /// `MAX_INSTRUCTIONS_PER_MESSAGE_WITHOUT_DTS`, `MAX_INSTRUCTIONS_PER_COMPOSITE_QUERY_CALL`).
     pub(crate) const QUERY_INSTRUCTIONS: u64 = 5_000_000_000;
     /// Instructions of `inspect_message` (docs).
     pub(crate) const INSPECT_INSTRUCTIONS: u64 = 200_000_000;
-    /// Instructions of a composite query with all the queries it makes (docs).
-    pub(crate) const QUERY_GRAPH_INSTRUCTIONS: u64 = 25_000_000_000;
+    /// Instructions that every query which a composite query calls counts besides its own (code:
+    /// `INSTRUCTION_OVERHEAD_PER_QUERY_CALL`).
+    pub(crate) const QUERY_CALL_OVERHEAD: u64 = 50_000_000;
     /// Calls deep that a composite query can go (code: `MAX_QUERY_CALL_DEPTH`).
     pub(crate) const QUERY_GRAPH_DEPTH: usize = 6;
-    /// Instructions after which a subnet starts no further message in a round (code:
-    /// `MAX_INSTRUCTIONS_PER_ROUND`, 7 B less one slice of 2 B, on 4 cores).
-    pub(crate) const ROUND_INSTRUCTIONS: u64 = 20_000_000_000;
+    /// Instructions of a message or installation that a round executes at most; the rest follows in the next rounds
+    /// (code: `MAX_INSTRUCTIONS_PER_SLICE`).
+    pub(crate) const SLICE_INSTRUCTIONS: u64 = 2_000_000_000;
+    /// Canisters that run at the same time (code: `NUMBER_OF_EXECUTION_THREADS`).
+    pub(crate) const CORES: usize = 4;
+    /// Instructions after which a core starts no further message in a round (code: `MAX_INSTRUCTIONS_PER_ROUND`, 7 B,
+    /// less the 5 B of the longest message that is not sliced, and one).
+    pub(crate) const ROUND_INSTRUCTIONS: u64 = 2_000_000_001;
+    /// What a round counts for every canister that executed something (code: `INSTRUCTION_OVERHEAD_PER_CANISTER`).
+    pub(crate) const ROUND_CANISTER_OVERHEAD: u64 = 8_000_000;
+    /// What a turn of all canisters counts for each canister that there is (code:
+    /// `INSTRUCTION_OVERHEAD_PER_CANISTER_FOR_FINALIZATION`).
+    pub(crate) const ROUND_CANISTER_FINALIZATION: u64 = 12_000;
     /// What a round counts for every message besides its instructions (code:
     /// `INSTRUCTION_OVERHEAD_PER_EXECUTION`).
     pub(crate) const ROUND_MESSAGE_OVERHEAD: u64 = 2_000_000;
@@ -102,8 +57,8 @@ pub(crate) mod limits {
     pub(crate) const QUERY_RESPONSE_BYTES: u64 = 3 * 1024 * 1024;
     /// Requests under way from one canister to another (docs).
     pub(crate) const QUEUE_MESSAGES: usize = 500;
-    /// Bytes of a method name (code: `MAX_METHOD_NAME_LENGTH` of the system API).
-    pub(crate) const METHOD_NAME_BYTES: u64 = 10_000;
+    /// Bytes of a method name that is called (code: `RequestInPrep`, the size of all exported names).
+    pub(crate) const METHOD_NAME_BYTES: u64 = 20_000;
     /// Longest time a best-effort call waits, in seconds (spec, `call_with_best_effort_response`).
     pub(crate) const BEST_EFFORT_SECONDS: u32 = 300;
 
@@ -115,6 +70,13 @@ pub(crate) mod limits {
     pub(crate) const STABLE_PAGES: u64 = 500 * 16_384;
     /// Wasm pages that 32-bit stable memory calls can address: 4 GiB (spec).
     pub(crate) const STABLE32_PAGES: u64 = 65_536;
+    /// Bytes of stable memory that a message may touch, and that it may write (docs; code, `embedders.rs`:
+    /// `STABLE_MEMORY_ACCESSED_PAGE_LIMIT_MESSAGE`).
+    pub(crate) const STABLE_BYTES_OF_MESSAGE: u64 = 2 << 30;
+    /// The same for each phase of an installation (`…_UPGRADE`).
+    pub(crate) const STABLE_BYTES_OF_INSTALL: u64 = 8 << 30;
+    /// The same for a query (`…_QUERY`).
+    pub(crate) const STABLE_BYTES_OF_QUERY: u64 = 1 << 30;
     /// Bytes of the stack of wasm code. The real server has 5 MiB; a frame that counts fuel takes a third
     /// more, so the same depth takes more (measured: case `overflow_stack`).
     pub(crate) const WASM_STACK_BYTES: usize = 5 * 1024 * 1024 / 3 * 4;
@@ -125,6 +87,12 @@ pub(crate) mod limits {
     pub(crate) const CODE_SECTION_BYTES: u64 = 11 * 1024 * 1024;
     /// Functions of a module (docs).
     pub(crate) const MODULE_FUNCTIONS: usize = 50_000;
+    /// Operators of a function (code: `WASM_FUNCTION_SIZE_LIMIT`).
+    pub(crate) const FUNCTION_OPERATORS: u64 = 1_000_000;
+    /// Complexity of a function, the sum over its operators (code: `WASM_FUNCTION_COMPLEXITY_LIMIT`).
+    pub(crate) const FUNCTION_COMPLEXITY: u64 = 1_000_000;
+    /// Elements of a table (code: `MAX_STORE_TABLE_ELEMENTS`).
+    pub(crate) const TABLE_ELEMENTS: u64 = 1_000_000;
     /// Globals of a module (docs).
     pub(crate) const MODULE_GLOBALS: usize = 1_000;
     /// Data segments of a module are bounded by the decoder; exported custom sections (docs).
@@ -142,10 +110,18 @@ pub(crate) mod limits {
     pub(crate) const CHUNK_BYTES: usize = 1024 * 1024;
     /// Snapshots of a canister (docs).
     pub(crate) const SNAPSHOTS: usize = 10;
-    /// Bytes of a slice of a snapshot, read or written (code: `MAX_SNAPSHOT_SLICE`, measured).
+    /// Bytes of a slice of a snapshot that is read; one that is written may be as large as its message (code:
+    /// `MAX_SLICE_SIZE_BYTES`, measured).
     pub(crate) const SNAPSHOT_SLICE_BYTES: u64 = 2_000_000;
+    /// Rounds from one checkpoint to the next on application subnets and on system subnets (code:
+    /// `checkpoint_interval_length` of PocketIC's `StateMachine`, and one).
+    pub(crate) const CHECKPOINT_ROUNDS: u64 = 500;
+    /// The same, of system subnets.
+    pub(crate) const SYSTEM_CHECKPOINT_ROUNDS: u64 = 200;
     /// Controllers of a canister (spec, "IC method update_settings").
     pub(crate) const CONTROLLERS: usize = 10;
+    /// Principals of an `allowed_viewers` (spec, "IC method create_canister").
+    pub(crate) const ALLOWED_VIEWERS: usize = 10;
     /// Bytes of certified data (spec).
     pub(crate) const CERTIFIED_DATA_BYTES: u64 = 32;
     /// Bytes of a canister's log (spec, "IC method fetch_canister_logs").
@@ -158,13 +134,15 @@ pub(crate) mod limits {
     pub(crate) const ENVIRONMENT_VARIABLE_BYTES: usize = 128;
     /// Rounds after which a wait for an ingress message gives up (PocketIC's `MAX_TICKS`).
     pub(crate) const AWAIT_ROUNDS: u32 = 100;
+    /// Percent of compute that all canisters of a subnet may have allocated (docs).
+    pub(crate) const SUBNET_COMPUTE_PERCENT: u64 = 299;
     /// Nanoseconds after which `stop_canister` gives up (spec: 5 minutes).
     pub(crate) const STOP_TIMEOUT_NANOS: u64 = 300 * 1_000_000_000;
     /// Nanoseconds between two charges for storage (code: `duration_between_allocation_charges`).
     pub(crate) const STORAGE_CHARGE_NANOS: u64 = 10 * 1_000_000_000;
     /// Default freezing threshold in seconds (spec: 30 days).
     pub(crate) const FREEZING_THRESHOLD_SECONDS: u64 = 2_592_000;
-    /// Default limit of the wasm heap in bytes (spec: 3 GiB).
+    /// Default limit of the wasm heap in bytes (code: `DEFAULT_WASM_MEMORY_LIMIT`).
     pub(crate) const WASM_MEMORY_BYTES: u64 = 3 << 30;
     /// Default limit of reserved cycles (spec).
     pub(crate) const RESERVED_CYCLES: u128 = 5_000_000_000_000;
@@ -174,6 +152,8 @@ pub(crate) mod limits {
 pub(crate) mod instructions {
     /// A page of 4 KiB that a message wrote, in heap or stable memory (code: `DEFAULT_DIRTY_PAGE_OVERHEAD`).
     pub(crate) const DIRTY_PAGE: u64 = 1_000;
+    /// By what that is multiplied for a heap with 64-bit addresses (code: `WASM64_DIRTY_PAGE_OVERHEAD_MULTIPLIER`).
+    pub(crate) const DIRTY_PAGE_WASM64_FACTOR: u64 = 4;
     /// Compilation, a wasm operator (code: `DEFAULT_COST_TO_COMPILE_WASM_INSTRUCTION`).
     pub(crate) const COMPILE_OPERATOR: u64 = 6_000;
     /// Operators that the platform's instrumentation adds to every module (measured: loading a snapshot of an
@@ -181,12 +161,6 @@ pub(crate) mod instructions {
     pub(crate) const INJECTED_OPERATORS: u64 = 72;
     /// By what the compilation is divided when the subnet compiled the module before (measured: `reinstall probe`).
     pub(crate) const COMPILED_BEFORE_DIVISOR: u64 = 100;
-    /// `upload_chunk` (code: `DEFAULT_UPLOAD_CHUNK_INSTRUCTIONS`).
-    pub(crate) const UPLOAD_CHUNK: u64 = 200_000_000;
-    /// Taking, uploading the metadata of, or loading a snapshot (code: `DEFAULT_CANISTERS_SNAPSHOT_BASELINE_INSTRUCTIONS`).
-    pub(crate) const SNAPSHOT: u64 = 2_000_000_000;
-    /// Reading or writing a slice of a snapshot (code: `DEFAULT_CANISTERS_SNAPSHOT_DATA_BASELINE_INSTRUCTIONS`).
-    pub(crate) const SNAPSHOT_SLICE: u64 = 5_000_000;
     /// `memory.grow` weighs 300, the compiler's table holds bytes: the rest is counted by the host.
     pub(crate) const MEMORY_GROW_REMAINDER: u64 = 300 - 255;
 }

@@ -12,6 +12,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    SubnetOversubscribed = 101,
     MaxNumberOfCanistersReached = 102,
     CanisterQueueFull = 201,
     IngressMessageTimeout = 202,
@@ -104,6 +105,26 @@ impl UserError {
     }
 }
 
+impl UserError {
+    /// What a calling canister gets of a message that another one executed, or should have: the platform's own
+    /// errors carry their code in the message, what the canister said itself does not (measured: cases `call …`).
+    pub(crate) fn into_reject(self) -> Reject {
+        match self.code {
+            ErrorCode::CanisterRejectedMessage => self.into_system_reject(),
+            ErrorCode::CanisterDidNotReply => {
+                Reject { code: RejectCode::CanisterError, message: "No response".to_owned() }
+            }
+            _ => Reject { code: self.code.into(), message: self.to_string() },
+        }
+    }
+
+    /// What a calling canister gets of the management canister, and of a canister that did not take the message:
+    /// no code in the message (measured; code: `From<UserError> for RejectContext`).
+    pub(crate) fn into_system_reject(self) -> Reject {
+        Reject { code: self.code.into(), message: self.description }
+    }
+}
+
 /// A reject as a calling canister gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
@@ -111,12 +132,6 @@ pub struct Reject {
     pub code: RejectCode,
     /// The message; begins with `IC` and the error code where the platform made it.
     pub message: String,
-}
-
-impl From<UserError> for Reject {
-    fn from(error: UserError) -> Self {
-        Self { code: error.code.into(), message: error.to_string() }
-    }
 }
 
 /// A reject as the `pocket_ic` client shows it to a user.

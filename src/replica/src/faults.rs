@@ -1,7 +1,5 @@
 //! What goes wrong on purpose: the things that a healthy network never shows.
 
-use crate::execution::lifecycle::{self, Install, Mode, Upload};
-use crate::instance::Instance;
 use crate::state::calls::Callback;
 use crate::state::{Origin, Request, Response};
 use candid::Principal;
@@ -51,19 +49,24 @@ impl CallView {
 /// Decides which calls a fault hits. It is asked once for every call and may count.
 type Rule = Box<dyn FnMut(&CallView) -> bool + Send>;
 /// Runs between two messages.
-type Hook = Box<dyn FnMut(&mut Instance, &CallView) + Send>;
+type Hook<I> = Box<dyn FnMut(&mut I, &CallView) + Send>;
 
-/// The faults of an instance. All are off until a rule is given.
-#[derive(Default)]
-pub struct Faults {
+/// The faults of an instance `I`. All are off until a rule is given.
+pub struct Faults<I> {
     lose_reply: Option<Rule>,
     reject_transiently: Option<Rule>,
     trap_callback: Option<Rule>,
-    pub(crate) hook: Option<Hook>,
+    pub(crate) hook: Option<Hook<I>>,
     injected: u64,
 }
 
-impl Faults {
+impl<I> Default for Faults<I> {
+    fn default() -> Self {
+        Self { lose_reply: None, reject_transiently: None, trap_callback: None, hook: None, injected: 0 }
+    }
+}
+
+impl<I> Faults<I> {
     /// The callee of a best-effort call executes it, and the caller gets `SYS_UNKNOWN` instead of the
     /// reply; cycles that came back with it are lost (spec, "Bounded-wait calls"). Other calls are safe.
     pub fn lose_replies(&mut self, rule: impl FnMut(&CallView) -> bool + Send + 'static) {
@@ -83,7 +86,7 @@ impl Faults {
     /// Runs `hook` before every message between canisters or from a user, and before every response. It may
     /// change the instance: upgrade or stop a canister, take its cycles. Messages that it causes to be
     /// executed do not run it again.
-    pub fn before_messages(&mut self, hook: impl FnMut(&mut Instance, &CallView) + Send + 'static) {
+    pub fn before_messages(&mut self, hook: impl FnMut(&mut I, &CallView) + Send + 'static) {
         self.hook = Some(Box::new(hook));
     }
 
@@ -114,41 +117,4 @@ fn decide(rule: &mut Option<Rule>, injected: &mut u64, view: &CallView) -> bool 
     let hits = rule.as_mut().is_some_and(|rule| rule(view));
     *injected += u64::from(hits);
     hits
-}
-
-impl Instance {
-    /// Takes all cycles of a canister, which freezes it. Answers how many there were.
-    ///
-    /// Errors with a sentence if there is no such canister.
-    pub fn freeze(&mut self, id: Principal) -> Result<u128, String> {
-        let before = self.cycles(id)?;
-        if let Some(canister) = self.canister_mut(id) {
-            canister.cycles = 0;
-        }
-        Ok(before)
-    }
-
-    /// Upgrades a canister at once, whatever it is waiting for.
-    ///
-    /// Errors with the platform's message if the upgrade fails; the canister is then as before.
-    pub fn upgrade(&mut self, id: Principal, module: &[u8], arg: &[u8]) -> Result<(), String> {
-        let subnet = self.home(id).ok_or_else(|| format!("there is no canister {id}"))?;
-        let sender = self.controllers(id)?.first().copied().unwrap_or(id);
-        let install = Install {
-            canister_id: id,
-            mode: Mode::Upgrade { skip_pre_upgrade: false, keep_main_memory: false },
-            module: Upload::Bytes(module.into()),
-            arg: arg.into(),
-            sender,
-            sender_version: None,
-        };
-        lifecycle::install_code(self, subnet, install).map_err(|error| error.to_string())
-    }
-
-    pub(crate) fn run_hook(&mut self, view: &CallView) {
-        let Some(mut hook) = self.faults.hook.take() else { return };
-        hook(self, view);
-        // The hook may have cleared or replaced itself.
-        self.faults.hook.get_or_insert(hook);
-    }
 }

@@ -2,6 +2,7 @@
 pub use crate::server::Unavailable;
 
 use crate::instance::{Instance, STACK_BYTES};
+use crate::profile::Fees;
 use crate::server::{self, Failure, SHUTDOWN_TIMEOUT, Server};
 use crate::wasm::ModuleCache;
 use axum::serve::ListenerExt;
@@ -17,6 +18,11 @@ pub struct ReplicaConfig {
     pub port: u16,
     /// Everything random in its instances derives from it and from the order in which they are created.
     pub seed: u64,
+    /// The price list of its instances. A PocketIC server has the one of its release.
+    pub fees: Fees,
+    /// The order in which canisters, senders and responses have their turn, which the specification leaves open, is
+    /// by chance from it and from the order in which instances are created. `None`: as the platform does it.
+    pub schedule_seed: Option<u64>,
 }
 
 /// A running replica. It serves the protocol of the `pocket-ic` crate on its own threads, so it can be used
@@ -57,7 +63,7 @@ impl Replica {
             .thread_name("decant-replica")
             .thread_stack_size(STACK_BYTES)
             .build()?;
-        let server = Server::new(config.seed, modules);
+        let server = Server::new(config.seed, config.fees, config.schedule_seed, modules);
         let router = server::router(server.clone());
         let listener = {
             let _context = runtime.enter();

@@ -1,63 +1,21 @@
 //! Calls by users: checked when they are submitted, executed in rounds, remembered for whoever asks.
 
-use crate::costs::{self, limits};
+use crate::accounts::OutOfCycles;
+use crate::api::{IngressStatus, MessageId, UserCall};
+use crate::costs::limits;
 use crate::error::{ErrorCode, RejectResponse, UserError};
 use crate::execution::environment::{self, Invocation};
+use crate::execution::failure;
 use crate::execution::runner::{Entry, Keep};
-use crate::execution::{failure, message};
-use crate::instance::{EffectivePrincipal, IngressStatus, Instance, MessageId, UserCall};
+use crate::instance::Instance;
 use crate::management;
+use crate::routing::Unroutable;
+use crate::state::inbox::Source;
+use crate::state::ingress::{INGRESS_NANOS, Submitted};
 use crate::state::messages::Message;
-use crate::state::{Origin, Request, Status};
+use crate::state::{Canister, Origin, Request, Status};
 use crate::system_api::host::Context;
 use candid::Principal;
-use sha2::{Digest, Sha256};
-use std::collections::{HashMap, VecDeque};
-
-/// Answers that are remembered; older ones are forgotten first. The platform keeps them for five minutes.
-const REMEMBERED_ANSWERS: usize = 100_000;
-
-struct Submitted {
-    sender: Principal,
-    answer: Option<Result<Vec<u8>, UserError>>,
-}
-
-/// All calls that users submitted.
-#[derive(Default)]
-pub(crate) struct IngressHistory {
-    submitted: HashMap<MessageId, Submitted>,
-    answered: VecDeque<MessageId>,
-    count: u64,
-    /// Calls that the next round inducts: subnet, request, bytes charged.
-    pub(crate) queue: VecDeque<(usize, Request, u64)>,
-}
-
-impl IngressHistory {
-    /// Stores the answer to a call.
-    pub(crate) fn finish(&mut self, id: &MessageId, result: Result<Vec<u8>, UserError>) {
-        let Some(submitted) = self.submitted.get_mut(id) else { return };
-        submitted.answer.get_or_insert(result);
-        self.answered.push_back(*id);
-        if self.answered.len() > REMEMBERED_ANSWERS
-            && let Some(oldest) = self.answered.pop_front()
-        {
-            self.submitted.remove(&oldest);
-        }
-    }
-
-    fn next_id(&mut self, call: &UserCall) -> MessageId {
-        self.count += 1;
-        let mut hasher = Sha256::new();
-        for part in
-            [call.sender.as_slice(), call.canister_id.as_slice(), call.method.as_bytes(), &call.payload]
-        {
-            hasher.update((part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-        hasher.update(self.count.to_le_bytes());
-        hasher.finalize().into()
-    }
-}
 
 /// Bytes of the signed envelope around an ingress message, without canister id, method name and argument (measured: every ingress case of the calibration).
 const ENVELOPE_BYTES: u64 = 138;
@@ -81,12 +39,34 @@ fn ingress_bytes(call: &UserCall) -> u64 {
 
 impl Instance {
     /// Checks a call and enqueues it for the next round.
-    pub fn submit(&mut self, call: UserCall) -> Result<MessageId, RejectResponse> {
-        let rejected = |error| RejectResponse::from_error(error, false);
-        let subnet = self.check_ingress(&call).map_err(rejected)?;
-        let id = self.ingress.next_id(&call);
+    ///
+    /// Errors with a sentence if the call goes nowhere.
+    pub fn submit(&mut self, call: UserCall) -> Result<Result<MessageId, RejectResponse>, String> {
         let bytes = ingress_bytes(&call);
-        self.ingress.submitted.insert(id, Submitted { sender: call.sender, answer: None });
+        let rejected = |error| Ok(Err(RejectResponse::from_error(error, false)));
+        let subnet = match self.route_call(&call) {
+            Ok(subnet) => subnet,
+            Err(Unroutable::BadRequest(why)) => return Err(why),
+            Err(Unroutable::Rejected(error)) => return rejected(error),
+        };
+        if bytes > limits::INTER_CANISTER_PAYLOAD_BYTES {
+            return Err(format!(
+                "Request {} is too large. Message byte size {bytes} is larger than the max allowed {}.",
+                call.method,
+                limits::INTER_CANISTER_PAYLOAD_BYTES
+            ));
+        }
+        if let Err(error) = self.check_ingress(subnet, &call, bytes) {
+            return rejected(error);
+        }
+        let id = self.ingress.next_id(&call);
+        let submitted = Submitted {
+            sender: call.sender,
+            expires_nanos: self.clock_nanos().saturating_add(INGRESS_NANOS),
+            is_inducted: false,
+            answer: None,
+        };
+        self.ingress.submitted.insert(id, submitted);
         let request = Request {
             origin: Origin::Ingress(id),
             sender: call.sender,
@@ -96,7 +76,7 @@ impl Instance {
             cycles: 0,
         };
         self.ingress.queue.push_back((subnet, request, bytes));
-        Ok(id)
+        Ok(Ok(id))
     }
 
     /// Executes rounds until the call is answered.
@@ -117,7 +97,9 @@ impl Instance {
 
     /// What is known of a call; `Forbidden` if `caller` is given and did not send it.
     pub fn ingress_status(&self, id: &MessageId, caller: Option<Principal>) -> IngressStatus {
-        let Some(submitted) = self.ingress.submitted.get(id) else { return IngressStatus::Pending };
+        let Some(submitted) = self.ingress.submitted.get(id).filter(|submitted| submitted.is_inducted) else {
+            return IngressStatus::Pending;
+        };
         if caller.is_some_and(|caller| caller != submitted.sender) {
             return IngressStatus::Forbidden;
         }
@@ -129,28 +111,15 @@ impl Instance {
         }
     }
 
-    /// The subnet that takes the call, or why none does.
-    fn check_ingress(&mut self, call: &UserCall) -> Result<usize, UserError> {
-        if call.payload.len() as u64 > limits::INTER_CANISTER_PAYLOAD_BYTES {
-            return Err(UserError::new(
-                ErrorCode::InvalidManagementPayload,
-                format!(
-                    "Request {} is too large. Message byte size {} is larger than the max allowed {}.",
-                    call.method,
-                    call.payload.len(),
-                    limits::INTER_CANISTER_PAYLOAD_BYTES
-                ),
-            ));
-        }
+    /// Whether the subnet takes the call, or why not.
+    fn check_ingress(&mut self, subnet: usize, call: &UserCall, bytes: u64) -> Result<(), UserError> {
         if call.canister_id == Principal::management_canister() {
-            let subnet = self.management_subnet(call)?;
             management::accepts_ingress(self, subnet, call.sender, &call.method, &call.payload)?;
-            return Ok(subnet);
+            let payer = management_payer(&call.method, &call.payload);
+            return payer.map_or(Ok(()), |payer| self.check_payer(subnet, payer, bytes));
         }
-        let subnet =
-            self.home(call.canister_id).ok_or_else(|| message::canister_not_found(call.canister_id))?;
-        let Some(canister) = self.subnets[subnet].canisters.get_mut(&call.canister_id) else {
-            return Err(message::canister_not_found(call.canister_id));
+        let Some(canister) = self.subnets[subnet].canister(&call.canister_id) else {
+            return Err(failure::canister_not_found(call.canister_id));
         };
         match canister.status {
             Status::Running => {}
@@ -164,22 +133,18 @@ impl Instance {
             ));
         };
         let inspects = code.module.exports("canister_inspect_message");
-        let cost = costs::ingress_cycles(ingress_bytes(call));
-        let needed = canister.freezing_threshold_cycles() + cost;
-        if canister.cycles < needed {
-            return Err(UserError::new(
-                ErrorCode::CanisterOutOfCycles,
-                format!(
-                    "Canister {} is out of cycles: please top up the canister with at least {} additional cycles",
-                    canister.id,
-                    needed - canister.cycles
-                ),
-            ));
-        }
-        if inspects {
-            self.inspect(subnet, call)?;
-        }
-        Ok(subnet)
+        self.check_payer(subnet, call.canister_id, bytes)?;
+        if inspects { self.inspect(subnet, call) } else { Ok(()) }
+    }
+
+    /// Whether `payer` can pay for an ingress message of that many bytes.
+    fn check_payer(&self, subnet: usize, payer: Principal, bytes: u64) -> Result<(), UserError> {
+        let profile = self.profile(subnet);
+        let canister =
+            self.subnets[subnet].canister(&payer).ok_or_else(|| failure::canister_not_found(payer))?;
+        canister
+            .affords(profile, profile.ingress_cycles(bytes))
+            .map_err(|error| error.user_error(OutOfCycles::to_string))
     }
 
     /// Runs `canister_inspect_message`, which decides whether the call is taken.
@@ -188,12 +153,13 @@ impl Instance {
             Context::Inspect,
             call.sender,
             call.payload.as_slice().into(),
-            limits::INSPECT_INSTRUCTIONS,
+            self.profile(subnet).limits.inspect,
         );
-        let subnet_id = self.subnets[subnet].id;
+        let (subnet_id, profile) = (self.subnets[subnet].id, self.subnets[subnet].profile.clone());
         let root_key = self.root_key.clone();
-        let Some(canister) = self.subnets[subnet].canisters.get_mut(&call.canister_id) else { return Ok(()) };
-        let mut env = environment::env(canister, subnet_id, self.time_nanos, root_key, invocation);
+        let Some(mut guard) = self.subnets[subnet].canister_mut(&call.canister_id) else { return Ok(()) };
+        let canister: &mut Canister = &mut guard;
+        let mut env = environment::env(canister, subnet_id, self.time_nanos, root_key, profile, invocation);
         env.method.clone_from(&call.method);
         let effects = environment::effects(canister, 0);
         let Some(code) = canister.code.as_mut() else { return Ok(()) };
@@ -204,73 +170,55 @@ impl Instance {
             Ok(()) if finished.effects.accepted_message => Ok(()),
             Ok(()) => Err(UserError::new(
                 ErrorCode::CanisterRejectedMessage,
-                format!("Canister {} rejected the message", call.canister_id),
+                format!("Error from Canister {}: Canister rejected the message.", call.canister_id),
             )),
         }
     }
 
-    /// Where a user's call to the management canister goes.
-    pub(crate) fn management_subnet(&self, call: &UserCall) -> Result<usize, UserError> {
-        let about = management::effective_canister_id(&call.method, &call.payload).map_err(|error| {
-            if error.code != ErrorCode::InvalidManagementPayload {
-                return error;
-            }
-            let method = &call.method;
-            UserError::new(error.code, format!("Failed to parse payload for ic00 method {method}: {error}"))
-        })?;
-        let found = match (&call.effective_principal, about) {
-            (_, Some(canister)) => self.responsible(canister),
-            (EffectivePrincipal::Subnet(id), None) => self.subnets.iter().position(|subnet| subnet.id == *id),
-            (EffectivePrincipal::Canister(id), None) => self.responsible(*id),
-            (EffectivePrincipal::None, None) => Some(self.default_subnet()),
-        };
-        found.ok_or_else(|| match (&about, &call.effective_principal) {
-            (Some(canister), _) | (None, EffectivePrincipal::Canister(canister)) => {
-                message::canister_not_found(*canister)
-            }
-            (None, other) => {
-                UserError::new(ErrorCode::SubnetNotFound, format!("There is no subnet for {other:?}"))
-            }
-        })
-    }
-
-    /// The subnet on which canisters are created when nobody says where.
-    fn default_subnet(&self) -> usize {
-        self.subnets
-            .iter()
-            .position(|subnet| subnet.kind == crate::instance::SubnetKind::Application)
-            .unwrap_or(0)
-    }
-
-    /// Takes the submitted calls into a subnet's queues and charges for them.
+    /// Takes the submitted calls into a subnet's queues and charges for them. What expired before a round could
+    /// take it is never heard of again.
     pub(crate) fn induct_ingress(&mut self) {
         for (subnet, request, bytes) in std::mem::take(&mut self.ingress.queue) {
-            let cost = costs::ingress_cycles(bytes);
+            if let Origin::Ingress(id) = &request.origin {
+                if self.ingress.is_expired(id) {
+                    self.ingress.submitted.remove(id);
+                    continue;
+                }
+                if let Some(submitted) = self.ingress.submitted.get_mut(id) {
+                    submitted.is_inducted = true;
+                }
+            }
+            let profile = self.subnets[subnet].profile.clone();
             let payer = if request.receiver == Principal::management_canister() {
-                management::effective_canister_id(&request.method, &request.payload)
-                    .ok()
-                    .flatten()
-                    .filter(|_| !is_free_settings_call(&request))
+                management_payer(&request.method, &request.payload)
             } else {
                 Some(request.receiver)
             };
-            let payer = payer.and_then(|payer| self.subnets[subnet].canisters.get_mut(&payer));
-            if let Some(payer) = payer
-                && let Err(error) = payer.withdraw(cost)
-            {
-                let error = UserError::new(ErrorCode::CanisterOutOfCycles, error.to_string());
+            let paid = payer
+                .and_then(|payer| self.subnets[subnet].canister_mut(&payer))
+                .map_or(Ok(()), |mut payer| payer.withdraw(&profile, profile.ingress_cycles(bytes)));
+            if let Err(error) = paid {
+                let error = error.user_error(OutOfCycles::to_string);
                 self.respond(subnet, &request, Err(error), 0);
                 continue;
             }
-            self.deliver(subnet, Message::Request(request));
+            self.deliver(subnet, Source::Ingress, Message::Request(request));
         }
     }
 }
 
-/// Short calls of `update_settings` are free, so that a frozen canister can be thawed (code:
-/// `is_delayed_ingress_induction_cost`).
-fn is_free_settings_call(request: &Request) -> bool {
-    /// Bytes of the argument up to which the call is free.
-    const FREE_BYTES: usize = 267;
-    request.method == "update_settings" && request.payload.len() <= FREE_BYTES
+/// The canister that pays for a management call by ingress when it is taken in.
+fn management_payer(method: &str, payload: &[u8]) -> Option<Principal> {
+    if is_paid_later(method, payload) {
+        return None;
+    }
+    management::payer(method, payload)
+}
+
+/// Short calls of `update_settings` are paid after they were executed, so that a frozen canister can be thawed
+/// (code: `is_delayed_ingress_induction_cost`).
+pub(crate) fn is_paid_later(method: &str, payload: &[u8]) -> bool {
+    /// Bytes of the argument up to which that is so (code: `MAX_DELAYED_INGRESS_COST_PAYLOAD_SIZE`).
+    const DELAYED_BYTES: usize = 324;
+    method == "update_settings" && payload.len() <= DELAYED_BYTES
 }

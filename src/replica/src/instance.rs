@@ -1,12 +1,16 @@
 //! One PocketIC instance: its subnets, its clock and the calls that users make.
 
-use crate::error::RejectResponse;
-use crate::execution::Runner;
+pub use crate::api::{EffectivePrincipal, IngressStatus, MessageId, SubnetKind, SubnetView, UserCall};
+
+use crate::execution::runner::Runner;
 use crate::faults::Faults;
-use crate::ingress::IngressHistory;
+use crate::profile::{CostSchedule, Fees, InstructionLimit, SubnetProfile};
 use crate::random::Random;
+use crate::schedule::Schedule;
+use crate::state::ingress::IngressHistory;
+use crate::state::subnet::CanisterMut;
 use crate::state::{Canister, Subnet};
-use crate::topology;
+use crate::topology::{self, Rules};
 use crate::trace::Trace;
 use crate::wasm::ModuleCache;
 use candid::Principal;
@@ -18,80 +22,35 @@ pub const DEFAULT_TIME_NANOS: u64 = 1_620_328_630_000_000_000;
 /// What a new instance consists of.
 #[derive(Debug, Clone, Default)]
 pub struct InstanceSpec {
-    /// The kinds of its subnets, in the order in which ids are handed out.
-    pub subnets: Vec<SubnetKind>,
+    /// Its subnets, in the order in which ids are handed out.
+    pub subnets: Vec<NewSubnet>,
     /// Nanoseconds since the Unix epoch; `None`: [`DEFAULT_TIME_NANOS`].
     pub time_nanos: Option<u64>,
     /// Everything that is random in the instance derives from it.
     pub seed: u64,
+    /// The price list of all its subnets.
+    pub fees: Fees,
+    /// Whether canisters may change and install as much as they like in a round.
+    pub ignores_rate_limits: bool,
+    /// What the specification leaves open is by chance from it; `None`: as the platform does it.
+    pub schedule_seed: Option<u64>,
 }
 
-/// The kinds of subnets that PocketIC knows and the replica accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names are PocketIC's own")]
-pub enum SubnetKind {
-    Application,
-    System,
-    VerifiedApplication,
-    Nns,
-    Sns,
-    Ii,
-    Fiduciary,
-    Bitcoin,
-    TestThresholdKeys,
-}
-
-/// A subnet as the topology shows it.
-#[derive(Debug, Clone)]
-pub struct SubnetView {
-    /// Its id.
-    pub id: Principal,
-    /// Its kind.
+/// A subnet of a new instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewSubnet {
+    /// Its kind, from which its nodes follow.
     pub kind: SubnetKind,
-    /// Its seed.
-    pub seed: [u8; 32],
-    /// First and last canister id of each range.
-    pub ranges: Vec<(Principal, Principal)>,
+    /// Whether its canisters pay.
+    pub schedule: CostSchedule,
+    /// How much its messages may do.
+    pub instruction_limit: InstructionLimit,
 }
 
-/// Where a call to the management canister is routed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EffectivePrincipal {
-    /// To any subnet.
-    None,
-    /// To this subnet.
-    Subnet(Principal),
-    /// To the subnet of this canister.
-    Canister(Principal),
-}
-
-/// A call by a user.
-#[derive(Debug, Clone)]
-pub struct UserCall {
-    /// Who calls.
-    pub sender: Principal,
-    /// What is called.
-    pub canister_id: Principal,
-    /// Where a call to the management canister goes.
-    pub effective_principal: EffectivePrincipal,
-    /// The method.
-    pub method: String,
-    /// The argument.
-    pub payload: Vec<u8>,
-}
-
-/// Names a submitted call.
-pub type MessageId = [u8; 32];
-
-/// What is known of a submitted call.
-#[derive(Debug, Clone)]
-pub enum IngressStatus {
-    /// Unknown, or still on its way.
-    Pending,
-    /// Answered.
-    Done(Result<Vec<u8>, RejectResponse>),
-    /// Asked for by somebody who did not send it.
-    Forbidden,
+impl From<SubnetKind> for NewSubnet {
+    fn from(kind: SubnetKind) -> Self {
+        Self { kind, schedule: CostSchedule::default(), instruction_limit: InstructionLimit::default() }
+    }
 }
 
 /// One PocketIC instance. All methods are synchronous and run on the caller's thread.
@@ -99,13 +58,21 @@ pub enum IngressStatus {
 /// Wasm needs a stack of [`STACK_BYTES`]: a thread that calls `tick`, `await_ingress`, `submit` or `query`
 /// must have it.
 pub struct Instance {
+    /// The time of the last round: what canisters and queries see.
     pub(crate) time_nanos: u64,
+    /// The clock: the time of the next round, unless that would stand still.
+    pub(crate) clock_nanos: u64,
+    /// What all its subnets have in common.
+    pub(crate) rules: Rules,
     pub(crate) subnets: Vec<Subnet>,
     pub(crate) runner: Runner,
     pub(crate) random: Random,
+    pub(crate) schedule: Schedule,
     pub(crate) ingress: IngressHistory,
     pub(crate) trace: Trace,
-    pub(crate) faults: Faults,
+    pub(crate) faults: Faults<Self>,
+    /// Rounds from one checkpoint to the next, where somebody said.
+    pub(crate) checkpoint_rounds: Option<u64>,
     /// Rounds executed so far.
     pub(crate) round: u64,
     pub(crate) root_key: Arc<[u8]>,
@@ -113,6 +80,9 @@ pub struct Instance {
 
 /// Stack that a thread needs to run canisters: that of wasm, and room for the host below it.
 pub const STACK_BYTES: usize = crate::costs::limits::WASM_STACK_BYTES + (4 << 20);
+
+/// Index of the root subnet: the NNS, which is the first where there is one, or whatever is the first.
+pub(crate) const ROOT: usize = 0;
 
 impl Instance {
     /// A new instance without canisters.
@@ -123,20 +93,27 @@ impl Instance {
         let time_nanos = spec.time_nanos.unwrap_or(DEFAULT_TIME_NANOS);
         if time_nanos < DEFAULT_TIME_NANOS {
             return Err(format!(
-                "The initial time {time_nanos} ns lies before {DEFAULT_TIME_NANOS} ns, where the network begins."
+                "The initial timestamp (unix timestamp in nanoseconds) must be no earlier than \
+                 {DEFAULT_TIME_NANOS} (provided {time_nanos})."
             ));
         }
-        let subnets = topology::subnets(&spec.subnets, spec.seed, time_nanos)?;
-        let root = subnets.iter().find(|subnet| subnet.kind == SubnetKind::Nns).or(subnets.first());
-        let root_key = root.map_or_else(Vec::new, |subnet| subnet.public_key.clone());
+        // PocketIC executes a round for each subnet that it creates, each a nanosecond later than the last.
+        let time_nanos = time_nanos + spec.subnets.len() as u64;
+        let rules = Rules { fees: spec.fees, limits_rates: !spec.ignores_rate_limits, seed: spec.seed };
+        let subnets = topology::subnets(&spec.subnets, &rules, time_nanos)?;
+        let root_key = subnets.get(ROOT).map_or_else(Vec::new, |subnet| subnet.public_key.clone());
         Ok(Self {
             time_nanos,
+            clock_nanos: time_nanos,
+            rules,
             subnets,
             runner: Runner::new(modules),
             random: Random::new(spec.seed),
+            schedule: Schedule::new(spec.schedule_seed),
             ingress: IngressHistory::default(),
             trace: Trace::default(),
             faults: Faults::default(),
+            checkpoint_rounds: None,
             round: 0,
             root_key: root_key.into(),
         })
@@ -157,21 +134,34 @@ impl Instance {
         self.subnets.iter().find(|other| other.id == subnet).map(|subnet| subnet.public_key.clone())
     }
 
-    /// Nanoseconds since the Unix epoch.
-    pub fn time_nanos(&self) -> u64 {
-        self.time_nanos
+    /// Nanoseconds since the Unix epoch: the time that was set, or that of the last round.
+    pub fn clock_nanos(&self) -> u64 {
+        self.clock_nanos
     }
 
-    /// Sets the clock of all subnets; errors with a sentence if it would go back.
+    /// Sets the clock of all subnets; errors with a sentence if it would go back. Canisters see it with the
+    /// next round.
     pub fn set_time_nanos(&mut self, nanos: u64) -> Result<(), String> {
-        if nanos < self.time_nanos {
-            return Err(format!(
-                "SettingTimeIntoPast: the time is {} ns and cannot be set to {nanos} ns",
-                self.time_nanos
-            ));
+        if nanos < self.clock_nanos {
+            return Err(format!("SettingTimeIntoPast(({}, {nanos}))", self.clock_nanos));
         }
+        self.clock_nanos = nanos;
+        Ok(())
+    }
+
+    /// As [`Instance::set_time_nanos`], and queries see it at once.
+    pub fn set_certified_time_nanos(&mut self, nanos: u64) -> Result<(), String> {
+        self.set_time_nanos(nanos)?;
         self.time_nanos = nanos;
         Ok(())
+    }
+
+    /// Moves the clock on to the next round: to what was set, or by a nanosecond if that is no later.
+    pub(crate) fn advance_clock(&mut self) {
+        if self.clock_nanos == self.time_nanos {
+            self.clock_nanos += 1;
+        }
+        self.time_nanos = self.clock_nanos;
     }
 
     /// Cycle balance; errors with a sentence if there is no such canister, as the methods below do.
@@ -181,7 +171,7 @@ impl Instance {
 
     /// Adds cycles out of nothing; answers the new balance.
     pub fn add_cycles(&mut self, id: Principal, amount: u128) -> Result<u128, String> {
-        let canister = self.canister_mut(id).ok_or_else(|| no_canister(id))?;
+        let mut canister = self.canister_mut(id).ok_or_else(|| no_canister(id))?;
         canister.cycles = canister.cycles.saturating_add(amount);
         Ok(canister.cycles)
     }
@@ -198,7 +188,7 @@ impl Instance {
 
     /// Replaces stable memory; the size is rounded up to whole wasm pages.
     pub fn set_stable_memory(&mut self, id: Principal, bytes: &[u8]) -> Result<(), String> {
-        let canister = self.canister_mut(id).ok_or_else(|| no_canister(id))?;
+        let mut canister = self.canister_mut(id).ok_or_else(|| no_canister(id))?;
         let size_pages = (bytes.len() as u64).div_ceil(crate::costs::WASM_PAGE_BYTES);
         let mut stable = crate::memory::stable::StableMemory { size_pages, ..Default::default() };
         stable.pages.write(0, bytes);
@@ -213,7 +203,13 @@ impl Instance {
 
     /// Subnet of an existing canister.
     pub fn subnet_of(&self, id: Principal) -> Option<Principal> {
-        self.subnets.iter().find(|subnet| subnet.canisters.contains_key(&id)).map(|subnet| subnet.id)
+        self.subnets.iter().find(|subnet| subnet.has(&id)).map(|subnet| subnet.id)
+    }
+
+    /// From now on the order in which canisters, senders and responses have their turn, which the specification
+    /// leaves open, is by chance from a seed; `None`: as the platform does it.
+    pub fn set_schedule_seed(&mut self, seed: Option<u64>) {
+        self.schedule = Schedule::new(seed);
     }
 
     /// The messages that were executed and recorded.
@@ -222,31 +218,36 @@ impl Instance {
     }
 
     /// What goes wrong on purpose.
-    pub fn faults(&mut self) -> &mut Faults {
+    pub fn faults(&mut self) -> &mut Faults<Self> {
         &mut self.faults
+    }
+
+    /// What a subnet charges and where it stops.
+    pub(crate) fn profile(&self, subnet: usize) -> &SubnetProfile {
+        &self.subnets[subnet].profile
     }
 
     /// Index of the subnet that holds the canister.
     pub(crate) fn home(&self, id: Principal) -> Option<usize> {
-        self.subnets.iter().position(|subnet| subnet.canisters.contains_key(&id))
+        self.subnets.iter().position(|subnet| subnet.has(&id))
     }
 
     /// Index of the subnet to which the id belongs, whether or not the canister exists.
     pub(crate) fn responsible(&self, id: Principal) -> Option<usize> {
         self.home(id).or_else(|| {
-            let number = topology::canister_number(id)?;
+            let number = crate::ids::canister_number(id)?;
             self.subnets.iter().position(|subnet| subnet.ranges.iter().any(|range| range.contains(number)))
         })
     }
 
     /// A canister of any subnet.
     pub(crate) fn canister(&self, id: Principal) -> Option<&Canister> {
-        self.subnets.iter().find_map(|subnet| subnet.canisters.get(&id))
+        self.subnets.iter().find_map(|subnet| subnet.canister(&id))
     }
 
     /// A canister of any subnet.
-    pub(crate) fn canister_mut(&mut self, id: Principal) -> Option<&mut Canister> {
-        self.subnets.iter_mut().find_map(|subnet| subnet.canisters.get_mut(&id))
+    pub(crate) fn canister_mut(&mut self, id: Principal) -> Option<CanisterMut<'_>> {
+        self.subnets.iter_mut().find_map(|subnet| subnet.canister_mut(&id))
     }
 
     fn existing(&self, id: Principal) -> Result<&Canister, String> {
@@ -255,5 +256,5 @@ impl Instance {
 }
 
 fn no_canister(id: Principal) -> String {
-    format!("CanisterNotFound({id})")
+    format!("CanisterNotFound(CanisterId({id}))")
 }

@@ -13,23 +13,36 @@
 //! | `state` | subnets, canisters, calls, snapshots |
 //! | `execution` | one message, all of it or nothing |
 //! | `management` | the management canister |
-//! | [`instance`], `ingress`, `query`, `rounds` | an instance: users' calls, rounds, messages between canisters |
+//! | `checkpoint` | what other canisters can take over |
+//! | [`instance`], `ingress`, `query` | an instance and users' calls |
+//! | `rounds`, `routing`, `schedule` | whose turn it is, and how messages travel |
 //! | `server` | the HTTP protocol |
-//! | [`faults`], [`trace`] | what goes wrong on purpose, and what happened: in-process only |
-//! | `costs` | every price, weight and limit, with its source |
+//! | [`faults`], `intervention`, [`trace`] | what goes wrong on purpose, and what happened: in-process only |
+//! | `api`, [`error`], `ids` | the words of all of these: calls, answers, errors, names |
+//! | `profile` | what a subnet charges and where it stops, as data |
+//! | `accounts` | balances, thresholds, prepayments, rate limits |
+//! | `costs` | weights and limits that hold everywhere, with their sources |
 
+mod accounts;
+mod api;
+mod checkpoint;
 mod costs;
 pub mod error;
 mod execution;
 pub mod faults;
 mod handle;
+mod ids;
 mod ingress;
 pub mod instance;
+mod intervention;
 mod management;
 mod memory;
+mod profile;
 mod query;
 mod random;
 mod rounds;
+mod routing;
+mod schedule;
 mod server;
 mod state;
 mod system_api;
@@ -38,3 +51,4 @@ pub mod trace;
 mod wasm;
 
 pub use handle::{Replica, ReplicaConfig, Unavailable};
+pub use profile::{CostSchedule, Fees, InstructionLimit};

@@ -1,13 +1,16 @@
 //! Queries by users: nothing that they do is kept.
 
+use crate::api::{EffectivePrincipal, UserCall};
 use crate::costs::limits;
 use crate::error::{ErrorCode, Reject, RejectCode, RejectResponse, UserError};
 use crate::execution::environment::{self, Invocation};
-use crate::execution::runner::{Entry, Finished, Keep, export_name};
-use crate::execution::{failure, message};
-use crate::instance::{Instance, UserCall};
+use crate::execution::failure;
+use crate::execution::runner::{Entry, Keep, export_name};
+use crate::instance::Instance;
 use crate::management;
 use crate::memory::stable::StableMemory;
+use crate::routing::Unroutable;
+use crate::state::long::Finished;
 use crate::state::{Code, Status};
 use crate::system_api::host::{Answer, Closure, Context, Effects, OutgoingCall};
 use crate::wasm::inspect::MethodKind;
@@ -20,7 +23,50 @@ struct Graph {
     path: Vec<Principal>,
     /// Instructions left for all of them.
     left: u64,
-    calls: u128,
+}
+
+impl Graph {
+    fn spend(&mut self, instructions: u64) {
+        self.left = self.left.saturating_sub(instructions);
+    }
+
+    /// What a query counts besides its instructions, if another one called it.
+    fn spend_on_call(&mut self, is_called: bool) {
+        self.spend(if is_called { limits::QUERY_CALL_OVERHEAD } else { 0 });
+    }
+
+    /// Whether the query on top of the path may go on with its calls: if not, the user's whole query ends (code:
+    /// `evaluate_query_call_graph`).
+    fn check(&self) -> Result<(), Failed> {
+        let error = if self.path.len() > limits::QUERY_GRAPH_DEPTH {
+            UserError::new(
+                ErrorCode::QueryCallGraphTooDeep,
+                "Composite query calls exceeded the maximum call depth.",
+            )
+        } else if self.left == 0 {
+            UserError::new(
+                ErrorCode::QueryCallGraphTotalInstructionLimitExceeded,
+                "Composite query calls exceeded the instruction limit.",
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Failed::Graph(error))
+    }
+}
+
+/// Why a query has no reply.
+enum Failed {
+    /// Its caller is told.
+    Query(UserError),
+    /// The user is told, whoever called it.
+    Graph(UserError),
+}
+
+impl From<UserError> for Failed {
+    fn from(error: UserError) -> Self {
+        Self::Query(error)
+    }
 }
 
 /// A query call to one canister.
@@ -39,43 +85,48 @@ struct Working {
 
 impl Instance {
     /// Executes a query, or a composite query with all the queries that it makes.
-    pub fn query(&mut self, call: UserCall) -> Result<Vec<u8>, RejectResponse> {
+    ///
+    /// Errors with a sentence if the call goes nowhere.
+    pub fn query(&mut self, call: UserCall) -> Result<Result<Vec<u8>, RejectResponse>, String> {
+        let subnet = match self.route_call(&call) {
+            Ok(subnet) => subnet,
+            Err(Unroutable::BadRequest(why)) => return Err(why),
+            Err(Unroutable::Rejected(error)) => return Ok(Err(RejectResponse::from_error(error, false))),
+        };
         let result = if call.canister_id == Principal::management_canister() {
-            self.management_subnet(&call)
-                .and_then(|subnet| management::query(self, subnet, call.sender, &call.method, &call.payload))
+            management::query(self, subnet, &call)
         } else {
-            let mut graph = Graph { path: Vec::new(), left: limits::QUERY_GRAPH_INSTRUCTIONS, calls: 0 };
+            let left = self.home(call.canister_id).map_or(0, |home| self.profile(home).limits.query_graph);
+            let mut graph = Graph { path: Vec::new(), left };
             let query = QueryCall {
                 callee: call.canister_id,
                 caller: call.sender,
                 method: &call.method,
                 payload: &call.payload,
             };
-            self.evaluate(&query, &mut graph)
+            self.evaluate(&query, &mut graph).map_err(|(Failed::Query(error) | Failed::Graph(error))| error)
         };
-        result.map_err(|error| RejectResponse::from_error(error, false))
+        Ok(result.map_err(|error| RejectResponse::from_error(error, false)))
     }
 
-    fn evaluate(&mut self, call: &QueryCall<'_>, graph: &mut Graph) -> Result<Vec<u8>, UserError> {
+    fn evaluate(&mut self, call: &QueryCall<'_>, graph: &mut Graph) -> Result<Vec<u8>, Failed> {
         let id = call.callee;
-        let subnet = self.home(id).ok_or_else(|| message::canister_not_found(id))?;
-        let canister =
-            self.subnets[subnet].canisters.get(&id).ok_or_else(|| message::canister_not_found(id))?;
+        let subnet = self.home(id).ok_or_else(|| failure::canister_not_found(id))?;
+        let canister = self.subnets[subnet].canister(&id).ok_or_else(|| failure::canister_not_found(id))?;
         if !matches!(canister.status, Status::Running) {
             let status = if matches!(canister.status, Status::Stopped) { "stopped" } else { "stopping" };
-            return Err(UserError::new(
-                if status == "stopped" { ErrorCode::CanisterStopped } else { ErrorCode::CanisterStopping },
-                format!("Canister {id} is {status} and therefore does not have a CallContextManager"),
-            ));
+            let code =
+                if status == "stopped" { ErrorCode::CanisterStopped } else { ErrorCode::CanisterStopping };
+            let text = format!("Canister {id} is {status} and therefore does not have a CallContextManager");
+            return Err(UserError::new(code, text).into());
         }
         let code = canister.code.as_ref().ok_or_else(|| failure::no_module(id))?;
-        if canister.cycles < canister.freezing_threshold_cycles() {
-            return Err(UserError::new(
-                ErrorCode::CanisterOutOfCycles,
-                format!(
-                    "Canister {id} is unable to process query calls because it's frozen. Please top up the canister with cycles and try again."
-                ),
-            ));
+        if canister.affords(self.profile(subnet), 0).is_err() {
+            let text = format!(
+                "Canister {id} is unable to process query calls because it's frozen. Please top up the canister with \
+                 cycles and try again."
+            );
+            return Err(UserError::new(ErrorCode::CanisterOutOfCycles, text).into());
         }
         let entry = export_name(&code.module, call.method);
         match (code.module.method(call.method), entry) {
@@ -83,7 +134,7 @@ impl Instance {
             (Some(MethodKind::CompositeQuery), Some(entry)) => {
                 self.composite_query(subnet, call, &entry, graph)
             }
-            _ => Err(failure::method_not_found(id, "query", call.method)),
+            _ => Err(failure::method_not_found(id, "query", call.method).into()),
         }
     }
 
@@ -93,14 +144,15 @@ impl Instance {
         call: &QueryCall<'_>,
         entry: &str,
         graph: &mut Graph,
-    ) -> Result<Vec<u8>, UserError> {
-        let limit = limits::QUERY_INSTRUCTIONS.min(graph.left);
+    ) -> Result<Vec<u8>, Failed> {
+        let limit = self.profile(subnet).limits.query.min(graph.left);
         let invocation = Invocation::plain(Context::Query, call.caller, call.payload.into(), limit);
         let finished = self.run_on(subnet, call.callee, invocation, 0, Entry::Export(entry), Keep::Nothing);
-        graph.left = graph.left.saturating_sub(finished.instructions);
+        graph.spend(finished.instructions);
+        graph.spend_on_call(!graph.path.is_empty());
         self.count_query(subnet, call, &finished);
         finished.result.map_err(|error| failure::user_error(call.callee, &error))?;
-        answer(call.callee, finished.effects.answer)
+        Ok(answer(call.callee, finished.effects.answer)?)
     }
 
     fn composite_query(
@@ -109,24 +161,16 @@ impl Instance {
         call: &QueryCall<'_>,
         entry: &str,
         graph: &mut Graph,
-    ) -> Result<Vec<u8>, UserError> {
+    ) -> Result<Vec<u8>, Failed> {
         if graph.path.contains(&call.callee) {
-            return Err(UserError::new(
-                ErrorCode::QueryCallGraphLoopDetected,
-                format!("Loop inside query call graph: {} is already on the way", call.callee),
-            ));
-        }
-        if graph.path.len() >= limits::QUERY_GRAPH_DEPTH {
-            return Err(UserError::new(
-                ErrorCode::QueryCallGraphTooDeep,
-                format!("Composite query calls exceed the maximum depth of {}", limits::QUERY_GRAPH_DEPTH),
-            ));
+            let text = format!("Loop inside query call graph: {} is already on the way", call.callee);
+            return Err(UserError::new(ErrorCode::QueryCallGraphLoopDetected, text).into());
         }
         let generation = self.runner.new_generation();
-        let Some(canister) = self.subnets[subnet].canisters.get(&call.callee) else {
-            return Err(message::canister_not_found(call.callee));
+        let Some(canister) = self.subnets[subnet].canister(&call.callee) else {
+            return Err(failure::canister_not_found(call.callee).into());
         };
-        let Some(code) = &canister.code else { return Err(failure::no_module(call.callee)) };
+        let Some(code) = &canister.code else { return Err(failure::no_module(call.callee).into()) };
         let mut working =
             Working { code: Code { generation, ..code.clone() }, stable: canister.stable.clone() };
         graph.path.push(call.callee);
@@ -143,32 +187,37 @@ impl Instance {
         entry: &str,
         graph: &mut Graph,
         working: &mut Working,
-    ) -> Result<Vec<u8>, UserError> {
+    ) -> Result<Vec<u8>, Failed> {
         let id = call.callee;
-        let limit = limits::QUERY_INSTRUCTIONS.min(graph.left);
+        let limit = self.profile(subnet).limits.query.min(graph.left);
         let invocation = Invocation::plain(Context::CompositeQuery, call.caller, call.payload.into(), limit);
         let finished = self.run_working(subnet, id, invocation, Entry::Export(entry), working, graph);
+        graph.spend_on_call(graph.path.len() > 1);
         self.count_query(subnet, call, &finished);
         finished.result.map_err(|error| failure::user_error(id, &error))?;
         let mut answered = finished.effects.answer;
         let mut open: VecDeque<OutgoingCall> = finished.effects.calls.into();
         let mut failed = None;
-        while let Some(outgoing) = open.pop_front() {
-            let response = self.call_out(subnet, id, &outgoing, graph);
+        // An answer discards the calls that are left: they can't change it any more.
+        while matches!(answered, Answer::Open(_))
+            && let Some(outgoing) = open.pop_front()
+        {
+            graph.check()?;
+            let response = self.call_out(subnet, id, &outgoing, graph)?;
+            graph.check()?;
             let finished = self.run_callback(subnet, call, &outgoing, response, working, graph);
-            match finished.result {
+            failed = match finished.result {
                 Ok(()) => {
                     open.extend(finished.effects.calls);
-                    if matches!(answered, Answer::Open(_)) {
-                        answered = finished.effects.answer;
-                    }
+                    answered = finished.effects.answer;
+                    None
                 }
-                Err(error) => failed = Some(failure::user_error(id, &error)),
-            }
+                Err(error) => Some(failure::user_error(id, &error)),
+            };
         }
         match (answered, failed) {
-            (Answer::Open(_), Some(error)) => Err(error),
-            (answered, _) => answer(id, answered),
+            (Answer::Open(_), Some(error)) => Err(error.into()),
+            (answered, _) => Ok(answer(id, answered)?),
         }
     }
 
@@ -179,29 +228,38 @@ impl Instance {
         caller: Principal,
         outgoing: &OutgoingCall,
         graph: &mut Graph,
-    ) -> Result<Vec<u8>, Reject> {
+    ) -> Result<Result<Vec<u8>, Reject>, Failed> {
+        if outgoing.callee == Principal::management_canister() {
+            // Spec 0.66: the query methods, on the caller's subnet, with the calling canister as the caller.
+            let call = UserCall {
+                sender: caller,
+                canister_id: outgoing.callee,
+                effective_principal: EffectivePrincipal::None,
+                method: outgoing.method.clone(),
+                payload: outgoing.payload.clone(),
+            };
+            return Ok(management::query(self, subnet, &call).map_err(UserError::into_system_reject));
+        }
         if self.home(outgoing.callee) != Some(subnet) {
-            return Err(Reject {
+            return Ok(Err(Reject {
                 code: RejectCode::DestinationInvalid,
                 message: format!(
                     "Composite query calls reach canisters of the same subnet only, and {} is none of them",
                     outgoing.callee
                 ),
-            });
+            }));
         }
-        graph.calls += 1;
         let query = QueryCall {
             callee: outgoing.callee,
             caller,
             method: &outgoing.method,
             payload: &outgoing.payload,
         };
-        self.evaluate(&query, graph).map_err(|error| match error.code {
-            ErrorCode::CanisterRejectedMessage => {
-                Reject { code: RejectCode::CanisterReject, message: error.description }
-            }
-            _ => error.into(),
-        })
+        match self.evaluate(&query, graph) {
+            Ok(reply) => Ok(Ok(reply)),
+            Err(Failed::Query(error)) => Ok(Err(error.into_reject())),
+            Err(failed @ Failed::Graph(_)) => Err(failed),
+        }
     }
 
     fn run_callback(
@@ -214,7 +272,7 @@ impl Instance {
         graph: &mut Graph,
     ) -> Finished {
         let id = call.callee;
-        let limit = limits::QUERY_INSTRUCTIONS.min(graph.left);
+        let limit = self.profile(subnet).limits.query.min(graph.left);
         let plain = |context, arg: &[u8]| Invocation::plain(context, call.caller, arg.into(), limit);
         let (closure, invocation): (Closure, Invocation) = match &response {
             Ok(reply) => (outgoing.on_reply, plain(Context::CompositeReply, reply)),
@@ -228,7 +286,8 @@ impl Instance {
         if finished.result.is_err()
             && let Some(cleanup) = outgoing.on_cleanup
         {
-            let invocation = plain(Context::CompositeCleanup, &[]);
+            let mut invocation = plain(Context::CompositeCleanup, &[]);
+            invocation.instruction_limit = limit.saturating_sub(finished.instructions);
             self.run_working(subnet, id, invocation, Entry::Closure(cleanup), working, graph);
         }
         finished
@@ -243,21 +302,28 @@ impl Instance {
         working: &mut Working,
         graph: &mut Graph,
     ) -> Finished {
-        let Some(canister) = self.subnets[subnet].canisters.get(&id) else {
+        let Some(canister) = self.subnets[subnet].canister(&id) else {
             let effects = Effects::new(Default::default(), 0, 0, 0);
-            return Finished { instructions: 0, result: Ok(()), effects };
+            return Finished::unrun(Ok(()), effects);
         };
         let mut effects = environment::effects(canister, 0);
         effects.stable = crate::memory::stable::StableView::new(&working.stable);
-        let env = self.env_for(subnet, canister, invocation);
+        let env = environment::env(
+            canister,
+            self.subnets[subnet].id,
+            self.time_nanos,
+            self.root_key.clone(),
+            self.subnets[subnet].profile.clone(),
+            invocation,
+        );
         let finished =
             self.runner.run(&mut working.code, &mut working.stable, env, effects, entry, Keep::OnSuccess);
-        graph.left = graph.left.saturating_sub(finished.instructions);
+        graph.spend(finished.instructions);
         finished
     }
 
     fn count_query(&mut self, subnet: usize, call: &QueryCall<'_>, finished: &Finished) {
-        let Some(canister) = self.subnets[subnet].canisters.get_mut(&call.callee) else { return };
+        let Some(mut canister) = self.subnets[subnet].canister_mut(&call.callee) else { return };
         let response = match &finished.effects.answer {
             Answer::Open(_) | Answer::Closed => 0,
             Answer::Reply(reply) => reply.len(),

@@ -1,27 +1,20 @@
 //! Which subnet has which canister ids, as PocketIC lays them out.
 
-use crate::instance::{SubnetKind, SubnetView};
+use crate::api::{SubnetKind, SubnetView};
+use crate::ids::{canister_id, canister_number};
+use crate::instance::NewSubnet;
+use crate::profile::{Fees, ProfileSpec, SubnetProfile};
 use crate::random;
 use crate::state::Subnet;
-use crate::state::subnet::IdRange;
+use crate::state::subnet::{IdRange, Origins};
 use candid::Principal;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Canister ids of a range that is made up for a subnet (code: `CANISTER_IDS_PER_SUBNET`).
 const IDS_PER_SUBNET: u64 = 1 << 20;
 
-/// The id of the canister with that number (spec, "Textual representation of principals": class opaque).
-pub(crate) fn canister_id(number: u64) -> Principal {
-    let mut bytes = [1; 10];
-    bytes[..8].copy_from_slice(&number.to_be_bytes());
-    Principal::from_slice(&bytes)
-}
-
-/// The number of a canister id, `None` for principals of another form.
-pub(crate) fn canister_number(id: Principal) -> Option<u64> {
-    let (number, class) = id.as_slice().split_first_chunk::<8>()?;
-    (class == [1, 1]).then(|| u64::from_be_bytes(*number))
-}
+/// Subnets that the mainnet may have: ids above theirs are made up by PocketIC (code:
+/// `MAXIMUM_NUMBER_OF_SUBNETS_ON_MAINNET`).
+const MAINNET_SUBNETS: u64 = 1_024;
 
 /// Ranges of the named subnets on the mainnet, as numbers.
 fn mainnet_ranges(kind: SubnetKind) -> &'static [(&'static str, &'static str)] {
@@ -41,63 +34,140 @@ fn mainnet_ranges(kind: SubnetKind) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// New subnets of these kinds.
-pub(crate) fn subnets(kinds: &[SubnetKind], seed: u64, time_nanos: u64) -> Result<Vec<Subnet>, String> {
-    if kinds.is_empty() {
+/// What holds for all subnets of an instance, also for those that are added later.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) fees: Fees,
+    /// Whether canisters pause that change or install too much.
+    pub(crate) limits_rates: bool,
+    pub(crate) seed: u64,
+}
+
+impl Rules {
+    fn profile(&self, subnet: NewSubnet) -> SubnetProfile {
+        SubnetProfile::new(ProfileSpec {
+            nodes: nodes(subnet.kind),
+            is_system: is_system(subnet.kind),
+            fees: self.fees,
+            schedule: subnet.schedule,
+            instruction_limit: subnet.instruction_limit,
+            limits_rates: self.limits_rates,
+        })
+    }
+}
+
+/// Nodes of a subnet (`pocket_ic_server`, `subnet_size`; that of the test keys is newer than the source at hand,
+/// and taken for an application subnet).
+fn nodes(kind: SubnetKind) -> u64 {
+    match kind {
+        SubnetKind::Nns => 40,
+        SubnetKind::Fiduciary | SubnetKind::Sns | SubnetKind::Ii => 34,
+        _ => 13,
+    }
+}
+
+/// Whether the subnet is one of the network's own, where everything is free (`pocket_ic_server`, `conv_type`).
+fn is_system(kind: SubnetKind) -> bool {
+    matches!(kind, SubnetKind::Nns | SubnetKind::Ii | SubnetKind::Bitcoin | SubnetKind::System)
+}
+
+/// The subnets of a new instance.
+pub(crate) fn subnets(new: &[NewSubnet], rules: &Rules, time_nanos: u64) -> Result<Vec<Subnet>, String> {
+    if new.is_empty() {
         return Err("SubnetConfigSet must contain at least one subnet".to_owned());
     }
-    kinds
-        .iter()
+    new.iter()
         .enumerate()
-        .map(|(ordinal, kind)| {
-            let named = *kind != SubnetKind::Application
-                && *kind != SubnetKind::System
-                && *kind != SubnetKind::VerifiedApplication;
-            if named && kinds[..ordinal].contains(kind) {
+        .map(|(ordinal, subnet)| {
+            let kind = subnet.kind;
+            let named = kind != SubnetKind::Application
+                && kind != SubnetKind::System
+                && kind != SubnetKind::VerifiedApplication;
+            if named && new[..ordinal].iter().any(|other| other.kind == kind) {
                 return Err(format!("there can only be one subnet of kind {kind:?}"));
             }
-            subnet(*kind, ordinal as u64, seed, time_nanos)
+            let ranges = mainnet_ranges(kind)
+                .iter()
+                .map(|(first, last)| {
+                    Ok(IdRange { first: mainnet_number(first)?, last: mainnet_number(last)? })
+                })
+                .collect::<Result<_, String>>()?;
+            Ok(with_ranges(*subnet, ranges, ordinal as u64, rules, time_nanos))
         })
         .collect()
 }
 
-fn subnet(kind: SubnetKind, ordinal: u64, seed: u64, time_nanos: u64) -> Result<Subnet, String> {
-    let mut ranges = Vec::new();
-    for (first, last) in mainnet_ranges(kind) {
-        let number = |text: &str| {
-            Principal::from_text(text)
-                .ok()
-                .and_then(canister_number)
-                .ok_or_else(|| format!("{text} is not a canister id"))
-        };
-        ranges.push(IdRange { first: number(first)?, last: number(last)? });
+fn mainnet_number(text: &str) -> Result<u64, String> {
+    Principal::from_text(text)
+        .ok()
+        .and_then(canister_number)
+        .ok_or_else(|| format!("{text} is not a canister id"))
+}
+
+/// The subnet that the mainnet has for a canister id, to be added to an instance that lacks it. The NNS and
+/// Internet Identity have more than one range there and cannot be added later.
+///
+/// Errors with PocketIC's sentence if no subnet of the mainnet can have the id.
+pub(crate) fn mainnet_subnet(
+    id: Principal,
+    ordinal: u64,
+    rules: &Rules,
+    time_nanos: u64,
+) -> Result<Subnet, String> {
+    use SubnetKind::{Application, Bitcoin, Fiduciary, Ii, Nns, Sns};
+    if id.as_slice().len() != 10 {
+        return Err(format!(
+            "The binary representation {} of effective canister ID {id} should consist of 10 bytes.",
+            hex::encode(id.as_slice())
+        ));
     }
+    let number = canister_number(id).filter(|number| number / IDS_PER_SUBNET < MAINNET_SUBNETS).ok_or_else(|| {
+        format!(
+            "The effective canister ID {id} does not belong to an existing subnet and it is not a mainnet canister ID."
+        )
+    })?;
+    let holds = |kind: &SubnetKind| {
+        mainnet_ranges(*kind).iter().any(|(first, last)| {
+            mainnet_number(first).is_ok_and(|first| first <= number)
+                && mainnet_number(last).is_ok_and(|last| number <= last)
+        })
+    };
+    let kind = [Nns, Ii, Bitcoin, Fiduciary, Sns].into_iter().find(holds).unwrap_or(Application);
+    if matches!(kind, Nns | Ii) {
+        return Err(format!(
+            "The effective canister ID {id} belongs to the NNS or II subnet on the IC mainnet for which PocketIC \
+             provides a `SubnetKind`: please set up your PocketIC instance with a subnet of that `SubnetKind`."
+        ));
+    }
+    let first = number - number % IDS_PER_SUBNET;
+    let range = IdRange { first, last: first + IDS_PER_SUBNET - 1 };
+    Ok(with_ranges(kind.into(), vec![range], ordinal, rules, time_nanos))
+}
+
+/// A subnet with these ranges and one that is made up for it, from which fresh ids come.
+fn with_ranges(
+    subnet: NewSubnet,
+    mut ranges: Vec<IdRange>,
+    ordinal: u64,
+    rules: &Rules,
+    time_nanos: u64,
+) -> Subnet {
     // Made-up ranges come from the top of the number space, one after the other, as PocketIC takes them.
     let block = u64::MAX / IDS_PER_SUBNET - 1 - ordinal;
     let own = IdRange { first: block * IDS_PER_SUBNET, last: (block + 1) * IDS_PER_SUBNET - 1 };
     ranges.push(own);
-    let subnet_seed = random::derive("subnet", seed, ordinal);
+    let subnet_seed = random::derive("subnet", rules.seed, ordinal);
     let public_key: Vec<u8> =
-        (0..3).flat_map(|part| random::derive("public key", seed, ordinal << 8 | part)).collect();
-    Ok(Subnet {
+        (0..3).flat_map(|part| random::derive("public key", rules.seed, ordinal << 8 | part)).collect();
+    Subnet::new(Origins {
         id: Principal::self_authenticating(&public_key),
-        kind,
+        kind: subnet.kind,
+        profile: rules.profile(subnet).into(),
         seed: subnet_seed,
         public_key,
         ranges,
         next_canister: own.first,
-        canisters: BTreeMap::new(),
-        management: VecDeque::new(),
-        incoming: VecDeque::new(),
-        ready: BTreeSet::new(),
-        heartbeats: BTreeSet::new(),
-        timers: BTreeSet::new(),
-        hooks: BTreeSet::new(),
-        stopping: BTreeSet::new(),
-        deadlines: BTreeSet::new(),
-        timer_of: BTreeMap::new(),
-        compiled: BTreeSet::new(),
-        charged_at_nanos: time_nanos,
+        time_nanos,
     })
 }
 
@@ -115,12 +185,20 @@ pub(crate) fn view(subnet: &Subnet) -> SubnetView {
     }
 }
 
-/// The first canister id of an application subnet, or of the first subnet there is.
+/// Index of the subnet on which canisters are created when nobody says where (PocketIC: application,
+/// verified application, system, first).
+pub(crate) fn default_subnet(subnets: &[Subnet]) -> usize {
+    use SubnetKind::{Application, System, VerifiedApplication};
+    [Application, VerifiedApplication, System]
+        .into_iter()
+        .find_map(|kind| subnets.iter().position(|subnet| subnet.kind == kind))
+        .unwrap_or(0)
+}
+
+/// The first of the ids that the default subnet hands out.
 pub(crate) fn default_effective_canister_id(subnets: &[Subnet]) -> Principal {
     subnets
-        .iter()
-        .find(|subnet| subnet.kind == SubnetKind::Application)
-        .or(subnets.first())
+        .get(default_subnet(subnets))
         .and_then(|subnet| subnet.ranges.last())
         .map_or(Principal::management_canister(), |range| canister_id(range.first))
 }

@@ -63,6 +63,11 @@ impl Trace {
         std::mem::take(self).events
     }
 
+    /// Whether it records.
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on
+    }
+
     /// What was recorded so far.
     pub fn events(&self) -> &[Event] {
         &self.events

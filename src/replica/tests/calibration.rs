@@ -8,10 +8,12 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use candid::{CandidType, Nat, Principal};
-use pocket_ic::{CanisterSettings, PocketIc, RejectResponse};
+use decant_replica::{Fees, Replica, ReplicaConfig};
+use pocket_ic::{CanisterSettings, PocketIc, PocketIcBuilder, RejectResponse};
 use serde::Deserialize;
 use support::engine;
 use support::management::{
@@ -132,6 +134,18 @@ fn every_case_that_a_real_server_recorded_is_charged_and_answered_alike() {
     assert!(outdated.is_empty(), "listed as differing by design, but agree or do not exist: {outdated:#?}");
 }
 
+/// An engine with the fees of 2025, under which the cases were recorded.
+fn recorded_engine() -> PocketIcBuilder {
+    static REPLICA: OnceLock<Replica> = OnceLock::new();
+    let builder = PocketIcBuilder::new();
+    if std::env::var_os("POCKET_IC_BIN").is_some() {
+        return builder;
+    }
+    let config = ReplicaConfig { fees: Fees::Of2025, ..ReplicaConfig::default() };
+    let replica = REPLICA.get_or_init(|| Replica::start_with(config).expect("the embedded replica starts"));
+    builder.with_server_url(replica.url().parse().expect("the replica has a URL"))
+}
+
 /// A name for each case: the recorded one, how it was called, and a number where that is not unique.
 fn labels(cases: &[Case]) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
@@ -182,7 +196,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let (pic, [near, far]) = engine::pic_with_two_subnets();
+        let (pic, [near, far]) = engine::two_subnets(recorded_engine());
         let owner = Principal::from_text(OWNER).expect("a principal");
         let create = |subnet| {
             let id = pic.create_canister_on_subnet(Some(owner), None, subnet);

@@ -6,10 +6,11 @@ mod notes;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use candid::{Principal, decode_one, encode_args, encode_one};
-use decant_replica::Replica;
+use candid::{CandidType, Nat, Principal, decode_one, encode_args, encode_one};
 use decant_replica::error::RejectCode;
 use decant_replica::trace::EventKind;
+use decant_replica::{Fees, Replica, ReplicaConfig};
+use pocket_ic::common::rest::RawEffectivePrincipal;
 use pocket_ic::{PocketIc, PocketIcBuilder, update_candid};
 
 /// A server of its own for each test, so that its seed and its ids are the same in every run.
@@ -194,8 +195,11 @@ fn the_trace_tells_who_called_whom_with_how_many_bytes_for_how_much() {
 }
 
 /// Everything that a run leaves: ids, balances, stable memory, random bytes and the trace.
-fn run_and_digest() -> Vec<u8> {
-    let (replica, pic) = start();
+fn run_and_digest(schedule_seed: Option<u64>) -> Vec<u8> {
+    let config = ReplicaConfig { schedule_seed, ..ReplicaConfig::default() };
+    let replica = Replica::start_with(config).expect("the replica starts");
+    let url = replica.url().parse().expect("it has a URL");
+    let pic = PocketIcBuilder::new().with_server_url(url).with_application_subnet().build();
     let (one, other) = (canister(&pic), canister(&pic));
     replica.with_instance(pic.instance_id(), |instance| instance.trace().start()).expect("it is there");
     let _: (u64,) = update_candid(&pic, other, "add", ("over there",)).expect("a note is taken");
@@ -205,6 +209,17 @@ fn run_and_digest() -> Vec<u8> {
     let random = pic
         .update_call(one, Principal::anonymous(), "random", encode_args(()).expect("encodes"))
         .expect("random bytes");
+    // What comes in one round, the order of which nobody promises.
+    let messages: Vec<_> = [one, other, one, other]
+        .into_iter()
+        .map(|id| {
+            let arg = encode_one("at the same time").expect("encodes");
+            pic.submit_call(id, Principal::anonymous(), "add", arg).expect("it is taken")
+        })
+        .collect();
+    for message in messages {
+        pic.await_call(message).expect("a reply");
+    }
     let events =
         replica.with_instance(pic.instance_id(), |instance| instance.trace().stop()).expect("it is there");
     let mut digest = format!(
@@ -221,7 +236,14 @@ fn run_and_digest() -> Vec<u8> {
 
 #[test]
 fn the_same_seed_and_the_same_calls_give_the_same_run_byte_for_byte() {
-    assert!(run_and_digest() == run_and_digest());
+    assert!(run_and_digest(None) == run_and_digest(None));
+    assert!(run_and_digest(Some(7)) == run_and_digest(Some(7)));
+}
+
+#[test]
+fn another_schedule_seed_gives_another_run() {
+    let runs: std::collections::BTreeSet<Vec<u8>> = (0..8).map(|seed| run_and_digest(Some(seed))).collect();
+    assert!(runs.len() > 1, "eight seeds, and every order is the same");
 }
 
 /// The status line and body that the server answers to a request with that JSON.
@@ -274,4 +296,72 @@ fn a_call_can_be_executed_in_one_request() {
     let answer = request(&replica, &path, &json);
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#"{"Ok":"#), "{answer}");
     assert_eq!(note(&pic, id, 0).as_deref(), Some("in one request"));
+}
+
+/// The argument of `update_settings` with settings of our choice.
+#[derive(CandidType)]
+struct Update<S> {
+    canister_id: Principal,
+    settings: S,
+}
+
+#[derive(CandidType)]
+struct UnknownSetting {
+    minimum_wage: Option<Nat>,
+}
+
+/// Candid drops what it does not know, and so does a real server; a rehearsal would take it for applied.
+#[test]
+fn an_unknown_setting_is_refused() {
+    let (_replica, pic) = start();
+    let canister_id = canister(&pic);
+    let update = |minimum_wage: Option<Nat>| {
+        let arg =
+            encode_one(Update { canister_id, settings: UnknownSetting { minimum_wage } }).expect("encodes");
+        let effective = RawEffectivePrincipal::CanisterId(canister_id.as_slice().to_vec());
+        pic.update_call_with_effective_principal(
+            Principal::management_canister(),
+            effective,
+            Principal::anonymous(),
+            "update_settings",
+            arg,
+        )
+    };
+    let reject = update(Some(1_u8.into())).expect_err("it is not known");
+    assert!(reject.reject_message.contains("is not supported by this replica"), "{reject}");
+    update(None).expect("nothing was set");
+}
+
+#[test]
+fn checkpoints_can_come_every_round() {
+    let (replica, pic) = start();
+    let (from, onto) = (canister(&pic), canister(&pic));
+    let snapshot = pic.take_canister_snapshot(from, None, None).expect("a snapshot is taken").id;
+    pic.load_canister_snapshot(onto, None, snapshot.clone()).expect_err("its pages are in no checkpoint yet");
+    replica
+        .with_instance(pic.instance_id(), |instance| instance.set_checkpoint_rounds(1))
+        .expect("the instance is there");
+    pic.tick();
+    pic.load_canister_snapshot(onto, None, snapshot).expect("after a checkpoint it is loaded");
+}
+
+/// dfinity/ic #10292: 10,000 cycles a second for a canister, 317,500 a GiB and second where it was 127,000.
+#[test]
+fn a_replica_charges_the_fees_of_the_year_that_it_is_told_and_by_default_the_newer_ones() {
+    const DAY_SECONDS: u128 = 86_400;
+    let burned_per_day = |config: ReplicaConfig| -> u128 {
+        let replica = Replica::start_with(config).expect("the replica starts");
+        let url = replica.url().parse().expect("it has a URL");
+        let pic = PocketIcBuilder::new().with_server_url(url).with_application_subnet().build();
+        let id = pic.create_canister();
+        pic.set_stable_memory(id, vec![7; 64 << 20], pocket_ic::common::rest::BlobCompression::NoCompression);
+        let status = pic.canister_status(id, None).expect("the controller may ask");
+        status.idle_cycles_burned_per_day.0.try_into().expect("it fits")
+    };
+    let of_2025 = burned_per_day(ReplicaConfig { fees: Fees::Of2025, ..ReplicaConfig::default() });
+    let of_2026 = burned_per_day(ReplicaConfig::default());
+    // A sixteenth of a GiB, of which the history of the canister is less than a hundred thousandth.
+    let is_about = |found: u128, expected: u128| (expected..expected + expected / 100_000).contains(&found);
+    assert!(is_about(of_2025, 127_000 * DAY_SECONDS / 16), "{of_2025}");
+    assert!(is_about(of_2026, (317_500 + 16 * 10_000) * DAY_SECONDS / 16), "{of_2026}");
 }

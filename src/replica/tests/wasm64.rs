@@ -37,6 +37,16 @@ const WIDE: &str = r#"
     (local.set $base (i64.mul (memory.grow (i64.const 16)) (i64.const 65536)))
     (call $arg_copy (local.get $base) (i64.const 0) (call $arg_size))
     (call $append (local.get $base) (call $arg_size)) (call $reply))
+  (func $scribble (local $at i64)
+    (local.set $at (i64.const 65536))
+    (loop $next
+      (i64.store (local.get $at) (i64.add (i64.load (local.get $at)) (i64.const 1)))
+      (local.set $at (i64.add (local.get $at) (i64.const 4096)))
+      (br_if $next (i64.lt_u (local.get $at) (i64.const 2162688)))))
+  (func (export "canister_update scribble") (call $scribble) (call $reply))
+  (func (export "canister_update scribble_and_trap") (call $scribble) unreachable)
+  (func (export "canister_update nothing") (call $reply))
+  (func (export "canister_update trap") unreachable)
   (func (export "canister_update out_of_bounds")
     (drop (i64.load (i64.const 0x200000000))) (call $reply)))
 "#;
@@ -75,4 +85,25 @@ fn an_address_behind_a_64_bit_heap_traps_and_changes_nothing() {
         .expect_err("the access is out of bounds");
     assert!(rejected.reject_message.contains("heap out of bounds"), "{rejected}");
     assert_eq!(call(&pic, id, "count", b""), 2u64.to_le_bytes());
+}
+
+/// dfinity/ic, `embedders.rs` (`WASM64_DIRTY_PAGE_OVERHEAD_MULTIPLIER`) and `wasmtime_embedder.rs` (`run`): a page of a
+/// 64-bit heap that is written costs four times a thousand instructions, whether the message fails or not.
+#[test]
+fn a_written_page_of_a_64_bit_heap_costs_four_thousand_instructions_even_if_the_message_fails() {
+    /// Pages that `scribble` writes.
+    const PAGES: u128 = 512;
+    let pic = engine::pic();
+    let id = install(&pic);
+    let price = |method: &str| {
+        let before = pic.cycle_balance(id);
+        drop(pic.update_call(id, Principal::anonymous(), method, Vec::new()));
+        before - pic.cycle_balance(id)
+    };
+    for (writing, idle) in [("scribble", "nothing"), ("scribble_and_trap", "trap")] {
+        let spent = price(writing) - price(idle);
+        // Two cycles an instruction, and a little for the loop.
+        let pages = PAGES * 4_000 * 2;
+        assert!((pages..pages + pages / 20).contains(&spent), "{writing}: {spent}");
+    }
 }

@@ -378,9 +378,10 @@ fn what_was_written_to_a_retired_source_parks_the_job_and_nothing_is_deleted() {
     let source = users.users[0].original;
     let mut is_written = false;
     let settled = settle_with(&world, |round| {
-        let status: KitStatus =
-            query(&world.pic, source, "decant_status", ()).expect("a retired source answers");
-        if !is_written && matches!(status.fence, Fence::Moved { .. }) {
+        // While it is drained of open calls it is stopped, and answers nobody.
+        let status = query::<KitStatus>(&world.pic, source, "decant_status", ());
+        let is_retired = status.is_ok_and(|status| matches!(status.fence, Fence::Moved { .. }));
+        if !is_written && is_retired {
             // A byte of the first page behind the header: no fence stops it.
             let arg = candid::encode_args((65_536u64 + 100, 171u8)).expect("encodes");
             world.pic.update_call(source, world.operator, "debug_corrupt", arg).expect("the byte is written");

@@ -16,5 +16,6 @@ mod repack_refusals;
 mod repack_relocations;
 mod repack_shapes;
 mod repack_survivors;
+mod schedules;
 mod settings;
 mod vessel;

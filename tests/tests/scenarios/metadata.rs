@@ -54,6 +54,10 @@ fn describe(module: &[u8]) -> Described {
                         .iter()
                         .find_map(|kind| export.strip_prefix(kind))
                 });
+                // What the SDK exports for its timers, and what breaks a canister in a rehearsal, is in no interface.
+                let is_internal =
+                    |method: &&str| method.starts_with("<ic-cdk internal>") || method.starts_with("debug_");
+                let methods = methods.filter(|method| !is_internal(method));
                 described.methods.extend(methods.map(str::to_owned));
             }
             _ => {}

@@ -12,6 +12,7 @@ use decant_tests::repack::{
     status, used,
 };
 use decant_tests::{engine, modules};
+use pocket_ic::ErrorCode;
 
 /// Transfers that are sent before each round.
 const TRANSFERS: usize = 40;
@@ -45,7 +46,9 @@ fn a_ledger_under_load_is_repacked_and_no_transfer_is_lost_or_done_twice() {
         match message.and_then(|message| world.pic.await_call(message)) {
             Ok(reply) => taken.push(reply),
             Err(rejected) => {
-                assert!(rejected.reject_message.contains("stop"), "{rejected}");
+                let is_stopped =
+                    matches!(rejected.error_code, ErrorCode::CanisterStopped | ErrorCode::CanisterStopping);
+                assert!(is_stopped, "{rejected}");
                 refused += 1;
             }
         }
@@ -57,7 +60,8 @@ fn a_ledger_under_load_is_repacked_and_no_transfer_is_lost_or_done_twice() {
     model.transact(&world.pic, ledger, 2, 40);
 
     let after = status(&world, ledger);
-    assert!(after.stable_pages() * PAGE_BYTES <= 400_000, "{} pages", after.stable_pages());
+    // Seven pages when it was repacked, and what the transfers since then need.
+    assert!(after.stable_pages() * 50 < before.stable_pages(), "{} pages", after.stable_pages());
     assert_eq!((after.module_hash, after.settings), (before.module_hash, before.settings));
     let info: Info = ask(&world.pic, ledger, "info", ());
     assert_eq!((info.name.as_str(), info.upgrades), ("Renamed by the plan", 2), "flushed, and upgraded");

@@ -1,9 +1,10 @@
 //! Calls through the client, with records of only the fields that are used.
 
-use super::batch::{Update, update_all_as};
+use super::batch::{Update, update_all, update_all_as};
 use anyhow::{Context, anyhow};
 use candid::{CandidType, Nat, Principal};
 use pocket_ic::PocketIc;
+use pocket_ic::common::rest::RawEffectivePrincipal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -15,11 +16,11 @@ pub fn update<R: CandidType + DeserializeOwned>(
     method: &str,
     args: impl candid::utils::ArgumentEncoder,
 ) -> anyhow::Result<R> {
-    let args = candid::encode_args(args)?;
-    let reply = pic
-        .update_call(canister, sender, method, args)
-        .map_err(|error| anyhow!("{method} of {canister}: {error}"))?;
-    candid::decode_one(&reply).with_context(|| format!("{method} of {canister} answers something else"))
+    let argument = candid::encode_args(args)?;
+    let call = Update { canister, effective: RawEffectivePrincipal::None, method, argument };
+    let replies = update_all(pic, sender, vec![call])?;
+    let reply = replies.first().context("a call has a reply")?;
+    candid::decode_one(reply).with_context(|| format!("{method} of {canister} answers something else"))
 }
 
 /// Calls a query and decodes its one result.

@@ -2,51 +2,29 @@
 
 use super::calls::{query, update};
 use super::fleet::Fleet;
+use super::not_now::{is_fence, is_gone, is_transient};
 use super::random::Random;
 use super::world::World;
 use super::{Options, Progress};
 use anyhow::{anyhow, bail};
 use candid::Principal;
-use decant_api::jobs::{JobView, JobsArgs, Outcome, Summary};
+use decant_api::jobs::{JobView, JobsArgs, Summary};
+use pocket_ic::RejectResponse;
 use pocket_ic::common::rest::RawMessageId;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Originals that one call hands to the index.
 const ENROLMENT: usize = 200;
-/// Users that write in a round.
+/// Users that write at a time.
 const WRITERS: u64 = 4;
+/// Canisters of a fleet for each round between two times that users write: a large fleet takes many rounds.
+const CANISTERS_BETWEEN_WRITES: u64 = 500;
 /// Rounds without any progress after which the rehearsal gives up.
 const IDLE_ROUNDS: u32 = 3_000;
 /// Jobs in one answer of the coordinator.
 const PAGE: u32 = 1_000;
-/// Jobs in one answer while the relocation runs: about as many as are on their way.
-const WINDOW: u32 = 32;
-/// States in which a source or target takes no updates.
-const FENCED: [&str; 22] = [
-    "frozen",
-    "stopped",
-    "restarted",
-    "sealed",
-    "pulled",
-    "target verified",
-    "switching",
-    "committed",
-    "retired",
-    "stopped, by snapshot",
-    "flushed",
-    "saved",
-    "halting",
-    "planned",
-    "uploading",
-    "comparing",
-    "compared",
-    "guarding",
-    "loaded",
-    "reinstalled",
-    "checked",
-    "serving",
-];
+/// By how much the clock goes on in a round: about as much as on the platform.
+const ROUND: Duration = Duration::from_secs(1);
 
 /// What came of the relocation.
 pub struct Driven {
@@ -56,8 +34,8 @@ pub struct Driven {
     pub summary: Summary,
     /// Writes that met a fence.
     pub write_attempts_while_fenced: u64,
-    /// Most rounds that a job's canister took no updates.
-    pub fenced_rounds_max: u64,
+    /// Rounds that each job's canister took no updates.
+    pub fenced_rounds: Vec<u64>,
     /// Rounds of the relocation.
     pub rounds: u64,
 }
@@ -69,8 +47,8 @@ struct Write {
     text: String,
 }
 
-/// Enrols the fleet and ticks until every job has ended or is parked. Every round is one tick, and in every round
-/// some users write.
+/// Enrols the fleet and ticks until every job has ended or is parked. Every round is one tick; between rounds users
+/// write.
 pub fn relocate(
     world: &World,
     fleet: &mut Fleet,
@@ -81,23 +59,22 @@ pub fn relocate(
     progress.phase("relocating", fleet.users.len() as u64);
     let mut random = Random::new(options.seed ^ 0x5eed);
     let mut writes: Vec<Write> = Vec::new();
-    let mut first_open = 0;
-    let mut fenced_rounds: BTreeMap<u64, u64> = BTreeMap::new();
+    let write_every = 1 + u64::from(options.canisters) / CANISTERS_BETWEEN_WRITES;
+    let mut now = world.pic.get_time();
     let mut attempts = 0;
     let (mut rounds, mut idle, mut ended) = (0, 0, 0);
     loop {
-        submit_writes(world, fleet, &mut random, &mut writes, rounds)?;
-        world.pic.advance_time(Duration::from_secs(1));
+        if rounds % write_every == 0 {
+            attempts += submit_writes(world, fleet, &mut random, &mut writes, rounds)?;
+        }
+        // The clock is known, so it is not asked.
+        now = now + ROUND;
+        world.pic.set_time(now);
         world.pic.tick();
         rounds += 1;
         attempts += finish_writes(world, fleet, &mut writes)?;
         let summary: Summary = query(&world.pic, world.coordinator, "decant_summary", ())?;
         let now_ended = summary.done + summary.rolled_back + summary.parked;
-        for job in running(world, &mut first_open)? {
-            if FENCED.contains(&job.state.as_str()) {
-                *fenced_rounds.entry(job.id).or_default() += 1;
-            }
-        }
         idle = if now_ended == ended { idle + 1 } else { 0 };
         progress.done(now_ended.saturating_sub(ended));
         ended = now_ended;
@@ -115,12 +92,12 @@ pub fn relocate(
         world.pic.tick();
         attempts += finish_writes(world, fleet, &mut writes)?;
     }
+    let jobs = all_jobs(world)?;
     Ok(Driven {
-        jobs: all_jobs(world)?,
         summary: query(&world.pic, world.coordinator, "decant_summary", ())?,
         write_attempts_while_fenced: attempts,
-        // A fence that closed and opened within one round was closed for a round.
-        fenced_rounds_max: fenced_rounds.values().copied().max().unwrap_or(1),
+        fenced_rounds: jobs.iter().filter_map(fenced_rounds).collect(),
+        jobs,
         rounds,
     })
 }
@@ -135,14 +112,15 @@ fn enrol(world: &World, fleet: &Fleet) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Some users ask the index where their canister is, and write to it.
+/// Some users ask the index where their canister is, and write to it; answers how many met a fence at once.
 fn submit_writes(
     world: &World,
     fleet: &Fleet,
     random: &mut Random,
     writes: &mut Vec<Write>,
     round: u64,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<u64> {
+    let mut fenced = 0;
     for _ in 0..WRITERS.min(fleet.users.len() as u64) {
         let user = random.below(fleet.users.len() as u64) as usize;
         // One write at a time: the model must know in which order they took effect.
@@ -153,12 +131,24 @@ fn submit_writes(
         let Some(canister) = routed else { continue };
         let text = format!("written in round {round} by user {user}, number {}", random.below(1_000_000));
         let arg = candid::encode_one(&text)?;
-        // A canister that is stopped for a moment takes no call at all: the user tries again later.
-        if let Ok(message) = world.pic.submit_call(canister, world.operator, "post", arg) {
-            writes.push(Write { user, message, text });
+        match world.pic.submit_call(canister, world.operator, "post", arg) {
+            Ok(message) => writes.push(Write { user, message, text }),
+            // The user tries again later.
+            Err(rejected) => fenced += meets_fence(&rejected)?,
         }
     }
-    Ok(())
+    Ok(fenced)
+}
+
+/// Counts a refused write that met a fence. A write may be late or come too often; it must not fail for another reason.
+fn meets_fence(rejected: &RejectResponse) -> anyhow::Result<u64> {
+    if is_fence(rejected) {
+        return Ok(1);
+    }
+    if is_gone(rejected) || is_transient(rejected) {
+        return Ok(0);
+    }
+    bail!("a write failed for another reason than the fence: {rejected}")
 }
 
 /// Applies to the models what the canisters took; answers how many writes met a fence.
@@ -171,45 +161,18 @@ fn finish_writes(world: &World, fleet: &mut Fleet, writes: &mut Vec<Write>) -> a
             Some(Ok(_)) => {
                 fleet.users[write.user].model.took_post(write.text);
             }
-            Some(Err(rejected)) => {
-                let message = &rejected.reject_message;
-                let is_expected = message.contains("DECANT-")
-                    || message.contains("is stopped")
-                    || message.contains("is stopping")
-                    || message.contains("not found");
-                if !is_expected {
-                    bail!("a write failed for another reason than the fence: {rejected}");
-                }
-                fenced += 1;
-            }
+            Some(Err(rejected)) => fenced += meets_fence(&rejected)?,
         }
     }
     *writes = open;
     Ok(fenced)
 }
 
-/// The jobs on their way. All up to `after` have ended, and the answer moves it on: the coordinator works through
-/// its queue in order, so that only a window of the jobs is read in every round, however many there are.
-fn running(world: &World, after: &mut u64) -> anyhow::Result<Vec<JobView>> {
-    let mut jobs: Vec<JobView> = Vec::new();
-    let mut from = *after;
-    loop {
-        let args = JobsArgs { after: from, limit: WINDOW };
-        let page: Vec<JobView> = query(&world.pic, world.coordinator, "decant_jobs", (args,))?;
-        let Some(last) = page.last() else { return Ok(jobs) };
-        from = last.id;
-        let has_more = page.len() == WINDOW as usize && page.iter().any(|job| job.state != "queued");
-        for job in page {
-            if job.outcome != Outcome::Running && jobs.is_empty() {
-                *after = job.id;
-            } else if job.outcome == Outcome::Running && job.state != "queued" {
-                jobs.push(job);
-            }
-        }
-        if !has_more {
-            return Ok(jobs);
-        }
-    }
+/// Rounds from the fence to the first that served users again; nothing if there was no fence.
+fn fenced_rounds(job: &JobView) -> Option<u64> {
+    let nanos = job.served_nanos.or(job.ended_nanos)?.saturating_sub(job.fenced_nanos?);
+    // A fence that closed and opened within one round was closed for a round.
+    Some(nanos.div_ceil(ROUND.as_nanos() as u64).max(1))
 }
 
 fn all_jobs(world: &World) -> anyhow::Result<Vec<JobView>> {

@@ -11,6 +11,7 @@ pub mod drive;
 pub mod fleet;
 mod model;
 mod modules;
+pub mod not_now;
 mod options;
 mod phases;
 mod random;

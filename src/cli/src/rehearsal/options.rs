@@ -74,6 +74,10 @@ pub struct Options {
     /// Copy states in virtual memories while they still serve, and after the freeze only what changed.
     #[arg(long)]
     pub precopy: bool,
+    /// In which order canisters, senders and responses have their turn is by chance from it, as the specification
+    /// allows; without it as the platform does it. Embedded replica only.
+    #[arg(long, value_name = "N")]
+    pub schedule_seed: Option<u64>,
     /// How the memory is given back.
     #[arg(skip = Strategy::Relocate)]
     pub strategy: Strategy,
@@ -89,6 +93,7 @@ impl Default for Options {
             in_flight: 10,
             retention: Retention::None,
             precopy: false,
+            schedule_seed: None,
             strategy: Strategy::Relocate,
         }
     }

@@ -52,6 +52,9 @@ pub struct Report {
     pub wire_bytes_per_state_byte: f64,
     /// Most rounds that a user's canister took no updates.
     pub fenced_rounds_max: u64,
+    /// Rounds that each job's canister took no updates.
+    #[serde(skip)]
+    pub fenced_rounds: Vec<u64>,
     /// Writes that met a fence.
     pub write_attempts_while_fenced: u64,
     /// Pages beyond what promise 7 allows.
@@ -106,7 +109,8 @@ impl Report {
             cycles_burned_by_deletion: driven.jobs.iter().map(|job| job.burned_cycles).sum(),
             update_messages_per_job: (driven.summary.calls + driven.summary.target_calls) as f64
                 / jobs as f64,
-            fenced_rounds_max: driven.fenced_rounds_max,
+            fenced_rounds_max: driven.fenced_rounds.iter().copied().max().unwrap_or(0),
+            fenced_rounds: driven.fenced_rounds.clone(),
             write_attempts_while_fenced: driven.write_attempts_while_fenced,
             rounds: driven.rounds,
             complaints,

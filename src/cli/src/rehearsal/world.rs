@@ -71,8 +71,11 @@ struct Proposal {
 
 impl World {
     /// A fresh instance with governance, coordinator and index.
-    pub fn new(engine: &Engine, modules: &Modules, _options: &Options) -> anyhow::Result<Self> {
+    pub fn new(engine: &Engine, modules: &Modules, options: &Options) -> anyhow::Result<Self> {
         let pic = engine.builder()?.with_application_subnet().build();
+        if let Some(seed) = options.schedule_seed {
+            engine.schedule(&pic, seed)?;
+        }
         let operator = Principal::self_authenticating(b"the operator of the rehearsal");
         let create = || {
             let settings =

@@ -122,7 +122,8 @@ impl World {
         match trouble {
             Trouble::SourceStopped => canister.run_state = RunState::Stopped,
             Trouble::NoModule => canister.image = Image::NOTHING,
-            Trouble::FewCycles => canister.cycles = 40_000_000_000,
+            // Enough for what the calls charge, too little for what an upgrade prepays.
+            Trouble::FewCycles => canister.cycles = 599_000_000_000,
             _ => {}
         }
         let begun_cycles = canister.cycles + 10 * CANISTER_CYCLES;

@@ -4,5 +4,8 @@ mod against_stable_structures;
 mod common;
 mod golden;
 mod hostile_images;
+mod oddities;
 mod planning;
+mod prefixes;
 mod streaming;
+mod tails;

@@ -1,8 +1,7 @@
 //! What a message is told about its canister and the world.
 
-use crate::costs::limits;
-use crate::instance::Instance;
 use crate::memory::stable::StableView;
+use crate::profile::SubnetProfile;
 use crate::state::{Canister, Settings};
 use crate::system_api::host::{Context, Effects, Env};
 use candid::Principal;
@@ -46,6 +45,7 @@ pub(crate) fn env(
     subnet_id: Principal,
     time_nanos: u64,
     root_key: Arc<[u8]>,
+    profile: Arc<SubnetProfile>,
     invocation: Invocation,
 ) -> Env {
     let settings: &Settings = &canister.settings;
@@ -68,9 +68,8 @@ pub(crate) fn env(
         is_wasm64: canister.code.as_ref().is_some_and(|code| code.module.inspection.is_wasm64),
         instruction_limit: invocation.instruction_limit,
         context_instructions: invocation.context_instructions,
-        freezing_threshold_cycles: canister.freezing_threshold_cycles(),
-        freezing_threshold_seconds: settings.freezing_threshold_seconds,
-        pays_for_growth: settings.memory_allocation == 0,
+        holdings: canister.holdings(),
+        profile,
         wasm_memory_limit_bytes: wasm_memory_limit(settings, invocation.context),
         outstanding: canister.calls.outstanding.clone(),
         log_free_bytes: canister.log.free_bytes(),
@@ -78,9 +77,10 @@ pub(crate) fn env(
 }
 
 /// The limit that the owner set holds for what begins new work, not for what finishes it (spec,
-/// "wasm_memory_limit": update methods, heartbeats, timers, `init`, `post_upgrade`).
+/// `wasm_memory_limit`: update methods and installations, "ignored for [...] global timers, heartbeats"; code:
+/// `effective_wasm_memory_limit`).
 fn wasm_memory_limit(settings: &Settings, context: Context) -> Option<u64> {
-    let applies = matches!(context, Context::Update | Context::Task | Context::Init);
+    let applies = matches!(context, Context::Update | Context::Init | Context::Start);
     (applies && settings.wasm_memory_limit != 0).then_some(settings.wasm_memory_limit)
 }
 
@@ -88,13 +88,3 @@ fn wasm_memory_limit(settings: &Settings, context: Context) -> Option<u64> {
 pub(crate) fn effects(canister: &Canister, available: u128) -> Effects {
     Effects::new(StableView::new(&canister.stable), canister.cycles, available, canister.global_timer)
 }
-
-impl Instance {
-    /// What a canister of `subnet` sees in `invocation`.
-    pub(crate) fn env_for(&self, subnet: usize, canister: &Canister, invocation: Invocation) -> Env {
-        env(canister, self.subnets[subnet].id, self.time_nanos, self.root_key.clone(), invocation)
-    }
-}
-
-/// Instructions of a message of an installed canister.
-pub(crate) const MESSAGE_LIMIT: u64 = limits::MESSAGE_INSTRUCTIONS;

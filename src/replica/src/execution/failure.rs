@@ -46,9 +46,14 @@ pub(crate) fn user_error(canister: Principal, error: &HostError) -> UserError {
         HostError::OutOfCycles { .. } => {
             (ErrorCode::InsufficientCyclesInCall, ".", "Top up the canister.".to_owned())
         }
-        HostError::CannotPayForGrowth { .. } => {
+        HostError::CannotGrow(_) => {
             (ErrorCode::InsufficientCyclesInMemoryGrow, "", "Top up the canister.".to_owned())
         }
+        HostError::StableAccess(_) => (
+            ErrorCode::CanisterMemoryAccessLimitExceeded,
+            "",
+            "Try accessing less of stable memory in a message, or split the work across several.".to_owned(),
+        ),
         HostError::WasmMemoryLimit(_) => (
             ErrorCode::CanisterWasmMemoryLimitExceeded,
             ".",
@@ -98,6 +103,13 @@ pub(crate) fn did_not_reply(canister: Principal) -> UserError {
     UserError::new(ErrorCode::CanisterDidNotReply, format!("Canister {canister} did not reply to the call"))
 }
 
+/// Calls that a canister took and then was stopped before it executed them (measured; code:
+/// `validate_canister`).
+pub(crate) fn stopped_meanwhile(canister: Principal, is_stopping: bool) -> UserError {
+    let code = if is_stopping { ErrorCode::CanisterStopping } else { ErrorCode::CanisterStopped };
+    UserError::new(code, format!("Canister {canister} is not running"))
+}
+
 /// Calls to a canister that takes none.
 pub(crate) fn not_running(canister: Principal, is_stopping: bool) -> UserError {
     if is_stopping {
@@ -105,4 +117,9 @@ pub(crate) fn not_running(canister: Principal, is_stopping: bool) -> UserError {
     } else {
         UserError::new(ErrorCode::CanisterStopped, format!("Canister {canister} is stopped"))
     }
+}
+
+/// The canister is not there.
+pub(crate) fn canister_not_found(id: Principal) -> UserError {
+    UserError::new(ErrorCode::CanisterNotFound, format!("Canister {id} not found."))
 }

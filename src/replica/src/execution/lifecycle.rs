@@ -2,16 +2,20 @@
 
 use super::environment::Invocation;
 use super::failure;
+use super::persistence::{self, HeapWish};
 use super::runner::{Entry, Keep};
-use crate::costs::{self, limits};
+use crate::accounts::{OutOfCycles, check_growth};
+use crate::costs;
 use crate::error::{ErrorCode, UserError};
 use crate::instance::Instance;
 use crate::memory::stable::StableMemory;
+use crate::profile::SubnetProfile;
 use crate::state::history::{Author, ChangeKind, InstallMode};
 use crate::state::log::Log;
+use crate::state::long::Installation;
 use crate::state::snapshots::HookStatus;
 use crate::state::{Canister, Code};
-use crate::system_api::host::Context;
+use crate::system_api::host::{Context, HostError};
 use crate::wasm::Module;
 use candid::Principal;
 use std::sync::Arc;
@@ -27,8 +31,8 @@ pub(crate) enum Mode {
     Upgrade {
         /// Leave out `canister_pre_upgrade`.
         skip_pre_upgrade: bool,
-        /// Keep the heap (`wasm_memory_persistence = keep`).
-        keep_main_memory: bool,
+        /// What is to become of the heap.
+        heap: HeapWish,
     },
 }
 
@@ -69,52 +73,45 @@ pub(crate) struct Install {
     pub(crate) sender_version: Option<u64>,
 }
 
-/// What a canister was before the installation, to go back to.
-struct Before {
-    code: Option<Code>,
-    stable: StableMemory,
-    certified_data: Vec<u8>,
-    global_timer: u64,
-    hook_status: HookStatus,
-    log: Log,
-}
-
 /// Instructions that the phases of an installation share.
 struct Budget {
+    limit: u64,
     used: u64,
 }
 
 impl Budget {
     fn left(&self) -> u64 {
-        limits::INSTALL_INSTRUCTIONS.saturating_sub(self.used)
+        self.limit.saturating_sub(self.used)
     }
 }
 
-/// Installs code. The caller has checked that the sender controls the canister.
-pub(crate) fn install_code(
+/// Runs an installation and leaves the canister as it was; [`end_installation`] makes it what it becomes. The
+/// caller has checked that the sender controls the canister.
+pub(crate) fn run_installation(
     instance: &mut Instance,
     subnet: usize,
-    install: Install,
-) -> Result<(), UserError> {
+    install: &Install,
+) -> Result<Installation, UserError> {
     let id = install.canister_id;
-    let module = check(instance, subnet, &install)?;
-    let Some(canister) = instance.subnets[subnet].canisters.get_mut(&id) else {
-        return Err(super::message::canister_not_found(id));
-    };
-    let is_wasm64 = module.inspection.is_wasm64;
-    let prepaid = costs::execution_cycles(limits::INSTALL_INSTRUCTIONS, is_wasm64);
-    canister
-        .withdraw(prepaid)
-        .map_err(|error| UserError::new(ErrorCode::CanisterOutOfCycles, error.to_string()))?;
-    let before = Before {
-        code: canister.code.clone(),
-        stable: canister.stable.clone(),
-        certified_data: canister.certified_data.clone(),
-        global_timer: canister.global_timer,
-        hook_status: canister.hook_status,
-        log: canister.log.clone(),
-    };
-    let mut budget = Budget { used: 0 };
+    let profile = instance.subnets[subnet].profile.clone();
+    let (limit, round) = (profile.limits.install, instance.round);
+    let mut canister =
+        instance.subnets[subnet].canister_mut(&id).ok_or_else(|| failure::canister_not_found(id))?;
+    if let Err(error) = check(&canister, &profile, install.mode, round) {
+        // It costs its base fee all the same.
+        let prepaid = canister.prepay(&profile, limit, false).map_err(unaffordable)?;
+        prepaid.settle(&mut canister.cycles, &profile, 0);
+        return Err(error);
+    }
+    drop(canister);
+    let module = compile(instance, install)?;
+    let mut canister =
+        instance.subnets[subnet].canister_mut(&id).ok_or_else(|| failure::canister_not_found(id))?;
+    let mut budget = Budget { limit, used: 0 };
+    let prepaid = canister.prepay(&profile, limit, module.inspection.is_wasm64).map_err(unaffordable)?;
+    let held_bytes = canister.memory().total();
+    let mut before = canister.parts();
+    drop(canister);
     // A subnet compiles a module once; whoever brings it later pays a fraction.
     let divisor = if instance.subnets[subnet].compiled.insert(module.hash) {
         1
@@ -122,39 +119,61 @@ pub(crate) fn install_code(
         costs::instructions::COMPILED_BEFORE_DIVISOR
     };
     budget.used += module.compile_instructions() / divisor;
-    let result = run_phases(instance, subnet, &install, module.clone(), &mut budget);
-    let generation = instance.runner.new_generation();
-    let time_nanos = instance.time_nanos;
-    let Some(canister) = instance.subnets[subnet].canisters.get_mut(&id) else {
-        return Err(super::message::canister_not_found(id));
-    };
-    let refund = prepaid.saturating_sub(costs::execution_cycles(budget.used, is_wasm64));
-    canister.cycles = canister.cycles.saturating_add(refund);
-    match &result {
-        Ok(()) => {
-            if let Some(old) = before.code {
-                instance.runner.forget(old.generation);
-            }
-            let author = Author { time_nanos, by: install.sender, by_version: install.sender_version };
-            canister.record(author, ChangeKind::CodeDeployment(install.mode.recorded(), module.hash));
-        }
-        Err(_) => {
-            if let Some(new) = &canister.code {
-                instance.runner.forget(new.generation);
-            }
-            restore(canister, before, generation);
-        }
+    let result = run_phases(instance, subnet, install, module.clone(), &mut budget);
+    if let Some(code) = &mut before.code {
+        // The instance of the old heap may have run on: the heap gets a new name.
+        instance.runner.forget(code.generation);
+        code.generation = instance.runner.new_generation();
     }
-    instance.subnets[subnet].reindex(id);
-    result
+    let Some(mut canister) = instance.subnets[subnet].canister_mut(&id) else {
+        return Err(failure::canister_not_found(id));
+    };
+    prepaid.settle(&mut canister.cycles, &profile, budget.used);
+    let result = result.and_then(|()| check_end(&canister, &profile, held_bytes));
+    if result.is_err() {
+        keep_log(&canister.log, &mut before.log);
+    }
+    let after = canister.exchange(before);
+    drop(canister);
+    if let (Err(_), Some(code)) = (&result, &after.code) {
+        instance.runner.forget(code.generation);
+    }
+    let author =
+        Author { time_nanos: instance.time_nanos, by: install.sender, by_version: install.sender_version };
+    let change = ChangeKind::CodeDeployment(install.mode.recorded(), module.hash);
+    Ok(Installation {
+        canister_id: id,
+        outcome: result.map(|()| (after, author, change)),
+        instructions: budget.used,
+    })
 }
 
-/// Compiles the module and checks that the mode fits the canister.
-fn check(instance: &Instance, subnet: usize, install: &Install) -> Result<Arc<Module>, UserError> {
-    let id = install.canister_id;
-    let canister =
-        instance.subnets[subnet].canisters.get(&id).ok_or_else(|| super::message::canister_not_found(id))?;
-    match install.mode {
+/// Makes the canister what the installation made of it, if it succeeded.
+pub(crate) fn end_installation(
+    instance: &mut Instance,
+    subnet: usize,
+    installation: Installation,
+) -> Result<(), UserError> {
+    let Installation { canister_id, outcome, instructions } = installation;
+    let (rates, round) = (instance.subnets[subnet].profile.rates, instance.round);
+    let Some(mut canister) = instance.subnets[subnet].canister_mut(&canister_id) else {
+        return Err(failure::canister_not_found(canister_id));
+    };
+    canister.debits.add_installation(rates, round, instructions);
+    let (after, author, change) = outcome?;
+    let before = canister.exchange(after);
+    canister.record(author, change);
+    drop(canister);
+    if let Some(code) = before.code {
+        instance.runner.forget(code.generation);
+    }
+    Ok(())
+}
+
+/// Whether the canister takes an installation of that mode now (code: `validate_input`).
+fn check(canister: &Canister, profile: &SubnetProfile, mode: Mode, round: u64) -> Result<(), UserError> {
+    let id = canister.id;
+    match mode {
         Mode::Install if canister.code.is_some() => {
             return Err(UserError::new(
                 ErrorCode::CanisterNonEmpty,
@@ -168,13 +187,43 @@ fn check(instance: &Instance, subnet: usize, install: &Install) -> Result<Arc<Mo
         Mode::Upgrade { .. } if canister.code.is_none() => return Err(failure::no_module(id)),
         _ => {}
     }
+    if canister.debits.owes_installations(profile.rates, round) {
+        return Err(UserError::new(
+            ErrorCode::CanisterInstallCodeRateLimited,
+            format!(
+                "Canister {id} is rate limited because it executed too many instructions in the previous install_code \
+                 messages. Please retry installation after several minutes.\nRetry the installation at a later time."
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// What an installation must leave behind: a heap within its limit, and a canister that is not frozen by memory
+/// that it did not hold before (spec, `install_code`; code: `InstallCodeHelper::finish`).
+fn check_end(canister: &Canister, profile: &SubnetProfile, held_bytes: u64) -> Result<(), UserError> {
+    let memory = canister.memory();
+    if let Some(limit) = canister.settings.exceeded_heap_limit(memory.wasm_memory) {
+        return Err(failure::user_error(canister.id, &HostError::WasmMemoryLimit(limit)));
+    }
+    let before = canister.holdings().with_memory(held_bytes);
+    check_growth(profile, before, memory.total(), canister.cycles).map_err(|error| error.user_error())
+}
+
+/// Compiles the module.
+fn compile(instance: &Instance, install: &Install) -> Result<Arc<Module>, UserError> {
     let modules = instance.runner.modules();
     let module = match &install.module {
         Upload::Bytes(bytes) => modules.module(bytes),
         Upload::Chunks { hashes, bytes } => modules.assemble(hashes, bytes),
         Upload::Known(module) => Ok(module.clone()),
     };
-    module.map_err(|error| failure::invalid_module(id, &error))
+    module.map_err(|error| failure::invalid_module(install.canister_id, &error))
+}
+
+/// The canister can't prepay its installation.
+fn unaffordable(error: OutOfCycles) -> UserError {
+    error.user_error(|error| format!("Canister installation failed with `{error}`."))
 }
 
 fn run_phases(
@@ -190,30 +239,36 @@ fn run_phases(
         phase(instance, subnet, install, Context::PreUpgrade, entry, budget)?;
     }
     let generation = instance.runner.new_generation();
-    let Some(canister) = instance.subnets[subnet].canisters.get_mut(&install.canister_id) else {
-        return Ok(());
-    };
-    replace_code(canister, install.mode, module, generation);
+    if let Some(mut canister) = instance.subnets[subnet].canister_mut(&install.canister_id) {
+        let keeps_heap = match install.mode {
+            Mode::Upgrade { heap, .. } => {
+                persistence::keeps_heap(heap, canister.code.as_ref().map(|code| &*code.module), &module)?
+            }
+            Mode::Install | Mode::Reinstall => false,
+        };
+        replace_code(&mut canister, is_upgrade, keeps_heap, module, generation);
+    }
     phase(instance, subnet, install, Context::Start, Entry::Start, budget)?;
     let hook = if is_upgrade { "canister_post_upgrade" } else { "canister_init" };
     phase(instance, subnet, install, Context::Init, Entry::Export(hook), budget)
 }
 
-fn replace_code(canister: &mut Canister, mode: Mode, module: Arc<Module>, generation: u64) {
+fn replace_code(
+    canister: &mut Canister,
+    is_upgrade: bool,
+    keeps_heap: bool,
+    module: Arc<Module>,
+    generation: u64,
+) {
     let mut code = Code::new(module, generation);
-    match mode {
-        Mode::Upgrade { keep_main_memory: true, .. } => {
-            if let Some(old) = &canister.code {
-                code.heap = old.heap.clone();
-                code.heap_pages = old.heap_pages.max(code.heap_pages);
-            }
-        }
-        Mode::Upgrade { .. } => {}
-        Mode::Install | Mode::Reinstall => {
-            canister.stable = StableMemory::default();
-            canister.certified_data.clear();
-            canister.log.clear();
-        }
+    if let Some(old) = canister.code.as_ref().filter(|_| keeps_heap) {
+        code.heap = old.heap.clone();
+        code.heap_pages = old.heap_pages.max(code.heap_pages);
+    }
+    if !is_upgrade {
+        canister.stable = StableMemory::default();
+        canister.certified_data.clear();
+        canister.log.clear();
     }
     canister.global_timer = 0;
     canister.hook_status = HookStatus::default();
@@ -231,20 +286,20 @@ fn phase(
 ) -> Result<(), UserError> {
     let id = install.canister_id;
     let is_there =
-        instance.subnets[subnet].canisters.get(&id).and_then(|c| c.code.as_ref()).is_some_and(|code| {
-            match entry {
+        instance.subnets[subnet].canister(&id).and_then(|c| c.code.as_ref()).is_some_and(
+            |code| match entry {
                 Entry::Export(name) => code.module.exports(name),
                 Entry::Start => code.module.inspection.start.is_some(),
                 Entry::Closure(_) => false,
-            }
-        });
+            },
+        );
     if !is_there {
         return Ok(());
     }
     let invocation = Invocation::plain(context, install.sender, install.arg.clone(), budget.left());
     let finished = instance.run_on(subnet, id, invocation, 0, entry, Keep::OnSuccess);
     budget.used += finished.instructions;
-    let Some(canister) = instance.subnets[subnet].canisters.get_mut(&id) else { return Ok(()) };
+    let Some(mut canister) = instance.subnets[subnet].canister_mut(&id) else { return Ok(()) };
     for line in &finished.effects.log {
         canister.log.push(line.clone());
     }
@@ -257,28 +312,34 @@ fn phase(
     Ok(())
 }
 
-/// Puts everything back. The heap gets a new name, since the instance of the old one may have run on.
-fn restore(canister: &mut Canister, before: Before, generation: u64) {
-    canister.code = before.code.map(|code| Code { generation, ..code });
-    canister.stable = before.stable;
-    canister.certified_data = before.certified_data;
-    canister.global_timer = before.global_timer;
-    canister.hook_status = before.hook_status;
-    // What the failed code logged stays, after what was there before; a reinstallation had cleared that.
-    let mut log = before.log;
-    for (index, line) in canister.log.lines() {
+/// What the failed code logged stays, after what was there before; a reinstallation had cleared that.
+fn keep_log(failed: &Log, log: &mut Log) {
+    for (index, line) in failed.lines() {
         if log.next_index() <= *index {
             log.push(line.clone());
         }
     }
-    canister.log = log;
+}
+
+/// Takes from a canister without cycles what it can't keep: code and memory, snapshots, history, allocations,
+/// and the cycles that are left. The id and its controllers stay (spec, "Canister out of cycles"; code:
+/// `charge_canisters_for_resource_allocation_and_usage`).
+pub(crate) fn abandon(instance: &mut Instance, subnet: usize, id: Principal) {
+    uninstall(instance, subnet, id);
+    let Some(mut canister) = instance.subnets[subnet].canister_mut(&id) else { return };
+    canister.version += 1;
+    canister.snapshots.clear();
+    canister.history.clear();
+    canister.settings.compute_allocation = 0;
+    canister.settings.memory_allocation = 0;
+    canister.cycles = 0;
 }
 
 /// Removes code and memory of a canister and rejects its open calls (spec, "IC method uninstall_code").
 pub(crate) fn uninstall(instance: &mut Instance, subnet: usize, id: Principal) {
     let error = UserError::new(ErrorCode::CanisterRejectedMessage, "Canister has been uninstalled.");
     instance.reject_open_calls(subnet, id, &error);
-    let Some(canister) = instance.subnets[subnet].canisters.get_mut(&id) else { return };
+    let Some(mut canister) = instance.subnets[subnet].canister_mut(&id) else { return };
     if let Some(code) = canister.code.take() {
         instance.runner.forget(code.generation);
     }
@@ -288,5 +349,4 @@ pub(crate) fn uninstall(instance: &mut Instance, subnet: usize, id: Principal) {
     canister.hook_status = HookStatus::default();
     canister.log.clear();
     canister.chunk_store.clear();
-    instance.subnets[subnet].reindex(id);
 }

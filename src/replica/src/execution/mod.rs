@@ -1,9 +1,12 @@
 //! Running canisters: one message at a time, all of it or nothing.
 
+mod contexts;
 pub(crate) mod environment;
 pub(crate) mod failure;
 pub(crate) mod lifecycle;
-pub(crate) mod message;
+pub(crate) mod persistence;
+mod request;
+mod response;
+mod run;
 pub(crate) mod runner;
-
-pub(crate) use runner::Runner;
+pub(crate) mod task;

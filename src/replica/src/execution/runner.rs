@@ -1,10 +1,13 @@
 //! Runs a function of a canister and keeps what it changed, if it succeeds.
 
 use crate::costs;
+use crate::memory::pages::Page;
 use crate::memory::region::{Region, Regions};
 use crate::memory::stable::StableMemory;
 use crate::state::Code;
-use crate::system_api::host::{Closure, Effects, Env, Host, HostError};
+use crate::state::long::{Finished, Withheld};
+use crate::system_api::host::{Closure, Effects, Env, Host, HostError, LogLine};
+use crate::wasm::inspect::GlobalInfo;
 use crate::wasm::module::GlobalValue;
 use crate::wasm::transform::{MEMORY, START};
 use crate::wasm::{Module, ModuleCache};
@@ -30,21 +33,12 @@ pub(crate) enum Entry<'a> {
 /// Whether changes are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
-    /// If the function succeeds.
+    /// If the function succeeds, at once.
     OnSuccess,
+    /// If the function succeeds; later, if it takes more than one round.
+    WhenDue,
     /// Never: queries.
     Nothing,
-}
-
-/// How a run ended. Of the effects, heap, globals and stable memory are already kept or dropped; the
-/// others are for the caller to apply, or to drop where the run failed.
-pub(crate) struct Finished {
-    /// Instructions used, those for dirty pages included.
-    pub(crate) instructions: u64,
-    /// What went wrong, if anything.
-    pub(crate) result: Result<(), HostError>,
-    /// What the message wanted to do.
-    pub(crate) effects: Effects,
 }
 
 /// A wasm instance whose heap is that of one generation of a canister.
@@ -102,11 +96,12 @@ impl Runner {
         keep: Keep,
     ) -> Finished {
         let limit = env.instruction_limit;
+        let slice = env.profile.limits.slice;
         let mut live = match self.take(code) {
             Ok(live) => live,
             Err(error) => {
                 let result = Err(HostError::Engine(format!("{error:#}")));
-                return Finished { instructions: 0, result, effects };
+                return Finished::unrun(result, effects);
             }
         };
         let host = live.store.data_mut();
@@ -124,25 +119,47 @@ impl Runner {
         if matches!(outcome, Err(HostError::OutOfInstructions(_))) {
             instructions = limit;
         }
+        // Traps are in the log, of whatever ran; other failures are not. `ic0.trap` tells its own.
+        if let Err(HostError::Trapped(what)) = &outcome {
+            let content = format!("[TRAP]: {what}").into_bytes();
+            host.effects.log.push(LogLine { time_nanos: host.env.time_nanos, content });
+        }
         let idle = Host::idle();
         let mut effects = std::mem::replace(&mut host.effects, idle.effects);
         host.env = idle.env;
-        let is_kept = outcome.is_ok() && keep == Keep::OnSuccess;
-        let dirty_pages = live.settle(code, is_kept);
-        if is_kept {
+        let counts = keep != Keep::Nothing;
+        let is_kept = outcome.is_ok() && counts;
+        let changed = if is_kept { live.changed_pages() } else { Vec::new() };
+        // What it wrote of the heap is charged whether it is kept or not (code: `run` of the embedder). What queries
+        // write is not even looked at.
+        let dirty_pages = if counts && !is_kept { live.count_changed_pages() } else { changed.len() as u64 };
+        let stable_pages = effects.stable.dirty_pages();
+        let factor =
+            if code.module.inspection.is_wasm64 { costs::instructions::DIRTY_PAGE_WASM64_FACTOR } else { 1 };
+        let written = dirty_pages * costs::instructions::DIRTY_PAGE * factor;
+        instructions = instructions.saturating_add(written).min(limit);
+        let heap_delta_pages = if is_kept { dirty_pages + stable_pages } else { 0 };
+        let is_withheld = keep == Keep::WhenDue && instructions > slice;
+        let mut withheld = None;
+        if is_kept && !is_withheld {
+            live.commit(code, &changed);
             std::mem::take(&mut effects.stable).commit(stable);
+        } else {
+            if is_kept {
+                withheld = Some(live.withhold(code, changed));
+            }
+            live.roll_back();
         }
-        instructions = (instructions + dirty_pages * costs::instructions::DIRTY_PAGE).min(limit);
         // An instance whose heap grew without being kept remembers the wrong size; one whose module
-        // changes tables must begin anew for every message.
+        // drops segments must begin anew for every message.
         let grew = live
             .region
             .as_ref()
             .is_some_and(|region| region.size_bytes() as u64 != code.heap_pages * costs::WASM_PAGE_BYTES);
-        if !grew && !code.module.inspection.changes_tables {
+        if !grew && !code.module.inspection.drops_segments {
             self.put_back(code.generation, live);
         }
-        Finished { instructions, result: outcome, effects }
+        Finished { instructions, heap_delta_pages, result: outcome, effects, withheld }
     }
 
     fn take(&mut self, code: &Code) -> wasmtime::Result<Live> {
@@ -256,34 +273,50 @@ impl Live {
         self.instance.get_table(&mut self.store, crate::wasm::transform::TABLE)
     }
 
-    /// Takes heap and globals over into `code`, or puts the heap back to what it was. Answers the number
-    /// of pages that the message changed.
-    fn settle(&mut self, code: &mut Code, is_kept: bool) -> u64 {
-        let Some(region) = &self.region else {
-            if is_kept {
-                self.keep_globals(code);
-            }
-            return 0;
-        };
-        if !is_kept {
-            // What a failed message wrote is not counted page by page: it costs what it executed.
-            region.roll_back();
-            return 0;
-        }
-        let changed = region.changed_pages();
-        // The region's own handle would make the write below copy the whole table of pages.
-        region.release();
-        for (index, page) in &changed {
-            code.heap.set(*index, page);
-        }
-        code.heap_pages = region.size_bytes() as u64 / costs::WASM_PAGE_BYTES;
-        region.commit(code.heap.clone());
-        self.keep_globals(code);
-        changed.len() as u64
+    /// The pages that the message changed.
+    fn changed_pages(&self) -> Vec<(u64, Box<Page>)> {
+        self.region.as_ref().map_or_else(Vec::new, |region| region.changed_pages())
     }
 
-    fn keep_globals(&mut self, code: &mut Code) {
-        for ((global, info), kept) in self.globals.iter().zip(code.module.globals()).zip(&mut code.globals) {
+    /// How many they are.
+    fn count_changed_pages(&self) -> u64 {
+        self.region.as_ref().map_or(0, |region| region.count_changed())
+    }
+
+    /// Takes heap and globals over into `code`.
+    fn commit(&mut self, code: &mut Code, changed: &[(u64, Box<Page>)]) {
+        if let Some(region) = &self.region {
+            // The region's own handle would make the write below copy the whole table of pages.
+            region.release();
+            for (index, page) in changed {
+                code.heap.set(*index, page);
+            }
+            code.heap_pages = region.size_bytes() as u64 / costs::WASM_PAGE_BYTES;
+            region.commit(code.heap.clone());
+        }
+        self.keep_globals(&mut code.globals, code.module.globals());
+    }
+
+    /// What [`Live::commit`] would take over, for later.
+    fn withhold(&mut self, code: &Code, pages: Vec<(u64, Box<Page>)>) -> Withheld {
+        let heap_pages = self
+            .region
+            .as_ref()
+            .map_or(code.heap_pages, |region| region.size_bytes() as u64 / costs::WASM_PAGE_BYTES);
+        let mut globals = code.globals.clone();
+        self.keep_globals(&mut globals, code.module.globals());
+        Withheld { pages, heap_pages, globals }
+    }
+
+    /// Puts the heap back to what it was.
+    fn roll_back(&self) {
+        if let Some(region) = &self.region {
+            region.roll_back();
+        }
+    }
+
+    fn keep_globals(&mut self, kept: &mut [GlobalValue], infos: &[GlobalInfo]) {
+        for ((global, info), kept) in self.globals.iter().zip(infos).zip(kept) {
             if info.is_mutable
                 && let Some(value) = GlobalValue::from_val(&global.get(&mut self.store))
             {

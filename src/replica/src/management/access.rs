@@ -1,82 +1,98 @@
-//! Who may call what, and which canister a call is about.
+//! Who may call what, and what a call is about.
 
-use super::arguments::{OfCanister, decode_payload};
+use super::arguments::decode_skipping;
+use super::methods::{About, Canisters, Method, Users, find};
 use crate::error::{ErrorCode, UserError};
-use crate::execution::message::canister_not_found;
-use crate::instance::Instance;
-use crate::state::Canister;
+use crate::execution::failure::canister_not_found;
+use crate::instance::{Instance, ROOT};
+use crate::state::{Canister, Request};
 use candid::{CandidType, Principal};
 use serde::Deserialize;
 
-/// How a method names the canister that it is about, and who may call it.
-enum Rule {
-    /// Field `canister_id`; controllers.
-    Controllers,
-    /// Field `canister_id`; controllers and the canister itself.
-    ControllersAndSelf,
-    /// Field `target_canister`; controllers.
-    TargetControllers,
-    /// Field `canister_id`; everybody.
-    Everybody,
-    /// Field `canister_id`; canisters only.
-    CanistersAbout,
-    /// About no canister; canisters only.
-    Canisters,
-    /// About the canister in `specified_id`, if any; everybody.
-    Provisional,
+/// What a call is about: it decides the subnet that executes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// This canister, or the place of one that is to be created.
+    Canister(Principal),
+    /// This subnet.
+    Subnet(Principal),
+    /// The caller's subnet.
+    Caller,
 }
 
-fn rule(method: &str) -> Option<Rule> {
-    Some(match method {
-        "update_settings"
-        | "install_code"
-        | "uninstall_code"
-        | "start_canister"
-        | "stop_canister"
-        | "delete_canister"
-        | "upload_chunk"
-        | "clear_chunk_store"
-        | "stored_chunks"
-        | "take_canister_snapshot"
-        | "load_canister_snapshot"
-        | "list_canister_snapshots"
-        | "delete_canister_snapshot"
-        | "read_canister_snapshot_metadata"
-        | "read_canister_snapshot_data"
-        | "upload_canister_snapshot_metadata"
-        | "upload_canister_snapshot_data" => Rule::Controllers,
-        "canister_status" => Rule::ControllersAndSelf,
-        "install_chunked_code" => Rule::TargetControllers,
-        "provisional_top_up_canister" => Rule::Everybody,
-        "canister_info" | "deposit_cycles" | "fetch_canister_logs" => Rule::CanistersAbout,
-        "create_canister" | "raw_rand" => Rule::Canisters,
-        "provisional_create_canister_with_cycles" => Rule::Provisional,
-        _ => return None,
-    })
+impl Subject {
+    /// The canister that a call is about.
+    pub(crate) fn canister(self) -> Option<Principal> {
+        match self {
+            Self::Canister(id) => Some(id),
+            Self::Subnet(_) | Self::Caller => None,
+        }
+    }
 }
 
-/// The canister that a call is about: it decides the subnet that executes it, and pays for its ingress.
+/// The canister that pays for a call by ingress: the one that it is about. One that is to be created does not.
+pub(crate) fn payer(method: &str, payload: &[u8]) -> Option<Principal> {
+    find(method).filter(|method| method.about != About::Specified)?;
+    address(method, payload).ok()?.subject.canister()
+}
+
+/// What a call is about, and the canister version that its sender claims to have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Address {
+    pub(crate) subject: Subject,
+    pub(crate) sender_version: Option<u64>,
+}
+
+/// Reads the address of a call off its argument.
 ///
 /// Errors: an unknown method, or an argument that does not decode.
-pub(crate) fn effective_canister_id(method: &str, payload: &[u8]) -> Result<Option<Principal>, UserError> {
+pub(crate) fn address(method: &str, payload: &[u8]) -> Result<Address, UserError> {
+    #[derive(CandidType, Deserialize)]
+    struct OfCanister {
+        canister_id: Principal,
+        sender_canister_version: Option<u64>,
+    }
     #[derive(CandidType, Deserialize)]
     struct OfTarget {
         target_canister: Principal,
+        sender_canister_version: Option<u64>,
     }
     #[derive(CandidType, Deserialize)]
     struct Specified {
         specified_id: Option<Principal>,
+        sender_canister_version: Option<u64>,
     }
-    match rule(method).ok_or_else(|| unknown_method(method))? {
-        Rule::Controllers | Rule::ControllersAndSelf | Rule::Everybody | Rule::CanistersAbout => {
-            decode_payload::<OfCanister>(method, payload).map(|arg| Some(arg.canister_id))
-        }
-        Rule::TargetControllers => {
-            decode_payload::<OfTarget>(method, payload).map(|arg| Some(arg.target_canister))
-        }
-        Rule::Canisters => Ok(None),
-        Rule::Provisional => decode_payload::<Specified>(method, payload).map(|arg| arg.specified_id),
+    #[derive(CandidType, Deserialize)]
+    struct OfSubnet {
+        subnet_id: Principal,
     }
+    #[derive(CandidType, Deserialize)]
+    struct OfCaller {
+        sender_canister_version: Option<u64>,
+    }
+    let method = find(method).ok_or_else(|| unknown_method(method))?;
+    let (subject, sender_version) = match method.about {
+        About::Canister => {
+            let arg: OfCanister = decode_skipping(payload)?;
+            (Subject::Canister(arg.canister_id), arg.sender_canister_version)
+        }
+        About::Target => {
+            let arg: OfTarget = decode_skipping(payload)?;
+            (Subject::Canister(arg.target_canister), arg.sender_canister_version)
+        }
+        About::Specified => {
+            let arg: Specified = decode_skipping(payload)?;
+            let subject = arg.specified_id.map_or(Subject::Caller, Subject::Canister);
+            (subject, arg.sender_canister_version)
+        }
+        About::Subnet => (Subject::Subnet(decode_skipping::<OfSubnet>(payload)?.subnet_id), None),
+        // Methods without any argument are among them; what does not decode is told by the handler.
+        About::Caller => {
+            let version = decode_skipping::<OfCaller>(payload).ok();
+            (Subject::Caller, version.and_then(|arg| arg.sender_canister_version))
+        }
+    };
+    Ok(Address { subject, sender_version })
 }
 
 /// Whether a user's call is taken (spec, "Ingress message inspection": of management calls).
@@ -87,35 +103,83 @@ pub(crate) fn accepts_ingress(
     method: &str,
     payload: &[u8],
 ) -> Result<(), UserError> {
-    let rule = rule(method).ok_or_else(|| unknown_method(method))?;
-    let id = effective_canister_id(method, payload)?;
-    match rule {
-        Rule::Canisters | Rule::CanistersAbout => Err(UserError::new(
-            ErrorCode::CanisterRejectedMessage,
-            format!("Only canisters can call ic00 method {method}"),
-        )),
-        Rule::Provisional | Rule::Everybody => Ok(()),
-        Rule::Controllers | Rule::ControllersAndSelf | Rule::TargetControllers => {
-            let Some(id) = id else { return Ok(()) };
-            let canister =
-                instance.subnets[subnet].canisters.get(&id).ok_or_else(|| canister_not_found(id))?;
-            if canister.is_controller(&sender) {
-                Ok(())
-            } else {
-                Err(UserError::new(
-                    ErrorCode::CanisterInvalidController,
-                    format!("Only controllers of canister {id} can call ic00 method {method}"),
-                ))
-            }
+    let found = find(method).ok_or_else(|| unknown_method(method))?;
+    let about = address(method, payload)?.subject.canister();
+    let canister = || {
+        let id = about.unwrap_or(Principal::management_canister());
+        instance.subnets[subnet].canister(&id).ok_or_else(|| canister_not_found(id))
+    };
+    let may_call = match found.users {
+        Users::Everybody => true,
+        Users::Controllers => canister()?.is_controller(&sender),
+        Users::StatusReaders => {
+            let canister = canister()?;
+            canister.settings.status_visibility.shows(canister, &sender)
         }
+        Users::Nobody if found.canisters == Canisters::Nobody => {
+            return Err(UserError::new(
+                ErrorCode::CanisterRejectedMessage,
+                format!("{method} API is not accessible via ingress in replicated mode"),
+            ));
+        }
+        Users::Nobody => {
+            return Err(UserError::new(
+                ErrorCode::CanisterRejectedMessage,
+                format!("Only canisters can call ic00 method {method}"),
+            ));
+        }
+    };
+    if may_call {
+        return Ok(());
+    }
+    let id = about.unwrap_or(Principal::management_canister());
+    Err(UserError::new(
+        ErrorCode::CanisterInvalidController,
+        format!("Only controllers of canister {id} can call ic00 method {method}"),
+    ))
+}
+
+/// The method of a call, if its sender may make it on this subnet.
+pub(super) fn permitted(
+    instance: &Instance,
+    subnet: usize,
+    request: &Request,
+) -> Result<&'static Method, UserError> {
+    let method = find(&request.method).ok_or_else(|| unknown_method(&request.method))?;
+    if !matches!(request.origin, crate::state::Origin::Canister { .. }) {
+        return Ok(method);
+    }
+    let home = instance.home(request.sender);
+    match method.canisters {
+        Canisters::All => Ok(method),
+        Canisters::OwnSubnet if home == Some(subnet) || home == Some(ROOT) => Ok(method),
+        Canisters::OwnSubnet => Err(UserError::new(
+            ErrorCode::CanisterContractViolation,
+            format!(
+                "Incorrect sender subnet id: {}. Sender should be on the same subnet or on the NNS subnet.",
+                home.map_or(Principal::management_canister(), |home| instance.subnets[home].id)
+            ),
+        )),
+        Canisters::Nobody => Err(UserError::new(
+            ErrorCode::CanisterRejectedMessage,
+            format!("{} API is only accessible to end users in non-replicated mode", method.name),
+        )),
     }
 }
 
-/// There is no such method, or it is not offered here.
+/// There is no such method.
 pub(crate) fn unknown_method(method: &str) -> UserError {
     UserError::new(
         ErrorCode::CanisterMethodNotFound,
         format!("ic00 interface does not expose method {method}"),
+    )
+}
+
+/// The platform has the method, the replica has not.
+pub(super) fn not_offered(method: &str) -> UserError {
+    UserError::new(
+        ErrorCode::CanisterRejectedMessage,
+        format!("The management method {method} is not supported by this replica"),
     )
 }
 
@@ -131,4 +195,14 @@ pub(super) fn not_controller(canister: &Canister, sender: Principal, method: &st
             controllers.join(" ")
         ),
     )
+}
+
+/// Whether calls of the method wait for the next round when the instructions for such calls are used up.
+pub(crate) fn counts_toward_round(method: &str) -> bool {
+    find(method).is_some_and(|method| method.counts_toward_round)
+}
+
+/// Whether the method installs code: of those that take several rounds there is one at a time.
+pub(crate) fn installs_code(method: &str) -> bool {
+    find(method).is_some_and(|method| method.installs_code)
 }

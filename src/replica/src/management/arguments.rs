@@ -1,9 +1,10 @@
 //! Arguments of the management canister: records with only the fields that are used, so that clients of
-//! any age are understood.
+//! any age are understood. They are decoded within quotas, as the platform does: a short argument cannot
+//! make a long work.
 
-use super::Call;
 use crate::error::{ErrorCode, UserError};
-use candid::{CandidType, Nat, Principal};
+use crate::state::settings::Visibility;
+use candid::{CandidType, DecoderConfig, Nat, Principal};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
@@ -84,17 +85,6 @@ pub(super) struct UploadChunk {
     pub(super) chunk: ByteBuf,
 }
 
-/// Who may read logs or snapshots.
-#[derive(Debug, Clone, CandidType, Deserialize)]
-pub(super) enum Visibility {
-    #[serde(rename = "controllers")]
-    Controllers,
-    #[serde(rename = "public")]
-    Public,
-    #[serde(rename = "allowed_viewers")]
-    AllowedViewers(Vec<Principal>),
-}
-
 /// An environment variable.
 #[derive(Debug, Clone, CandidType, Deserialize)]
 pub(super) struct EnvironmentVariable {
@@ -110,8 +100,11 @@ pub(super) struct SettingsArgs {
     pub(super) memory_allocation: Option<Nat>,
     pub(super) freezing_threshold: Option<Nat>,
     pub(super) reserved_cycles_limit: Option<Nat>,
+    pub(super) minimum_incoming_canister_call_cycles: Option<Nat>,
     pub(super) log_visibility: Option<Visibility>,
+    pub(super) log_memory_limit: Option<Nat>,
     pub(super) snapshot_visibility: Option<Visibility>,
+    pub(super) status_visibility: Option<Visibility>,
     pub(super) wasm_memory_limit: Option<Nat>,
     pub(super) wasm_memory_threshold: Option<Nat>,
     pub(super) environment_variables: Option<Vec<EnvironmentVariable>>,
@@ -145,24 +138,43 @@ pub(super) struct ProvisionalCreate {
 #[derive(Debug, CandidType, Deserialize)]
 pub(super) struct TopUp {
     pub(super) canister_id: Principal,
-    pub(super) amount: Nat,
+    pub(super) amount: Option<Nat>,
 }
 
-/// The only argument of the call.
-pub(super) fn decode<T: DeserializeOwned + CandidType>(call: &Call<'_>) -> Result<T, UserError> {
-    decode_payload(&call.request.method, &call.request.payload)
+/// Work that decoding may do for a byte of the argument, in Candid's units (ours: a hundred times what the
+/// largest argument of a method takes).
+const DECODING_QUOTA_BYTE: usize = 100;
+/// Work that decoding may do in any case.
+const DECODING_QUOTA: usize = 1_000_000;
+/// Work that skipping unknown fields may do (code: `DEFAULT_SKIPPING_QUOTA`).
+const SKIPPING_QUOTA: usize = 10_000;
+
+/// Quotas for an argument of `bytes`, of which all may be skipped or only what no type here names.
+pub(super) fn quotas(bytes: usize, skips_all: bool) -> DecoderConfig {
+    let of_bytes = bytes.saturating_mul(DECODING_QUOTA_BYTE);
+    let mut config = DecoderConfig::new();
+    config.set_decoding_quota(DECODING_QUOTA.saturating_add(of_bytes)).set_skipping_quota(if skips_all {
+        SKIPPING_QUOTA.saturating_add(of_bytes)
+    } else {
+        SKIPPING_QUOTA
+    });
+    config
 }
 
-/// As [`decode`], from bytes.
-pub(super) fn decode_payload<T: DeserializeOwned + CandidType>(
-    method: &str,
-    payload: &[u8],
-) -> Result<T, UserError> {
-    candid::decode_one(payload).map_err(|error| undecodable(method, &error))
+/// The only argument of a call.
+pub(super) fn decode_payload<T: DeserializeOwned + CandidType>(payload: &[u8]) -> Result<T, UserError> {
+    candid::utils::decode_one_with_config(payload, &quotas(payload.len(), false))
+        .map_err(|error| undecodable(&error))
+}
+
+/// A few fields of an argument; the others are skipped.
+pub(super) fn decode_skipping<T: DeserializeOwned + CandidType>(payload: &[u8]) -> Result<T, UserError> {
+    candid::utils::decode_one_with_config(payload, &quotas(payload.len(), true))
+        .map_err(|error| undecodable(&error))
 }
 
 /// The argument is not what the method takes.
-pub(super) fn undecodable(_method: &str, error: &candid::Error) -> UserError {
+pub(super) fn undecodable(error: &candid::Error) -> UserError {
     UserError::new(ErrorCode::InvalidManagementPayload, format!("Error decoding candid: {}", chain(error)))
 }
 

@@ -1,8 +1,8 @@
 //! The chunk store of a canister (spec, "Wasm chunk store").
 
-use super::arguments::{ChunkHash, OfCanister, UploadChunk, decode};
-use super::{Call, Outcome, done, reply};
-use crate::costs::{instructions, limits};
+use super::arguments::{ChunkHash, OfCanister, UploadChunk};
+use super::call::{Call, Outcome, decode, done, reply};
+use crate::costs::limits;
 use crate::error::{ErrorCode, UserError};
 use candid::Principal;
 use serde_bytes::ByteBuf;
@@ -11,6 +11,11 @@ use sha2::{Digest, Sha256};
 pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
     let arg: UploadChunk = decode(call)?;
     own_or_controlled(call, arg.canister_id)?;
+    let id = arg.canister_id;
+    // Charged whatever comes of it (code: `upload_chunk`).
+    let instructions = call.profile().platform.upload_chunk;
+    call.try_charge(id, instructions)?
+        .map_err(|error| refused(format!("Error charging for 'upload_chunk': {error}")))?;
     if arg.chunk.len() > limits::CHUNK_BYTES {
         return Err(refused(format!(
             "Wasm chunk size {} exceeds the maximum chunk size of {}",
@@ -19,16 +24,21 @@ pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
         )));
     }
     let hash: [u8; 32] = Sha256::digest(&arg.chunk).into();
-    let store = &call.canister(arg.canister_id)?.chunk_store;
-    if !store.contains_key(&hash) {
-        if store.len() >= limits::CHUNK_STORE_CHUNKS {
+    let canister = call.canister(id)?;
+    let memory_bytes = canister.memory().total() + limits::CHUNK_BYTES as u64;
+    if !canister.chunk_store.contains_key(&hash) {
+        if canister.chunk_store.len() >= limits::CHUNK_STORE_CHUNKS {
             return Err(refused(format!(
                 "Wasm chunk store has already reached maximum capacity of {} chunks",
                 limits::CHUNK_STORE_CHUNKS
             )));
         }
-        call.charge(arg.canister_id, instructions::UPLOAD_CHUNK)?;
-        call.canister(arg.canister_id)?.chunk_store.insert(hash, arg.chunk.into_vec().into());
+        call.check_heap_delta_of_chunk(id)?;
+        call.check_memory(id, memory_bytes)?;
+        let instructions = call.profile().platform.upload_chunk;
+        call.spend(instructions);
+        call.add_heap_delta(id, limits::CHUNK_BYTES as u64)?;
+        call.canister_mut(id)?.chunk_store.insert(hash, arg.chunk.into_vec().into());
     }
     reply(&ChunkHash { hash: ByteBuf::from(hash.to_vec()) })
 }
@@ -36,7 +46,7 @@ pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
 pub(super) fn clear(call: &mut Call<'_>) -> Outcome {
     let arg: OfCanister = decode(call)?;
     own_or_controlled(call, arg.canister_id)?;
-    call.canister(arg.canister_id)?.chunk_store.clear();
+    call.canister_mut(arg.canister_id)?.chunk_store.clear();
     done()
 }
 
@@ -53,10 +63,11 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
 }
 
 /// A chunk store is for the canister itself and for its controllers.
-fn own_or_controlled(call: &mut Call<'_>, id: Principal) -> Result<(), UserError> {
+fn own_or_controlled(call: &Call<'_>, id: Principal) -> Result<(), UserError> {
     if call.sender == id { call.canister(id).map(|_| ()) } else { call.controlled(id).map(|_| ()) }
 }
 
-fn refused(message: String) -> UserError {
+/// In the words of the platform for everything that is wrong with a chunk.
+pub(super) fn refused(message: String) -> UserError {
     UserError::new(ErrorCode::CanisterContractViolation, format!("Error from Wasm chunk store: {message}."))
 }

@@ -1,17 +1,20 @@
 //! New canisters.
 
-use super::arguments::{CreateCanister, ProvisionalCreate, SettingsArgs, decode};
-use super::{Call, Outcome, reply, settings};
-use crate::costs::prices;
+use super::arguments::{CreateCanister, ProvisionalCreate, SettingsArgs};
+use super::call::{Call, Outcome, decode, reply};
+use super::settings;
+use crate::accounts::Holdings;
 use crate::error::{ErrorCode, UserError};
+use crate::ids;
 use crate::state::history::ChangeKind;
+use crate::state::subnet::IdRange;
 use crate::state::{Canister, Settings};
-use crate::topology;
 use candid::{CandidType, Principal};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
-/// Cycles that a provisional canister gets when nobody says how many (code: `DEFAULT_PROVISIONAL_BALANCE`).
-const DEFAULT_PROVISIONAL_CYCLES: u128 = 100_000_000_000_000;
+/// Cycles that a provisional canister, or top-up, gets when nobody says how many (code: `DEFAULT_PROVISIONAL_BALANCE`).
+pub(super) const DEFAULT_PROVISIONAL_CYCLES: u128 = 100_000_000_000_000;
 
 #[derive(CandidType, Deserialize)]
 struct Created {
@@ -21,21 +24,22 @@ struct Created {
 pub(super) fn create_canister(call: &mut Call<'_>) -> Outcome {
     // Both an empty argument list and a record are in use.
     let arg: CreateCanister = decode(call)?;
-    if *call.cycles < prices::CREATE_CANISTER {
+    let fee = call.profile().create_canister_cycles();
+    if *call.cycles < fee {
         return Err(UserError::new(
             ErrorCode::InsufficientCyclesForCreateCanister,
             format!(
                 "Creating a canister requires a fee of {} that is deducted from the canister's initial balance but \
                  only {} cycles were received with the create_canister request.\nTry sending more cycles with the \
                  request.",
-                grouped(prices::CREATE_CANISTER),
+                grouped(fee),
                 grouped(*call.cycles)
             ),
         ));
     }
-    let id = create(call, arg.settings.unwrap_or_default(), None, arg.sender_canister_version, |call| {
-        std::mem::take(call.cycles) - prices::CREATE_CANISTER
-    })?;
+    let settings = arg.settings.unwrap_or_default();
+    let id = create(call, settings, None, arg.sender_canister_version, *call.cycles - fee)?;
+    *call.cycles = 0;
     reply(&Created { canister_id: id })
 }
 
@@ -46,7 +50,7 @@ pub(super) fn provisional_create(call: &mut Call<'_>) -> Outcome {
         None => DEFAULT_PROVISIONAL_CYCLES,
     };
     let settings = arg.settings.unwrap_or_default();
-    let id = create(call, settings, arg.specified_id, arg.sender_canister_version, |_| cycles)?;
+    let id = create(call, settings, arg.specified_id, arg.sender_canister_version, cycles)?;
     reply(&Created { canister_id: id })
 }
 
@@ -55,23 +59,42 @@ fn create(
     arg: SettingsArgs,
     specified: Option<Principal>,
     by_version: Option<u64>,
-    cycles: impl FnOnce(&mut Call<'_>) -> u128,
+    cycles: u128,
 ) -> Result<Principal, UserError> {
     let mut settings = Settings::new([call.sender]);
+    settings::refuse_unknown(&call.request.payload)?;
     settings::validate(&arg)?;
     settings::apply(&mut settings, &arg)?;
+    settings::check_allocations(call, None, Holdings::default(), &settings, cycles)?;
     let id = match specified {
         Some(id) => free_id(call, id)?,
         None => fresh_id(call)?,
     };
-    let cycles = cycles(call);
     let author = call.author(by_version);
     let mut canister = Canister::new(id, settings, cycles, author.time_nanos);
     let controllers = canister.settings.controllers.iter().copied().collect();
-    canister.record(author, ChangeKind::Creation(controllers));
-    call.instance.subnets[call.subnet].canisters.insert(id, canister);
-    call.changed(id);
+    let environment_hash = arg
+        .environment_variables
+        .is_some()
+        .then(|| environment_hash(canister.settings.environment_variables.as_slice()));
+    canister.record(author, ChangeKind::Creation { controllers, environment_hash });
+    call.instance.subnets[call.subnet].insert(canister);
     Ok(id)
+}
+
+/// Spec, "Hash of map": the hashes of name and value of each pair, sorted, hashed together.
+fn environment_hash(variables: &[(String, String)]) -> [u8; 32] {
+    let mut pairs: Vec<[u8; 64]> = variables
+        .iter()
+        .map(|(name, value)| {
+            let mut pair = [0; 64];
+            pair[..32].copy_from_slice(&Sha256::digest(name));
+            pair[32..].copy_from_slice(&Sha256::digest(value));
+            pair
+        })
+        .collect();
+    pairs.sort_unstable();
+    Sha256::digest(pairs.concat()).into()
 }
 
 fn fresh_id(call: &mut Call<'_>) -> Result<Principal, UserError> {
@@ -84,9 +107,9 @@ fn fresh_id(call: &mut Call<'_>) -> Result<Principal, UserError> {
                 "Could not create canister. Subnet has surpassed its canister ID allocation.",
             ));
         }
-        let id = topology::canister_id(subnet.next_canister);
+        let id = ids::canister_id(subnet.next_canister);
         subnet.next_canister += 1;
-        if !subnet.canisters.contains_key(&id) {
+        if !subnet.has(&id) {
             return Ok(id);
         }
     }
@@ -94,15 +117,25 @@ fn fresh_id(call: &mut Call<'_>) -> Result<Principal, UserError> {
 
 fn free_id(call: &Call<'_>, id: Principal) -> Result<Principal, UserError> {
     let subnet = &call.instance.subnets[call.subnet];
-    if subnet.canisters.contains_key(&id) {
+    let number = ids::canister_number(id);
+    let is_of = |range: &IdRange| number.is_some_and(|number| range.contains(number));
+    if subnet.ranges.last().is_some_and(is_of) {
+        return Err(UserError::new(
+            ErrorCode::InvalidManagementPayload,
+            format!(
+                "The `specified_id` {id} is invalid because it belongs to the canister allocation ranges of the \
+                 test environment.\nUse a `specified_id` that matches a canister ID on the ICP mainnet and a test \
+                 environment that supports canister creation with `specified_id` (e.g., PocketIC)."
+            ),
+        ));
+    }
+    if subnet.has(&id) {
         return Err(UserError::new(
             ErrorCode::CanisterIdAlreadyExists,
             format!("Unsuccessful canister creation: canister id {id} already exists."),
         ));
     }
-    let is_own = topology::canister_number(id)
-        .is_some_and(|number| subnet.ranges.iter().any(|range| range.contains(number)));
-    if !is_own {
+    if !subnet.ranges.iter().any(is_of) {
         return Err(UserError::new(
             ErrorCode::CanisterNotHostedBySubnet,
             format!("Unsuccessful validation of specified ID: {id} belongs to another subnet"),

@@ -1,10 +1,15 @@
 //! Code of canisters.
 
-use super::arguments::{InstallChunkedCode, InstallCode, Mode, Persistence, decode};
-use super::{Call, Outcome, access, done};
+use super::access;
+use super::arguments::{InstallChunkedCode, InstallCode, Mode, Persistence};
+use super::call::{Answered, Call, Outcome, decode, done};
+use crate::costs::limits;
 use crate::error::{ErrorCode, UserError};
 use crate::execution::lifecycle::{self, Install, Upload};
+use crate::execution::persistence::HeapWish;
+use crate::state::Request;
 use crate::state::history::ChangeKind;
+use crate::state::long::{Long, Work};
 use candid::{CandidType, Principal};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -20,8 +25,7 @@ pub(super) fn install_code(call: &mut Call<'_>) -> Outcome {
         sender: call.sender,
         sender_version: arg.sender_canister_version,
     };
-    lifecycle::install_code(call.instance, call.subnet, install)?;
-    done()
+    run(call, &install)
 }
 
 pub(super) fn install_chunked_code(call: &mut Call<'_>) -> Outcome {
@@ -37,8 +41,23 @@ pub(super) fn install_chunked_code(call: &mut Call<'_>) -> Outcome {
         sender: call.sender,
         sender_version: arg.sender_canister_version,
     };
-    lifecycle::install_code(call.instance, call.subnet, install)?;
-    done()
+    run(call, &install)
+}
+
+/// Runs the installation; what takes more than one round is answered later.
+fn run(call: &mut Call<'_>, install: &Install) -> Outcome {
+    let installation = lifecycle::run_installation(call.instance, call.subnet, install)?;
+    let (instructions, slice) = (installation.instructions, call.profile().limits.slice);
+    call.spend(instructions.min(slice));
+    if instructions <= slice {
+        lifecycle::end_installation(call.instance, call.subnet, installation)?;
+        return done();
+    }
+    let request = Request { cycles: *call.cycles, ..call.request.clone() };
+    let long = Long::begin(instructions, slice, Work::Installation(Box::new((installation, request))));
+    call.instance.subnets[call.subnet].installing = Some(install.canister_id);
+    call.canister_mut(install.canister_id)?.long = Some(Box::new(long));
+    Ok(Answered::Later)
 }
 
 /// The module whose chunks are in a chunk store of the same subnet. The store's owner must be controlled by
@@ -64,7 +83,7 @@ fn assemble(call: &mut Call<'_>, arg: &InstallChunkedCode) -> Result<Upload, Use
                 ))
             })?;
         length += found.len();
-        if length > crate::costs::limits::MODULE_BYTES as usize {
+        if length > limits::MODULE_BYTES as usize {
             return Err(chunk_error("the chunks together exceed the size of a module".to_owned()));
         }
         hashes.push(hash);
@@ -98,10 +117,11 @@ fn to_mode(mode: &Mode) -> lifecycle::Mode {
         Mode::Reinstall => lifecycle::Mode::Reinstall,
         Mode::Upgrade(flags) => lifecycle::Mode::Upgrade {
             skip_pre_upgrade: flags.as_ref().and_then(|flags| flags.skip_pre_upgrade).unwrap_or(false),
-            keep_main_memory: flags
-                .as_ref()
-                .and_then(|flags| flags.wasm_memory_persistence.as_ref())
-                .is_some_and(|persistence| matches!(persistence, Persistence::Keep)),
+            heap: match flags.as_ref().and_then(|flags| flags.wasm_memory_persistence.as_ref()) {
+                None => HeapWish::Unsaid,
+                Some(Persistence::Keep) => HeapWish::Keep,
+                Some(Persistence::Replace) => HeapWish::Replace,
+            },
         },
     }
 }
@@ -116,7 +136,6 @@ pub(super) fn uninstall_code(call: &mut Call<'_>) -> Outcome {
     call.controlled(arg.canister_id)?;
     lifecycle::uninstall(call.instance, call.subnet, arg.canister_id);
     let author = call.author(arg.sender_canister_version);
-    let canister = call.canister(arg.canister_id)?;
-    canister.record(author, ChangeKind::CodeUninstall);
+    call.canister_mut(arg.canister_id)?.record(author, ChangeKind::CodeUninstall);
     done()
 }

@@ -1,43 +1,52 @@
 //! Logs of canisters.
 
-use super::arguments::decode_payload;
-use super::{Answered, Call, Outcome, encode};
+use super::call::{Call, Outcome, decode, reply};
 use crate::error::{ErrorCode, UserError};
-use crate::execution::message::canister_not_found;
-use crate::instance::Instance;
-use crate::state::settings::Visibility;
 use candid::{CandidType, Principal};
-use ic_management_canister_types::{CanisterLogFilter, CanisterLogRecord, FetchCanisterLogsResult};
 use serde::Deserialize;
+use serde_bytes::ByteBuf;
 
 #[derive(CandidType, Deserialize)]
 struct Arg {
     canister_id: Principal,
-    filter: Option<CanisterLogFilter>,
+    filter: Option<Filter>,
 }
 
-/// As an update call by a canister.
+/// Which lines are wanted, inclusive.
+#[derive(CandidType, Deserialize)]
+enum Filter {
+    #[serde(rename = "by_idx")]
+    ByIdx { start: u64, end: u64 },
+    #[serde(rename = "by_timestamp_nanos")]
+    ByTimestampNanos { start: u64, end: u64 },
+}
+
+impl Filter {
+    fn takes(&self, line: &Line) -> bool {
+        match self {
+            Self::ByIdx { start, end } => (*start..=*end).contains(&line.idx),
+            Self::ByTimestampNanos { start, end } => (*start..=*end).contains(&line.timestamp_nanos),
+        }
+    }
+}
+
+#[derive(CandidType)]
+struct Line {
+    idx: u64,
+    timestamp_nanos: u64,
+    content: ByteBuf,
+}
+
+#[derive(CandidType)]
+struct Lines {
+    canister_log_records: Vec<Line>,
+}
+
 pub(super) fn fetch(call: &mut Call<'_>) -> Outcome {
-    read(call.instance, call.subnet, call.sender, &call.request.payload).map(Answered::Now)
-}
-
-/// As a query by a user.
-pub(super) fn read(
-    instance: &Instance,
-    subnet: usize,
-    sender: Principal,
-    payload: &[u8],
-) -> Result<Vec<u8>, UserError> {
-    let arg: Arg = decode_payload("fetch_canister_logs", payload)?;
-    let id = arg.canister_id;
-    let canister = instance.subnets[subnet].canisters.get(&id).ok_or_else(|| canister_not_found(id))?;
-    let may_read = canister.is_controller(&sender)
-        || match &canister.settings.log_visibility {
-            Visibility::Controllers => false,
-            Visibility::Public => true,
-            Visibility::AllowedViewers(viewers) => viewers.contains(&sender),
-        };
-    if !may_read {
+    let arg: Arg = decode(call)?;
+    let sender = call.sender;
+    let canister = call.canister(arg.canister_id)?;
+    if !canister.settings.log_visibility.shows(canister, &sender) {
         return Err(UserError::new(
             ErrorCode::CanisterRejectedMessage,
             format!("Caller {sender} is not allowed to access canister logs"),
@@ -46,18 +55,12 @@ pub(super) fn read(
     let canister_log_records = canister
         .log
         .lines()
-        .map(|(idx, line)| CanisterLogRecord {
+        .map(|(idx, line)| Line {
             idx: *idx,
             timestamp_nanos: line.time_nanos,
-            content: line.content.clone(),
+            content: ByteBuf::from(line.content.clone()),
         })
-        .filter(|record| match &arg.filter {
-            None => true,
-            Some(CanisterLogFilter::ByIdx { start, end }) => (*start..=*end).contains(&record.idx),
-            Some(CanisterLogFilter::ByTimestampNanos { start, end }) => {
-                (*start..=*end).contains(&record.timestamp_nanos)
-            }
-        })
+        .filter(|line| arg.filter.as_ref().is_none_or(|filter| filter.takes(line)))
         .collect();
-    encode(&FetchCanisterLogsResult { canister_log_records })
+    reply(&Lines { canister_log_records })
 }

@@ -1,7 +1,7 @@
 //! Starting, stopping and deleting canisters.
 
-use super::arguments::{OfCanister, decode};
-use super::{Answered, Call, Outcome, done};
+use super::arguments::OfCanister;
+use super::call::{Answered, Call, Outcome, decode, done};
 use crate::costs::limits;
 use crate::error::{ErrorCode, UserError};
 use crate::state::Status;
@@ -9,11 +9,11 @@ use crate::state::canister::StopRequest;
 
 pub(super) fn start(call: &mut Call<'_>) -> Outcome {
     let arg: OfCanister = decode(call)?;
-    let canister = call.controlled(arg.canister_id)?;
+    let mut canister = call.controlled_mut(arg.canister_id)?;
     let before = std::mem::replace(&mut canister.status, Status::Running);
     // Also of one that runs already (spec, "Canister version": "upon every successful [...] call of").
     canister.version += 1;
-    call.changed(arg.canister_id);
+    drop(canister);
     if let Status::Stopping(waiting) = before {
         for stop in waiting {
             let error = UserError::new(
@@ -33,14 +33,13 @@ pub(super) fn stop(call: &mut Call<'_>) -> Outcome {
         request: crate::state::Request { cycles: *call.cycles, ..call.request.clone() },
         deadline_nanos: call.instance.time_nanos + limits::STOP_TIMEOUT_NANOS,
     };
-    let canister = call.controlled(arg.canister_id)?;
+    let mut canister = call.controlled_mut(arg.canister_id)?;
     canister.version += 1;
     match &mut canister.status {
         Status::Stopped => return done(),
         Status::Stopping(waiting) => waiting.push(stop),
         Status::Running => canister.status = Status::Stopping(vec![stop]),
     }
-    call.changed(arg.canister_id);
     Ok(Answered::Later)
 }
 
@@ -73,9 +72,8 @@ pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
     }
     // Its cycles are burned, its snapshots die with it.
     let subnet = &mut call.instance.subnets[call.subnet];
-    if let Some(code) = subnet.canisters.remove(&id).and_then(|canister| canister.code) {
+    if let Some(code) = subnet.remove(&id).and_then(|canister| canister.code) {
         call.instance.runner.forget(code.generation);
     }
-    call.changed(id);
     done()
 }

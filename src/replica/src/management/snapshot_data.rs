@@ -1,9 +1,9 @@
 //! Snapshots in slices: reading what was taken, writing what is uploaded.
 
-use super::arguments::{ChunkHash, OfSnapshot, decode};
-use super::snapshots::{check_reader, check_slot, find, not_found, store};
-use super::{Call, Outcome, done, reply};
-use crate::costs::{WASM_PAGE_BYTES, instructions, limits};
+use super::arguments::{ChunkHash, OfSnapshot};
+use super::call::{Call, Outcome, decode, done, reply};
+use super::snapshots::{check_reader, check_slot, find, memory_with, not_found, store};
+use crate::costs::{WASM_PAGE_BYTES, limits};
 use crate::error::{ErrorCode, UserError};
 use crate::memory::PageMap;
 use crate::memory::stable::StableMemory;
@@ -174,23 +174,19 @@ pub(super) fn read(call: &mut Call<'_>) -> Outcome {
                 invalid(format!("the snapshot's chunk store has no chunk {}", hex::encode(hash)))
             })?,
     };
-    call.charge(arg.canister_id, instructions::SNAPSHOT_SLICE + bytes.len() as u64)?;
+    let instructions = call.profile().platform.snapshot_slice + bytes.len() as u64;
+    call.charge(arg.canister_id, instructions)?;
     reply(&Chunk { chunk: ByteBuf::from(bytes) })
 }
 
 fn slice(pages: &PageMap, total: u64, offset: u64, size: u64) -> Result<Vec<u8>, UserError> {
-    check_slice_size(size)?;
+    if size > limits::SNAPSHOT_SLICE_BYTES {
+        return Err(invalid(format!("Requested slice too large: {size} > {}", limits::SNAPSHOT_SLICE_BYTES)));
+    }
     check_range(total, offset, size)?;
     let mut bytes = vec![0; size as usize];
     pages.read(offset, &mut bytes);
     Ok(bytes)
-}
-
-fn check_slice_size(size: u64) -> Result<(), UserError> {
-    if size > limits::SNAPSHOT_SLICE_BYTES {
-        return Err(invalid(format!("Requested slice too large: {size} > {}", limits::SNAPSHOT_SLICE_BYTES)));
-    }
-    Ok(())
 }
 
 fn check_range(total: u64, offset: u64, size: u64) -> Result<(), UserError> {
@@ -231,9 +227,9 @@ pub(super) fn upload_metadata(call: &mut Call<'_>) -> Outcome {
     let replaced = check_slot(canister, arg.replace_snapshot.clone())?;
     let canister_version = canister.version;
     check_sizes(&arg)?;
+    call.check_heap_delta(id)?;
     let snapshot = Snapshot {
         is_uploaded: true,
-        is_mutable: true,
         taken_at_nanos: time_nanos,
         canister_version,
         module: zeros(arg.wasm_module_size),
@@ -255,8 +251,9 @@ pub(super) fn upload_metadata(call: &mut Call<'_>) -> Outcome {
             Hook::Executed => HookStatus::Executed,
         }),
     };
-    call.charge(id, instructions::SNAPSHOT + snapshot.size_bytes())?;
-    let snapshot_id = store(call.canister(id)?, snapshot, replaced);
+    let instructions = call.profile().platform.snapshot + snapshot.size_bytes();
+    call.charge_with_growth(id, instructions, memory_with(call.canister(id)?, &snapshot, replaced.as_ref()))?;
+    let snapshot_id = store(&mut *call.canister_mut(id)?, snapshot, replaced);
     reply(&Uploaded { snapshot_id: ByteBuf::from(snapshot_id) })
 }
 
@@ -321,22 +318,35 @@ pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
     let id = arg.canister_id;
     let size = arg.chunk.len() as u64;
     let snapshot = find(call.controlled(id)?, &arg.snapshot_id)?;
-    if !snapshot.is_mutable {
+    if !snapshot.is_uploaded {
         return Err(UserError::new(
             ErrorCode::CanisterSnapshotImmutable,
             "Only canister snapshots created by metadata upload can be mutated.",
         ));
     }
+    call.check_heap_delta_of_chunk(id)?;
+    // Charged whatever comes of it: memory is written (code: `write_snapshot_data`).
+    call.charge(id, size)?;
+    let snapshot = find(call.canister(id)?, &arg.snapshot_id)?;
+    let mut is_new_chunk = false;
     match arg.kind {
         Place::WasmModule { offset } => check_range(snapshot.module.size_bytes, offset, size)?,
         Place::WasmMemory { offset } => check_range(snapshot.heap.size_bytes, offset, size)?,
         Place::StableMemory { offset } => check_range(snapshot.stable.size_bytes(), offset, size)?,
-        Place::WasmChunk => check_chunk(snapshot, &arg.chunk)?,
+        Place::WasmChunk => {
+            check_chunk(snapshot, &arg.chunk)?;
+            is_new_chunk = !snapshot.chunks.contains_key(Sha256::digest(&arg.chunk).as_slice());
+        }
     }
-    check_slice_size(size)?;
-    call.charge(id, size)?;
-    let snapshot = call
-        .canister(id)?
+    if is_new_chunk {
+        let memory_bytes = call.canister(id)?.memory().total() + limits::CHUNK_BYTES as u64;
+        call.check_memory(id, memory_bytes)?;
+    }
+    call.add_heap_delta(id, size)?;
+    let instructions = call.profile().platform.snapshot_slice + size;
+    call.spend(instructions);
+    let mut canister = call.canister_mut(id)?;
+    let snapshot = canister
         .snapshots
         .get_mut(arg.snapshot_id.as_slice())
         .ok_or_else(|| not_found(id, &arg.snapshot_id))?;

@@ -1,14 +1,14 @@
 //! Taking, loading, listing and deleting snapshots (spec, "Canister snapshots").
 
-use super::arguments::{OfCanister, OfSnapshot, decode};
-use super::{Call, Outcome, access, done, reply};
-use crate::costs::{WASM_PAGE_BYTES, instructions, limits};
+use super::access;
+use super::arguments::{OfCanister, OfSnapshot};
+use super::call::{Call, Outcome, decode, done, reply};
+use crate::costs::{COUNTER_GLOBALS, WASM_PAGE_BYTES, limits};
 use crate::error::{ErrorCode, UserError};
-use crate::execution::message::is_memory_low;
 use crate::execution::{failure, lifecycle};
 use crate::memory::PageMap;
+use crate::state::canister::MemoryUse;
 use crate::state::history::ChangeKind;
-use crate::state::settings::Visibility;
 use crate::state::snapshots::{HookStatus, Snapshot, SnapshotId, SparseBytes};
 use crate::state::{Canister, Code};
 use crate::wasm::Module;
@@ -47,6 +47,8 @@ pub(super) fn take(call: &mut Call<'_>) -> Outcome {
     let time_nanos = call.instance.time_nanos;
     let canister = call.controlled(id)?;
     let replaced = check_slot(canister, arg.replace_snapshot)?;
+    call.check_heap_delta(id)?;
+    let canister = call.canister(id)?;
     let Some(code) = &canister.code else {
         return Err(UserError::new(
             ErrorCode::CanisterRejectedMessage,
@@ -57,7 +59,6 @@ pub(super) fn take(call: &mut Call<'_>) -> Outcome {
     module.pages.write(0, &code.module.bytes);
     let snapshot = Snapshot {
         is_uploaded: false,
-        is_mutable: false,
         taken_at_nanos: time_nanos,
         canister_version: canister.version,
         module,
@@ -69,16 +70,23 @@ pub(super) fn take(call: &mut Call<'_>) -> Outcome {
         global_timer: Some(canister.global_timer),
         hook_status: Some(canister.hook_status),
     };
-    call.charge(id, instructions::SNAPSHOT + snapshot.size_bytes())?;
-    let snapshot_id = store(call.canister(id)?, snapshot, replaced);
+    let instructions = call.profile().platform.snapshot + snapshot.size_bytes();
+    call.charge_with_growth(id, instructions, memory_with(call.canister(id)?, &snapshot, replaced.as_ref()))?;
+    call.add_heap_delta(id, snapshot.changed_bytes())?;
+    let snapshot_id = store(&mut *call.canister_mut(id)?, snapshot, replaced);
     if arg.uninstall_code == Some(true) {
         lifecycle::uninstall(call.instance, call.subnet, id);
         let author = call.author(arg.sender_canister_version);
-        let canister = call.canister(id)?;
-        canister.record(author, ChangeKind::CodeUninstall);
+        call.canister_mut(id)?.record(author, ChangeKind::CodeUninstall);
     }
     let snapshot = find(call.canister(id)?, &snapshot_id)?;
     reply(&view(&snapshot_id, snapshot))
+}
+
+/// Bytes that the canister keeps with a new snapshot, which may take the place of another one.
+pub(super) fn memory_with(canister: &Canister, new: &Snapshot, replaced: Option<&SnapshotId>) -> u64 {
+    let replaced = replaced.and_then(|id| canister.snapshots.get(id)).map_or(0, Snapshot::size_bytes);
+    (canister.memory().total() + new.size_bytes()).saturating_sub(replaced)
 }
 
 /// Checks that there is room for one more snapshot; answers the one that it replaces.
@@ -154,6 +162,7 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
     let arg: OfSnapshot = decode(call)?;
     let id = arg.canister_id;
     call.controlled(id)?;
+    call.check_heap_delta(id)?;
     let snapshot = snapshot_to_load(call, id, &arg.snapshot_id)?;
     let mut bytes = vec![0; snapshot.module.size_bytes as usize];
     snapshot.module.pages.read(0, &mut bytes);
@@ -162,11 +171,15 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
     let globals = restored_globals(&module, &snapshot)?;
     check_hook(call.canister(id)?, &snapshot)?;
     // Measured: the load and the compilation are charged one after the other, each with a base fee.
-    call.charge(id, instructions::SNAPSHOT + snapshot.size_bytes())?;
-    call.charge(id, module.compile_instructions())?;
+    let instructions = call.profile().platform.snapshot + snapshot.size_bytes();
+    call.charge(id, instructions)?;
+    let memory_bytes = memory_after_load(call.canister(id)?, &module, &snapshot);
+    call.charge_with_growth(id, module.compile_instructions(), memory_bytes)?;
+    call.add_heap_delta(id, snapshot.changed_bytes())?;
+    call.spend(module.compile_instructions());
     let generation = call.instance.runner.new_generation();
     let author = call.author(arg.sender_canister_version);
-    let canister = call.canister(id)?;
+    let mut canister = call.canister_mut(id)?;
     let before = canister.code.replace(Code {
         heap: snapshot.heap.pages.clone(),
         heap_pages: snapshot.heap.size_bytes / WASM_PAGE_BYTES,
@@ -185,18 +198,34 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
     canister.record(
         author,
         ChangeKind::LoadSnapshot {
+            from: owner(&arg.snapshot_id).filter(|other| *other != id),
             snapshot_id: arg.snapshot_id.to_vec(),
             canister_version: snapshot.canister_version,
             taken_at_nanos: snapshot.taken_at_nanos,
             is_uploaded: snapshot.is_uploaded,
         },
     );
+    drop(canister);
     if let Some(before) = before {
         call.instance.runner.forget(before.generation);
     }
-    freeze_snapshot(call, &arg.snapshot_id);
-    call.changed(id);
     done()
+}
+
+/// Bytes that the canister keeps once the snapshot has taken the place of its code, memory and chunks.
+fn memory_after_load(canister: &Canister, module: &Module, snapshot: &Snapshot) -> u64 {
+    let memory = canister.memory();
+    let custom_sections = module.inspection.custom_section_bytes();
+    MemoryUse {
+        wasm_memory: snapshot.heap.size_bytes,
+        stable_memory: snapshot.stable.size_bytes(),
+        globals: (module.initial_globals.len() as u64 + COUNTER_GLOBALS) * GlobalValue::SIZE_BYTES,
+        wasm_binary: snapshot.module.size_bytes,
+        custom_sections,
+        chunk_store: snapshot.chunks.len() as u64 * limits::CHUNK_BYTES as u64,
+        ..memory
+    }
+    .total()
 }
 
 /// The snapshot, of this canister or of another one of the subnet that the sender controls.
@@ -204,28 +233,31 @@ fn snapshot_to_load(call: &mut Call<'_>, id: Principal, snapshot_id: &[u8]) -> R
     let other = owner(snapshot_id).filter(|other| *other != id);
     let (sender, method) = (call.sender, call.request.method.clone());
     let Some(other) = other else { return find(call.canister(id)?, snapshot_id).cloned() };
-    let Some(canister) = call.instance.subnets[call.subnet].canisters.get(&other) else {
+    let Some(canister) = call.instance.subnets[call.subnet].canister(&other) else {
         return Err(not_found(id, snapshot_id));
     };
     if !canister.is_controller(&sender) {
         return Err(access::not_controller(canister, sender, &method));
     }
-    find(canister, snapshot_id).cloned()
-}
-
-/// An uploaded snapshot can't be written any more once it was loaded.
-fn freeze_snapshot(call: &mut Call<'_>, snapshot_id: &[u8]) {
-    let Some(owner) = owner(snapshot_id) else { return };
-    let canisters = &mut call.instance.subnets[call.subnet].canisters;
-    if let Some(snapshot) = canisters.get_mut(&owner).and_then(|c| c.snapshots.get_mut(snapshot_id)) {
-        snapshot.is_mutable = false;
+    let snapshot = find(canister, snapshot_id)?;
+    // Memory goes from one canister to another by files of the last checkpoint (code: `Memory::try_from`).
+    if !snapshot.heap.pages.is_checkpointed() || !snapshot.stable.pages.is_checkpointed() {
+        return Err(UserError::new(
+            ErrorCode::CanisterRejectedMessage,
+            format!(
+                "Snapshot {} is not currently loadable on the specified canister {id}. Try again later. The call \
+                 should succeed if you wait sufficiently long (usually ten minutes).",
+                id_text(snapshot_id)
+            ),
+        ));
     }
+    Ok(snapshot.clone())
 }
 
 /// The status of the low-memory hook that an uploaded snapshot states must be one that its heap can have.
 fn check_hook(canister: &Canister, snapshot: &Snapshot) -> Result<(), UserError> {
     let Some(status) = snapshot.hook_status.filter(|_| snapshot.is_uploaded) else { return Ok(()) };
-    let is_low = is_memory_low(&canister.settings, snapshot.heap.size_bytes);
+    let is_low = canister.settings.is_memory_low(snapshot.heap.size_bytes);
     if is_low == (status != HookStatus::ConditionNotSatisfied) {
         return Ok(());
     }
@@ -283,7 +315,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
 
 pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
     let arg: OfSnapshot = decode(call)?;
-    let canister = call.controlled(arg.canister_id)?;
+    let mut canister = call.controlled_mut(arg.canister_id)?;
     if canister.snapshots.remove(arg.snapshot_id.as_slice()).is_none() {
         return Err(not_found(arg.canister_id, &arg.snapshot_id));
     }
@@ -292,11 +324,9 @@ pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
 
 /// Snapshots are read by controllers and by whom the settings name.
 pub(super) fn check_reader(canister: &Canister, sender: Principal, method: &str) -> Result<(), UserError> {
-    let may_read = canister.is_controller(&sender)
-        || match &canister.settings.snapshot_visibility {
-            Visibility::Controllers => false,
-            Visibility::Public => true,
-            Visibility::AllowedViewers(viewers) => viewers.contains(&sender),
-        };
-    if may_read { Ok(()) } else { Err(access::not_controller(canister, sender, method)) }
+    if canister.settings.snapshot_visibility.shows(canister, &sender) {
+        Ok(())
+    } else {
+        Err(access::not_controller(canister, sender, method))
+    }
 }

@@ -15,6 +15,8 @@ pub(crate) type Page = [u8; PAGE_BYTES];
 #[derive(Clone, Default)]
 pub(crate) struct PageMap {
     pages: Arc<BTreeMap<u64, Arc<Page>>>,
+    /// Whether anything was written since the last checkpoint.
+    is_written: bool,
 }
 
 impl PageMap {
@@ -25,6 +27,7 @@ impl PageMap {
 
     /// Sets a page; an all-zero page takes no space.
     pub(crate) fn set(&mut self, index: u64, page: &Page) {
+        self.is_written = true;
         if page.iter().all(|byte| *byte == 0) {
             if self.pages.contains_key(&index) {
                 Arc::make_mut(&mut self.pages).remove(&index);
@@ -32,6 +35,16 @@ impl PageMap {
         } else {
             Arc::make_mut(&mut self.pages).insert(index, Arc::new(*page));
         }
+    }
+
+    /// Whether no page was written since the last checkpoint (code: `PageMap::clean_copy`).
+    pub(crate) fn is_checkpointed(&self) -> bool {
+        !self.is_written
+    }
+
+    /// A checkpoint has all pages.
+    pub(crate) fn checkpoint(&mut self) {
+        self.is_written = false;
     }
 
     /// Whether the page at `index` holds exactly these bytes.
@@ -65,7 +78,6 @@ impl PageMap {
     }
 
     /// Number of pages that take space.
-    #[cfg(test)]
     pub(crate) fn resident_pages(&self) -> usize {
         self.pages.len()
     }

@@ -163,6 +163,13 @@ impl Region {
             .collect()
     }
 
+    /// How many pages the message changed.
+    pub(crate) fn count_changed(&self) -> u64 {
+        let inner = self.inner();
+        let is_changed = |index: &&u32| !inner.source.holds(u64::from(**index), inner.page(**index as usize));
+        inner.dirty.iter().filter(is_changed).count() as u64
+    }
+
     /// Gives the handle on the canister's pages back, so that they can be written in place. Until
     /// [`Region::commit`] no code may run.
     pub(crate) fn release(&self) {

@@ -24,6 +24,9 @@ impl StableMemory {
 pub(crate) struct StableView {
     base: StableMemory,
     dirty: BTreeMap<u64, Box<Page>>,
+    /// The pages that were read or written, 64 to a word of bits.
+    touched: BTreeMap<u64, u64>,
+    touched_pages: u64,
     /// Size in wasm pages of 64 KiB, as the message sees it.
     pub(crate) size_pages: u64,
 }
@@ -31,7 +34,7 @@ pub(crate) struct StableView {
 impl StableView {
     /// A view over `base`; no byte is copied.
     pub(crate) fn new(base: &StableMemory) -> Self {
-        Self { base: base.clone(), dirty: BTreeMap::new(), size_pages: base.size_pages }
+        Self { base: base.clone(), size_pages: base.size_pages, ..Self::default() }
     }
 
     /// Whether `length` bytes at `offset` lie within the memory.
@@ -67,6 +70,30 @@ impl StableView {
         (self.dirty.len() - before) as u64
     }
 
+    /// Notes that `length` bytes at `offset` are read or written; answers how many pages were so far.
+    pub(crate) fn touch(&mut self, offset: u64, length: u64) -> u64 {
+        const WORD_PAGES: u64 = u64::BITS as u64;
+        if length == 0 {
+            return self.touched_pages;
+        }
+        let (mut page, last) = (offset / PAGE_BYTES as u64, (offset + length - 1) / PAGE_BYTES as u64);
+        while page <= last {
+            let (word, first_bit) = (page / WORD_PAGES, page % WORD_PAGES);
+            let count = (WORD_PAGES - first_bit).min(last - page + 1);
+            let bits = (u64::MAX >> (WORD_PAGES - count)) << first_bit;
+            let known = self.touched.entry(word).or_default();
+            self.touched_pages += u64::from((bits & !*known).count_ones());
+            *known |= bits;
+            page += count;
+        }
+        self.touched_pages
+    }
+
+    /// Pages that were written.
+    pub(crate) fn dirty_pages(&self) -> u64 {
+        self.dirty.len() as u64
+    }
+
     /// Pages that a write of `length` bytes at `offset` would make dirty.
     pub(crate) fn newly_dirty(&self, offset: u64, length: u64) -> u64 {
         if length == 0 {
@@ -84,5 +111,23 @@ impl StableView {
             memory.pages.set(index, &page);
         }
         memory.size_pages = self.size_pages;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_is_touched_once() {
+        let mut view = StableView::default();
+        let page = PAGE_BYTES as u64;
+        assert_eq!(view.touch(0, 0), 0);
+        assert_eq!(view.touch(0, 1), 1);
+        assert_eq!(view.touch(page - 1, 2), 2);
+        assert_eq!(view.touch(60 * page, 10 * page), 12);
+        assert_eq!(view.touch(0, 70 * page), 70);
+        assert_eq!(view.touch(1_000 * page, 200 * page), 270);
+        assert_eq!(view.touch(999 * page, 202 * page), 272);
     }
 }

@@ -5,7 +5,9 @@ use super::protocol::{
     AutoProgressConfig, CostSchedule, Flag, InitialTime, InstanceConfig, InstructionConfig, StateConfig,
     SubnetSpec,
 };
-use crate::instance::{InstanceSpec, SubnetKind};
+use crate::api::SubnetKind;
+use crate::instance::{InstanceSpec, NewSubnet};
+use crate::profile;
 use serde_json::Value;
 
 /// What is to be made.
@@ -24,7 +26,7 @@ pub(crate) fn plan(config: &InstanceConfig) -> Result<Plan, String> {
     }
     let specs = subnet_specs(config);
     if specs.is_empty() {
-        return Err("subnet_config_set must contain at least one subnet".to_string());
+        return Err("SubnetConfigSet must contain at least one subnet".to_string());
     }
     if specs.len() > SUBNETS_LIMIT {
         return Err(format!(
@@ -42,8 +44,25 @@ pub(crate) fn plan(config: &InstanceConfig) -> Result<Plan, String> {
         Some(InitialTime::Timestamp(time)) => (Some(time.nanos_since_epoch), None),
         Some(InitialTime::AutoProgress(progress)) => (Some(now_nanos()), Some(progress)),
     };
-    let subnets = specs.into_iter().map(|(kind, ..)| kind).collect();
-    Ok(Plan { spec: InstanceSpec { subnets, time_nanos, seed: 0 }, auto_progress })
+    let subnets = specs.into_iter().map(|(kind, _, spec)| new_subnet(kind, spec)).collect();
+    let rate_limiting = config.icp_config.and_then(|config| config.canister_execution_rate_limiting);
+    let ignores_rate_limits = rate_limiting == Some(Flag::Disabled);
+    let spec = InstanceSpec { subnets, time_nanos, ignores_rate_limits, ..InstanceSpec::default() };
+    Ok(Plan { spec, auto_progress })
+}
+
+fn new_subnet(kind: SubnetKind, spec: &SubnetSpec) -> NewSubnet {
+    NewSubnet {
+        kind,
+        schedule: match spec.cost_schedule {
+            CostSchedule::Normal => profile::CostSchedule::Normal,
+            CostSchedule::Free => profile::CostSchedule::Free,
+        },
+        instruction_limit: match spec.instruction_config {
+            InstructionConfig::Production => profile::InstructionLimit::Production,
+            InstructionConfig::Benchmarking => profile::InstructionLimit::Benchmarking,
+        },
+    }
 }
 
 /// The subnets in the order in which the real server hands out canister ids: named ones, then by kind.
@@ -75,6 +94,8 @@ fn unsupported_field(config: &InstanceConfig) -> Option<String> {
         (config.bitcoind_addr.is_some(), "bitcoind_addr"),
         (config.dogecoind_addr.is_some(), "dogecoind_addr"),
         (config.mainnet_nns_subnet_id == Some(true), "mainnet_nns_subnet_id"),
+        (config.incomplete_state.is_some(), "incomplete_state"),
+        (config.disable_ingress_validation == Some(true), "disable_ingress_validation"),
         (!config.subnet_config_set.cloud_engine.is_empty(), "subnet_config_set.cloud_engine"),
     ];
     let field = present.into_iter().find_map(|(is_present, name)| is_present.then(|| name.to_string()));
@@ -94,7 +115,6 @@ fn unsupported_flag(config: &InstanceConfig) -> Option<String> {
     let flags = [
         (icp_config.beta_features, Flag::Enabled, "beta_features"),
         (icp_config.function_name_length_limits, Flag::Disabled, "function_name_length_limits"),
-        (icp_config.canister_execution_rate_limiting, Flag::Enabled, "canister_execution_rate_limiting"),
     ];
     let (_, value, name) = flags.into_iter().find(|(flag, unsupported, _)| *flag == Some(*unsupported))?;
     Some(format!("icp_config.{name} = {value:?}"))
@@ -104,11 +124,7 @@ fn unsupported_subnet_field(spec: &SubnetSpec) -> Option<&'static str> {
     match spec {
         SubnetSpec { state_config: StateConfig::FromPath(_), .. } => Some("state_config FromPath"),
         SubnetSpec { state_config: StateConfig::FromBlobStore(_), .. } => Some("state_config FromBlobStore"),
-        SubnetSpec { instruction_config: InstructionConfig::Benchmarking, .. } => {
-            Some("instruction_config Benchmarking")
-        }
         SubnetSpec { subnet_admins: Some(_), .. } => Some("subnet_admins"),
-        SubnetSpec { cost_schedule: CostSchedule::Free, .. } => Some("cost_schedule Free"),
         _ => None,
     }
 }
@@ -119,6 +135,10 @@ mod tests {
 
     fn plan_of(json: &str) -> Result<Plan, String> {
         plan(&serde_json::from_str(json).expect("the configuration does not parse"))
+    }
+
+    fn kinds(plan: &Plan) -> Vec<SubnetKind> {
+        plan.spec.subnets.iter().map(|subnet| subnet.kind).collect()
     }
 
     const SPEC: &str = r#"{"state_config":"New","instruction_config":"Production","subnet_admins":null,
@@ -133,7 +153,7 @@ mod tests {
         ))
         .unwrap();
         use SubnetKind::*;
-        assert_eq!(plan.spec.subnets, [Nns, Bitcoin, System, Application, Application, VerifiedApplication]);
+        assert_eq!(kinds(&plan), [Nns, Bitcoin, System, Application, Application, VerifiedApplication]);
         assert_eq!(plan.spec.time_nanos, None);
         assert_eq!(plan.auto_progress, None);
     }
@@ -149,7 +169,7 @@ mod tests {
                 "dogecoind_addr":null,"icp_features":{{"registry":null,"sns":null}},"incomplete_state":null,
                 "initial_time":null,"mainnet_nns_subnet_id":null,"disable_ingress_validation":null}}"#
         ));
-        assert_eq!(plan.unwrap().spec.subnets, [SubnetKind::Application]);
+        assert_eq!(kinds(&plan.unwrap()), [SubnetKind::Application]);
     }
 
     #[test]
@@ -159,7 +179,7 @@ mod tests {
                 "instruction_config":"Production","dts_flag":"Enabled"}]},"nonmainnet_features":false,
                 "icp_features":{"registry":false}}"#,
         );
-        assert_eq!(plan.unwrap().spec.subnets, [SubnetKind::Application]);
+        assert_eq!(kinds(&plan.unwrap()), [SubnetKind::Application]);
     }
 
     #[test]
@@ -192,9 +212,7 @@ mod tests {
         for (spec, name) in [
             (r#"{"state_config":{"FromPath":"/tmp/state"}}"#, "FromPath"),
             (r#"{"state_config":{"FromBlobStore":"AAAA"}}"#, "FromBlobStore"),
-            (r#"{"instruction_config":"Benchmarking"}"#, "Benchmarking"),
             (r#"{"subnet_admins":[]}"#, "subnet_admins"),
-            (r#"{"cost_schedule":"Free"}"#, "cost_schedule Free"),
         ] {
             let error = plan_of(&format!(r#"{{"subnet_config_set":{{"application":[{SPEC},{spec}]}}}}"#))
                 .unwrap_err();
@@ -203,6 +221,30 @@ mod tests {
         let error =
             plan_of(r#"{"subnet_config_set":{"cloud_engine":[{"cost_schedule":"Free"}]}}"#).unwrap_err();
         assert!(error.contains("cloud_engine"), "{error}");
+    }
+
+    #[test]
+    fn a_subnet_can_be_free_or_for_benchmarks_and_an_instance_without_rate_limits() {
+        let plan = plan_of(
+            r#"{"subnet_config_set":{"application":[{},{"cost_schedule":"Free","instruction_config":"Benchmarking"}]},
+                "icp_config":{"canister_execution_rate_limiting":"Disabled"}}"#,
+        )
+        .unwrap();
+        let usual = NewSubnet::from(SubnetKind::Application);
+        let other = NewSubnet {
+            schedule: profile::CostSchedule::Free,
+            instruction_limit: profile::InstructionLimit::Benchmarking,
+            ..usual
+        };
+        assert_eq!(plan.spec.subnets, [usual, other]);
+        assert!(plan.spec.ignores_rate_limits);
+        for flag in ["null", r#""Enabled""#] {
+            let json = format!(
+                r#"{{"subnet_config_set":{{"application":[{SPEC}]}},
+                    "icp_config":{{"canister_execution_rate_limiting":{flag}}}}}"#
+            );
+            assert!(!plan_of(&json).unwrap().spec.ignores_rate_limits);
+        }
     }
 
     #[test]

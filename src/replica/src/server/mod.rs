@@ -27,6 +27,7 @@ pub(crate) use routes::router;
 pub(crate) use slot::Failure;
 pub use slot::Unavailable;
 
+use crate::profile::Fees;
 use crate::wasm::ModuleCache;
 use blobs::BlobStore;
 use registry::Registry;
@@ -42,7 +43,8 @@ pub(crate) struct Server {
 
 impl Server {
     /// A server without instances.
-    pub(crate) fn new(seed: u64, modules: ModuleCache) -> Self {
-        Self { registry: Arc::new(Registry::new(seed, modules)), blobs: Arc::default() }
+    pub(crate) fn new(seed: u64, fees: Fees, schedule_seed: Option<u64>, modules: ModuleCache) -> Self {
+        let registry = Registry::new(seed, fees, schedule_seed, modules);
+        Self { registry: Arc::new(registry), blobs: Arc::default() }
     }
 }

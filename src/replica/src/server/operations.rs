@@ -4,8 +4,9 @@ use super::protocol::{
     AddCycles, Base64Bytes, CanisterCall, CanisterId, CanisterResult, Cycles, IngressStatusArgs,
     MessageReference, PrincipalRecord, StableMemory, SubnetId, TickArgs, Timestamp, Topology,
 };
+use crate::api::IngressStatus;
 use crate::error::RejectResponse;
-use crate::instance::{IngressStatus, Instance};
+use crate::instance::Instance;
 
 type Outcome<T> = Result<T, ApiError>;
 
@@ -14,7 +15,7 @@ pub(crate) fn topology(instance: &mut Instance) -> Outcome<Topology> {
 }
 
 pub(crate) fn get_time(instance: &mut Instance) -> Outcome<Timestamp> {
-    Ok(Timestamp { nanos_since_epoch: instance.time_nanos() })
+    Ok(Timestamp { nanos_since_epoch: instance.clock_nanos() })
 }
 
 /// There are no HTTP outcalls, hence none is ever pending.
@@ -50,7 +51,8 @@ pub(crate) fn pub_key(instance: &mut Instance, args: SubnetId) -> Outcome<Vec<u8
 
 pub(crate) fn query(instance: &mut Instance, call: CanisterCall) -> Outcome<CanisterResult> {
     refuse_sender_info(&call)?;
-    Ok(instance.query(call.into()).map(Base64Bytes))
+    let result = instance.query(call.into()).map_err(ApiError::bad_request)?;
+    Ok(result.map(Base64Bytes))
 }
 
 pub(crate) fn submit(
@@ -59,7 +61,7 @@ pub(crate) fn submit(
 ) -> Outcome<Result<MessageReference, RejectResponse>> {
     refuse_sender_info(&call)?;
     let effective_principal = call.effective_principal;
-    let submitted = instance.submit(call.into());
+    let submitted = instance.submit(call.into()).map_err(ApiError::bad_request)?;
     Ok(submitted.map(|message_id| MessageReference { effective_principal, message_id }))
 }
 
@@ -71,7 +73,7 @@ pub(crate) fn await_ingress(instance: &mut Instance, args: MessageReference) -> 
 /// Submits and awaits in one request, as the protocol's earlier releases did.
 pub(crate) fn execute_ingress(instance: &mut Instance, call: CanisterCall) -> Outcome<CanisterResult> {
     refuse_sender_info(&call)?;
-    match instance.submit(call.into()) {
+    match instance.submit(call.into()).map_err(ApiError::bad_request)? {
         Ok(message_id) => {
             let result = instance.await_ingress(&message_id).map_err(ApiError::bad_request)?;
             Ok(result.map(Base64Bytes))
@@ -95,9 +97,13 @@ pub(crate) fn ingress_status(
     }
 }
 
-/// Also the certified time: the replica has one clock, and whoever reads it sees the new time at once.
 pub(crate) fn set_time(instance: &mut Instance, time: Timestamp) -> Outcome<()> {
     instance.set_time_nanos(time.nanos_since_epoch).map_err(ApiError::bad_request)
+}
+
+/// Queries see this time at once, and not with the next round.
+pub(crate) fn set_certified_time(instance: &mut Instance, time: Timestamp) -> Outcome<()> {
+    instance.set_certified_time_nanos(time.nanos_since_epoch).map_err(ApiError::bad_request)
 }
 
 pub(crate) fn add_cycles(instance: &mut Instance, args: AddCycles) -> Outcome<Cycles> {

@@ -66,7 +66,7 @@ async fn run(slot: Arc<Slot>, mut last: Instant, pause: Duration, mut stopped: o
 async fn round(slot: &Arc<Slot>, elapsed: Duration) -> Result<(), ApiError> {
     let work = move |slot: &Slot| {
         slot.with(|instance: &mut Instance| {
-            let target_nanos = next_time_nanos(instance.time_nanos(), elapsed, now_nanos());
+            let target_nanos = next_time_nanos(instance.clock_nanos(), elapsed, now_nanos());
             instance.set_time_nanos(target_nanos).map_err(ApiError::bad_request)?;
             instance.tick();
             Ok(())

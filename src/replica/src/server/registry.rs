@@ -1,6 +1,7 @@
 //! All instances of a server.
 use super::slot::{Slot, Unavailable, panic_message};
 use crate::instance::{Instance, InstanceSpec};
+use crate::profile::Fees;
 use crate::wasm::ModuleCache;
 use sha2::{Digest, Sha256};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,6 +10,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// The instances by id. Ids count from 0.
 pub(crate) struct Registry {
     seed: u64,
+    fees: Fees,
+    schedule_seed: Option<u64>,
     /// Modules are compiled once for all instances.
     modules: Arc<ModuleCache>,
     slots: RwLock<Vec<Arc<Slot>>>,
@@ -17,20 +20,27 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn new(seed: u64, modules: ModuleCache) -> Self {
+    pub(crate) fn new(seed: u64, fees: Fees, schedule_seed: Option<u64>, modules: ModuleCache) -> Self {
         Self {
             seed,
+            fees,
+            schedule_seed,
             modules: Arc::new(modules),
             slots: RwLock::default(),
             creation: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Makes an instance; the seed of the specification is overwritten. Errors with what the instance says.
+    /// Makes an instance; seeds and fees of the specification are overwritten. Errors with what the instance says.
     pub(crate) async fn create(&self, spec: InstanceSpec) -> Result<Arc<Slot>, String> {
         let _creation = self.creation.lock().await;
         let id = self.slots().len();
-        let spec = InstanceSpec { seed: instance_seed(self.seed, id), ..spec };
+        let spec = InstanceSpec {
+            seed: instance_seed(self.seed, id),
+            fees: self.fees,
+            schedule_seed: self.schedule_seed.map(|seed| instance_seed(seed, id)),
+            ..spec
+        };
         let modules = Arc::clone(&self.modules);
         let created = tokio::task::spawn_blocking(move || {
             catch_unwind(AssertUnwindSafe(|| Instance::new(spec, modules)))

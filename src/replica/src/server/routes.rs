@@ -51,7 +51,7 @@ pub(crate) fn router(server: Server) -> Router {
         ("/instances/{id}/update/execute_ingress_message", calling(operations::execute_ingress)),
         ("/instances/{id}/update/await_ingress_message", calling(operations::await_ingress)),
         ("/instances/{id}/update/set_time", calling(operations::set_time)),
-        ("/instances/{id}/update/set_certified_time", calling(operations::set_time)),
+        ("/instances/{id}/update/set_certified_time", calling(operations::set_certified_time)),
         ("/instances/{id}/update/add_cycles", calling(operations::add_cycles)),
         ("/instances/{id}/update/set_stable_memory", post(instances::set_stable_memory)),
         ("/instances/{id}/update/tick", calling(operations::tick)),

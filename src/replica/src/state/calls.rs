@@ -46,6 +46,8 @@ pub(crate) struct Calls {
     pub(crate) callbacks: BTreeMap<u64, Callback>,
     /// Requests without a response, by callee.
     pub(crate) outstanding: Arc<BTreeMap<Principal, usize>>,
+    /// Requests without a response that wait for it as long as it takes.
+    guaranteed: u64,
     next_context: u64,
     next_callback: u64,
 }
@@ -67,6 +69,7 @@ impl Calls {
             context.open_calls += 1;
         }
         *Arc::make_mut(&mut self.outstanding).entry(callback.callee).or_default() += 1;
+        self.guaranteed += u64::from(callback.deadline_nanos.is_none());
         self.callbacks.insert(id, callback);
         id
     }
@@ -74,6 +77,7 @@ impl Calls {
     /// Takes a callback, when its response is executed. `None` if that already happened: a late response.
     pub(crate) fn take(&mut self, id: u64) -> Option<Callback> {
         let callback = self.callbacks.remove(&id)?;
+        self.guaranteed -= u64::from(callback.deadline_nanos.is_none());
         if let Some(context) = self.contexts.get_mut(&callback.context) {
             context.open_calls = context.open_calls.saturating_sub(1);
         }
@@ -85,6 +89,12 @@ impl Calls {
             }
         }
         Some(callback)
+    }
+
+    /// Responses for which memory is kept free (code: `guaranteed_response_memory_reservations`, of the calls that
+    /// the canister makes; those that it has yet to answer are not counted here).
+    pub(crate) fn reserved_responses(&self) -> u64 {
+        self.guaranteed
     }
 
     /// Whether a stopping canister may stop: nothing is open in either direction.

@@ -1,22 +1,22 @@
 //! A canister.
 
 use super::calls::Calls;
+use super::code::{Code, Parts};
 use super::history::{Author, Change, ChangeKind, History};
+use super::inbox::Inbox;
+use super::index::Indexed;
 use super::log::Log;
+use super::long::Long;
 use super::messages::{Inbound, Request};
 use super::settings::Settings;
 use super::snapshots::{HookStatus, Snapshot, SnapshotId};
-use crate::costs::{self, WASM_PAGE_BYTES, limits, prices};
-use crate::memory::PageMap;
+use crate::accounts::Debits;
+use crate::costs::{self, WASM_PAGE_BYTES, limits};
 use crate::memory::stable::StableMemory;
-use crate::wasm::Module;
 use crate::wasm::module::GlobalValue;
 use candid::Principal;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Seconds of a day.
-const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 /// A `stop_canister` call that waits for the canister to drain.
 #[derive(Debug, Clone)]
@@ -37,28 +37,36 @@ pub(crate) enum Status {
     Stopped,
 }
 
-/// Installed code with its heap.
-#[derive(Clone)]
-pub(crate) struct Code {
-    pub(crate) module: Arc<Module>,
-    pub(crate) heap: PageMap,
-    /// Size of the heap in wasm pages.
-    pub(crate) heap_pages: u64,
-    /// Values of the module's globals, in the order of [`Module::globals`].
-    pub(crate) globals: Vec<GlobalValue>,
-    /// Names this heap among all that ever were: a running instance belongs to one generation.
-    pub(crate) generation: u64,
+/// When a canister has its turn.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Turns {
+    /// Rounds in which it did all that it had to do: who had fewer comes first.
+    pub(crate) full_rounds: u64,
+    /// The round in which the latest of them was counted.
+    pub(crate) counted_in: u64,
+    /// What it begins its next round with.
+    pub(crate) next: Turn,
 }
 
-impl Code {
-    /// Freshly instantiated, nothing has run yet.
-    pub(crate) fn new(module: Arc<Module>, generation: u64) -> Self {
-        Self {
-            heap: module.initial_heap.clone(),
-            heap_pages: module.inspection.initial_heap_pages.unwrap_or(0),
-            globals: module.initial_globals.clone(),
-            module,
-            generation,
+/// What a canister begins a round with; each in turn (code: `NextScheduledMethod`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Turn {
+    /// Its timer, then its heartbeat, then its messages.
+    #[default]
+    Timer,
+    /// Its heartbeat, then its timer, then its messages.
+    Heartbeat,
+    /// Its messages; neither timer nor heartbeat has a turn in that round.
+    Message,
+}
+
+impl Turn {
+    /// The one after it.
+    pub(crate) fn next(self) -> Self {
+        match self {
+            Self::Timer => Self::Heartbeat,
+            Self::Heartbeat => Self::Message,
+            Self::Message => Self::Timer,
         }
     }
 }
@@ -84,11 +92,19 @@ pub(crate) struct Canister {
     /// Number of the next snapshot.
     pub(crate) next_snapshot: u64,
     pub(crate) calls: Calls,
-    pub(crate) inbox: VecDeque<Inbound>,
+    pub(crate) inbox: Inbox<Inbound>,
+    /// What it does over several rounds; meanwhile it does nothing else.
+    pub(crate) long: Option<Box<Long>>,
+    /// Its place in the order of the subnet.
+    pub(crate) turns: Turns,
+    /// What rate limits hold against it.
+    pub(crate) debits: Debits,
     /// Nanoseconds since the epoch until which storage is paid.
     pub(crate) paid_until_nanos: u64,
     /// Calls, instructions, request bytes and response bytes of queries.
     pub(crate) query_stats: [u128; 4],
+    /// What the subnet's index says of it.
+    pub(super) indexed: Indexed,
 }
 
 impl Canister {
@@ -111,9 +127,38 @@ impl Canister {
             snapshots: BTreeMap::new(),
             next_snapshot: 0,
             calls: Calls::default(),
-            inbox: VecDeque::new(),
+            inbox: Inbox::default(),
+            long: None,
+            turns: Turns::default(),
+            debits: Debits::default(),
             paid_until_nanos: time_nanos,
             query_stats: [0; 4],
+            indexed: Indexed::default(),
+        }
+    }
+
+    /// Code and memory as they are.
+    pub(crate) fn parts(&self) -> Parts {
+        Parts {
+            code: self.code.clone(),
+            stable: self.stable.clone(),
+            certified_data: self.certified_data.clone(),
+            global_timer: self.global_timer,
+            hook_status: self.hook_status,
+            log: self.log.clone(),
+        }
+    }
+
+    /// Exchanges code and memory; answers what they were.
+    pub(crate) fn exchange(&mut self, parts: Parts) -> Parts {
+        use std::mem::replace;
+        Parts {
+            code: replace(&mut self.code, parts.code),
+            stable: replace(&mut self.stable, parts.stable),
+            certified_data: replace(&mut self.certified_data, parts.certified_data),
+            global_timer: replace(&mut self.global_timer, parts.global_timer),
+            hook_status: replace(&mut self.hook_status, parts.hook_status),
+            log: replace(&mut self.log, parts.log),
         }
     }
 
@@ -125,7 +170,7 @@ impl Canister {
             canister_version: self.version,
             by: author.by,
             by_version: author.by_version,
-            is_by_canister: crate::topology::canister_number(author.by).is_some(),
+            is_by_canister: crate::ids::canister_number(author.by).is_some(),
             kind,
         });
     }
@@ -133,6 +178,36 @@ impl Canister {
     /// Whether `principal` controls it.
     pub(crate) fn is_controller(&self, principal: &Principal) -> bool {
         self.settings.controllers.contains(principal)
+    }
+
+    /// Whether its code has 64-bit addresses.
+    pub(crate) fn is_wasm64(&self) -> bool {
+        self.code.as_ref().is_some_and(|code| code.module.inspection.is_wasm64)
+    }
+
+    /// Schedules the low-memory hook when little heap is left (spec, "On low Wasm memory").
+    pub(crate) fn check_low_memory(&mut self) {
+        let Some(code) = &self.code else { return };
+        let is_low = self.settings.is_memory_low(code.heap_pages * WASM_PAGE_BYTES);
+        self.hook_status = match (is_low, self.hook_status) {
+            (false, _) => HookStatus::ConditionNotSatisfied,
+            (true, HookStatus::ConditionNotSatisfied) => HookStatus::Ready,
+            (true, status) => status,
+        };
+    }
+
+    /// What the subnet's index should say of it.
+    pub(super) fn to_index(&self) -> Indexed {
+        let is_running = matches!(self.status, Status::Running);
+        let exports = |function| self.code.as_ref().is_some_and(|code| code.module.exports(function));
+        Indexed {
+            has_messages: !self.inbox.is_empty(),
+            has_heartbeat: is_running && exports("canister_heartbeat"),
+            hook_is_due: is_running && self.hook_status == HookStatus::Ready,
+            is_stopping: matches!(self.status, Status::Stopping(_)),
+            runs_long: self.long.as_ref().is_some_and(|long| long.is_message()),
+            timer: if is_running && exports("canister_global_timer") { self.global_timer } else { 0 },
+        }
     }
 
     /// 1 running, 2 stopping, 3 stopped (spec, `canister_status`).
@@ -150,57 +225,17 @@ impl Canister {
         MemoryUse {
             wasm_memory: code.map_or(0, |code| code.heap_pages * WASM_PAGE_BYTES),
             stable_memory: self.stable.size_bytes(),
-            globals: code
-                .map_or(0, |code| (code.globals.len() as u64 + COUNTER_GLOBALS) * GlobalValue::SIZE_BYTES),
+            globals: code.map_or(0, |code| {
+                (code.globals.len() as u64 + costs::COUNTER_GLOBALS) * GlobalValue::SIZE_BYTES
+            }),
             wasm_binary: code.map_or(0, |code| code.module.bytes.len() as u64),
-            custom_sections: code
-                .map_or(0, |code| code.module.inspection.custom_sections.iter().map(|s| s.size_bytes).sum()),
+            custom_sections: code.map_or(0, |code| code.module.inspection.custom_section_bytes()),
             history: self.history.size_bytes(),
             chunk_store: self.chunk_store.len() as u64 * limits::CHUNK_BYTES as u64,
             snapshots: self.snapshots.values().map(Snapshot::size_bytes).sum(),
         }
     }
-
-    /// Cycles that storage and compute allocation take in `seconds`.
-    pub(crate) fn idle_cycles(&self, seconds: u64) -> u128 {
-        let bytes = self.memory().total().max(self.settings.memory_allocation);
-        costs::storage_cycles(bytes, seconds)
-            + prices::COMPUTE_PERCENT_SECOND
-                * u128::from(self.settings.compute_allocation)
-                * u128::from(seconds)
-    }
-
-    /// Cycles that it burns in a day when nothing happens.
-    pub(crate) fn idle_cycles_per_day(&self) -> u128 {
-        self.idle_cycles(DAY_SECONDS)
-    }
-
-    /// The balance below which it is frozen (spec, "Freezing threshold").
-    pub(crate) fn freezing_threshold_cycles(&self) -> u128 {
-        self.idle_cycles_per_day() * u128::from(self.settings.freezing_threshold_seconds)
-            / u128::from(DAY_SECONDS)
-    }
-
-    /// Takes `amount` if the balance stays at the freezing threshold or above; otherwise answers how many
-    /// cycles are missing.
-    pub(crate) fn withdraw(&mut self, amount: u128) -> Result<(), OutOfCycles> {
-        let threshold = self.freezing_threshold_cycles();
-        if self.cycles < threshold.saturating_add(amount) {
-            return Err(OutOfCycles {
-                canister_id: self.id,
-                available: self.cycles,
-                requested: amount,
-                threshold,
-            });
-        }
-        self.cycles -= amount;
-        Ok(())
-    }
 }
-
-/// Globals that the platform's own instrumentation adds to a module and counts as its memory (measured:
-/// the probe has one global of its own and is charged for eight).
-pub(crate) const COUNTER_GLOBALS: u64 = 7;
 
 /// Memory in bytes, by purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,17 +262,4 @@ impl MemoryUse {
             + self.chunk_store
             + self.snapshots
     }
-}
-
-/// A canister cannot pay.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "Canister {canister_id} is out of cycles: please top up the canister with at least {} additional cycles",
-    (threshold + requested).saturating_sub(*available)
-)]
-pub(crate) struct OutOfCycles {
-    pub(crate) canister_id: Principal,
-    pub(crate) available: u128,
-    pub(crate) requested: u128,
-    pub(crate) threshold: u128,
 }

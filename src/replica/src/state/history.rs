@@ -7,14 +7,21 @@ use std::collections::VecDeque;
 /// What changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ChangeKind {
-    /// Created with these controllers.
-    Creation(Vec<Principal>),
+    /// Created.
+    Creation {
+        /// Its first controllers.
+        controllers: Vec<Principal>,
+        /// Hash of its environment variables, if it got any.
+        environment_hash: Option<[u8; 32]>,
+    },
     /// Code removed.
     CodeUninstall,
     /// Code installed.
     CodeDeployment(InstallMode, [u8; 32]),
-    /// A snapshot loaded: canister version, snapshot id, version at which it was taken, whether it was uploaded.
+    /// A snapshot loaded.
     LoadSnapshot {
+        /// The canister that it belongs to, if that is another one.
+        from: Option<Principal>,
         /// The snapshot.
         snapshot_id: Vec<u8>,
         /// Canister version at its taking.
@@ -78,6 +85,11 @@ impl History {
         }
     }
 
+    /// Forgets the changes; their number stays.
+    pub(crate) fn clear(&mut self) {
+        self.changes.clear();
+    }
+
     /// Bytes that the platform counts for it (measured: 350 for a creation with one
     /// controller and an installation).
     pub(crate) fn size_bytes(&self) -> u64 {
@@ -86,7 +98,7 @@ impl History {
         self.changes
             .iter()
             .map(|change| match &change.kind {
-                ChangeKind::Creation(controllers) | ChangeKind::ControllersChange(controllers) => {
+                ChangeKind::Creation { controllers, .. } | ChangeKind::ControllersChange(controllers) => {
                     CHANGE_BYTES + 30 * controllers.len() as u64
                 }
                 _ => CHANGE_BYTES,

@@ -15,13 +15,13 @@ pub(crate) struct Log {
 impl Log {
     /// Adds a line; the oldest go where the space does not suffice.
     pub(crate) fn push(&mut self, mut line: LogLine) {
-        line.content.truncate(limits::LOG_BYTES);
-        self.bytes += line.content.len();
+        line.content.truncate(limits::LOG_BYTES - LogLine::RECORD_BYTES);
+        self.bytes += line.counted_bytes();
         self.lines.push_back((self.next_index, line));
         self.next_index += 1;
         while self.bytes > limits::LOG_BYTES {
             let Some((_, oldest)) = self.lines.pop_front() else { break };
-            self.bytes -= oldest.content.len();
+            self.bytes -= oldest.counted_bytes();
         }
     }
 

@@ -1,7 +1,7 @@
 //! Requests and responses.
 
+use crate::api::MessageId;
 use crate::error::Reject;
-use crate::instance::MessageId;
 use candid::Principal;
 use std::sync::Arc;
 
@@ -33,7 +33,26 @@ pub(crate) struct Request {
     pub(crate) cycles: u128,
 }
 
+/// Nanoseconds of a second, in which deadlines are counted.
+const SECOND_NANOS: u64 = 1_000_000_000;
+
+/// The deadline of a best-effort call that is made now: a whole second (code: `CoarseTime::floor`).
+pub(crate) fn deadline_nanos(now_nanos: u64, timeout_seconds: u32) -> u64 {
+    let deadline = now_nanos.saturating_add(u64::from(timeout_seconds) * SECOND_NANOS);
+    deadline - deadline % SECOND_NANOS
+}
+
+/// Whether a deadline is over: the second that it names has passed (code: `MessagePool::expire_messages`).
+pub(crate) fn is_past(deadline_nanos: u64, now_nanos: u64) -> bool {
+    deadline_nanos / SECOND_NANOS < now_nanos / SECOND_NANOS
+}
+
 impl Request {
+    /// Whether it is a best-effort call whose caller has stopped waiting: nobody executes it any more.
+    pub(crate) fn is_expired(&self, now_nanos: u64) -> bool {
+        matches!(self.origin, Origin::Canister { deadline_nanos: Some(deadline), .. } if is_past(deadline, now_nanos))
+    }
+
     /// The response to this request, unless nobody waits for one.
     pub(crate) fn response(&self, payload: Result<Vec<u8>, Reject>, refund: u128) -> Option<Response> {
         let Origin::Canister { callback, .. } = self.origin else { return None };
@@ -71,11 +90,37 @@ pub(crate) enum Inbound {
     Response(Response),
 }
 
-/// A message between subnets.
+/// A message on its way.
 #[derive(Debug, Clone)]
 pub(crate) enum Message {
     /// To a canister, or to the management canister of the subnet.
     Request(Request),
     /// To a canister.
     Response(Response),
+}
+
+impl Message {
+    /// The canister or user that it comes from.
+    pub(crate) fn sender(&self) -> Principal {
+        match self {
+            Self::Request(request) => request.sender,
+            Self::Response(response) => response.respondent,
+        }
+    }
+
+    /// The canister that it goes to.
+    pub(crate) fn receiver(&self) -> Principal {
+        match self {
+            Self::Request(request) => request.receiver,
+            Self::Response(response) => response.originator,
+        }
+    }
+}
+
+/// A call to the management canister that waits.
+#[derive(Debug, Clone)]
+pub(crate) struct ManagementCall {
+    pub(crate) request: Request,
+    /// The canister that it is about.
+    pub(crate) about: Option<Principal>,
 }

@@ -1,6 +1,7 @@
 //! Snapshots of a canister (spec, "Canister snapshots").
 
 use crate::memory::PageMap;
+use crate::memory::pages::PAGE_BYTES;
 use crate::memory::stable::StableMemory;
 use crate::wasm::module::GlobalValue;
 use std::collections::BTreeMap;
@@ -33,8 +34,6 @@ pub(crate) struct SparseBytes {
 pub(crate) struct Snapshot {
     /// Whether it came by `upload_canister_snapshot_metadata`.
     pub(crate) is_uploaded: bool,
-    /// Whether it may still be written: uploaded and never loaded.
-    pub(crate) is_mutable: bool,
     pub(crate) taken_at_nanos: u64,
     pub(crate) canister_version: u64,
     pub(crate) module: SparseBytes,
@@ -49,10 +48,18 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// Bytes of heap and stable memory that the next checkpoint has to write for it (code: `heap_delta`; the module
+    /// counts nothing). Which pages of a memory were written since the last one nobody knows: all count, or none.
+    pub(crate) fn changed_bytes(&self) -> u64 {
+        let changed = |pages: &PageMap| if pages.is_checkpointed() { 0 } else { pages.resident_pages() };
+        let pages = changed(&self.heap.pages) + changed(&self.stable.pages);
+        (pages * PAGE_BYTES + self.chunks.len() * crate::costs::limits::CHUNK_BYTES) as u64
+    }
+
     /// Bytes that the canister pays for.
     pub(crate) fn size_bytes(&self) -> u64 {
         // A taken snapshot counts the platform's own globals too (measured).
-        let counters = if self.is_uploaded { 0 } else { super::canister::COUNTER_GLOBALS };
+        let counters = if self.is_uploaded { 0 } else { crate::costs::COUNTER_GLOBALS };
         self.module.size_bytes
             + self.heap.size_bytes
             + self.stable.size_bytes()

@@ -1,10 +1,15 @@
 //! A subnet: its canisters, and the messages that it has to execute.
 
 use super::canister::Canister;
-use super::messages::{Message, Request};
-use crate::instance::SubnetKind;
+use super::inbox::Inbox;
+use super::index::{Index, Indexed};
+use super::messages::{ManagementCall, Message, Request};
+use crate::api::SubnetKind;
+use crate::profile::SubnetProfile;
 use candid::Principal;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 /// An inclusive range of canister numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +29,8 @@ impl IdRange {
 pub(crate) struct Subnet {
     pub(crate) id: Principal,
     pub(crate) kind: SubnetKind,
+    /// What it charges and where it stops.
+    pub(crate) profile: Arc<SubnetProfile>,
     pub(crate) seed: [u8; 32],
     /// DER public key; opaque bytes.
     pub(crate) public_key: Vec<u8>,
@@ -31,65 +38,159 @@ pub(crate) struct Subnet {
     pub(crate) ranges: Vec<IdRange>,
     /// Number of the next fresh canister.
     pub(crate) next_canister: u64,
-    pub(crate) canisters: BTreeMap<Principal, Canister>,
+    /// Changed only through [`CanisterMut`], which keeps the index true.
+    canisters: BTreeMap<Principal, Canister>,
+    index: Index,
     /// Calls to the management canister.
-    pub(crate) management: VecDeque<Request>,
-    /// What other subnets sent; it is inducted when the next round begins.
+    pub(crate) management: Inbox<ManagementCall>,
+    /// Instructions of the round that such calls used.
+    pub(crate) management_instructions: u64,
+    /// Calls of `raw_rand`: the next round has the random bytes.
+    pub(crate) raw_rand: VecDeque<Request>,
+    /// The canister whose installation takes several rounds.
+    pub(crate) installing: Option<Principal>,
+    /// What canisters sent to others of the subnet in this turn.
+    pub(crate) outbox: Vec<Message>,
+    /// What takes a round to arrive though it stays on the subnet: calls to the management canister, its
+    /// answers, and what could not be delivered.
+    pub(crate) loopback: VecDeque<Message>,
+    /// What other subnets sent; it arrives with the next round.
     pub(crate) incoming: VecDeque<Message>,
-    /// Canisters with something in their inbox.
-    pub(crate) ready: BTreeSet<Principal>,
-    /// Canisters that export a heartbeat.
-    pub(crate) heartbeats: BTreeSet<Principal>,
-    /// Canisters by the time at which their timer fires.
-    pub(crate) timers: BTreeSet<(u64, Principal)>,
-    /// Canisters whose low-memory hook is due.
-    pub(crate) hooks: BTreeSet<Principal>,
-    /// Canisters that wait to stop.
-    pub(crate) stopping: BTreeSet<Principal>,
+    /// Rounds of all canisters in which they did all that they had to do.
+    pub(crate) full_rounds: u64,
     /// Best-effort calls: deadline, caller, callback.
     pub(crate) deadlines: BTreeSet<(u64, Principal, u64)>,
-    /// The timer under which each canister is in `timers`.
-    pub(crate) timer_of: BTreeMap<Principal, u64>,
     /// Modules that were compiled here, and paid for.
     pub(crate) compiled: BTreeSet<crate::wasm::module::ModuleHash>,
     /// Nanoseconds since the epoch of the last charge for storage.
     pub(crate) charged_at_nanos: u64,
 }
 
+/// What a subnet is from its beginning.
+pub(crate) struct Origins {
+    pub(crate) id: Principal,
+    pub(crate) kind: SubnetKind,
+    pub(crate) profile: Arc<SubnetProfile>,
+    pub(crate) seed: [u8; 32],
+    pub(crate) public_key: Vec<u8>,
+    pub(crate) ranges: Vec<IdRange>,
+    pub(crate) next_canister: u64,
+    pub(crate) time_nanos: u64,
+}
+
 impl Subnet {
-    /// Brings the indices up to date with what a canister is now. To be called after every change of its
-    /// code, timer, status or hook.
-    pub(crate) fn reindex(&mut self, id: Principal) {
-        use super::canister::Status;
-        use super::snapshots::HookStatus;
-        let canister = self.canisters.get(&id);
-        let running = canister.filter(|canister| matches!(canister.status, Status::Running));
-        let exports =
-            |name| running.and_then(|c| c.code.as_ref()).is_some_and(|code| code.module.exports(name));
-        set_membership(&mut self.heartbeats, id, exports("canister_heartbeat"));
-        let hook_is_due = running.is_some_and(|canister| canister.hook_status == HookStatus::Ready);
-        set_membership(&mut self.hooks, id, hook_is_due);
-        let is_stopping = canister.is_some_and(|canister| matches!(canister.status, Status::Stopping(_)));
-        set_membership(&mut self.stopping, id, is_stopping);
-        let has_messages = canister.is_some_and(|canister| !canister.inbox.is_empty());
-        set_membership(&mut self.ready, id, has_messages);
-        let timer = running.map_or(0, |canister| canister.global_timer);
-        if self.timer_of.get(&id).copied().unwrap_or(0) != timer {
-            if let Some(before) = self.timer_of.remove(&id) {
-                self.timers.remove(&(before, id));
-            }
-            if timer != 0 {
-                self.timer_of.insert(id, timer);
-                self.timers.insert((timer, id));
-            }
+    /// A subnet without canisters.
+    pub(crate) fn new(origins: Origins) -> Self {
+        let Origins { id, kind, profile, seed, public_key, ranges, next_canister, time_nanos } = origins;
+        Self {
+            id,
+            kind,
+            profile,
+            seed,
+            public_key,
+            ranges,
+            next_canister,
+            canisters: BTreeMap::new(),
+            index: Index::default(),
+            management: Inbox::default(),
+            management_instructions: 0,
+            raw_rand: VecDeque::new(),
+            installing: None,
+            outbox: Vec::new(),
+            loopback: VecDeque::new(),
+            incoming: VecDeque::new(),
+            full_rounds: 0,
+            deadlines: BTreeSet::new(),
+            compiled: BTreeSet::new(),
+            charged_at_nanos: time_nanos,
         }
+    }
+
+    /// Whether a canister changed so much memory that it has to wait for rounds to pass (code:
+    /// `filter_canisters`).
+    pub(crate) fn is_paused(&self, id: &Principal, round: u64) -> bool {
+        let debits = self.canister(id).map(|canister| canister.debits);
+        debits.is_some_and(|debits| debits.heap_delta_excess(self.profile.rates, round).is_some())
+    }
+
+    /// A canister, to look at.
+    pub(crate) fn canister(&self, id: &Principal) -> Option<&Canister> {
+        self.canisters.get(id)
+    }
+
+    /// A canister, to change.
+    pub(crate) fn canister_mut(&mut self, id: &Principal) -> Option<CanisterMut<'_>> {
+        let canister = self.canisters.get_mut(id)?;
+        Some(CanisterMut { canister, index: &mut self.index })
+    }
+
+    /// Whether the canister exists.
+    pub(crate) fn has(&self, id: &Principal) -> bool {
+        self.canisters.contains_key(id)
+    }
+
+    /// The ids of all canisters.
+    pub(crate) fn canister_ids(&self) -> impl ExactSizeIterator<Item = &Principal> {
+        self.canisters.keys()
+    }
+
+    /// Takes a new canister in.
+    pub(crate) fn insert(&mut self, mut canister: Canister) {
+        // It is neither before nor behind those that were there.
+        canister.turns.full_rounds = self.full_rounds / (self.canisters.len() as u64).max(1);
+        let canister = self.canisters.entry(canister.id).insert_entry(canister).into_mut();
+        drop(CanisterMut { canister, index: &mut self.index });
+    }
+
+    /// Takes a canister out.
+    pub(crate) fn remove(&mut self, id: &Principal) -> Option<Canister> {
+        let canister = self.canisters.remove(id)?;
+        self.index.change(canister.id, canister.indexed, Indexed::default());
+        Some(canister)
+    }
+
+    /// Whether nothing waits to be executed or delivered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.index.ready.is_empty()
+            && self.index.long.is_empty()
+            && self.management.is_empty()
+            && self.installing.is_none()
+            && self.raw_rand.is_empty()
+            && self.outbox.is_empty()
+            && self.loopback.is_empty()
+            && self.incoming.is_empty()
+    }
+
+    /// Which canisters have something to do.
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
     }
 }
 
-fn set_membership(set: &mut BTreeSet<Principal>, id: Principal, is_member: bool) {
-    if is_member {
-        set.insert(id);
-    } else {
-        set.remove(&id);
+/// A canister that is being changed. When it goes out of use the subnet's index is brought up to date.
+pub(crate) struct CanisterMut<'a> {
+    canister: &'a mut Canister,
+    index: &'a mut Index,
+}
+
+impl Deref for CanisterMut<'_> {
+    type Target = Canister;
+
+    fn deref(&self) -> &Canister {
+        self.canister
+    }
+}
+
+impl DerefMut for CanisterMut<'_> {
+    fn deref_mut(&mut self) -> &mut Canister {
+        self.canister
+    }
+}
+
+impl Drop for CanisterMut<'_> {
+    fn drop(&mut self) {
+        let now = self.canister.to_index();
+        let before = std::mem::replace(&mut self.canister.indexed, now);
+        self.index.change(self.canister.id, before, now);
     }
 }

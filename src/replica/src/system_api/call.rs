@@ -74,6 +74,12 @@ impl Call<'_> {
             .ok_or_else(|| self.out_of_heap("src", source, size))
     }
 
+    /// Whether `size` bytes at `source` lie within the heap.
+    pub(crate) fn is_in_heap(&mut self, source: u64, size: u64) -> bool {
+        let heap_bytes = self.host().region.as_ref().map_or(0, |region| region.size_bytes() as u64);
+        size == 0 || source.checked_add(size).is_some_and(|end| end <= heap_bytes)
+    }
+
     /// Writes bytes into the heap.
     pub(crate) fn store(&mut self, target: u64, bytes: &[u8]) -> Result<(), HostError> {
         if bytes.is_empty() {

@@ -3,7 +3,7 @@
 
 use super::call::{Call, Outcome};
 use super::host::{Answer, Closure, HostError, LogLine, OutgoingCall};
-use crate::costs::{self, limits, prices};
+use crate::costs::limits;
 use candid::Principal;
 
 pub(crate) use super::memory::{
@@ -152,6 +152,24 @@ fn accept(call: &mut Call<'_>, max: u128) -> u128 {
     amount
 }
 
+/// For the cycles minting canister alone (code: `CyclesAccountManager::mint_cycles`).
+pub(crate) fn mint_cycles128(call: &mut Call<'_>) -> Outcome {
+    /// Its id on the mainnet (code: `CYCLES_MINTING_CANISTER_ID`).
+    const MINTER: &str = "rkp4c-7iaaa-aaaaa-aaaca-cai";
+    let [high, low, target, ..] = call.args;
+    let canister = call.host().env.canister_id;
+    if canister.to_text() != MINTER {
+        return Err(HostError::ContractViolation(format!(
+            "ic0.mint_cycles128 cannot be executed on non Cycles Minting Canister: {canister} != {MINTER}"
+        )));
+    }
+    let effects = &mut call.host().effects;
+    let before = effects.balance;
+    effects.balance = before.saturating_add(u128_of(high, low));
+    let minted = effects.balance - before;
+    call.store_u128(target, minted)
+}
+
 pub(crate) fn cycles_burn128(call: &mut Call<'_>) -> Outcome {
     let [high, low, target, ..] = call.args;
     let liquid = liquid_balance(call);
@@ -188,8 +206,7 @@ pub(crate) fn canister_liquid_cycle_balance128(call: &mut Call<'_>) -> Outcome {
 
 fn liquid_balance(call: &mut Call<'_>) -> u128 {
     let host = call.host();
-    let grown = costs::storage_cycles(host.effects.grown_bytes, host.env.freezing_threshold_seconds);
-    host.effects.balance.saturating_sub(host.env.freezing_threshold_cycles + grown)
+    host.effects.balance.saturating_sub(host.threshold())
 }
 
 pub(crate) fn canister_status(call: &mut Call<'_>) -> Outcome {
@@ -209,8 +226,8 @@ pub(crate) fn subnet_self_copy(call: &mut Call<'_>) -> Outcome {
     call.copy(id.as_slice())
 }
 
-pub(crate) fn subnet_self_node_count(_: &mut Call<'_>) -> Outcome {
-    Ok(prices::NODES)
+pub(crate) fn subnet_self_node_count(call: &mut Call<'_>) -> Outcome {
+    Ok(call.host().env.profile.nodes)
 }
 
 pub(crate) fn msg_method_name_size(call: &mut Call<'_>) -> Outcome {
@@ -244,7 +261,7 @@ pub(crate) fn call_new(call: &mut Call<'_>) -> Outcome {
     let callee = Principal::try_from_slice(&callee)
         .map_err(|_| call.violation("the callee is not a valid principal"))?;
     let name = call.load(name, name_size)?;
-    let method = String::from_utf8(name).map_err(|_| call.violation("the method name is not UTF-8"))?;
+    let method = String::from_utf8_lossy(&name).into_owned();
     call.host().effects.building = Some(OutgoingCall {
         callee,
         method,
@@ -335,21 +352,26 @@ fn add_cycles(call: &mut Call<'_>, amount: u128) -> Outcome {
 pub(crate) fn call_perform(call: &mut Call<'_>) -> Outcome {
     const SYS_TRANSIENT: u64 = 2;
     building!(call);
-    let liquid = liquid_balance(call);
     let host = call.host();
     let Some(building) = host.effects.building.take() else { return Ok(SYS_TRANSIENT) };
-    let fee = if host.env.context.is_replicated() {
-        costs::call_cycles(building.payload_bytes(), host.env.is_wasm64)
+    // A query makes calls for nothing, and a response that can be dropped keeps no memory for itself.
+    let is_charged = host.env.context.is_replicated();
+    let responses = u64::from(is_charged && building.timeout_seconds.is_none());
+    let fee = if is_charged {
+        host.env.profile.call_cycles(building.payload_bytes(), host.env.is_wasm64)
     } else {
         0
     };
+    let threshold = host.holdings().with_more_responses(responses).threshold(&host.env.profile);
     let under_way = host.env.outstanding.get(&building.callee).copied().unwrap_or(0)
         + host.effects.calls.iter().filter(|other| other.callee == building.callee).count();
-    if fee > liquid || under_way >= limits::QUEUE_MESSAGES {
+    let is_affordable = !is_charged || host.effects.balance >= threshold.saturating_add(fee);
+    if !is_affordable || under_way >= limits::QUEUE_MESSAGES {
         host.effects.balance += building.cycles;
         return Ok(SYS_TRANSIENT);
     }
     host.effects.balance -= fee;
+    host.effects.reserved_responses += responses;
     host.effects.calls.push(building);
     Ok(0)
 }
@@ -422,19 +444,18 @@ pub(crate) fn in_replicated_execution(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn cost_call(call: &mut Call<'_>) -> Outcome {
     let [method_bytes, payload_bytes, target, ..] = call.args;
     let is_wasm64 = call.host().env.is_wasm64;
-    let cost = costs::call_cycles(method_bytes.saturating_add(payload_bytes), is_wasm64);
+    let cost = call.host().env.profile.call_cycles(method_bytes.saturating_add(payload_bytes), is_wasm64);
     call.store_u128(target, cost)
 }
 
 pub(crate) fn cost_create_canister(call: &mut Call<'_>) -> Outcome {
-    call.store_u128(call.args[0], prices::CREATE_CANISTER)
+    let cost = call.host().env.profile.create_canister_cycles();
+    call.store_u128(call.args[0], cost)
 }
 
 pub(crate) fn cost_http_request(call: &mut Call<'_>) -> Outcome {
     let [request_bytes, response_bytes, target, ..] = call.args;
-    let cost = prices::HTTP_OUTCALL
-        + u128::from(request_bytes) * prices::HTTP_REQUEST_BYTE
-        + u128::from(response_bytes) * prices::HTTP_RESPONSE_BYTE;
+    let cost = call.host().env.profile.http_request_cycles(request_bytes, response_bytes);
     call.store_u128(target, cost)
 }
 
@@ -461,7 +482,8 @@ fn threshold_cost(call: &mut Call<'_>) -> Outcome {
     const UNKNOWN_KEY: u64 = 2;
     let [source, size, _, target, ..] = call.args;
     call.load(source, size)?;
-    call.store_u128(target, prices::THRESHOLD_SIGNATURE)?;
+    let cost = call.host().env.profile.threshold_signature_cycles();
+    call.store_u128(target, cost)?;
     Ok(UNKNOWN_KEY)
 }
 
@@ -521,38 +543,44 @@ fn variable_value(call: &mut Call<'_>) -> Result<Option<String>, HostError> {
     Ok(variables.iter().find(|(other, _)| *other == name).map(|(_, value)| value.clone()))
 }
 
+/// Never traps, wherever the text lies (spec, "Debugging aids").
 pub(crate) fn debug_print(call: &mut Call<'_>) -> Outcome {
     let [source, size, ..] = call.args;
-    let content = log_content(call, source, size)?;
+    let content = log_content(call, source, size, "(debug_print message out of memory bounds)")?;
     push_log(call, content);
     Ok(0)
 }
 
+/// Bytes of a trap's message that are kept (code: `MAX_ERROR_MESSAGE_SIZE`).
+const KEPT_BYTES: u64 = 32 * 1024;
+
 pub(crate) fn trap(call: &mut Call<'_>) -> Outcome {
-    /// Bytes of a trap's message that are kept (code: `MAX_TRAP_MESSAGE` order of magnitude).
-    const MESSAGE_BYTES: u64 = 16 * 1024;
     let [source, size, ..] = call.args;
-    let content = log_content(call, source, size.min(MESSAGE_BYTES))?;
+    let content = log_content(call, source, size.min(KEPT_BYTES), "(trap message out of memory bounds)")?;
     let message = String::from_utf8_lossy(&content).into_owned();
     push_log(call, format!("[TRAP]: {message}").into_bytes());
     Err(HostError::CalledTrap(message))
 }
 
 /// Loads a line for the log and charges for it: every byte is stored, what fits is sent (code:
-/// `logging_charge_bytes`).
-fn log_content(call: &mut Call<'_>, source: u64, size: u64) -> Result<Vec<u8>, HostError> {
+/// `logging_charge_bytes`). `otherwise` is the line where the text lies outside of the heap.
+fn log_content(call: &mut Call<'_>, source: u64, size: u64, otherwise: &str) -> Result<Vec<u8>, HostError> {
     let free = call.host().env.log_free_bytes as u64;
     let stored = size.min(limits::LOG_BYTES as u64);
     let sent = size.min(free);
     call.charge(2 * stored + super::table::SENT_BYTE * sent)?;
-    call.load(source, size)
+    if !call.is_in_heap(source, size) {
+        return Ok(otherwise.as_bytes().to_vec());
+    }
+    call.load(source, size.min(KEPT_BYTES))
 }
 
 fn push_log(call: &mut Call<'_>, mut content: Vec<u8>) {
     content.truncate(limits::LOG_BYTES);
     let host = call.host();
-    host.env.log_free_bytes = host.env.log_free_bytes.saturating_sub(content.len());
-    host.effects.log.push(LogLine { time_nanos: host.env.time_nanos, content });
+    let line = LogLine { time_nanos: host.env.time_nanos, content };
+    host.env.log_free_bytes = host.env.log_free_bytes.saturating_sub(line.counted_bytes());
+    host.effects.log.push(line);
 }
 
 fn u128_of(high: u64, low: u64) -> u128 {

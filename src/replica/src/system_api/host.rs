@@ -1,8 +1,11 @@
 //! What a running message sees, and the effects it has until they are committed.
 
 use super::table::contexts;
+use crate::accounts::{CannotGrow, Holdings, check_growth};
+use crate::costs::limits;
 use crate::memory::region::Region;
 use crate::memory::stable::StableView;
+use crate::profile::SubnetProfile;
 use candid::Principal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -64,6 +67,23 @@ impl Context {
         }
     }
 
+    /// Whether memory that it grows is checked against the freezing threshold at once (code:
+    /// `should_check_freezing_threshold_for_memory_grow`): what finishes work begun may grow in any case, and an
+    /// installation is checked at its end.
+    pub(crate) fn checks_growth(self) -> bool {
+        matches!(self, Self::Update | Self::Task)
+    }
+
+    /// Bytes of stable memory that it may touch, and that it may write (code: `get_page_limit`).
+    pub(crate) fn stable_bytes_limit(self) -> u64 {
+        match self {
+            Self::Init | Self::PreUpgrade => limits::STABLE_BYTES_OF_INSTALL,
+            Self::ReplicatedQuery => limits::STABLE_BYTES_OF_QUERY,
+            other if other.is_replicated() => limits::STABLE_BYTES_OF_MESSAGE,
+            _ => limits::STABLE_BYTES_OF_QUERY,
+        }
+    }
+
     /// Whether it runs in replicated execution (spec, "Replicated execution check").
     pub(crate) fn is_replicated(self) -> bool {
         !matches!(
@@ -108,12 +128,10 @@ pub(crate) struct Env {
     pub(crate) instruction_limit: u64,
     /// Instructions that the call context used in earlier messages.
     pub(crate) context_instructions: u64,
-    /// Cycles that must remain at the beginning of the message.
-    pub(crate) freezing_threshold_cycles: u128,
-    /// Seconds of the freezing threshold, for what growing costs.
-    pub(crate) freezing_threshold_seconds: u64,
-    /// Whether growing makes the canister pay: not while memory is allocated for it.
-    pub(crate) pays_for_growth: bool,
+    /// What the canister keeps at the beginning of the message, from which its freezing threshold follows.
+    pub(crate) holdings: Holdings,
+    /// Prices of the subnet.
+    pub(crate) profile: Arc<SubnetProfile>,
     /// Bytes that the heap may reach in this message, if its owner limits it.
     pub(crate) wasm_memory_limit_bytes: Option<u64>,
     /// Requests under way to each canister.
@@ -170,12 +188,25 @@ pub(crate) struct LogLine {
     pub(crate) content: Vec<u8>,
 }
 
+impl LogLine {
+    /// Bytes that a line counts besides its content: two numbers and a vector (code:
+    /// `CanisterLogRecord::data_size`).
+    pub(crate) const RECORD_BYTES: usize = 40;
+
+    /// Bytes that the line counts in the log.
+    pub(crate) fn counted_bytes(&self) -> usize {
+        Self::RECORD_BYTES + self.content.len()
+    }
+}
+
 /// Effects of a message. They last only if it succeeds; the log lines in any case.
 pub(crate) struct Effects {
     pub(crate) stable: StableView,
     pub(crate) answer: Answer,
     /// Cycle balance, as the message sees and changes it.
     pub(crate) balance: u128,
+    /// Cycle balance with which the message began.
+    pub(crate) balance_at_start: u128,
     /// Cycles of the call context that can still be accepted.
     pub(crate) available: u128,
     /// Cycles taken from `available`.
@@ -186,6 +217,8 @@ pub(crate) struct Effects {
     pub(crate) grown_bytes: u64,
     pub(crate) building: Option<OutgoingCall>,
     pub(crate) calls: Vec<OutgoingCall>,
+    /// How many of them wait for their response as long as it takes.
+    pub(crate) reserved_responses: u64,
     pub(crate) certified_data: Option<Vec<u8>>,
     /// The global timer: nanoseconds since the epoch, 0 for none.
     pub(crate) global_timer: u64,
@@ -217,16 +250,11 @@ pub(crate) enum HostError {
         missing: u128,
     },
     /// Not enough cycles to keep the memory that the message grew.
-    #[error(
-        "Canister cannot grow memory by {bytes} bytes due to insufficient cycles. At least {missing} additional \
-         cycles are required."
-    )]
-    CannotPayForGrowth {
-        /// Bytes that it asked for.
-        bytes: u64,
-        /// Cycles that it lacks.
-        missing: u128,
-    },
+    #[error(transparent)]
+    CannotGrow(CannotGrow),
+    /// The message touched or wrote too much of stable memory.
+    #[error("Canister exceeded memory access limits: {0}")]
+    StableAccess(String),
     /// The heap reached the limit that its owner set.
     #[error("Canister exceeded its current Wasm memory limit of {0} bytes")]
     WasmMemoryLimit(u64),
@@ -268,9 +296,8 @@ impl Host {
                 is_wasm64: false,
                 instruction_limit: 0,
                 context_instructions: 0,
-                freezing_threshold_cycles: 0,
-                freezing_threshold_seconds: 0,
-                pays_for_growth: false,
+                holdings: Holdings::default(),
+                profile: SubnetProfile::idle(),
                 wasm_memory_limit_bytes: None,
                 outstanding: Arc::default(),
                 log_free_bytes: 0,
@@ -281,19 +308,28 @@ impl Host {
         }
     }
 
+    /// What the canister keeps by now.
+    pub(crate) fn holdings(&self) -> Holdings {
+        let before = self.env.holdings;
+        before
+            .with_memory(before.memory_bytes + self.effects.grown_bytes)
+            .with_more_responses(self.effects.reserved_responses)
+    }
+
+    /// The balance above which the message can spend.
+    pub(crate) fn threshold(&self) -> u128 {
+        self.holdings().threshold(&self.env.profile)
+    }
+
     /// Accounts for `bytes` more memory, or says why the canister cannot have them.
     pub(crate) fn grow(&mut self, bytes: u64) -> Result<(), HostError> {
-        let env = &self.env;
-        let effects = &mut self.effects;
-        if env.pays_for_growth && env.context.is_replicated() {
-            let grown = effects.grown_bytes + bytes;
-            let needed = env.freezing_threshold_cycles
-                + crate::costs::storage_cycles(grown, env.freezing_threshold_seconds);
-            if effects.balance < needed {
-                return Err(HostError::CannotPayForGrowth { bytes, missing: needed - effects.balance });
-            }
+        if self.env.context.checks_growth() {
+            let before = self.holdings();
+            let after_bytes = before.memory_bytes + bytes;
+            check_growth(&self.env.profile, before, after_bytes, self.effects.balance)
+                .map_err(HostError::CannotGrow)?;
         }
-        effects.grown_bytes += bytes;
+        self.effects.grown_bytes += bytes;
         Ok(())
     }
 }
@@ -305,12 +341,14 @@ impl Effects {
             stable,
             answer: Answer::Open(Vec::new()),
             balance,
+            balance_at_start: balance,
             available,
             accepted: 0,
             burned: 0,
             grown_bytes: 0,
             building: None,
             calls: Vec::new(),
+            reserved_responses: 0,
             certified_data: None,
             global_timer,
             accepted_message: false,
@@ -355,8 +393,6 @@ impl wasmtime::ResourceLimiter for Host {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        /// Elements that a table may reach (code: `MAX_TABLE_SIZE` of the validator, 1,000,000).
-        const TABLE_ELEMENTS: usize = 1_000_000;
-        Ok(desired <= TABLE_ELEMENTS)
+        Ok(desired as u64 <= crate::costs::limits::TABLE_ELEMENTS)
     }
 }

@@ -3,6 +3,7 @@
 use super::call::{Call, Outcome};
 use super::host::{Context, HostError};
 use crate::costs::{self, WASM_PAGE_BYTES, limits};
+use crate::memory::pages::PAGE_BYTES;
 
 const OUT_OF_BOUNDS: HostError = HostError::Trapped("stable memory out of bounds");
 /// What `grow` answers when it does not.
@@ -22,6 +23,7 @@ pub(crate) fn stable64_read(call: &mut Call<'_>) -> Outcome {
     if !call.host().effects.stable.contains(offset, size) {
         return Err(OUT_OF_BOUNDS);
     }
+    touch(call, offset, size)?;
     let mut bytes = vec![0; size as usize];
     call.host().effects.stable.read(offset, &mut bytes);
     call.store(target, &bytes)?;
@@ -33,11 +35,37 @@ pub(crate) fn stable64_write(call: &mut Call<'_>) -> Outcome {
     if !call.host().effects.stable.contains(offset, size) {
         return Err(OUT_OF_BOUNDS);
     }
+    touch(call, offset, size)?;
     let dirty = call.host().effects.stable.newly_dirty(offset, size);
+    let limit = call.host().env.context.stable_bytes_limit();
+    if call.host().effects.stable.dirty_pages() + dirty > limit / PAGE_BYTES as u64 {
+        return Err(too_much("modified", ""));
+    }
     call.charge(dirty * costs::instructions::DIRTY_PAGE)?;
     let bytes = call.load(source, size)?;
     call.host().effects.stable.write(offset, &bytes);
     Ok(0)
+}
+
+/// Counts the pages that the message touches, until they are too many (docs, "Resource limits": stable memory
+/// read and written per message).
+fn touch(call: &mut Call<'_>, offset: u64, size: u64) -> Result<(), HostError> {
+    let limit = call.host().env.context.stable_bytes_limit();
+    if call.host().effects.stable.touch(offset, size) > limit / PAGE_BYTES as u64 {
+        return Err(too_much("accessed", " message"));
+    }
+    Ok(())
+}
+
+/// In the platform's words, which name all limits and not the one that holds.
+fn too_much(verb: &str, message: &str) -> HostError {
+    HostError::StableAccess(format!(
+        "Exceeded the limit for the number of {verb} pages in the stable memory in a single{message} execution: \
+         limit {} KB for regular messages, {} KB for upgrade messages and {} KB for queries.",
+        limits::STABLE_BYTES_OF_MESSAGE / 1024,
+        limits::STABLE_BYTES_OF_INSTALL / 1024,
+        limits::STABLE_BYTES_OF_QUERY / 1024
+    ))
 }
 
 pub(crate) fn stable_size(call: &mut Call<'_>) -> Outcome {

@@ -144,6 +144,7 @@ function_table! {
     msg_cycles_refunded128(I), [RT | RY], 500;
     msg_cycles_accept128(I64 I64 I), [U | RQ | RT | RY], 500;
     cycles_burn128(I64 I64 I), [I | G | U | RQ | RY | RT | C | T], 500;
+    mint_cycles128(I64 I64 I), [U | RY | RT | T], 500;
     canister_self_size() -> I, [ALL], 500;
     canister_self_copy(I I I), [ALL], 500, bytes 2 by 1;
     canister_cycle_balance128(I), [ALL], 500;

@@ -1,6 +1,7 @@
 //! What a module imports, exports and contains, and whether the platform takes it.
 
 use super::WasmError;
+use super::complexity::FunctionWeight;
 use crate::costs::limits;
 use crate::system_api::table;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,12 +18,17 @@ pub(crate) enum MethodKind {
     CompositeQuery,
 }
 
-/// A custom section that `canister_metadata` could read.
+/// A custom section that `canister_metadata` can read.
 #[derive(Debug, Clone)]
 pub(crate) struct CustomSection {
-    /// Bytes of its name and content.
-    pub(crate) size_bytes: u64,
+    /// Whether everybody may read it.
+    pub(crate) is_public: bool,
+    pub(crate) content: Box<[u8]>,
 }
+
+/// The section by which a module says that its state is in its heap and survives upgrades there (code:
+/// `ENHANCED_ORTHOGONAL_PERSISTENCE_SECTION`).
+const ORTHOGONAL_PERSISTENCE_SECTION: &str = "enhanced-orthogonal-persistence";
 
 /// What is known of a module without running it.
 #[derive(Debug, Default)]
@@ -45,10 +51,22 @@ pub(crate) struct Inspection {
     pub(crate) data: Vec<(u64, Vec<u8>)>,
     /// Operators in all functions once the platform has instrumented them: what compilation is charged by.
     pub(crate) operator_count: u64,
-    /// Whether code changes tables or drops segments, which the platform resets before every message.
-    pub(crate) changes_tables: bool,
-    /// Custom sections named `icp:public …` or `icp:private …`.
-    pub(crate) custom_sections: Vec<CustomSection>,
+    /// Whether code drops segments, which the platform has again before every message.
+    pub(crate) drops_segments: bool,
+    /// Custom sections named `icp:public …` or `icp:private …`, by what follows.
+    pub(crate) custom_sections: BTreeMap<String, CustomSection>,
+}
+
+impl Inspection {
+    /// Bytes of the names and contents of all custom sections.
+    pub(crate) fn custom_section_bytes(&self) -> u64 {
+        self.custom_sections.iter().map(|(name, section)| (name.len() + section.content.len()) as u64).sum()
+    }
+
+    /// Whether the state is in the heap and must be kept there by upgrades.
+    pub(crate) fn has_orthogonal_persistence(&self) -> bool {
+        self.custom_sections.contains_key(ORTHOGONAL_PERSISTENCE_SECTION)
+    }
 }
 
 /// A global of a module.
@@ -74,6 +92,16 @@ pub(crate) fn features() -> WasmFeatures {
         | WasmFeatures::MEMORY64
         | WasmFeatures::FLOATS
 }
+
+/// Names that the platform's instrumentation takes for itself (code: `RESERVED_SYMBOLS`).
+const RESERVED_EXPORTS: [&str; 6] = [
+    "canister counter_instructions",
+    "canister_start",
+    "canister counter_dirty_pages",
+    "canister counter_accessed_pages",
+    "stable_memory",
+    "stable_bytemap_memory",
+];
 
 /// System functions that a canister may export.
 const SYSTEM_FUNCTIONS: [&str; 7] = [
@@ -123,7 +151,7 @@ struct Collector {
     exported_globals: BTreeSet<u32>,
     exports: Vec<(String, u32)>,
     imports: Vec<(String, String, u32)>,
-    custom_section_names: BTreeSet<String>,
+    functions_read: usize,
 }
 
 impl Collector {
@@ -167,7 +195,24 @@ impl Collector {
                     result.initial_heap_pages = Some(memory.initial);
                 }
             }
-            Payload::TableSection(section) => result.has_table = section.count() > 0,
+            Payload::TableSection(section) => {
+                if section.count() > 1 {
+                    return Err(WasmError::Tables(format!(
+                        "{} tables, at most one is possible",
+                        section.count()
+                    )));
+                }
+                result.has_table = section.count() > 0;
+                for table in section {
+                    let elements = table.map_err(invalid)?.ty.initial;
+                    if elements > limits::TABLE_ELEMENTS {
+                        return Err(WasmError::Tables(format!(
+                            "A table of {elements} elements exceeds the maximum of {}",
+                            limits::TABLE_ELEMENTS
+                        )));
+                    }
+                }
+            }
             Payload::GlobalSection(section) => {
                 if section.count() as usize > limits::MODULE_GLOBALS {
                     return Err(WasmError::Globals(format!(
@@ -184,6 +229,12 @@ impl Collector {
             Payload::ExportSection(section) => {
                 for export in section {
                     let export = export.map_err(invalid)?;
+                    if RESERVED_EXPORTS.contains(&export.name) {
+                        return Err(WasmError::Exports(format!(
+                            "Exporting reserved symbol {} not allowed.",
+                            export.name
+                        )));
+                    }
                     match export.kind {
                         ExternalKind::Func => self.exports.push((export.name.to_owned(), export.index)),
                         ExternalKind::Global => {
@@ -209,33 +260,30 @@ impl Collector {
                 )));
             }
             Payload::CodeSectionEntry(body) => {
+                let index = self.imported_functions as usize + self.functions_read;
+                self.functions_read += 1;
                 let mut counter = OperatorCounter::default();
+                let mut weight = FunctionWeight::default();
                 let mut reader = body.get_operators_reader().map_err(invalid)?;
                 while !reader.eof() {
                     let operator = reader.read().map_err(invalid)?;
                     counter.count(&operator, result.is_wasm64);
-                    result.changes_tables |= matches!(
-                        operator,
-                        Operator::TableSet { .. }
-                            | Operator::TableFill { .. }
-                            | Operator::TableCopy { .. }
-                            | Operator::TableInit { .. }
-                            | Operator::TableGrow { .. }
-                            | Operator::ElemDrop { .. }
-                            | Operator::DataDrop { .. }
-                    );
+                    weight.add(index, &operator)?;
+                    result.drops_segments |=
+                        matches!(operator, Operator::ElemDrop { .. } | Operator::DataDrop { .. });
                 }
+                weight.check(index)?;
                 result.operator_count += counter.operators;
             }
             Payload::CustomSection(section) if section.name().starts_with("icp:") => {
-                let name = metadata_name(section.name())?;
-                if !self.custom_section_names.insert(name.to_owned()) {
+                let (is_public, name) = metadata_name(section.name())?;
+                let content = section.data().into();
+                let section = CustomSection { is_public, content };
+                if result.custom_sections.insert(name.to_owned(), section).is_some() {
                     return Err(WasmError::CustomSections(format!(
                         "Invalid custom section: name {name} already exists"
                     )));
                 }
-                let size_bytes = (name.len() + section.data().len()) as u64;
-                result.custom_sections.push(CustomSection { size_bytes });
             }
             _ => {}
         }
@@ -247,7 +295,7 @@ impl Collector {
         result.operator_count +=
             self.imports.iter().map(|(_, name, _)| stable_memory_operators(name)).sum::<u64>();
         self.collect_exports(result)?;
-        check_custom_sections(&result.custom_sections)?;
+        check_custom_sections(result)?;
         let exported = &self.exported_globals;
         result.globals = (0..)
             .zip(&self.globals)
@@ -405,21 +453,22 @@ impl OperatorCounter {
     }
 }
 
-/// The name of metadata in the name of its custom section (spec, "Canister metadata").
-fn metadata_name(section: &str) -> Result<&str, WasmError> {
-    section.strip_prefix("icp:public ").or_else(|| section.strip_prefix("icp:private ")).ok_or_else(|| {
+/// Whether metadata is public, and its name, from the name of its custom section (spec, "Canister module
+/// format").
+fn metadata_name(section: &str) -> Result<(bool, &str), WasmError> {
+    let public = section.strip_prefix("icp:public ").map(|name| (true, name));
+    public.or_else(|| section.strip_prefix("icp:private ").map(|name| (false, name))).ok_or_else(|| {
         WasmError::CustomSections(format!(
             "Invalid custom section: Custom section '{section}' must be public or private"
         ))
     })
 }
 
-fn check_custom_sections(sections: &[CustomSection]) -> Result<(), WasmError> {
-    let bytes: u64 = sections.iter().map(|section| section.size_bytes).sum();
-    if sections.len() > limits::MODULE_CUSTOM_SECTIONS || bytes > limits::MODULE_CUSTOM_SECTION_BYTES {
+fn check_custom_sections(inspection: &Inspection) -> Result<(), WasmError> {
+    let (count, bytes) = (inspection.custom_sections.len(), inspection.custom_section_bytes());
+    if count > limits::MODULE_CUSTOM_SECTIONS || bytes > limits::MODULE_CUSTOM_SECTION_BYTES {
         return Err(WasmError::CustomSections(format!(
-            "{} custom sections of {bytes} bytes exceed the maximum of {} sections and {} bytes",
-            sections.len(),
+            "{count} custom sections of {bytes} bytes exceed the maximum of {} sections and {} bytes",
             limits::MODULE_CUSTOM_SECTIONS,
             limits::MODULE_CUSTOM_SECTION_BYTES
         )));

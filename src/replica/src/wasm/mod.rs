@@ -1,5 +1,6 @@
 //! From the bytes that a user uploads to a module that can be run: decode, check, transform, compile.
 
+pub(crate) mod complexity;
 pub(crate) mod decode;
 pub(crate) mod inspect;
 pub(crate) mod module;

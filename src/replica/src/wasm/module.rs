@@ -28,6 +28,12 @@ pub(crate) enum WasmError {
     /// Too many functions.
     #[error("Wasm module has an invalid function section. {0}")]
     Functions(String),
+    /// A function that is too long, too complex or uses what the platform does not support.
+    #[error("Wasm module contains a function that is not accepted. {0}")]
+    Function(String),
+    /// A table that is too large.
+    #[error("Wasm module has an invalid table section. {0}")]
+    Tables(String),
     /// Too many globals.
     #[error("Wasm module has an invalid global section. {0}")]
     Globals(String),

@@ -185,3 +185,38 @@ fn a_module_that_does_not_validate_is_refused() {
     assert_refused(&pic, &wat("(module (func (local.set 0 (i32.const 1))))"));
     assert_refused(&pic, &wat("(module (func (drop (i32.load (i32.const 0)))))"));
 }
+
+/// Docs, resource limits, "Function complexity" and "Instructions of a function"; code,
+/// `WASM_FUNCTION_COMPLEXITY_LIMIT` and `WASM_FUNCTION_SIZE_LIMIT`: a million each.
+#[test]
+fn a_function_has_limits() {
+    let pic = engine::pic();
+    let nops = |count: usize| wat(&format!("(module (func {}))", "nop ".repeat(count)));
+    assert_refused(&pic, &nops(1_000_001));
+    // A block counts fifty.
+    let blocks = |count: usize| wat(&format!("(module (func {}))", "(block) ".repeat(count)));
+    assert_refused(&pic, &blocks(20_001));
+    install_code(&pic, OWNER, pic.create_canister(), Mode::Install, &blocks(15_000), &[])
+        .expect("within the limit");
+}
+
+/// Code, `RESERVED_SYMBOLS`: names that the platform's instrumentation takes for itself.
+#[test]
+fn reserved_names_can_not_be_exported() {
+    let pic = engine::pic();
+    for name in ["canister counter_instructions", "canister_start", "stable_memory"] {
+        assert_refused(&pic, &wat(&format!(r#"(module (global (export "{name}") i32 (i32.const 1)))"#)));
+    }
+}
+
+/// Code, `validate_code_section` and `MAX_STORE_TABLE_ELEMENTS`: tables are not changed by code, and have a
+/// million elements at most.
+#[test]
+fn tables_have_limits() {
+    let pic = engine::pic();
+    assert_refused(&pic, &wat("(module (table 1000001 funcref))"));
+    let set = "(module (table 1 funcref) (func (table.set (i32.const 0) (ref.null func))))";
+    assert_refused(&pic, &wat(set));
+    let fine = wat("(module (table 1000000 funcref))");
+    install_code(&pic, OWNER, pic.create_canister(), Mode::Install, &fine, &[]).expect("within the limit");
+}

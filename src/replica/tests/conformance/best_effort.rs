@@ -116,3 +116,34 @@ fn a_wait_is_bounded_at_most_once() {
         script().assemble(Call::run(canister, script().reply()).best_effort(5)).best_effort(5).reply();
     assert_reject_code(try_run(&pic, canister, twice), RejectCode::CanisterError);
 }
+
+/// `msg_deadline`: deadlines are whole seconds (code, `CoarseTime`).
+#[test]
+fn a_deadline_is_a_whole_second() {
+    let pic = engine::pic();
+    let (caller, callee) = (install_universal(&pic), install_universal(&pic));
+    let call = Call::run(callee, tell_deadline()).best_effort(20);
+    let [_, deadline] = numbers(&run(&pic, caller, script().call(call)));
+    assert_eq!(deadline % SECOND_NANOS, 0);
+}
+
+/// "Call expiry": a request whose deadline is over is dropped, not executed, and its cycles go back.
+#[test]
+fn a_request_that_arrives_too_late_is_not_executed() {
+    let (pic, [here, there]) = engine::pic_with_two_subnets();
+    let (caller, callee) = (install_universal_on(&pic, here), install_universal_on(&pic, there));
+    let before = pic.cycle_balance(caller);
+    let call = Call::run(callee, script().bump(0).reply()).cycles(5_000_000_000_000).best_effort(5);
+    let message = submit(&pic, caller, script().call(call));
+    // The request is on its way to the other subnet.
+    pic.tick();
+    pic.advance_time(Duration::from_secs(60));
+    let (code, text) = rejection(&answer(&pic, &message).expect("the reject is reported"));
+    assert_eq!(code, 6, "{text}");
+    for _ in 0..5 {
+        pic.tick();
+    }
+    assert_eq!(slot(&pic, callee, 0), 0, "it never ran");
+    let spent = before - pic.cycle_balance(caller);
+    assert!(spent < 1_000_000_000_000, "the cycles are back: {spent} are not");
+}

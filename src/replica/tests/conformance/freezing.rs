@@ -19,8 +19,8 @@ use crate::support::wait::until;
 /// A threshold in seconds beyond what any balance of these tests lasts for.
 const THIRTY_MILLION_YEARS: u64 = 1_000_000_000_000_000;
 
-/// Enough to last for that long.
-const FORTUNE: u128 = 1_000_000_000_000_000_000;
+/// Enough to last for that long: since 2026 a canister as such takes 10,000 cycles a second.
+const FORTUNE: u128 = 100_000_000_000_000_000_000;
 
 fn freeze(pic: &PocketIc, canister: Principal) {
     let settings =
@@ -123,4 +123,29 @@ fn a_canister_that_runs_out_of_cycles_loses_its_code() {
     let status = management::status(&pic, OWNER, canister).expect("the controller may ask");
     assert_eq!(status.module_hash, None);
     assert_eq!(status.memory_metrics.stable_memory_size, 0_u64);
+}
+
+/// "Canister out of cycles"; dfinity/ic, `charge_canisters_for_resource_allocation_and_usage`: its snapshots go too, its
+/// history and its allocations, and what it had left is burned.
+#[test]
+fn a_canister_that_runs_out_of_cycles_loses_its_snapshots_history_and_allocations() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    run(&pic, canister, script().stable_grow(16_384).forget().reply());
+    let of = || (management::OfCanister { canister_id: canister },);
+    management::manage(&pic, OWNER, canister, "take_canister_snapshot", of()).expect("it is taken");
+    let settings =
+        CanisterSettings { memory_allocation: Some(Nat::from(50_u64 << 30)), ..Default::default() };
+    pic.update_canister_settings(canister, Some(OWNER), settings).expect("it can pay for that");
+    pic.advance_time(Duration::from_secs(100 * 365 * 24 * 60 * 60));
+    until(&pic, "the balance to be used up", |pic| (pic.cycle_balance(canister) == 0).then_some(()));
+
+    pic.add_cycles(canister, FORTUNE);
+    let listed = management::manage(&pic, OWNER, canister, "list_canister_snapshots", of()).expect("a list");
+    assert_eq!(management::decode::<Vec<management::Snapshot>>(&listed), []);
+    let status = management::status(&pic, OWNER, canister).expect("the controller may ask");
+    assert_eq!(status.memory_metrics.snapshots_size, 0_u64);
+    assert_eq!(status.memory_metrics.canister_history_size, 0_u64);
+    assert_eq!(status.memory_size, 0_u64);
+    assert_eq!(status.idle_cycles_burned_per_day, 0_u64, "nothing is allocated any more");
 }

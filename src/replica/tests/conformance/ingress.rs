@@ -1,6 +1,10 @@
 //! Ingress: submitted, awaited, executed at once; who sent it; what becomes of it. HTTPS interface, "Overview
 //! of canister calling" and "Reject codes".
 
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use candid::Principal;
 use pocket_ic::{ErrorCode, IngressStatusResult, RejectCode};
 
@@ -8,6 +12,7 @@ use crate::support::canisters::{
     assert_reject_code, assert_rejected, deleted, install_universal, number, run, slot, stranger, try_run,
 };
 use crate::support::engine;
+use crate::support::http;
 use crate::support::script::{echo, script};
 use crate::support::wait;
 
@@ -146,4 +151,63 @@ fn each_message_has_an_id_of_its_own() {
     let mut replies = [first, second].map(|message| number(&wait::answer(&pic, &message).expect("a reply")));
     replies.sort_unstable();
     assert_eq!(replies, [1, 2]);
+}
+
+/// HTTPS interface, "Request: Read state": who has not been seen by a subnet yet belongs to nobody.
+#[test]
+fn a_message_that_no_round_has_taken_is_unknown_to_everybody() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    let message = wait::submit(&pic, canister, script().reply());
+    let other = pic.ingress_status_as(message, stranger());
+    assert!(matches!(other, IngressStatusResult::NotAvailable), "{other:?}");
+}
+
+/// HTTPS interface, "Authentication": a request that expired is not executed.
+#[test]
+fn a_message_that_expired_is_never_executed() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    let message = wait::submit(&pic, canister, script().bump(0).reply());
+    pic.advance_time(Duration::from_secs(600));
+    for _ in 0..3 {
+        pic.tick();
+    }
+    assert!(pic.ingress_status(message).is_none());
+    assert_eq!(slot(&pic, canister, 0), 0);
+}
+
+/// HTTPS interface, "Request: Read state": "the system may … forget about the request" five minutes after its answer.
+#[test]
+fn an_answer_is_forgotten_after_five_minutes() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    let message = wait::submit(&pic, canister, script().int(1).append_int().reply());
+    wait::answer(&pic, &message).expect("a reply");
+    pic.advance_time(Duration::from_secs(290));
+    pic.tick();
+    assert!(pic.ingress_status(message.clone()).is_some());
+    pic.advance_time(Duration::from_secs(20));
+    pic.tick();
+    assert!(pic.ingress_status(message).is_none());
+}
+
+/// "Max ingress message payload" counts the whole message; PocketIC answers HTTP 400.
+#[test]
+fn a_message_that_is_too_large_with_its_envelope_is_a_bad_request() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    let payload = |size: usize| {
+        let argument = "A".repeat(size / 3 * 4);
+        let id = STANDARD.encode(canister.as_slice());
+        format!(
+            r#"{{"sender":"BA==","canister_id":"{id}","effective_principal":{{"CanisterId":"{id}"}},"method":"run","payload":"{argument}"}}"#
+        )
+    };
+    let submit = |size| {
+        let path = http::path(&pic, "update/submit_ingress_message");
+        http::request(&pic, "POST", &path, &payload(size)).status
+    };
+    assert_eq!(submit(2 * 1024 * 1024 - 90), 400, "less than 2 MiB of argument and more with the envelope");
+    assert_eq!(submit(2 * 1024 * 1024 - 600), 200);
 }

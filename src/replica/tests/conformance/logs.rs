@@ -1,9 +1,11 @@
 //! Canister logs. Management canister, `fetch_canister_logs`; canister interface, "Debugging aids".
 
 use candid::Principal;
-use pocket_ic::{CanisterLogRecord, PocketIc};
+use pocket_ic::{CanisterLogRecord, ErrorCode, PocketIc, RejectCode};
 
-use crate::support::canisters::{OWNER, ask, install_universal, run, stranger, try_run, universal};
+use crate::support::canisters::{
+    OWNER, ask, assert_rejected, install_universal, run, stranger, try_run, universal,
+};
 use crate::support::engine;
 use crate::support::management::{OfCanister, manage};
 use crate::support::script::script;
@@ -49,6 +51,19 @@ fn a_trap_is_in_the_log() {
     assert!(texts.len() == 2 && texts[1].contains("as expected"), "{texts:?}");
 }
 
+/// `fetch_canister_logs`: "including its trap messages", those of wasm too, and of code that could not be installed
+/// (code, `[TRAP]: {trap_code}`).
+#[test]
+fn a_trap_of_wasm_is_in_the_log() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    try_run(&pic, canister, script().unreachable()).expect_err("it traps");
+    assert_eq!(texts(&pic, canister), ["[TRAP]: unreachable"]);
+    pic.upgrade_canister(canister, universal().to_vec(), script().unreachable().bytes(), Some(OWNER))
+        .expect_err("it traps");
+    assert_eq!(texts(&pic, canister), ["[TRAP]: unreachable", "[TRAP]: unreachable"]);
+}
+
 /// `fetch_canister_logs`: "not collected in canister methods running in non-replicated mode".
 #[test]
 fn queries_leave_no_trace_in_the_log() {
@@ -72,6 +87,29 @@ fn old_records_make_room_for_new_ones() {
     assert_eq!(records.last().expect("a record").content, [b'a' + 19; 500]);
     assert!(records.windows(2).all(|pair| pair[0].idx + 1 == pair[1].idx));
     assert!(records[0].idx > 0, "the first record is gone");
+}
+
+/// `fetch_canister_logs`: 4 KiB hold a number of records, not only of bytes: each counts what describes it (code,
+/// `CanisterLogRecord::data_size`: 40 bytes).
+#[test]
+fn short_lines_are_bounded_too() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    run(&pic, canister, script().repeat(1_000, script().print(b"")).reply());
+    let records = logs(&pic, canister);
+    assert!((50..=LOG_BYTES / 40).contains(&records.len()), "{} records", records.len());
+    assert_eq!(records.last().expect("a record").idx, 999);
+}
+
+/// "Debugging aids": a text that is not in the heap does not keep a canister from printing or from trapping.
+#[test]
+fn texts_outside_of_the_heap_are_replaced() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    run(&pic, canister, script().print_at(0x7FFF_FFF0, 10).int(1).append_int().reply());
+    let outcome = try_run(&pic, canister, script().trap_at(0x7FFF_FFF0, 10));
+    assert_rejected(outcome, RejectCode::CanisterError, ErrorCode::CanisterCalledTrap);
+    assert!(texts(&pic, canister)[0].contains("out of memory bounds"));
 }
 
 /// "Debugging aids": a long text "can be trimmed", printing "never traps".

@@ -563,3 +563,69 @@ fn a_hook_that_is_ready_above_an_empty_heap_is_refused() {
     attempt(None).expect("it says nothing of the hook");
     assert_eq!(pic.get_stable_memory(canister).len() as u64, PAGE);
 }
+
+/// Facts, "Snapshots"; code, `CanisterSnapshotNotLoadable`: another canister takes a snapshot over from the last
+/// checkpoint, so one with pages that were written since is refused, for now.
+#[test]
+fn a_snapshot_of_another_canister_waits_for_a_checkpoint() {
+    let pic = engine::pic();
+    let (from, onto) = (canister_with(&pic, 1, b"carried"), install_universal(&pic));
+    let taken = take(&pic, from);
+    let reject = load(&pic, onto, &taken).expect_err("its pages are in no checkpoint yet");
+    assert_eq!(reject.reject_code, RejectCode::CanisterReject);
+    assert!(reject.reject_message.contains("not currently loadable"), "{reject}");
+    load(&pic, from, &taken).expect("onto its own canister it is loaded at once");
+    // PocketIC makes a checkpoint every 500 rounds.
+    for _ in 0..500 {
+        pic.tick();
+    }
+    load(&pic, onto, &taken).expect("after a checkpoint it is loaded");
+    assert_eq!(&pic.get_stable_memory(onto)[..8], b"carried\0");
+}
+
+/// `upload_canister_snapshot_data`: fails only "if the snapshot … has been created using the method
+/// `take_canister_snapshot`": one that was uploaded and loaded can be written on.
+#[test]
+fn an_uploaded_snapshot_is_written_after_it_was_loaded() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    let size = EMPTY_MODULE.len() as u64;
+    let snapshot = upload(&pic, &UploadMetadata::new(canister, size, PAGE));
+    write(&pic, canister, &snapshot, Place::WasmModule { offset: 0 }, EMPTY_MODULE).expect("it fits");
+    write(&pic, canister, &snapshot, Place::StableMemory { offset: 0 }, b"first!").expect("it fits");
+    load(&pic, canister, &snapshot).expect("it is loaded");
+    write(&pic, canister, &snapshot, Place::StableMemory { offset: 0 }, b"second")
+        .expect("it is written again");
+    assert_eq!(&pic.get_stable_memory(canister)[..6], b"first!");
+    load(&pic, canister, &snapshot).expect("it is loaded again");
+    assert_eq!(&pic.get_stable_memory(canister)[..6], b"second");
+}
+
+/// `upload_canister_snapshot_data`: the limit of a slice is one of reads (facts, "Measured"); a canister of the
+/// subnet uploads what a message carries.
+#[test]
+fn a_canister_uploads_more_than_a_slice_at_once() {
+    #[derive(CandidType)]
+    struct Upload {
+        canister_id: Principal,
+        snapshot_id: Vec<u8>,
+        kind: Place,
+        chunk: Vec<u8>,
+    }
+    let pic = engine::pic();
+    let (canister, hand) = (install_universal(&pic), install_universal(&pic));
+    pic.set_controllers(canister, Some(OWNER), vec![OWNER, hand]).expect("the controller may");
+    let snapshot_id = upload(&pic, &UploadMetadata::new(canister, 8, 64 * PAGE));
+    let chunk = vec![0; 3 << 20];
+    let args = Upload { canister_id: canister, snapshot_id, kind: Place::StableMemory { offset: 0 }, chunk };
+    let arg = candid::encode_one(&args).expect("arguments encode");
+    // More than a message by ingress carries: the script is short, and the canister adds the zeros.
+    let zeros =
+        arg.windows(3 << 20).position(|window| window.iter().all(|byte| *byte == 0)).expect("the chunk");
+    let (before, after) = (&arg[..zeros], &arg[zeros + (3 << 20)..]);
+    let call = Call::new(Principal::management_canister(), "upload_canister_snapshot_data")
+        .arg(before)
+        .arg_of(script().zeros(3 << 20))
+        .arg(after);
+    assert_eq!(run(&pic, hand, script().call(call)), candid::encode_args(()).expect("nothing encodes"));
+}

@@ -1,5 +1,7 @@
 //! Several subnets: where canisters live and how long calls between them take.
 
+use candid::Principal;
+
 use crate::support::canisters::{install_universal, install_universal_on, numbers, run, slot};
 use crate::support::engine;
 use crate::support::script::{Call, echo, script};
@@ -70,4 +72,39 @@ fn a_canister_that_nobody_placed_is_on_some_subnet() {
     let subnet = pic.get_subnet(canister).expect("the canister exists");
     assert!(subnets.contains(&subnet));
     assert!(pic.canister_exists(canister));
+}
+
+/// PocketIC: without an application subnet a canister is created on a system subnet, not on the NNS.
+#[test]
+fn a_canister_that_nobody_placed_is_on_a_system_subnet_rather_than_on_the_nns() {
+    let pic = engine::builder().with_nns_subnet().with_system_subnet().build();
+    let canister = pic.create_canister();
+    let topology = pic.topology();
+    assert_eq!(pic.get_subnet(canister), Some(topology.get_system_subnets()[0]));
+    assert_ne!(pic.get_subnet(canister), topology.get_nns());
+}
+
+/// PocketIC: the id of a canister of the mainnet brings the subnet along that it has there.
+#[test]
+fn a_canister_of_the_mainnet_brings_its_subnet() {
+    let pic = engine::pic();
+    // Number 3 of the subnet that is the eleventh on the mainnet.
+    let mut id = [1; 10];
+    id[..8].copy_from_slice(&(11_u64 << 20 | 3).to_be_bytes());
+    let id = Principal::from_slice(&id);
+    assert_eq!(pic.create_canister_with_id(None, None, id), Ok(id));
+    assert!(!pic.topology().get_app_subnets().is_empty());
+    let subnet = pic.get_subnet(id).expect("the canister exists");
+    assert!(pic.topology().subnet_configs.contains_key(&subnet), "the subnet is in the topology");
+}
+
+/// PocketIC: ids that are handed out can't be asked for.
+#[test]
+fn an_id_that_is_handed_out_can_not_be_specified() {
+    let pic = engine::pic();
+    let topology = pic.topology();
+    let subnet = topology.get_app_subnets()[0];
+    let range = topology.subnet_configs[&subnet].canister_ranges[0].clone();
+    let end = Principal::from_slice(&range.end.canister_id);
+    pic.create_canister_with_id(None, None, end).expect_err("it belongs to the allocation range");
 }

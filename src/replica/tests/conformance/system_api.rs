@@ -4,8 +4,8 @@ use candid::Principal;
 use pocket_ic::{PocketIc, RejectCode, RejectResponse};
 
 use crate::support::canisters::{
-    OWNER, ask, assert_reject_code, install, install_universal, number, numbers, run, slot, stranger,
-    try_ask, try_run, universal, wat,
+    OWNER, ask, assert_reject_code, install, install_universal, number, numbers, rejection, run, slot,
+    stranger, try_ask, try_run, universal, wat,
 };
 use crate::support::engine;
 use crate::support::management::{Metadata, Mode, OfSnapshot, decode, install_code, manage};
@@ -32,6 +32,7 @@ const IMPORTS: &[(&str, &str, &str)] = &[
     ("msg_cycles_refunded128", "i32", ""),
     ("msg_cycles_accept128", "i64 i64 i32", ""),
     ("cycles_burn128", "i64 i64 i32", ""),
+    ("mint_cycles128", "i64 i64 i32", ""),
     ("canister_self_size", "", "i32"),
     ("canister_self_copy", "i32 i32 i32", ""),
     ("canister_cycle_balance128", "i32", ""),
@@ -411,4 +412,29 @@ fn a_failing_canister_leaves_others_alone() {
         assert_reject_code(try_run(&pic, bad, failing), RejectCode::CanisterError);
     }
     assert_eq!([slot(&pic, good, 0), slot(&pic, bad, 0)], [1, 0]);
+}
+
+/// Code, `RequestInPrep`: a method name may have 20,000 bytes, and bytes that are no UTF-8 are replaced. No
+/// canister has such methods, and that is what the caller is told.
+#[test]
+fn any_name_of_a_method_can_be_called() {
+    let pic = engine::pic();
+    let (caller, callee) = (install_universal(&pic), install_universal(&pic));
+    let (code, message) =
+        rejection(&run(&pic, caller, script().call(Call::new(callee, &"x".repeat(20_000)))));
+    assert_eq!(code, 5, "{message}");
+    let outcome = try_run(&pic, caller, script().call(Call::new(callee, &"x".repeat(20_001))));
+    assert_reject_code(outcome, RejectCode::CanisterError);
+}
+
+/// Code, `CyclesAccountManager::mint_cycles`: only the cycles minting canister mints.
+#[test]
+fn no_canister_mints_cycles() {
+    let pic = engine::pic();
+    let module = wat(r#"(module
+            (import "ic0" "mint_cycles128" (func $mint (param i64 i64 i32)))
+            (memory 1)
+            (func (export "canister_update mint") (call $mint (i64.const 0) (i64.const 1) (i32.const 0))))"#);
+    let canister = install(&pic, &module, &[]);
+    assert_reject_code(pic.update_call(canister, OWNER, "mint", vec![]), RejectCode::CanisterError);
 }

@@ -66,6 +66,46 @@ fn time_never_runs_backwards_and_stands_still_within_a_message() {
     assert!(queried >= last, "{queried} after {last}");
 }
 
+/// `PocketIc::tick`: a round has the time that was set, or a nanosecond more than the last if none was.
+#[test]
+fn a_round_runs_at_the_time_that_was_set() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    let set = pic.get_time().as_nanos_since_unix_epoch() + 1_000 * SECOND_NANOS;
+    pic.set_time(Time::from_nanos_since_unix_epoch(set));
+    pic.tick();
+    assert_eq!(pic.get_time().as_nanos_since_unix_epoch(), set);
+    assert_eq!(number(&ask(&pic, canister, now())), set);
+    pic.tick();
+    assert_eq!(pic.get_time().as_nanos_since_unix_epoch(), set + 1);
+    assert_eq!(number(&ask(&pic, canister, now())), set + 1);
+}
+
+/// `PocketIc::set_time`, `PocketIc::set_certified_time`: queries see the state of the last round, unless the new
+/// time is certified.
+#[test]
+fn queries_see_the_time_of_the_last_round() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    let before = number(&ask(&pic, canister, now()));
+    let set = pic.get_time().as_nanos_since_unix_epoch() + 1_000 * SECOND_NANOS;
+    pic.set_time(Time::from_nanos_since_unix_epoch(set));
+    assert_eq!(number(&ask(&pic, canister, now())), before);
+    pic.set_certified_time(Time::from_nanos_since_unix_epoch(set + 1));
+    assert_eq!(number(&ask(&pic, canister, now())), set + 1);
+}
+
+/// `PocketIcBuilder::with_initial_time`: "Initial time is bumped by 1ns during instance creation".
+#[test]
+fn an_instance_begins_a_nanosecond_after_its_initial_time() {
+    let initial = 1_700_000_000 * SECOND_NANOS;
+    let pic = engine::builder()
+        .with_application_subnet()
+        .with_initial_time(Time::from_nanos_since_unix_epoch(initial))
+        .build();
+    assert_eq!(pic.get_time().as_nanos_since_unix_epoch(), initial + 1);
+}
+
 /// "System time" promises monotonic time, so the past can't be set: the endpoint answers with an error.
 #[test]
 fn time_can_not_be_set_into_the_past() {

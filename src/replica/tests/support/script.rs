@@ -374,6 +374,16 @@ impl Script {
         self.blob(text).op("print")
     }
 
+    /// Prints `size` bytes of the heap from `address` on.
+    pub(crate) fn print_at(self, address: u32, size: u32) -> Self {
+        self.int(u64::from(address) << 32 | u64::from(size)).op("print")
+    }
+
+    /// Traps with `size` bytes of the heap from `address` on.
+    pub(crate) fn trap_at(self, address: u32, size: u32) -> Self {
+        self.int(u64::from(address) << 32 | u64::from(size)).op("trap")
+    }
+
     /// Traps with `text`.
     pub(crate) fn trap(self, text: &[u8]) -> Self {
         self.blob(text).op("trap")

@@ -40,7 +40,7 @@ impl History {
     }
 
     /// Lets ic-stable-structures live through the operations on a memory that is there.
-    pub(crate) fn live_on(&self, memory: &SparseMemory) {
+    pub(crate) fn live_on<M: Memory + Clone>(&self, memory: &M) {
         let mut manager = manager(memory, self.bucket_size_pages);
         for operation in &self.operations {
             match *operation {
@@ -62,12 +62,12 @@ impl History {
 }
 
 /// The manager of a memory, formatted with this bucket size if it is new.
-pub(crate) fn manager(memory: &SparseMemory, bucket_size_pages: u16) -> MemoryManager<SparseMemory> {
+pub(crate) fn manager<M: Memory + Clone>(memory: &M, bucket_size_pages: u16) -> MemoryManager<M> {
     MemoryManager::init_with_bucket_size(memory.clone(), bucket_size_pages)
 }
 
 /// Asserts that every virtual memory has the same size and bytes in both, as ic-stable-structures reads them.
-pub(crate) fn assert_same_state(left: &SparseMemory, right: &SparseMemory) {
+pub(crate) fn assert_same_state<M: Memory + Clone>(left: &M, right: &M) {
     let (left, right) = (manager(left, 1), manager(right, 1));
     let page_bytes = PAGE_BYTES as usize;
     let (mut left_page, mut right_page) = (vec![0; page_bytes], vec![0; page_bytes]);

@@ -1,7 +1,7 @@
 //! Calls, their results, and the small records of the other operations.
 use super::bytes::{Base64Bytes, PrincipalBytes};
+use crate::api::{self, MessageId, UserCall};
 use crate::error::RejectResponse;
-use crate::instance::{self, MessageId, UserCall};
 use candid::Principal;
 use serde::de::{self, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -17,7 +17,7 @@ pub(crate) enum EffectivePrincipal {
     CanisterId(PrincipalBytes),
 }
 
-impl From<EffectivePrincipal> for instance::EffectivePrincipal {
+impl From<EffectivePrincipal> for api::EffectivePrincipal {
     fn from(principal: EffectivePrincipal) -> Self {
         match principal {
             EffectivePrincipal::None => Self::None,

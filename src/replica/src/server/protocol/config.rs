@@ -17,6 +17,8 @@ pub(crate) struct InstanceConfig {
     pub(crate) icp_features: Option<Map<String, Value>>,
     pub(crate) initial_time: Option<InitialTime>,
     pub(crate) mainnet_nns_subnet_id: Option<bool>,
+    pub(crate) incomplete_state: Option<IgnoredAny>,
+    pub(crate) disable_ingress_validation: Option<bool>,
 }
 
 /// The subnets of an instance.

@@ -1,6 +1,7 @@
 //! The subnets of an instance as clients see them.
 use super::calls::CanisterId;
-use crate::instance::{Instance, SubnetKind, SubnetView};
+use crate::api::{SubnetKind, SubnetView};
+use crate::instance::Instance;
 use candid::Principal;
 use serde::Serialize;
 use std::collections::BTreeMap;
