@@ -31,6 +31,9 @@ pub enum VesselRole {
     Source {
         /// Who else may read it: the target, or the canister itself if it is repacked.
         reader: Principal,
+        /// Whether what lies behind the last bucket, which no virtual memory has, may be left behind; otherwise a state
+        /// with something there is not sealed.
+        drops_tail: bool,
     },
     /// An empty canister that will hold the state.
     Target {

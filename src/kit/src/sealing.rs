@@ -2,6 +2,7 @@
 
 use decant_api::KitError;
 use decant_api::source::{Batch, DigestPage, Manifest, Opening, Seal, SealProgress, Wanted};
+use decant_layout::Accepted;
 use decant_transfer::{Digest, DigestSet, FrameEncoder, Slicing, pack};
 use serde_bytes::ByteBuf;
 
@@ -35,8 +36,13 @@ pub(crate) struct Sealed {
 
 impl Sealing {
     /// Starts with what is in stable memory now.
-    pub(crate) fn new(stable: &impl Stable, fingerprint: Vec<u8>) -> Result<Self, KitError> {
-        Ok(Self::Hashing { hashing: Hashing::new(View::of(stable)?), fingerprint })
+    pub(crate) fn new(
+        stable: &impl Stable,
+        accepted: Accepted,
+        fingerprint: Vec<u8>,
+    ) -> Result<Self, KitError> {
+        let hashing = Hashing::new(View::of(stable)?.accepting(accepted));
+        Ok(Self::Hashing { hashing, fingerprint })
     }
 
     /// Hashes a slice, unless all is hashed.

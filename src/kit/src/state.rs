@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use decant_api::KitError;
 use decant_api::source::{Fence, Hold, KitStatus};
+use decant_layout::Accepted;
 use decant_transfer::Digest;
 use ic_cdk::api::canister_version;
 use serde_bytes::ByteBuf;
@@ -28,6 +29,8 @@ const _: () = assert!(KIT_VERSION < 10, "the version needs more digits");
 pub(crate) struct Kit {
     /// What the canister takes.
     pub(crate) fence: Fence,
+    /// What may be left behind.
+    pub(crate) accepted: Accepted,
     /// Who may read while it is open; nobody once it is not.
     pub(crate) offer: Option<Hold>,
     /// The dapp's timer while it is fenced.
@@ -89,7 +92,7 @@ impl Kit {
         KitStatus {
             kit_version: KIT_VERSION,
             fence: self.fence.clone(),
-            layout: view::summary(&CanisterMemory),
+            layout: view::summary(&CanisterMemory, self.accepted),
             stable_pages: CanisterMemory.size_pages(),
             root: self.root.map(|root| ByteBuf::from(*root.as_bytes())),
             bytes_done: self.bytes_done,

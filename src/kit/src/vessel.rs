@@ -9,7 +9,7 @@ use candid::{CandidType, Principal};
 use decant_api::source::{Fence, JobArgs, KitStatus, SealProgress};
 use decant_api::vessel::{PourArgs, PourProgress, VesselArgs, VesselRole};
 use decant_api::{KitError, Refusal};
-use decant_layout::{HEADER_BYTES, Layout, PAGE_BYTES, copies};
+use decant_layout::{Accepted, HEADER_BYTES, Layout, PAGE_BYTES, copies};
 use decant_transfer::{ChunkId, DigestSet, Shape};
 use futures_util::future::join_all;
 use ic_cdk::api::{canister_liquid_cycle_balance, canister_self, is_controller, msg_caller, time};
@@ -44,13 +44,15 @@ pub fn born(args: VesselArgs) {
     let asker = Asker { job: args.job, coordinator: msg_caller() };
     let hold = |peer| asker.hold(peer, time());
     let (fence, import) = match args.role {
-        VesselRole::Source { reader } => (Fence::Frozen(hold(reader)), None),
+        VesselRole::Source { reader, .. } => (Fence::Frozen(hold(reader)), None),
         VesselRole::Target { source, bucket_pages } => {
             (Fence::Importing(hold(source)), Some(Import::new(bucket_pages)))
         }
         VesselRole::Moved { to } => (Fence::Moved { hold: hold(to), to }, None),
     };
+    let tail_is_dropped = matches!(args.role, VesselRole::Source { drops_tail: true, .. });
     state::with(|kit| {
+        kit.accepted = Accepted { tail_is_dropped, ..Accepted::default() };
         (kit.fence, kit.import, kit.watch) = (fence, import, Watch::Alone);
     });
 }
@@ -267,7 +269,7 @@ impl Pour {
         if writes.is_empty() {
             let mut header = self.compact.header_page();
             header.truncate(HEADER_BYTES);
-            writes.push(self.write(0, header, None));
+            writes.push(self.write(self.compact.header_offset_bytes(), header, None));
         }
         writes
     }

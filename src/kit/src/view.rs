@@ -221,7 +221,7 @@ impl View {
 }
 
 /// The layout in a few words, for everybody to read: what lies behind the manager is looked at as far as that is cheap.
-pub(crate) fn summary(stable: &impl Stable) -> LayoutSummary {
+pub(crate) fn summary(stable: &impl Stable, accepted: Accepted) -> LayoutSummary {
     match image(stable) {
         Ok(Image::Empty) => LayoutSummary::Empty,
         Ok(Image::Raw { .. }) => LayoutSummary::Raw,
@@ -232,7 +232,7 @@ pub(crate) fn summary(stable: &impl Stable) -> LayoutSummary {
                 reads < SUMMARY_READS
             };
             let tail = tail(&mut TailScan::new(&layout), stable, 1, may_continue).unwrap_or(Tail::Nothing);
-            match layout.check(&tail, Accepted::default()) {
+            match layout.check(&tail, accepted) {
                 Ok(()) => LayoutSummary::Managed {
                     bucket_pages: layout.bucket_size_pages(),
                     memories: layout.memories().len() as u16,

@@ -2,7 +2,7 @@
 
 use candid::Principal;
 use decant_api::KitError;
-use decant_api::source::{DrainArgs, Fence, JobArgs, KitStatus, RetireArgs, SealProgress};
+use decant_api::source::{DrainArgs, Fence, JobArgs, KitStatus, LayoutSummary, RetireArgs, SealProgress};
 use decant_api::target::{PullArgs, PullProgress};
 use decant_api::vessel::VesselRole;
 use decant_cli::rehearsal::Options;
@@ -17,6 +17,7 @@ use decant_tests::vessel::{
 };
 use decant_tests::{engine, modules};
 use pocket_ic::RejectResponse;
+use pocket_ic::common::rest::BlobCompression;
 use serde_bytes::ByteBuf;
 
 fn world() -> World {
@@ -31,7 +32,7 @@ fn shapes(world: &World, spec: &Spec) -> (Principal, ByteBuf) {
 }
 
 fn source(canister: Principal) -> VesselRole {
-    VesselRole::Source { reader: canister }
+    VesselRole::Source { reader: canister, drops_tail: false }
 }
 
 /// Repacks a vessel's canister, so many slices a call; answers the pages of its image.
@@ -117,6 +118,23 @@ fn pages_of_zeros_are_not_poured_and_another_snapshot_begins_anew() {
 }
 
 #[test]
+fn what_lies_behind_the_manager_is_left_behind_only_if_the_job_says_so() {
+    let world = world();
+    let (canister, content) = shapes(&world, &one_of_each(16));
+    let mut bytes = world.pic.get_stable_memory(canister);
+    bytes.resize(bytes.len() + PAGE_BYTES as usize, 7);
+    world.pic.set_stable_memory(canister, bytes, BlobCompression::NoCompression);
+    undress(&world, canister, source(canister));
+    let refused: Result<SealProgress, KitError> = ask(&world, canister, "decant_seal", JobArgs { job: JOB });
+    assert!(matches!(&refused, Err(KitError::Layout { reason }) if reason.contains("not zero")), "{refused:?}");
+    undress(&world, canister, VesselRole::Source { reader: canister, drops_tail: true });
+    assert!(matches!(kit_status(&world, canister).layout, LayoutSummary::Managed { .. }));
+    sealed(&world, canister, "decant_seal");
+    dress(&world, canister, &wasm("shapes"));
+    assert_eq!(digest(&world, canister), content);
+}
+
+#[test]
 fn a_pour_that_can_not_write_says_so_and_goes_on_when_it_can() {
     let world = world();
     let (canister, _) = shapes(&world, &one_of_each(16));
@@ -148,7 +166,7 @@ fn a_state_goes_from_one_vessel_to_another_and_is_dressed_there() {
     let world = world();
     let (original, content) = shapes(&world, &one_of_each(16));
     let target = create(&world);
-    undress(&world, original, VesselRole::Source { reader: target });
+    undress(&world, original, VesselRole::Source { reader: target, drops_tail: false });
     let role = VesselRole::Target { source: original, bucket_pages: 1 };
     world.pic.install_canister(target, wasm("vessel"), argument(role), Some(world.operator));
     let seal = sealed(&world, original, "decant_seal");

@@ -26,7 +26,7 @@ fn with_cell() -> TestMemory {
 }
 
 fn sealed(memory: &TestMemory) -> Result<Sealing, KitError> {
-    let mut sealing = Sealing::new(memory, Vec::new())?;
+    let mut sealing = Sealing::new(memory, Accepted::default(), Vec::new())?;
     while let SealProgress::Working { .. } = sealing.run(memory, || false)? {}
     Ok(sealing)
 }
@@ -49,13 +49,13 @@ fn live_data_behind_the_manager_refuse_the_seal_with_their_place() {
 #[test]
 fn zeros_behind_the_manager_are_nothing() {
     assert!(sealed(&managed(40)).is_ok());
-    let summary = view::summary(&managed(40));
+    let summary = view::summary(&managed(40), Accepted::default());
     assert!(matches!(summary, LayoutSummary::Managed { used_pages: 3, .. }), "{summary:?}");
 }
 
 #[test]
 fn whoever_asks_is_told_before_anything_is_frozen() {
-    let LayoutSummary::Unreadable { reason } = view::summary(&with_cell()) else {
+    let LayoutSummary::Unreadable { reason } = view::summary(&with_cell(), Accepted::default()) else {
         panic!("it can't be moved")
     };
     assert!(reason.contains("page 15 is not zero"), "{reason}");
@@ -63,7 +63,7 @@ fn whoever_asks_is_told_before_anything_is_frozen() {
     let mut memory = managed(200);
     *memory.bytes.last_mut().expect("there are pages") = 1;
     memory.read_bytes.set(0);
-    assert!(matches!(view::summary(&memory), LayoutSummary::Managed { .. }));
+    assert!(matches!(view::summary(&memory, Accepted::default()), LayoutSummary::Managed { .. }));
     assert!(memory.read_bytes.get() < 5 << 20, "{} bytes for a summary", memory.read_bytes.get());
     assert!(self::reason(sealed(&memory)).contains("page 204 is not zero"));
 }
@@ -109,5 +109,5 @@ fn free_buckets_refuse_the_seal_because_the_heap_may_know_another_order() {
     memory.bytes[40] = 0;
     memory.bytes[2_080..2_082].fill(255);
     assert!(reason(sealed(&memory)).contains("2 buckets are free"));
-    assert!(matches!(view::summary(&memory), LayoutSummary::Unreadable { .. }));
+    assert!(matches!(view::summary(&memory, Accepted::default()), LayoutSummary::Unreadable { .. }));
 }

@@ -61,7 +61,8 @@ fn contents(memory: &TestMemory) -> Vec<(u8, Vec<u8>)> {
 }
 
 fn sealing(source: &TestMemory) -> Sealing {
-    let mut sealing = Sealing::new(source, FINGERPRINT.to_vec()).expect("it is an image");
+    let mut sealing = Sealing::new(source, decant_layout::Accepted::default(), FINGERPRINT.to_vec())
+        .expect("it is an image");
     // One chunk a slice.
     while let SealProgress::Working { .. } = sealing.run(source, || false).expect("it hashes") {}
     sealing
