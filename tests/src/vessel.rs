@@ -7,9 +7,10 @@ use decant_api::source::{JobArgs, KitStatus, Seal, SealProgress};
 use decant_api::vessel::{PourArgs, PourProgress, VesselArgs, VesselRole};
 use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::world::World;
-use pocket_ic::CanisterSettings;
+use pocket_ic::{CanisterSettings, ErrorCode};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
+use std::time::Duration;
 
 /// The job that vessels are installed for.
 pub const JOB: u64 = 7;
@@ -21,22 +22,34 @@ pub fn argument(role: VesselRole) -> Vec<u8> {
 
 /// Upgrades a canister to the vessel as a coordinator does: stopped, then started.
 pub fn undress(world: &World, canister: Principal, role: VesselRole) {
-    world.pic.stop_canister(canister, Some(world.operator)).expect("it stops");
-    world
-        .pic
-        .upgrade_canister(canister, wasm("vessel"), argument(role), Some(world.operator))
-        .expect("it is upgraded to the vessel");
-    world.pic.start_canister(canister, Some(world.operator)).expect("it starts");
+    let operator = Some(world.operator);
+    world.pic.stop_canister(canister, operator).expect("it stops");
+    upgrade(world, canister, &wasm("vessel"), argument(role));
+    world.pic.start_canister(canister, operator).expect("it starts");
 }
 
 /// Upgrades a canister back to its module.
 pub fn dress(world: &World, canister: Principal, module: &[u8]) {
-    world.pic.stop_canister(canister, Some(world.operator)).expect("it stops");
-    world
-        .pic
-        .upgrade_canister(canister, module.to_vec(), nothing(), Some(world.operator))
-        .expect("it is upgraded to its module");
-    world.pic.start_canister(canister, Some(world.operator)).expect("it starts");
+    let operator = Some(world.operator);
+    world.pic.stop_canister(canister, operator).expect("it stops");
+    upgrade(world, canister, module, nothing());
+    world.pic.start_canister(canister, operator).expect("it starts");
+}
+
+/// Upgrades a canister, as soon as the platform's limit for what it installed before lets it.
+pub fn upgrade(world: &World, canister: Principal, module: &[u8], argument: Vec<u8>) {
+    for _ in 0..100 {
+        let operator = Some(world.operator);
+        match world.pic.upgrade_canister(canister, module.to_vec(), argument.clone(), operator) {
+            Ok(()) => return,
+            Err(error) if error.error_code == ErrorCode::CanisterInstallCodeRateLimited => {
+                world.pic.advance_time(Duration::from_secs(2));
+                world.pic.tick();
+            }
+            Err(error) => panic!("{canister} is not upgraded: {error}"),
+        }
+    }
+    panic!("{canister} is rate limited for ever");
 }
 
 /// Asks a vessel as the coordinator of its job.

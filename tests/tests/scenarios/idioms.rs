@@ -11,7 +11,7 @@ use decant_cli::rehearsal::Options;
 use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::world::World;
 use decant_tests::repack::{install, nothing, refusal, status, wasm};
-use decant_tests::vessel::set_controllers;
+use decant_tests::vessel::{set_controllers, upgrade};
 use decant_tests::{engine, modules, route, settle};
 
 /// The user whose canister it is.
@@ -136,13 +136,6 @@ fn thaw(world: &World, canister: Principal) {
     thawed.expect("who froze it may thaw it");
 }
 
-fn upgrade(world: &World, canister: Principal, module: &str) {
-    world
-        .pic
-        .upgrade_canister(canister, wasm(module), nothing(), Some(world.operator))
-        .expect("an upgrade works");
-}
-
 #[test]
 fn a_canister_that_takes_its_state_to_save_it_answers_queries_while_sealed_and_serves_after_a_thaw() {
     let world = world();
@@ -157,7 +150,7 @@ fn a_canister_that_takes_its_state_to_save_it_answers_queries_while_sealed_and_s
         assert_eq!(posts(&world, canister), POSTS, "{flavour:?}: while sealed");
         thaw(&world, canister);
         assert_eq!(post(&world, canister, "four"), 4, "{flavour:?}");
-        upgrade(&world, canister, "taker");
+        upgrade(&world, canister, &wasm("taker"), nothing());
         assert_eq!(posts(&world, canister).len(), 4, "{flavour:?}: after an upgrade");
     }
 }
@@ -184,7 +177,7 @@ fn it_serves_after_a_roll_back_and_is_relocated_whole_at_the_second_try() {
         let target = job.target.expect("a done job has a target");
         assert_eq!(route(&world, USER), target);
         assert_eq!(posts(&world, target).len(), 4, "{flavour:?}: every post has moved");
-        upgrade(&world, target, "taker");
+        upgrade(&world, target, &wasm("taker"), nothing());
         assert_eq!(posts(&world, target).len(), 4, "{flavour:?}: and survives an upgrade");
     }
 }
@@ -210,7 +203,7 @@ fn a_load_that_erases_what_it_read_is_refused_and_the_canister_has_everything() 
     assert!(refusal(&job).contains("load changes or erases what it reads; nothing was done: repack it, or relocate it through vessels"), "{job:?}");
     assert_eq!(posts(&world, canister), POSTS);
     assert_eq!(post(&world, canister, "four"), 4);
-    upgrade(&world, canister, "eraser");
+    upgrade(&world, canister, &wasm("eraser"), nothing());
     assert_eq!(posts(&world, canister).len(), 4);
     let runs: (u64, u64) = {
         let reply = world.pic.query_call(canister, world.operator, "runs", nothing()).expect("it answers");

@@ -13,7 +13,7 @@ use decant_tests::repack::{
     PAGE_BYTES, create, digest, grow, install, install_shapes, nothing, one_of_each, status, wasm,
 };
 use decant_tests::vessel::{
-    JOB, argument, ask, dress, kit_status, pour, sealed, set_controllers, undress, upload_zeros,
+    JOB, argument, ask, dress, kit_status, pour, sealed, set_controllers, undress, upgrade, upload_zeros,
 };
 use decant_tests::{engine, modules};
 use pocket_ic::RejectResponse;
@@ -126,7 +126,10 @@ fn what_lies_behind_the_manager_is_left_behind_only_if_the_job_says_so() {
     world.pic.set_stable_memory(canister, bytes, BlobCompression::NoCompression);
     undress(&world, canister, source(canister));
     let refused: Result<SealProgress, KitError> = ask(&world, canister, "decant_seal", JobArgs { job: JOB });
-    assert!(matches!(&refused, Err(KitError::Layout { reason }) if reason.contains("not zero")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(KitError::Layout { reason }) if reason.contains("not zero")),
+        "{refused:?}"
+    );
     undress(&world, canister, VesselRole::Source { reader: canister, drops_tail: true });
     assert!(matches!(kit_status(&world, canister).layout, LayoutSummary::Managed { .. }));
     sealed(&world, canister, "decant_seal");
@@ -251,7 +254,7 @@ fn what_stays_of_a_source_answers_where_the_state_is_and_sends_its_cycles_on() {
         let moved_to: Principal = query(pic, canister, "decant_moved_to", ()).expect("it answers");
         assert_eq!(moved_to, target);
         assert!(matches!(kit_status(&world, canister).fence, Fence::Moved { to, .. } if to == target));
-        pic.upgrade_canister(canister, wasm("vessel"), role.clone(), Some(operator)).expect("it is upgraded");
+        upgrade(&world, canister, &wasm("vessel"), role.clone());
     }
     let refused = pic.update_call(canister, operator, "grow", nothing()).expect_err("it is elsewhere");
     assert!(
