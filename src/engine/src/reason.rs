@@ -143,13 +143,19 @@ impl ReasonCode {
             Self::Rejected => "rejected",
             Self::TooLarge => "larger than a job can hold",
             Self::Contradiction => "what is seen contradicts what was acknowledged",
-            Self::NothingToRepack => "no MemoryManager at page 0, so no buckets to repack; look with `decant repack`",
+            Self::NothingToRepack => {
+                "no MemoryManager at page 0, so no buckets to repack; look with `decant repack`"
+            }
             Self::AlreadyCompact => "already compact: the plan's buckets give nothing back",
             Self::BucketTooSmall => "the plan's buckets can't hold it; choose a larger bucket size",
-            Self::LosesHeap => "no pre_upgrade: fine if all state is in stable structures; then set may_lose_heap",
+            Self::LosesHeap => {
+                "no pre_upgrade: fine if all state is in stable structures; then set may_lose_heap"
+            }
             Self::NoSlot => "no room for the job's snapshots; delete some",
             Self::NoSnapshot => "the snapshot does not exist",
-            Self::HasTail => "something lies behind the last bucket; drop it only if its code reads none of it",
+            Self::HasTail => {
+                "something lies behind the last bucket; drop it only if its code reads none of it"
+            }
             Self::LosesTimer => "its timer is disarmed, and somebody else acted on it; arm it again",
             Self::HasAssets => "owns or controls something that would be lost with it; move it",
         }

@@ -75,13 +75,13 @@ pub enum LayoutError {
         /// Buckets that the table gives it.
         owned_buckets: u64,
     },
-    /// Pages in use lie past the end of stable memory. A bucket that is cut short behind the last page in use is fine.
+    /// More than the unused end of the last bucket lies past the end of stable memory.
     #[error(
-        "pages in use end at page {end_pages}, stable memory at page {stable_size_pages}: what was read is not the whole \
-         image, or {NO_HEADER}"
+        "the allocated buckets end at page {end_pages}, stable memory at page {stable_size_pages}, and more than the unused \
+         end of the last bucket is missing: what was read is not the whole image, or {NO_HEADER}"
     )]
     OutOfBounds {
-        /// Page after the last one in use.
+        /// Page after the last allocated bucket.
         end_pages: u64,
         /// Size of stable memory.
         stable_size_pages: u64,

@@ -77,10 +77,11 @@ impl Layout {
         let buckets = buckets_by_owner(header.owners(), allocated_buckets)?;
         let memories = memories(&header, buckets, bucket_size_pages)?;
         let layout = Self { manager_page, bucket_size_pages, allocated_buckets, stable_size_pages, memories };
-        // Not where the buckets end: the manager never asks for what no memory has grown into, so the last bucket may
-        // be cut short, as in headers that were made by hand.
-        let end_pages = layout.used_end_pages();
-        if end_pages > stable_size_pages {
+        // The manager never asks for what no memory has grown into, so the last bucket may be cut short, as in headers
+        // that were made by hand. That a whole bucket is missing is another matter.
+        let is_cut_off = layout.usage().missing_pages >= bucket_size_pages.into();
+        if is_cut_off || layout.used_end_pages() > stable_size_pages {
+            let end_pages = layout.buckets_end_pages();
             return Err(LayoutError::OutOfBounds { end_pages, stable_size_pages });
         }
         Ok(layout)

@@ -346,7 +346,7 @@ fn repack_offline(world: &World, canister: Principal, module: &str, argument: &[
     let taken = world.pic.take_canister_snapshot(canister, operator, None).expect("a snapshot is taken");
     let (source, out) = (directory.join("source"), directory.join("out"));
     download(world, canister, &taken.id, &source);
-    let options = Options { bucket_pages: 1, growth_pages: 0, drop_tail: false };
+    let options = Options::in_buckets_of(1);
     rewrite(&source, &out, &options).expect("it is repacked");
     assert!(check(&source, &out).expect("both can be read").is_same());
     let uploaded = upload(world, canister, &out);
@@ -421,8 +421,7 @@ fn metadata_are_written_as_the_tool_that_downloads_writes_them() {
         world.pic.take_canister_snapshot(shapes, Some(world.operator), None).expect("a snapshot is taken");
     let (source, out) = (directory.0.join("source"), directory.0.join("out"));
     download(&world, shapes, &taken.id, &source);
-    rewrite(&source, &out, &Options { bucket_pages: 4, growth_pages: 0, drop_tail: false })
-        .expect("it is repacked");
+    rewrite(&source, &out, &Options::in_buckets_of(4)).expect("it is repacked");
     let read = |directory: &Path| -> ReadCanisterSnapshotMetadataResult {
         let json = std::fs::read(directory.join("metadata.json")).expect("the file is there");
         serde_json::from_slice(&json).expect("icp-cli reads it")

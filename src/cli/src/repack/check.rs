@@ -3,7 +3,7 @@
 use super::snapshot_dir::{self as files, SnapshotDir};
 use super::stable_file::StableFile;
 use anyhow::Context;
-use decant_layout::{CopyRun, Image, Layout, PAGE_BYTES, copies};
+use decant_layout::{CopyRun, Image, Layout, Leftover, PAGE_BYTES, PREFIX, Tail, copies};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
@@ -22,6 +22,15 @@ const MAY_DIFFER: [&str; 8] = [
     files::HOOK_STATUS,
 ];
 
+/// What whoever compares knows of both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Known {
+    /// Page at which the manager begins.
+    pub manager_page: u32,
+    /// What lay behind the last bucket was given up on purpose.
+    pub tail_is_dropped: bool,
+}
+
 /// What two directories have in common.
 #[derive(Debug, Clone, Default)]
 pub struct Comparison {
@@ -29,12 +38,14 @@ pub struct Comparison {
     pub same: Vec<String>,
     /// What differs and may: it is no content.
     pub notes: Vec<String>,
+    /// What only one holds, and was given up on purpose.
+    pub dropped: Vec<String>,
     /// What differs and must not.
     pub differences: Vec<String>,
 }
 
 impl Comparison {
-    /// Whether both hold the same.
+    /// Whether both hold the same, but for what was given up on purpose.
     pub fn is_same(&self) -> bool {
         self.differences.is_empty()
     }
@@ -45,9 +56,17 @@ impl Comparison {
 /// # Errors
 /// One of them is no snapshot directory, or its image is damaged.
 pub fn check(left: &Path, right: &Path) -> anyhow::Result<Comparison> {
+    check_knowing(left, right, &Known::default())
+}
+
+/// As [`check`], by somebody who knows more.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_knowing(left: &Path, right: &Path, known: &Known) -> anyhow::Result<Comparison> {
     let (left, right) = (SnapshotDir::open(left)?, SnapshotDir::open(right)?);
     let mut comparison = Comparison::default();
-    compare_images(&left, &right, &mut comparison)?;
+    compare_images(&left, &right, known, &mut comparison)?;
     compare_modules(&left, &right, &mut comparison)?;
     compare_chunks(&left, &right, &mut comparison);
     compare_metadata(&left, &right, &mut comparison);
@@ -103,10 +122,16 @@ fn first_different_page(
     Ok(None)
 }
 
-fn compare_images(left: &SnapshotDir, right: &SnapshotDir, into: &mut Comparison) -> anyhow::Result<()> {
-    match (left.image()?, right.image()?) {
+fn compare_images(
+    left: &SnapshotDir,
+    right: &SnapshotDir,
+    known: &Known,
+    into: &mut Comparison,
+) -> anyhow::Result<()> {
+    match (left.image(known.manager_page)?, right.image(known.manager_page)?) {
         (Image::Managed(ours), Image::Managed(theirs)) => {
-            compare_managed((left.stable(), &ours), (right.stable(), &theirs), into)
+            compare_managed((left.stable(), &ours), (right.stable(), &theirs), into)?;
+            compare_tails((left, &ours), (right, &theirs), known.tail_is_dropped, into)
         }
         (Image::Empty, Image::Empty) => {
             into.same.push("stable memory: none".to_owned());
@@ -147,18 +172,65 @@ fn compare_managed(
         theirs.stable_size_pages(),
         theirs.bucket_size_pages()
     ));
-    let ids: BTreeSet<u8> =
-        ours.memories().iter().chain(theirs.memories()).map(|memory| memory.id()).collect();
+    let has_prefix = ours.manager_page() > 0 || theirs.manager_page() > 0;
+    let memories = ours.memories().iter().chain(theirs.memories()).map(|memory| memory.id());
+    let ids: BTreeSet<u8> = memories.chain(has_prefix.then_some(PREFIX)).collect();
     for id in ids {
+        let name = match id {
+            PREFIX => "before the manager".to_owned(),
+            id => format!("memory {id}"),
+        };
         let (our_pages, their_pages) = (ours.memory_size_pages(id), theirs.memory_size_pages(id));
         if our_pages != their_pages {
-            into.differences.push(format!("memory {id}: {our_pages} pages against {their_pages}"));
+            into.differences.push(format!("{name}: {our_pages} pages against {their_pages}"));
             continue;
         }
         match first_different_page_of(id, (left, ours), (right, theirs))? {
-            Some(page) => into.differences.push(format!("memory {id}: page {page} of {our_pages} differs")),
-            None => into.same.push(format!("memory {id}: {our_pages} pages")),
+            Some(page) => into.differences.push(format!("{name}: page {page} of {our_pages} differs")),
+            None => into.same.push(format!("{name}: {our_pages} pages")),
         }
+    }
+    Ok(())
+}
+
+/// What lies behind the last buckets: zeros are nothing.
+fn compare_tails(
+    (left, ours): (&SnapshotDir, &Layout),
+    (right, theirs): (&SnapshotDir, &Layout),
+    is_dropped: bool,
+    into: &mut Comparison,
+) -> anyhow::Result<()> {
+    let only_in = |side: &SnapshotDir, leftover: &Leftover| {
+        format!("only {} has something behind the manager: {leftover}", side.path().display())
+    };
+    let only = match (left.tail(ours)?, right.tail(theirs)?) {
+        (Tail::Nothing, Tail::Nothing) => return Ok(()),
+        (Tail::InUse(ours), Tail::Nothing) => only_in(left, &ours),
+        (Tail::Nothing, Tail::InUse(theirs)) => only_in(right, &theirs),
+        (Tail::InUse(ours), Tail::InUse(theirs)) if ours.pages == theirs.pages => {
+            let (first, pages) = (ours.pages.start, ours.size_pages());
+            match first_different_page(left.stable(), first, right.stable(), first, pages)? {
+                Some(page) => {
+                    into.differences.push(format!("behind the manager: page {} differs", first + page));
+                }
+                None => into.same.push(format!("behind the manager: {pages} pages")),
+            }
+            return Ok(());
+        }
+        (Tail::InUse(ours), Tail::InUse(theirs)) => {
+            into.differences.push(format!(
+                "behind the manager: {} pages from {} against {} from {}",
+                ours.size_pages(),
+                ours.pages.start,
+                theirs.size_pages(),
+                theirs.pages.start
+            ));
+            return Ok(());
+        }
+    };
+    match is_dropped {
+        true => into.dropped.push(only),
+        false => into.differences.push(only),
     }
     Ok(())
 }
@@ -236,15 +308,19 @@ fn compare_metadata(left: &SnapshotDir, right: &SnapshotDir, into: &mut Comparis
 
 impl fmt::Display for Comparison {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (word, lines) in
-            [("same   ", &self.same), ("note   ", &self.notes), ("DIFFERS", &self.differences)]
-        {
+        for (word, lines) in [
+            ("same   ", &self.same),
+            ("note   ", &self.notes),
+            ("DROPPED", &self.dropped),
+            ("DIFFERS", &self.differences),
+        ] {
             for line in lines {
                 writeln!(formatter, "{word}  {line}")?;
             }
         }
         let verdict = match self.differences.len() {
-            0 => "Both hold the same.".to_owned(),
+            0 if self.dropped.is_empty() => "Both hold the same.".to_owned(),
+            0 => "Both hold the same, but for what was dropped.".to_owned(),
             count => format!("They do NOT hold the same: {count} differences."),
         };
         writeln!(formatter, "{verdict}")

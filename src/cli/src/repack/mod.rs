@@ -6,16 +6,18 @@
 //! for operators.
 
 mod check;
+mod report;
 mod rewrite;
 mod snapshot_dir;
 mod stable_file;
 mod steps;
+mod survey;
 
 use anyhow::bail;
 use clap::Args;
 use std::path::PathBuf;
 
-pub use check::{Comparison, check};
+pub use check::{Comparison, Known, check, check_knowing};
 pub use rewrite::{Options, Rewritten, rewrite};
 pub use snapshot_dir::{EMPTY_MODULE, SnapshotDir, UPGRADE_MODULE};
 
@@ -32,9 +34,15 @@ pub struct Repack {
     /// Pages by which all memories together will grow: refused if the buckets don't hold them too.
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "check")]
     growth_pages: u64,
-    /// Gives up what lies behind the last bucket even if it is not zero.
-    #[arg(long, conflicts_with = "check")]
+    /// Page at which the MemoryManager begins, where it is not page 0: what lies before it is kept byte for byte.
+    #[arg(long, value_name = "PAGE", default_value_t = 0)]
+    manager_page: u32,
+    /// Gives up what lies behind the last bucket even if it is not zero; with --check: that was given up.
+    #[arg(long)]
     drop_tail: bool,
+    /// Repacks though buckets are free, as version 0.7.1 of ic-stable-structures leaves them.
+    #[arg(long, conflicts_with = "check")]
+    free_buckets: bool,
     /// Compares two directories and writes nothing. Exits 0 only if they hold the same.
     #[arg(long, conflicts_with = "bucket_pages")]
     check: bool,
@@ -46,15 +54,21 @@ pub struct Repack {
 /// A directory is not what it should be, or can't be repacked: the error names the file and what to do.
 pub fn run(arguments: &Repack) -> anyhow::Result<bool> {
     if arguments.check {
-        let comparison = check(&arguments.snapshot_dir, &arguments.out_dir)?;
+        let known = Known { manager_page: arguments.manager_page, tail_is_dropped: arguments.drop_tail };
+        let comparison = check_knowing(&arguments.snapshot_dir, &arguments.out_dir, &known)?;
         print!("{comparison}");
         return Ok(comparison.is_same());
     }
     let Some(bucket_pages) = arguments.bucket_pages else {
         bail!("--bucket-pages is missing: pages of a bucket in the new image");
     };
-    let options =
-        Options { bucket_pages, growth_pages: arguments.growth_pages, drop_tail: arguments.drop_tail };
+    let options = Options {
+        bucket_pages,
+        growth_pages: arguments.growth_pages,
+        manager_page: arguments.manager_page,
+        drop_tail: arguments.drop_tail,
+        free_buckets: arguments.free_buckets,
+    };
     let rewritten = rewrite(&arguments.snapshot_dir, &arguments.out_dir, &options)?;
     print!("{rewritten}");
     print!("{}", steps::next_steps(&arguments.snapshot_dir, &arguments.out_dir, &rewritten));

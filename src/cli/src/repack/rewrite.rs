@@ -3,25 +3,36 @@
 use super::check::first_difference;
 use super::snapshot_dir::{self as files, EMPTY_MODULE, SnapshotDir, UPGRADE_MODULE};
 use super::stable_file::StableFile;
+use super::survey::{Plan, plan};
 use anyhow::{Context, anyhow, bail, ensure};
 use decant_layout::{
-    Image, Layout, MAX_BUCKETS, PAGE_BYTES, Repacked, Usage, buckets_needed, ensure_bucket_size_holds, repack,
+    Image, Layout, Leftover, MAX_BUCKETS, MemoryContents, PAGE_BYTES, Repacked, Usage, VirtualMemory, repack,
 };
 use serde_json::{Map, Value, json};
-use std::fmt;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
 /// How to repack.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// Pages of a bucket in the new image.
     pub bucket_pages: u32,
     /// Pages by which all memories together are going to grow.
     pub growth_pages: u64,
+    /// Page at which the manager begins; those before it are kept as they are.
+    pub manager_page: u32,
     /// Whether to give up bytes behind the last bucket.
     pub drop_tail: bool,
+    /// Whether free buckets may be there.
+    pub free_buckets: bool,
+}
+
+impl Options {
+    /// Nothing is given up and nothing else is known than the bucket size.
+    pub const fn in_buckets_of(bucket_pages: u32) -> Self {
+        Self { bucket_pages, growth_pages: 0, manager_page: 0, drop_tail: false, free_buckets: false }
+    }
 }
 
 /// What was written.
@@ -33,8 +44,10 @@ pub struct Rewritten {
     pub after: Usage,
     /// Pages of a bucket, before and after.
     pub bucket_pages: (u16, u16),
-    /// Virtual memories that have pages.
-    pub memories: usize,
+    /// Virtual memories that have pages: their sizes in pages, and what they hold.
+    pub memories: Vec<(u64, MemoryContents)>,
+    /// What lay behind the last bucket and was given up.
+    pub dropped: Option<Leftover>,
     /// What was copied.
     pub repacked: Repacked,
     /// Pages that the memories can still grow by, until all buckets are dealt out.
@@ -54,7 +67,7 @@ pub struct Rewritten {
 /// The source can't be trusted or gains nothing, the bucket size does not hold it, or a file can't be written.
 pub fn rewrite(source: &Path, out: &Path, options: &Options) -> anyhow::Result<Rewritten> {
     let source = SnapshotDir::open(source)?;
-    let (before, after) = plan(&source, options)?;
+    let Plan { before, after, contents, dropped } = plan(&source, options)?;
     prepare(out)?;
     let module = source.module()?;
     write(&out.join(files::MODULE), &EMPTY_MODULE)?;
@@ -68,67 +81,14 @@ pub fn rewrite(source: &Path, out: &Path, options: &Options) -> anyhow::Result<R
         before: before.usage(),
         after: after.usage(),
         bucket_pages: (before.bucket_size_pages(), after.bucket_size_pages()),
-        memories: before.memories().len(),
+        memories: before.memories().iter().map(VirtualMemory::size_pages).zip(contents).collect(),
+        dropped,
         repacked,
         room_pages: free_buckets * u64::from(after.bucket_size_pages()),
         module_bytes: module.len() as u64,
         chunks: source.chunks().len(),
         metadata: source.metadata().clone(),
     })
-}
-
-/// The layout that is there and the one that will be; an error if there is nothing to gain or something to lose.
-fn plan(source: &SnapshotDir, options: &Options) -> anyhow::Result<(Layout, Layout)> {
-    let file = source.stable().path().display();
-    ensure!(
-        !source.is_repacked(),
-        "{} was repacked already: repack the snapshot that was downloaded",
-        source.path().display()
-    );
-    let before = match source.image()? {
-        Image::Empty => bail!("{file} is empty: there is nothing to repack"),
-        Image::Raw { size_pages } => bail!(
-            "{file} is raw: its {size_pages} pages hold no MemoryManager at page 0, so there are no buckets to \
-             repack, and Decant can't know what they mean"
-        ),
-        Image::Managed(layout) => layout,
-    };
-    let after = before.compact(options.bucket_pages).context("--bucket-pages")?;
-    let sizes_pages: Vec<u64> = before.memories().iter().map(|memory| memory.size_pages()).collect();
-    let projected: Vec<u64> = sizes_pages.iter().copied().chain([options.growth_pages]).collect();
-    let bucket_pages = after.bucket_size_pages();
-    ensure_bucket_size_holds(&projected, 0, bucket_pages).with_context(|| {
-        format!(
-            "{} pages in use and {} pages of growth take {} buckets of {bucket_pages} pages",
-            before.usage().used_pages,
-            options.growth_pages,
-            buckets_needed(projected.iter().copied(), bucket_pages)
-        )
-    })?;
-    let usage = before.usage();
-    ensure!(
-        after.stable_size_pages() < before.stable_size_pages(),
-        "{file} is compact already: {} pages in buckets of {}, of which {} are used, {} allocated and {} wasted; \
-         with buckets of {bucket_pages} it would take {}",
-        usage.stable_pages,
-        before.bucket_size_pages(),
-        usage.used_pages,
-        usage.allocated_pages,
-        usage.reclaimable_pages(),
-        after.stable_size_pages()
-    );
-    let tail = usage.stable_pages - usage.tail_pages;
-    if !options.drop_tail
-        && let Some(page) = source.stable().first_page_in_use(tail, usage.stable_pages)?
-    {
-        bail!(
-            "{file}: page {page} is not zero and lies behind the last bucket, among {} pages that belong to no \
-             memory. Mostly these are what a larger raw image left. If the canister keeps nothing there by other \
-             means, add --drop-tail",
-            usage.tail_pages
-        );
-    }
-    Ok((before, after))
 }
 
 fn prepare(out: &Path) -> anyhow::Result<()> {
@@ -171,30 +131,26 @@ fn write_image(
     after: &Layout,
 ) -> anyhow::Result<Repacked> {
     let target = StableFile::create(&out.join(files::STABLE), after.stable_size_pages() * PAGE_BYTES)?;
-    let repacked = repack(
-        before,
-        after,
-        |offset_bytes, buffer| source.stable().read_at(offset_bytes, buffer),
-        |offset_bytes, bytes| target.write_at(offset_bytes, bytes),
-    )
+    let repacked = repack(before, after, source.stable().reader(), |offset_bytes, bytes| {
+        target.write_at(offset_bytes, bytes)
+    })
     .map_err(|error| {
         let (from, to) = (source.stable().path().display(), target.path().display());
         anyhow!(error).context(format!("repacking {from} to {to}"))
     })?;
     target.sync()?;
     let path = target.path().display();
-    let read = |offset_bytes: u64, buffer: &mut [u8]| target.read_at(offset_bytes, buffer);
-    let written = Image::read(after.stable_size_pages(), read).with_context(|| format!("checking {path}"))?;
+    let written = Image::read_at(after.manager_page(), after.stable_size_pages(), target.reader())
+        .with_context(|| format!("checking {path}"))?;
     ensure!(
         written == Image::Managed(after.clone()),
         "{path} does not read back as it was written: check the disk, and repack into another directory"
     );
     if let Some(run) = first_difference(source.stable(), before, &target, after)? {
         bail!(
-            "page {} of memory {} was not written as it is: the source changed meanwhile, or the disk fails; \
-             repack into another directory",
-            run.virtual_page,
-            run.memory
+            "page {} of the image was not written as it is: the source changed meanwhile, or the disk fails; repack into \
+             another directory",
+            run.source_page
         );
     }
     Ok(repacked)
@@ -220,41 +176,4 @@ fn write_metadata(out: &Path, metadata: &Map<String, Value>) -> anyhow::Result<(
     let (path, partial) = (out.join(files::METADATA), out.join("metadata.json.partial"));
     write(&partial, &serde_json::to_vec_pretty(metadata)?)?;
     fs::rename(&partial, &path).with_context(|| format!("writing {}", path.display()))
-}
-
-impl fmt::Display for Rewritten {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = |pages: u64| pages * PAGE_BYTES;
-        let (before, after) = (&self.before, &self.after);
-        writeln!(formatter, "repacked and read back: {} virtual memories", self.memories)?;
-        writeln!(
-            formatter,
-            "  before  {} pages ({} bytes) in buckets of {}: {} used, {} wasted",
-            before.stable_pages,
-            bytes(before.stable_pages),
-            self.bucket_pages.0,
-            before.used_pages,
-            before.reclaimable_pages()
-        )?;
-        writeln!(
-            formatter,
-            "  after   {} pages ({} bytes) in buckets of {}: {} used, {} wasted",
-            after.stable_pages,
-            bytes(after.stable_pages),
-            self.bucket_pages.1,
-            after.used_pages,
-            after.reclaimable_pages()
-        )?;
-        writeln!(
-            formatter,
-            "  written {} pages; {} more hold zeros and are holes in the file",
-            self.repacked.written_pages, self.repacked.zero_pages
-        )?;
-        writeln!(
-            formatter,
-            "  room    {} pages ({} bytes) until all {MAX_BUCKETS} buckets are dealt out",
-            self.room_pages,
-            bytes(self.room_pages)
-        )
-    }
 }

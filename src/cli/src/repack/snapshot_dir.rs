@@ -16,7 +16,7 @@
 
 use super::stable_file::StableFile;
 use anyhow::{Context, anyhow, bail, ensure};
-use decant_layout::{Image, ImageError, PAGE_BYTES};
+use decant_layout::{Image, ImageError, Layout, MemoryContents, PAGE_BYTES, Structure, Tail, find_managers};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -34,6 +34,9 @@ pub(super) const STABLE: &str = "stable_memory.bin";
 pub(super) const CHUNKS: &str = "wasm_chunk_store";
 /// Empty; icp-cli makes it in every directory that it opens, and leaves it there.
 pub(super) const LOCK: &str = ".lock";
+/// Files of a directory that the command of Juno wrote (junobuild/cli, `.snapshots/0x…`): other names for the same, and
+/// other metadata.
+const JUNO_FILES: [&str; 2] = ["stable.bin", "wasm-code.bin"];
 const DOWNLOAD_PROGRESS: [&str; 2] = [".download_progress.json", ".download_progress.json.tmp"];
 
 pub(super) const MODULE_SIZE: &str = "wasm_module_size";
@@ -67,6 +70,12 @@ impl SnapshotDir {
     /// A file is missing, is no file, or is not what the metadata says: the error names it and what to do.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         ensure!(path.is_dir(), "{} is no directory: name the one of the snapshot", path.display());
+        ensure!(
+            !JUNO_FILES.iter().any(|name| path.join(name).exists()),
+            "{} was written by the Juno CLI, whose files have other names and other metadata: download the same snapshot \
+             with icp-cli or dfx",
+            path.display()
+        );
         for name in DOWNLOAD_PROGRESS {
             ensure!(
                 !path.join(name).exists(),
@@ -113,17 +122,54 @@ impl SnapshotDir {
         })
     }
 
-    /// What stable memory holds.
+    /// What stable memory holds, by a manager that begins at this page.
     ///
     /// # Errors
-    /// The file can't be read, or its header page is damaged.
-    pub fn image(&self) -> anyhow::Result<Image> {
-        let read = |offset_bytes: u64, buffer: &mut [u8]| self.stable.read_at(offset_bytes, buffer);
+    /// The file can't be read, or its header page is no layout.
+    pub fn image(&self, manager_page: u32) -> anyhow::Result<Image> {
         let file = self.stable.path().display();
-        Image::read(self.stable_pages, read).map_err(|error| match error {
+        Image::read_at(manager_page, self.stable_pages, self.stable.reader()).map_err(|error| match error {
             ImageError::Read(error) => anyhow!(error).context(format!("reading {file}")),
-            ImageError::Layout(error) => anyhow!("{file} can't be trusted: {error}"),
+            ImageError::Layout(error) => anyhow!("{file} can't be trusted: page {manager_page}: {error}"),
         })
+    }
+
+    /// Managers, wherever they begin.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(super) fn managers(&self) -> anyhow::Result<Vec<Layout>> {
+        find_managers(self.stable_pages, self.stable.reader()).with_context(|| self.reading())
+    }
+
+    /// What lies behind the last bucket.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(super) fn tail(&self, layout: &Layout) -> anyhow::Result<Tail> {
+        layout.tail(self.stable.reader()).with_context(|| self.reading())
+    }
+
+    /// What each virtual memory holds.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(super) fn contents(&self, layout: &Layout) -> anyhow::Result<Vec<MemoryContents>> {
+        layout.contents(self.stable.reader()).with_context(|| self.reading())
+    }
+
+    /// The structure that begins at page 0.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(super) fn first_structure(&self) -> anyhow::Result<Option<Structure>> {
+        let mut bytes = [0; 4];
+        self.stable.read_at(0, &mut bytes).with_context(|| self.reading())?;
+        Ok(Structure::of(&bytes))
+    }
+
+    fn reading(&self) -> String {
+        format!("reading {}", self.stable.path().display())
     }
 
     /// The module that runs on this stable memory: in a repacked directory that is [`UPGRADE_MODULE`].

@@ -1,13 +1,9 @@
 //! `stable_memory.bin`, read and written at offsets: images are larger than memory.
 
 use anyhow::Context;
-use decant_layout::PAGE_BYTES;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-
-/// Bytes that are read at a time where the layout does not say how many.
-const BUFFER_BYTES: usize = 1 << 20;
 
 /// A file that is read or written at offsets.
 #[derive(Debug)]
@@ -49,21 +45,9 @@ impl StableFile {
         file.write_all(bytes)
     }
 
-    /// The first page from `first_page` on that is not zero.
-    pub(super) fn first_page_in_use(&self, first_page: u64, end_page: u64) -> anyhow::Result<Option<u64>> {
-        let mut buffer = vec![0; BUFFER_BYTES];
-        let mut page = first_page;
-        while page < end_page {
-            let pages = (end_page - page).min(BUFFER_BYTES as u64 / PAGE_BYTES);
-            let part = &mut buffer[..(pages * PAGE_BYTES) as usize];
-            self.read_at(page * PAGE_BYTES, part)
-                .with_context(|| format!("reading page {page} of {}", self.path.display()))?;
-            if let Some(byte) = part.iter().position(|&byte| byte != 0) {
-                return Ok(Some(page + byte as u64 / PAGE_BYTES));
-            }
-            page += pages;
-        }
-        Ok(None)
+    /// Reads as `decant_layout` wants it.
+    pub(super) fn reader(&self) -> impl FnMut(u64, &mut [u8]) -> io::Result<()> {
+        |offset_bytes, buffer| self.read_at(offset_bytes, buffer)
     }
 
     /// Brings everything to the disk.

@@ -14,13 +14,13 @@ const NOT_SATISFIED: &str = "condition_not_satisfied";
 
 /// The steps as commands of icp-cli, and what they lose.
 pub(super) fn next_steps(source: &Path, out: &Path, rewritten: &Rewritten) -> String {
-    let (source, out) = (source.display(), out.display());
+    let (source, out, flags) = (source.display(), out.display(), check_flags(rewritten));
     let mut text = format!(
         "
 Only if the canister was stopped, then upgraded with its own module, then snapshotted, and not started since:
 what it kept on its heap at any other time is not in this snapshot. Otherwise begin again.
 
-  decant repack --check {source} {out}
+  decant repack --check{flags} {source} {out}
   icp canister snapshot upload CANISTER --input {out}
   icp canister snapshot restore CANISTER NEW_SNAPSHOT
   icp canister install CANISTER --mode upgrade --wasm {out}/{UPGRADE_MODULE} --args ARGUMENT
@@ -42,6 +42,16 @@ What an upgrade does not bring back:
     // Writing to a text does not fail.
     let _ = write_losses(&mut text, rewritten);
     text
+}
+
+/// What a comparison has to know too.
+fn check_flags(rewritten: &Rewritten) -> String {
+    let manager_page = match rewritten.before.prefix_pages {
+        0 => String::new(),
+        pages => format!(" --manager-page {pages}"),
+    };
+    let drop_tail = if rewritten.dropped.is_some() { " --drop-tail" } else { "" };
+    manager_page + drop_tail
 }
 
 fn write_losses(text: &mut String, rewritten: &Rewritten) -> std::fmt::Result {

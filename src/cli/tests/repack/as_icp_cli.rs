@@ -46,7 +46,7 @@ fn a_snapshot_as_icp_cli_downloaded_it_becomes_the_one_that_icp_cli_uploaded() {
     write_files(&source, &parse(DOWNLOADED));
     fs::write(source.join("metadata.json"), DOWNLOADED).expect("the file is written");
 
-    let options = Options { bucket_pages: 1, growth_pages: 0, drop_tail: false };
+    let options = Options::in_buckets_of(1);
     let rewritten = rewrite(&source, &out, &options).expect("it is repacked");
     assert_eq!((rewritten.before.stable_pages, rewritten.after.stable_pages), (641, 6));
     assert_eq!(read_metadata(&out), parse(UPLOADED));
@@ -62,7 +62,7 @@ fn a_lock_that_a_failed_upload_left_does_not_make_a_directory_full() {
     fs::write(source.join("metadata.json"), DOWNLOADED).expect("the file is written");
     fs::create_dir(&out).expect("the directory is made");
     fs::write(out.join(".lock"), b"").expect("the file is written");
-    let options = Options { bucket_pages: 1, growth_pages: 0, drop_tail: false };
+    let options = Options::in_buckets_of(1);
     rewrite(&source, &out, &options).expect("it is repacked");
     let refused = format!("{:#}", rewrite(&source, &out, &options).expect_err("it is full now"));
     assert!(refused.contains("is not empty"), "{refused}");

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const OPTIONS: Options = Options { bucket_pages: 1, growth_pages: 0, drop_tail: false };
+const OPTIONS: Options = Options::in_buckets_of(1);
 
 fn differences(left: &Path, right: &Path) -> Vec<String> {
     check(left, right).expect("both can be read").differences

@@ -9,7 +9,7 @@ use serde_json::json;
 use std::fs;
 use std::path::Path;
 
-const OPTIONS: Options = Options { bucket_pages: 1, growth_pages: 0, drop_tail: false };
+const OPTIONS: Options = Options::in_buckets_of(1);
 
 /// Spoils a good directory; the refusal contains all the words, and no metadata.json is left.
 fn assert_refused(words: &[&str], spoil: impl FnOnce(&Path)) {
@@ -122,7 +122,7 @@ fn a_module_of_zeros_as_an_interrupted_download_leaves_it_is_refused() {
 #[test]
 fn an_empty_a_raw_and_a_compact_image_are_refused_with_the_reason() {
     assert_refused(&["stable_memory.bin is empty", "nothing to repack"], |source| with_image(source, &[]));
-    assert_refused(&["stable_memory.bin is raw", "2 pages", "MemoryManager"], |source| {
+    assert_refused(&["stable_memory.bin is raw", "2 pages", "MemoryManager at page 0"], |source| {
         with_image(source, &[7; 2 * PAGE]);
     });
     let (memory, manager) = managed(1);

@@ -3,5 +3,6 @@
 mod as_icp_cli;
 mod checks;
 mod common;
+mod field;
 mod hostile;
 mod round_trips;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 fn buckets_of(bucket_pages: u32) -> Options {
-    Options { bucket_pages, growth_pages: 0, drop_tail: false }
+    Options::in_buckets_of(bucket_pages)
 }
 
 #[derive(Debug, Clone)]

@@ -120,10 +120,13 @@ fn a_header_that_was_made_by_hand_over_a_last_bucket_that_is_cut_short_is_read()
     let usage = layout.usage();
     assert_eq!((usage.missing_pages, usage.wasted_pages, usage.reclaimable_pages()), (126, 28 + 126, 28));
     let one_less = Layout::parse(&header, 1 + 2 * 128 + 1);
-    assert_eq!(one_less, Err(LayoutError::OutOfBounds { end_pages: 259, stable_size_pages: 258 }));
-    // Memory 2 with 128 pages and an empty bucket would be no layout; with 129 one page of the last bucket is enough.
+    assert_eq!(one_less, Err(LayoutError::OutOfBounds { end_pages: 385, stable_size_pages: 258 }));
+    // With 129 pages one page of the last bucket is enough. A fourth bucket, of which nothing is there, is damage.
     header[40 + 2 * 8] = 129;
     assert!(Layout::parse(&header, 258).is_ok());
+    header[4] = 4;
+    let a_bucket_too_many = Layout::parse(&header, 385);
+    assert_eq!(a_bucket_too_many, Err(LayoutError::OutOfBounds { end_pages: 513, stable_size_pages: 385 }));
 }
 
 proptest! {

@@ -1,0 +1,146 @@
+//! What is in a snapshot, what it would be in other buckets, and why it is left as it is.
+
+use super::rewrite::Options;
+use super::snapshot_dir::SnapshotDir;
+use anyhow::{Context, anyhow, bail, ensure};
+use decant_layout::{
+    Accepted, Image, Layout, Leftover, MemoryContents, Obstacle, Tail, buckets_needed,
+    ensure_bucket_size_holds,
+};
+
+/// The layout that is there, the one that will be, and what else there is to say.
+pub(super) struct Plan {
+    pub(super) before: Layout,
+    pub(super) after: Layout,
+    pub(super) contents: Vec<MemoryContents>,
+    /// What is behind the last bucket, if it is given up.
+    pub(super) dropped: Option<Leftover>,
+}
+
+/// Plans a repack; an error if there is nothing to gain or something to lose.
+pub(super) fn plan(source: &SnapshotDir, options: &Options) -> anyhow::Result<Plan> {
+    ensure!(
+        !source.is_repacked(),
+        "{} was repacked already: repack the snapshot that was downloaded",
+        source.path().display()
+    );
+    let file = source.stable().path().display();
+    let before = manager(source, options.manager_page)?;
+    let after = compact(&before, options)?;
+    let contents = source.contents(&before)?;
+    let usage = before.usage();
+    ensure!(
+        after.stable_size_pages() < before.stable_size_pages(),
+        "{file} is compact already: {} pages in buckets of {}, of which {} are used, {} allocated and {} wasted; \
+         with buckets of {} it would take {}{}",
+        usage.stable_pages,
+        before.bucket_size_pages(),
+        usage.used_pages,
+        usage.allocated_pages,
+        usage.reclaimable_pages(),
+        after.bucket_size_pages(),
+        after.stable_size_pages(),
+        contents.iter().filter_map(nested).map(|note| format!("; {note}")).collect::<String>()
+    );
+    let tail = source.tail(&before)?;
+    let accepted = Accepted { tail_is_dropped: options.drop_tail, free_buckets: options.free_buckets };
+    before.check(&tail, accepted).map_err(|obstacle| {
+        let flag = match obstacle {
+            Obstacle::Tail(_) => "--drop-tail",
+            Obstacle::FreeBuckets { .. } => "--free-buckets",
+        };
+        anyhow!("{file}: {obstacle}. Only if it is known to be of no use, or harmless, add {flag}")
+    })?;
+    let dropped = match tail {
+        Tail::InUse(leftover) => Some(leftover),
+        Tail::Nothing => None,
+    };
+    Ok(Plan { before, after, contents, dropped })
+}
+
+/// The layout by the manager at a page. What others may be there is said, and not guessed.
+fn manager(source: &SnapshotDir, manager_page: u32) -> anyhow::Result<Layout> {
+    let file = source.stable().path().display();
+    if manager_page > 0 {
+        ensure_not_inside(source, manager_page)?;
+    }
+    let size_pages = match source.image(manager_page)? {
+        Image::Managed(layout) => return Ok(layout),
+        Image::Empty => bail!("{file} is empty: there is nothing to repack"),
+        Image::Raw { size_pages } => size_pages,
+    };
+    let found: Vec<String> = source.managers()?.iter().map(named).collect();
+    ensure!(
+        found.is_empty(),
+        "{file}: no MemoryManager begins at page {manager_page}, but {}. If the canister's code says the same \
+         (RestrictedMemory::new(memory, PAGE..)), add --manager-page PAGE: what lies before it is kept byte for byte",
+        found.join(", and ")
+    );
+    ensure!(
+        manager_page == 0,
+        "{file}: no MemoryManager begins at page {manager_page}, nor was one found elsewhere"
+    );
+    let structure = source.first_structure()?.map(|structure| format!(" and begin with a {structure}"));
+    bail!(
+        "{file} is raw: its {size_pages} pages hold no MemoryManager at page 0, at the 256 pages behind it or at powers of \
+         two{}, so there are no buckets to repack",
+        structure.unwrap_or_default()
+    )
+}
+
+fn named(layout: &Layout) -> String {
+    let usage = layout.usage();
+    format!(
+        "one begins at page {}, with {} memories in buckets of {}, {} pages used and {} wasted",
+        layout.manager_page(),
+        layout.memories().len(),
+        layout.bucket_size_pages(),
+        usage.used_pages,
+        usage.reclaimable_pages()
+    )
+}
+
+/// What is kept byte for byte must not be a manager whose buckets reach into what is moved.
+fn ensure_not_inside(source: &SnapshotDir, manager_page: u32) -> anyhow::Result<()> {
+    for other in source.managers()? {
+        let usage = other.usage();
+        let end_page = usage.stable_pages - usage.tail_pages;
+        ensure!(
+            other.manager_page() >= manager_page || end_page <= u64::from(manager_page),
+            "{}: page {manager_page} lies inside of the MemoryManager at page {}, which ends at page {end_page}: what is \
+             in one of its memories can't be repacked by itself",
+            source.stable().path().display(),
+            other.manager_page()
+        );
+    }
+    Ok(())
+}
+
+/// The layout in the new buckets, which hold the growth too.
+fn compact(before: &Layout, options: &Options) -> anyhow::Result<Layout> {
+    let after = before.compact(options.bucket_pages).context("--bucket-pages")?;
+    let sizes_pages = before.memories().iter().map(|memory| memory.size_pages());
+    let projected: Vec<u64> = sizes_pages.chain([options.growth_pages]).collect();
+    let bucket_pages = after.bucket_size_pages();
+    ensure_bucket_size_holds(&projected, 0, bucket_pages).with_context(|| {
+        format!(
+            "{} pages in use and {} pages of growth take {} buckets of {bucket_pages} pages",
+            before.usage().used_pages,
+            options.growth_pages,
+            buckets_needed(projected.iter().copied(), bucket_pages)
+        )
+    })?;
+    Ok(after)
+}
+
+/// What a manager inside of a memory wastes: no repack from outside gives that back.
+pub(super) fn nested(contents: &MemoryContents) -> Option<String> {
+    let usage = contents.nested_usage()?;
+    Some(format!(
+        "memory {} holds a MemoryManager itself, which uses {} pages of it and leaves {} unused; what is inside of a memory \
+         is moved as it is",
+        contents.memory,
+        usage.used_pages,
+        usage.reclaimable_pages()
+    ))
+}
