@@ -17,8 +17,7 @@ fn archive() -> Vec<u8> {
     let manager = MemoryManager::init(RestrictedMemory::new(memory.clone(), 1..1_000_000));
     assert_eq!([0, 1].map(|id| manager.get(MemoryId::new(id)).grow(1)), [0, 0]);
     manager.get(MemoryId::new(1)).write(0, b"a block");
-    let bytes = memory.borrow().clone();
-    bytes
+    memory.borrow().clone()
 }
 
 fn refusal(source: &Path, out: &Path, options: &Options) -> String {
@@ -95,8 +94,7 @@ fn reset() -> Vec<u8> {
             StableBTreeMap::init(manager.get(MemoryId::new(id))).insert(u64::from(bucket_pages), 1_u64);
         }
     }
-    let bytes = memory.borrow().clone();
-    bytes
+    memory.borrow().clone()
 }
 
 #[test]
