@@ -6,6 +6,7 @@ pub mod keeper;
 pub mod ledger;
 pub mod precopy;
 pub mod repack;
+pub mod vessel;
 
 use candid::Principal;
 use decant_api::jobs::{JobView, JobsArgs, Summary};

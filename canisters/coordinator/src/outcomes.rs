@@ -83,6 +83,7 @@ pub(crate) fn refused(error: &KitError) -> Outcome {
         KitError::Layout { .. } => ReasonCode::Unreadable,
         KitError::Transfer { .. } => ReasonCode::RootMismatch,
         KitError::RootChanged { .. } => ReasonCode::ChangedAfterSeal,
+        KitError::NotAPair { .. } => ReasonCode::Rejected,
         // The target asked the source, and only the journey failed.
         KitError::CallFailed { .. } => {
             return Outcome::Transient(Reason::new(ReasonCode::Rejected, error.to_string()));

@@ -50,16 +50,16 @@ pub(crate) fn dirty_if_told() {
     }
 }
 
-/// Changes the state before it is looked at for the second time and later, if it was told to.
+/// Changes the state before it is looked at for the third time and later, if it was told to: a seal looks twice.
 pub(crate) fn change_if_told() {
     let Some(looks) = LOOKS.get() else { return };
     LOOKS.set(Some(looks + 1));
-    if looks > 0 {
+    if looks > 1 {
         change(|state| actions::post(state, CHANGE.to_owned()));
     }
 }
 
-/// From now on the state changes whenever its fingerprint is taken, but for the first time: as a heartbeat would
+/// From now on the state changes whenever its fingerprint is taken, but for the seal: as a heartbeat would
 /// change it that knows of no fence.
 #[update(hidden = true)]
 fn debug_change_after_the_seal() {

@@ -34,7 +34,10 @@ pub enum KitError {
         asked: JobId,
     },
     /// A target must be empty.
-    #[error("the target holds {stable_pages} pages of stable memory: use a fresh canister")]
+    #[error(
+        "the target holds {stable_pages} pages of stable memory: either it is no fresh canister, or init of the module \
+         touches stable memory, as opening a structure there does, which it must leave to load"
+    )]
     NotEmpty {
         /// Its stable memory in pages of 64 KiB.
         stable_pages: u64,
@@ -59,6 +62,15 @@ pub enum KitError {
         /// Hex of the sealed root.
         sealed: String,
     },
+    /// The dapp's save and load do not do together what an upgrade does. Nothing has happened.
+    #[error(
+        "{idiom}: save and load are no pair, so nothing was done. An upgrade is another matter: repack the canister, or \
+         relocate it through vessels, where its code sees one ordinary upgrade"
+    )]
+    NotAPair {
+        /// What they do.
+        idiom: Idiom,
+    },
     /// A call to another canister failed; nothing was lost.
     #[error("the call of {method} on {canister} failed: {reason}")]
     CallFailed {
@@ -71,6 +83,17 @@ pub enum KitError {
         /// Whether the outcome is unknown.
         is_unknown: bool,
     },
+}
+
+/// What hooks do that are no pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, CandidType, Deserialize, thiserror::Error)]
+pub enum Idiom {
+    /// The fingerprint after save and load is not the one from before.
+    #[error("save takes state out of the heap that load does not bring back")]
+    HeapTaken,
+    /// What load has read is not what was saved any more.
+    #[error("load changes or erases what it reads")]
+    ImageChanged,
 }
 
 /// What an application caller gets to read at a fenced canister, as the message of a reject.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`source`] | the coordinator and the target to a source: freeze, seal, read frames, thaw, retire |
 //! | [`target`] | the coordinator to a target: begin, pull, verify, activate |
+//! | [`vessel`] | the coordinator to a vessel: what it is, and to write the compact image |
 //! | [`routes`] | the coordinator to an index: swap a route; an index to the coordinator: enrol |
 //! | [`plan`] | governance to the coordinator: what is to be done, within which bounds |
 //! | [`jobs`] | everybody to the coordinator: how far jobs are |
@@ -18,8 +19,9 @@ pub mod plan;
 pub mod routes;
 pub mod source;
 pub mod target;
+pub mod vessel;
 
-pub use error::{KitError, Refusal};
+pub use error::{Idiom, KitError, Refusal};
 
 /// Number of a job at its coordinator, from 1; never reused.
 pub type JobId = u64;

@@ -6,7 +6,9 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// Where `scripts/build` leaves the modules.
 const MODULES: &str = "target/canisters";
@@ -61,7 +63,7 @@ pub fn run(arguments: &DryRun) -> anyhow::Result<bool> {
     let strategies = arguments.strategy.strategies();
     let options = |strategy| Options { strategy, ..arguments.options.clone() };
     strategies.iter().try_for_each(|strategy| options(*strategy).check())?;
-    let mut bar = Bar::default();
+    let mut bar = Bar::new();
     let mut reports = Vec::new();
     for strategy in strategies {
         reports.push(rehearsal::run(&engine, &modules, &options(*strategy), &mut bar)?);
@@ -106,13 +108,17 @@ fn side_by_side(one: &Report, other: &Report) -> String {
     table
 }
 
-/// A bar on a terminal; nothing where output goes to a file.
-#[derive(Default)]
+/// A bar on a terminal, and a line a phase elsewhere: both on standard error, beside the figures.
 struct Bar {
     bar: Option<ProgressBar>,
+    begun: Instant,
 }
 
 impl Bar {
+    fn new() -> Self {
+        Self { bar: None, begun: Instant::now() }
+    }
+
     fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
@@ -123,6 +129,10 @@ impl Bar {
 impl Progress for Bar {
     fn phase(&mut self, name: &str, steps: u64) {
         self.finish();
+        if !std::io::stderr().is_terminal() {
+            eprintln!("[{} s] {name}: {steps}", self.begun.elapsed().as_secs());
+            return;
+        }
         let bar = ProgressBar::new(steps);
         if let Ok(style) = ProgressStyle::with_template("{msg:<28} {wide_bar} {pos}/{len} {eta}") {
             bar.set_style(style);

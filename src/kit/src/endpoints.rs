@@ -18,6 +18,12 @@ macro_rules! export {
         const DECANT_HOOKS: ::decant_kit::Hooks =
             ::decant_kit::Hooks { save: $save, load: $load, fingerprint: $fingerprint };
 
+        // Tells tools that the kit is in this module, without a call.
+        #[cfg(target_family = "wasm")]
+        #[used]
+        #[unsafe(link_section = "icp:public decant:kit")]
+        static DECANT_KIT_VERSION: [u8; 1] = ::decant_kit::KIT_VERSION_DIGIT;
+
         #[::ic_cdk::query]
         fn decant_status() -> ::decant_kit::source::KitStatus {
             ::decant_kit::source::status()

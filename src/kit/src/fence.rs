@@ -41,6 +41,8 @@ pub(crate) enum Act {
     FinishSeal,
     /// Hash again.
     Recheck,
+    /// Write the compact image into a snapshot.
+    Pour,
     /// Open the fence of a source.
     Thaw,
     /// Say where the state is now.
@@ -63,6 +65,7 @@ impl Act {
             Self::Freeze { .. } => "an open canister, or one frozen by the same job for the same reader",
             Self::Seal | Self::FinishSeal | Self::Thaw => "a canister frozen by this job",
             Self::Recheck => "a canister sealed by this job, or retired",
+            Self::Pour => "a canister sealed by this job",
             Self::Retire { .. } => {
                 "a canister sealed by this job, and its registered reader as the place to move to"
             }
@@ -101,7 +104,7 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
         (Fence::Frozen(hold), Act::FinishSeal) => Ok(Some(Fence::Sealed(hold.clone()))),
         (Fence::Frozen(_) | Fence::Sealed(_), Act::Thaw) => Ok(Some(Fence::Open)),
 
-        (Fence::Sealed(_), Act::Seal | Act::FinishSeal | Act::Recheck) => Ok(None),
+        (Fence::Sealed(_), Act::Seal | Act::FinishSeal | Act::Recheck | Act::Pour) => Ok(None),
         (Fence::Sealed(hold), Act::Retire { to }) if *to == hold.peer => {
             Ok(Some(Fence::Moved { hold: hold.clone(), to: *to }))
         }
@@ -115,13 +118,19 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
 
         (
             Fence::Open,
-            Act::Seal | Act::FinishSeal | Act::Recheck | Act::Retire { .. } | Act::Drain | Act::Import,
+            Act::Seal
+            | Act::FinishSeal
+            | Act::Recheck
+            | Act::Pour
+            | Act::Retire { .. }
+            | Act::Drain
+            | Act::Import,
         )
         | (
             Fence::Frozen(_) | Fence::Sealed(_),
             Act::Offer | Act::Freeze { .. } | Act::Begin { .. } | Act::Import | Act::Activate | Act::Drain,
         )
-        | (Fence::Frozen(_), Act::Recheck | Act::Retire { .. })
+        | (Fence::Frozen(_), Act::Recheck | Act::Pour | Act::Retire { .. })
         | (Fence::Sealed(_), Act::Retire { .. })
         | (
             Fence::Importing(_),
@@ -130,6 +139,7 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
             | Act::Seal
             | Act::FinishSeal
             | Act::Recheck
+            | Act::Pour
             | Act::Thaw
             | Act::Retire { .. }
             | Act::Drain
@@ -141,6 +151,7 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
             | Act::Freeze { .. }
             | Act::Seal
             | Act::FinishSeal
+            | Act::Pour
             | Act::Thaw
             | Act::Retire { .. }
             | Act::Begin { .. }

@@ -32,10 +32,16 @@
 //!   outside: let it return when `guard()` is an error. Timers are disarmed by the kit and armed again when
 //!   the fence opens.
 //! - **The hooks.** `save` brings the heap into stable memory, `load` reads it back, as `pre_upgrade` and
-//!   `post_upgrade` do. They run in update messages here: within 40 B instructions and 2 GiB of stable reads
-//!   or writes, not the 300 B and 8 GiB of an upgrade. `fingerprint` is a few bytes of the dapp's own counts
-//!   and sums; let it change with every change of state, so that a change of the heap after the seal is seen. It
-//!   must not write.
+//!   `post_upgrade` do. They run in update messages here: a source runs both in one, a target `load` alone, within 40 B
+//!   instructions and 2 GiB of stable reads or writes, not the 300 B and 8 GiB of an upgrade. `fingerprint` is a few
+//!   bytes of the dapp's own counts and sums; let it change with every change of state, so that a change of the heap
+//!   after the seal is seen. It must not write.
+//! - **Save and load are a pair.** `save` may take the state off the heap, as many a `pre_upgrade` does: the source loads it
+//!   again in the same message, before anybody asks. A `load` that changes or erases what it read, or does not bring back
+//!   all that the fingerprint counts, is refused: the message traps, so that nothing has happened, with the words of
+//!   [`KitError::NotAPair`](api::KitError::NotAPair). Such a canister is repacked, or relocated through vessels, which
+//!   it leaves and enters as in one ordinary upgrade. A source that is thawed runs on after `load`, on the heap that it
+//!   had: timers that `load` sets take the place of those that the dapp has, or it has them twice.
 //! - **Versions.** The kit tells by the canister's version whether anybody else's messages ran since the seal, or
 //!   in a target since the import began; if not, nothing is hashed twice while users wait. Its endpoints count
 //!   themselves: export them as they are, and do nothing else in the same message.
@@ -60,6 +66,8 @@ mod hashing;
 mod hooks;
 mod import;
 mod limits;
+mod pair;
+mod pour;
 mod precopy;
 mod sealing;
 mod stable;
@@ -67,12 +75,15 @@ mod state;
 mod timer;
 mod view;
 mod watch;
+mod witness;
 
 pub mod cycles;
 pub mod routes;
 pub mod source;
 pub mod target;
+pub mod vessel;
 
 pub use decant_api as api;
 pub use guards::{guard, query_guard, refuse_upgrade_when_fenced};
 pub use hooks::Hooks;
+pub use state::KIT_VERSION_DIGIT;

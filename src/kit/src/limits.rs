@@ -32,6 +32,19 @@ pub(crate) const PULL_REQUESTS: u32 = 64;
 /// Seconds that a read from the source may take. It may be repeated, so it travels with a deadline.
 pub(crate) const READ_TIMEOUT_SECONDS: u32 = 60;
 
+/// Slices that one call of `pour` writes at most, whatever it is told: 240 MiB. The caller waits for it.
+pub(crate) const POUR_CALLS: u32 = 128;
+/// Slices under way at a time: each prepays a response and is held on the heap. Measured on a real server: as many are
+/// taken within a canister's limit of changed memory.
+pub(crate) const POUR_TOGETHER: usize = 16;
+
+/// Bytes of stable memory that are looked at on either side of a load hook: two looks, the hooks and the first slice of
+/// hashing have 2 GiB together.
+pub(crate) const WITNESS_BYTES: u64 = 1 << 29;
+/// Instructions that the hooks and the looks may use up before hashing begins in the same message: reading costs one a
+/// byte, so that the slice's 1 GiB is left of what a message may read.
+pub(crate) const BEFORE_SLICE_INSTRUCTIONS: u64 = 1_000_000_000;
+
 /// Seconds after which a refused caller should try again: a small canister is fenced for less.
 pub(crate) const RETRY_AFTER_SECONDS: u64 = 30;
 

@@ -99,6 +99,11 @@ impl Sealed {
         &self.manifest
     }
 
+    /// Where it is and what it is.
+    pub(crate) fn parts(&self) -> (&View, &DigestSet) {
+        (&self.view, &self.digests)
+    }
+
     /// The answer to a seal.
     pub(crate) fn seal(&self) -> Seal {
         Seal {

@@ -8,15 +8,15 @@ pub use decant_api::source::{
     OfferArgs, OpenArgs, Opening, PrecopyArgs, PrecopyBatch, RetireArgs, SealProgress,
 };
 use decant_api::{JobId, KitError};
-use ic_cdk::api::{canister_version, is_controller, msg_caller, time};
+use ic_cdk::api::{canister_version, instruction_counter, is_controller, msg_caller, time};
 
 use crate::fence::{self, Act, Asker};
 use crate::hooks::Hooks;
+use crate::limits::BEFORE_SLICE_INSTRUCTIONS;
 use crate::sealing::{Sealed, Sealing};
 use crate::stable::CanisterMemory;
 use crate::state::{self, Kit};
-use crate::watch::Watch;
-use crate::{budget, cycles, precopy};
+use crate::{budget, cycles, pair, precopy};
 
 /// What everybody may know.
 pub fn status() -> KitStatus {
@@ -69,11 +69,13 @@ pub fn freeze(args: FreezeArgs) -> Result<KitStatus, KitError> {
     })
 }
 
-/// Saves the state and hashes it, a slice a call; answers what is sealed when all is hashed.
+/// Saves the state, loads it again so that the canister has its heap whatever the save hook did to it, and hashes what is
+/// in stable memory, a slice a call; answers what is sealed when all is hashed.
 ///
 /// # Errors
 /// [`KitError::NotAuthorised`], [`KitError::HeldByOther`], [`KitError::WrongFence`]; [`KitError::Layout`] if
-/// stable memory is no image. It traps if the save hook does: nothing has happened then.
+/// stable memory is no image. It traps if a hook does, and with the words of [`KitError::NotAPair`] if the hooks do not do
+/// what an upgrade does: nothing has happened then.
 pub fn seal(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
     let asker = controller(args.job)?;
     let is_saved = state::with(|kit| {
@@ -81,15 +83,21 @@ pub fn seal(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
         Ok(kit.sealing.is_some())
     })?;
     if !is_saved {
-        (hooks.save)();
-        let fingerprint = (hooks.fingerprint)();
-        state::with(|kit| {
+        // Refused by a trap: nothing of it has happened then, so the canister has its heap and its stable memory.
+        let fingerprint = pair::save_and_load(hooks, &CanisterMemory)
+            .unwrap_or_else(|error| ic_cdk::trap(error.to_string()));
+        let progress = state::with(|kit| {
             kit.timer.park();
-            kit.sealing = Some(Sealing::new(&CanisterMemory, fingerprint)?);
+            let sealing = Sealing::new(&CanisterMemory, fingerprint)?;
+            let progress = sealing.progress();
+            kit.sealing = Some(sealing);
             // From here on: what is written between two slices is in no digest either.
-            kit.watch = Watch::begin(canister_version());
-            Ok(())
+            kit.watch.begin(canister_version());
+            Ok(progress)
         })?;
+        if instruction_counter() > BEFORE_SLICE_INSTRUCTIONS {
+            return Ok(progress);
+        }
     }
     state::with(|kit| {
         let sealing = sealing(kit)?;
@@ -246,7 +254,7 @@ fn sealing(kit: &mut Kit) -> Result<&mut Sealing, KitError> {
     kit.sealing.as_mut().ok_or_else(|| lost("nothing was saved: thaw the canister and begin again"))
 }
 
-fn sealed(kit: &mut Kit) -> Result<&mut Sealed, KitError> {
+pub(crate) fn sealed(kit: &mut Kit) -> Result<&mut Sealed, KitError> {
     sealing(kit)?.sealed().ok_or_else(|| lost("not all is hashed: seal the canister first"))
 }
 

@@ -19,6 +19,10 @@ use crate::watch::Watch;
 /// Version of the interface.
 const KIT_VERSION: u32 = 1;
 
+/// The same as a digit: what [`export!`](crate::export) writes into the module's metadata, as `decant:kit`.
+pub const KIT_VERSION_DIGIT: [u8; 1] = [b'0' + KIT_VERSION as u8];
+const _: () = assert!(KIT_VERSION < 10, "the version needs more digits");
+
 /// Everything.
 #[derive(Default)]
 pub(crate) struct Kit {
@@ -76,7 +80,8 @@ impl Kit {
     /// Forgets the work of a job that is over.
     pub(crate) fn clear(&mut self) {
         (self.sealing, self.import, self.root, self.bytes_done) = (None, None, None, 0);
-        (self.offer, self.watch) = (None, Watch::default());
+        self.offer = None;
+        self.watch.end();
     }
 
     /// What everybody may know.

@@ -21,7 +21,6 @@ use crate::limits::{BEFORE_LOAD_INSTRUCTIONS, PULL_REQUESTS, READ_TIMEOUT_SECOND
 use crate::source::controller;
 use crate::stable::{CanisterMemory, Stable};
 use crate::state;
-use crate::watch::Watch;
 
 /// Reject code of a call whose outcome is unknown (interface specification, "Reject codes").
 const SYS_UNKNOWN: u32 = 6;
@@ -53,7 +52,7 @@ pub fn begin(args: BeginArgs) -> Result<KitStatus, KitError> {
             kit.timer.park();
             kit.activated = None;
             kit.import = Some(Import::new(args.bucket_pages));
-            kit.watch = Watch::begin(canister_version());
+            kit.watch.begin(canister_version());
         }
         Ok(kit.status())
     })

@@ -15,7 +15,7 @@ use crate::stable::Stable;
 const SUMMARY_READS: u32 = 64;
 
 /// Where the memories of a shape are in stable memory.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct View {
     shape: Shape,
     /// `None` for raw memory: offsets are as they are.
@@ -111,6 +111,11 @@ impl View {
     /// The memories and how they are cut.
     pub(crate) fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// Where they are, unless stable memory is raw.
+    pub(crate) fn layout(&self) -> Option<&Layout> {
+        self.layout.as_ref()
     }
 
     /// Whether pages of a memory are at the same place by another view.

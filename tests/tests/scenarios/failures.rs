@@ -10,6 +10,7 @@ use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
 use decant_cli::rehearsal::{Modules, Options};
+use decant_tests::repack::wasm;
 use decant_tests::{assert_serves, enrol, fleet, modules, settle, settle_with};
 use pocket_ic::common::rest::RawEffectivePrincipal;
 use serde_bytes::ByteBuf;
@@ -17,6 +18,11 @@ use std::time::Duration;
 
 fn small(canisters: u32) -> Options {
     Options { canisters, state_kib: 40, ..Options::default() }
+}
+
+/// The build with the kit that can be made to misbehave.
+fn kit_with_faults() -> Vec<u8> {
+    wasm("user-kit-with-faults")
 }
 
 /// What a plan says of its targets.
@@ -104,7 +110,7 @@ fn a_save_hook_that_traps_rolls_back() {
         Save,
     }
     let options = small(1);
-    let (mut world, mut users) = fleet(&options, &modules().kit_with_faults);
+    let (mut world, mut users) = fleet(&options, &kit_with_faults());
     approve(&mut world, &options);
     let source = users.users[0].original;
     let arg = candid::encode_one(Some(Hook::Save)).expect("encodes");
@@ -276,7 +282,7 @@ fn a_coordinator_that_runs_out_of_its_plans_cycles_midway_relocates_some_and_lea
 #[test]
 fn a_change_after_the_seal_is_found_by_the_source_itself() {
     let options = small(1);
-    let (world, mut users) = fleet(&options, &modules().kit_with_faults);
+    let (world, mut users) = fleet(&options, &kit_with_faults());
     let source = users.users[0].original;
     let args = FreezeArgs { job: 9, reader: world.index };
     let frozen: Result<KitStatus, KitError> =
@@ -346,7 +352,7 @@ fn pause(world: &World, is_paused: bool) {
 #[test]
 fn a_source_that_changes_after_the_seal_rolls_back() {
     let options = small(1);
-    let (mut world, mut users) = fleet(&options, &modules().kit_with_faults);
+    let (mut world, mut users) = fleet(&options, &kit_with_faults());
     approve(&mut world, &options);
     let source = users.users[0].original;
     let no_arg = candid::encode_args(()).expect("encodes");
@@ -364,7 +370,7 @@ fn a_source_that_changes_after_the_seal_rolls_back() {
 #[test]
 fn what_was_written_to_a_retired_source_parks_the_job_and_nothing_is_deleted() {
     let options = small(1);
-    let (world, mut users) = fleet(&options, &modules().kit_with_faults);
+    let (world, mut users) = fleet(&options, &kit_with_faults());
     let mut plan = world.plan(modules(), &options).expect("the modules are uploaded");
     plan.retention = Retention::Frozen { seconds: 3_600 };
     world.propose(&plan).expect("the plan is approved");
@@ -412,7 +418,7 @@ fn what_was_written_to_a_retired_source_parks_the_job_and_nothing_is_deleted() {
 #[test]
 fn a_message_that_nobody_counted_makes_the_recheck_hash_everything() {
     let options = small(1);
-    let (world, users) = fleet(&options, &modules().kit_with_faults);
+    let (world, users) = fleet(&options, &kit_with_faults());
     let source = users.users[0].original;
     let job = JobArgs { job: 9 };
     let call = |method: &str| -> Result<SealProgress, KitError> {
@@ -453,7 +459,7 @@ fn a_message_that_nobody_counted_makes_the_recheck_hash_everything() {
 fn a_target_that_is_not_empty_rolls_back() {
     let options = small(1);
     let (world, mut users) = fleet(&options, &modules().kit);
-    let with_faults = Modules { kit: modules().kit_with_faults.clone(), ..modules().clone() };
+    let with_faults = Modules { kit: kit_with_faults(), ..modules().clone() };
     let mut plan = world.plan(&with_faults, &options).expect("the modules are uploaded");
     relocation(&mut plan).init_arg =
         ByteBuf::from(candid::encode_one("leave stable memory dirty").expect("encodes"));

@@ -2,6 +2,8 @@
 
 mod assets;
 mod failures;
+mod idioms;
+mod metadata;
 mod precopy;
 mod proposals;
 mod rehearsals;
@@ -15,3 +17,4 @@ mod repack_relocations;
 mod repack_shapes;
 mod repack_survivors;
 mod settings;
+mod vessel;

@@ -59,6 +59,7 @@ pub fn run(
     options.check()?;
     let start = Instant::now();
     let mut stopwatch = Stopwatch::start();
+    progress.phase("governance, coordinator and index", 1);
     let mut world = world::World::new(engine, modules, options)?;
     let mut fleet = fleet::Fleet::create(&world, modules, options, progress)?;
     stopwatch.lap("create");

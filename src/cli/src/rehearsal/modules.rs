@@ -3,7 +3,7 @@
 use anyhow::Context;
 use std::path::Path;
 
-/// Every module, as `scripts/build` leaves them.
+/// The modules that `scripts/build --rehearsal` leaves.
 #[derive(Debug, Clone)]
 pub struct Modules {
     /// The incident's canister before the upgrade.
@@ -16,8 +16,6 @@ pub struct Modules {
     pub structures: Vec<u8>,
     /// The build with the kit: source and target.
     pub kit: Vec<u8>,
-    /// As `kit`, and it can be made to misbehave.
-    pub kit_with_faults: Vec<u8>,
     /// The tombstone.
     pub tombstone: Vec<u8>,
     /// The coordinator, compressed: to install what exceeds 2 MiB, tools clear the chunk store of the canister, which
@@ -37,8 +35,9 @@ impl Modules {
     pub fn read(directory: &Path) -> anyhow::Result<Self> {
         let read = |name: &str| {
             let path = directory.join(name);
-            std::fs::read(&path)
-                .with_context(|| format!("reading {}; build it with scripts/build", path.display()))
+            std::fs::read(&path).with_context(|| {
+                format!("reading {}; build it with scripts/build --rehearsal", path.display())
+            })
         };
         Ok(Self {
             raw: read("user-raw.wasm")?,
@@ -46,7 +45,6 @@ impl Modules {
             managed: read("user-managed.wasm")?,
             structures: read("user-structures.wasm")?,
             kit: read("user-kit.wasm")?,
-            kit_with_faults: read("user-kit-with-faults.wasm")?,
             tombstone: read("tombstone.wasm")?,
             coordinator: read("coordinator.wasm.gz")?,
             index: read("index.wasm")?,

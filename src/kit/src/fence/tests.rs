@@ -9,12 +9,13 @@ const ASKER: Asker = Asker { job: 7, coordinator: CONTROLLER };
 const FREEZE: Act = Act::Freeze { reader: READER, now_nanos: 5 };
 const BEGIN: Act = Act::Begin { source: READER, now_nanos: 5 };
 const RETIRE: Act = Act::Retire { to: READER };
-const ACTS: [Act; 11] = [
+const ACTS: [Act; 12] = [
     Act::Offer,
     FREEZE,
     Act::Seal,
     Act::FinishSeal,
     Act::Recheck,
+    Act::Pour,
     Act::Thaw,
     RETIRE,
     Act::Drain,
@@ -54,7 +55,10 @@ fn after(acts: &[Act]) -> Fence {
 fn a_source_goes_from_open_to_moved_and_every_step_may_be_repeated() {
     assert_eq!(after(&[FREEZE, FREEZE]), frozen());
     assert_eq!(after(&[FREEZE, Act::Seal, Act::Seal]), frozen());
-    assert_eq!(after(&[FREEZE, Act::FinishSeal, Act::FinishSeal, Act::Seal, FREEZE, Act::Recheck]), sealed());
+    assert_eq!(
+        after(&[FREEZE, Act::FinishSeal, Act::FinishSeal, Act::Seal, FREEZE, Act::Recheck, Act::Pour]),
+        sealed()
+    );
     assert_eq!(
         after(&[FREEZE, Act::FinishSeal, RETIRE, RETIRE, Act::Recheck, Act::Drain, Act::Drain]),
         moved()
@@ -92,7 +96,7 @@ fn what_is_not_listed_is_refused() {
     let allowed: [(Fence, &[Act]); 5] = [
         (Fence::Open, &[Act::Offer, FREEZE, BEGIN, Act::Thaw, Act::Activate]),
         (frozen(), &[FREEZE, Act::Seal, Act::FinishSeal, Act::Thaw]),
-        (sealed(), &[FREEZE, Act::Seal, Act::FinishSeal, Act::Recheck, Act::Thaw, RETIRE]),
+        (sealed(), &[FREEZE, Act::Seal, Act::FinishSeal, Act::Recheck, Act::Pour, Act::Thaw, RETIRE]),
         (importing(), &[BEGIN, Act::Import, Act::Activate]),
         (moved(), &[RETIRE, Act::Recheck, Act::Drain]),
     ];

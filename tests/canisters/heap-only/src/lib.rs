@@ -1,5 +1,8 @@
 //! A counter on the heap and nothing else: no stable memory, no `pre_upgrade`. An upgrade loses it.
 
+#[cfg(test)]
+mod tests;
+
 use ic_cdk::{query, update};
 use std::cell::Cell;
 
@@ -19,3 +22,7 @@ fn increment() -> u64 {
 fn count() -> u64 {
     COUNT.get()
 }
+
+// The interface as text, for the test of the interface file. It must stand after all methods.
+#[cfg(test)]
+candid::export_service!();

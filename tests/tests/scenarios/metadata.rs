@@ -1,0 +1,113 @@
+//! Every module says what it is: its interface, of which commit it was built, its version.
+
+use decant_tests::repack::wasm;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+use wasmparser::{Parser, Payload};
+
+/// Modules, and whether the kit is in them.
+const MODULES: [(&str, bool); 16] = [
+    ("coordinator", false),
+    ("eraser", true),
+    ("governance", false),
+    ("heap-only", false),
+    ("index", false),
+    ("ledger", false),
+    ("shapes", false),
+    ("taker", true),
+    ("tombstone", false),
+    ("user-kit", true),
+    ("user-kit-with-faults", true),
+    ("user-managed", false),
+    ("user-managed-stage-one", false),
+    ("user-raw", false),
+    ("user-structures", false),
+    ("vessel", false),
+];
+
+/// What a module says of itself.
+#[derive(Default)]
+struct Described {
+    metadata: BTreeMap<String, String>,
+    /// Names of exported methods.
+    methods: BTreeSet<String>,
+    names_functions: bool,
+}
+
+fn describe(module: &[u8]) -> Described {
+    let mut described = Described::default();
+    for payload in Parser::new(0).parse_all(module) {
+        match payload.expect("the module is read") {
+            Payload::CustomSection(section) if section.name() == "name" => described.names_functions = true,
+            Payload::CustomSection(section) => {
+                let text = String::from_utf8_lossy(section.data()).into_owned();
+                assert!(
+                    described.metadata.insert(section.name().to_owned(), text).is_none(),
+                    "written twice"
+                );
+            }
+            Payload::ExportSection(exports) => {
+                let exports = exports.into_iter().map(|export| export.expect("an export is read").name);
+                let methods = exports.filter_map(|export| {
+                    ["canister_update ", "canister_query ", "canister_composite_query "]
+                        .iter()
+                        .find_map(|kind| export.strip_prefix(kind))
+                });
+                described.methods.extend(methods.map(str::to_owned));
+            }
+            _ => {}
+        }
+    }
+    described
+}
+
+/// The methods of an interface file: what follows `service`, a line each.
+fn methods_of(interface: &str) -> BTreeSet<String> {
+    let service = interface.split("service :").nth(1).expect("an interface has a service");
+    let lines = service.lines().map(str::trim).filter(|line| !line.starts_with("//"));
+    let methods = lines.filter_map(|line| line.split_once(" : (")).map(|(name, _)| name.trim_matches('"'));
+    methods.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_module_says_its_interface_its_commit_and_its_version() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let head = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root).output();
+    let head = head.ok().filter(|output| output.status.success());
+    let head = head.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    for (name, has_kit) in MODULES {
+        let described = describe(&wasm(name));
+        let metadata = |key: &str| described.metadata.get(&format!("icp:public {key}"));
+        let interface = metadata("candid:service").unwrap_or_else(|| panic!("{name} has no interface"));
+        assert_eq!(methods_of(interface), described.methods, "{name} exports what its interface says");
+        let commit = metadata("git_commit_id").unwrap_or_else(|| panic!("{name} has no commit"));
+        assert!(
+            commit == "unknown" || Some(commit) == head.as_ref(),
+            "{name} is of {commit}, not of {head:?}"
+        );
+        assert_eq!(metadata("decant:version").map(String::as_str), Some(env!("CARGO_PKG_VERSION")), "{name}");
+        assert_eq!(metadata("decant:kit").map(String::as_str), has_kit.then_some("1"), "{name}");
+    }
+}
+
+#[test]
+fn the_coordinator_names_its_functions_so_that_a_trap_tells_where() {
+    assert!(describe(&wasm("coordinator")).names_functions);
+    assert!(!describe(&wasm("tombstone")).names_functions, "what is paid for by the byte does not");
+}
+
+#[test]
+fn no_module_has_a_path_of_who_built_it() {
+    let home = std::env::var("HOME").expect("there is a home");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("it is there");
+    let root = root.to_str().expect("the path is text").to_owned();
+    for (name, _) in MODULES {
+        let module = wasm(name);
+        for path in [home.as_str(), root.as_str(), ".cargo", "registry/src", "/home/", "/Users/"] {
+            // A root of few letters, such as `/`, is in every module and says nothing.
+            let found = path.len() > 3 && module.windows(path.len()).any(|bytes| bytes == path.as_bytes());
+            assert!(!found, "{name} has {path} in it");
+        }
+    }
+}
