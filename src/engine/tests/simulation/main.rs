@@ -68,6 +68,9 @@ fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut BTreeMap<&'sta
         canister.is_controlled = true;
         canister.snapshots_bytes = 0;
     }
+    for dirty in world.dirty.clone() {
+        world.canisters.get_mut(&dirty).expect("nobody deletes it").reinstall(None);
+    }
     coordinator.retry();
     run(&mut world, &mut coordinator, Chaos::default(), &mut prng);
     let is_kept = trouble == Trouble::WritesAfterSeal;
