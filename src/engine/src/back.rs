@@ -301,14 +301,8 @@ fn check_target(job: &Job) -> Option<Rules> {
         .done(|job, value| match value {
             Value::Kit(view) => Ok(match view.fence {
                 FenceView::Importing(holder) if holder.is_job(job.id) => Next::Undone,
-                FenceView::Open if view.stable_pages == 0 => Next::Undone,
-                FenceView::Open if !view.has_root => Next::Park {
-                    reason: Reason::new(
-                        ReasonCode::NotEmpty,
-                        format!("{} pages that no job brought: its init? Empty it", view.stable_pages),
-                    ),
-                    resume: job.state.clone(),
-                },
+                // Nobody ever brought it a state: what it holds is what its init made.
+                FenceView::Open if !view.has_root => Next::Undone,
                 _ => give_up_target(job, "holds a state that this job did not bring"),
             }),
             Value::Gone => Ok(give_up_target(job, "is gone")),
@@ -322,7 +316,7 @@ fn check_target(job: &Job) -> Option<Rules> {
 /// The target has no module and no state.
 fn uninstall_target(job: &Job) -> Option<Rules> {
     let target = job.target?;
-    let looked = look(job.target_left.as_ref().filter(|_| job.held.is_some()), target);
+    let looked = look(job.target_left.as_ref(), target);
     let rules = Rules::call(Effect::Uninstall { canister: target })
         .done(|job, value| {
             if let Some(left) = &mut job.target_left {

@@ -124,6 +124,9 @@ pub enum ReasonCode {
     /// It has as many controllers as it can have.
     #[serde(rename = "38")]
     TooManyControllers,
+    /// Its heap may not be as large as a vessel needs it.
+    #[serde(rename = "40")]
+    SmallHeapLimit,
     /// An earlier build of the coordinator began the job.
     #[serde(rename = "39")]
     OldBuild,
@@ -179,6 +182,7 @@ impl ReasonCode {
                 "calls to it must carry cycles; set minimum_incoming_canister_call_cycles to 0"
             }
             Self::PublicSnapshots => "everybody reads its snapshots; set snapshot_visibility to controllers",
+            Self::SmallHeapLimit => "wasm_memory_limit leaves a vessel no room; raise it, or set it to 0",
             Self::TooManyControllers => "no room for one more controller, itself; remove one",
             Self::OldBuild => {
                 "an earlier build of the coordinator began it; put that back and drain it first"

@@ -73,6 +73,9 @@ pub struct CanisterView {
     /// Cycles that a call of a canister to it must carry.
     #[serde(rename = "i", default)]
     pub minimum_call_cycles: u128,
+    /// Bytes that its heap may have, where that is limited.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub heap_limit_bytes: Option<u64>,
     /// Whether everybody may read its snapshots.
     #[serde(rename = "u", default)]
     pub has_public_snapshots: bool,

@@ -23,7 +23,7 @@ const PAGE: u32 = 1_000;
 /// Jobs in one answer while the relocation runs: about as many as are on their way.
 const WINDOW: u32 = 32;
 /// States in which a source or target takes no updates.
-const FENCED: [&str; 22] = [
+const FENCED: [&str; 31] = [
     "frozen",
     "stopped",
     "restarted",
@@ -33,19 +33,28 @@ const FENCED: [&str; 22] = [
     "switching",
     "committed",
     "retired",
-    "stopped, by snapshot",
-    "flushed",
+    "still",
     "saved",
-    "halting",
+    "undressing",
+    "undressed",
+    "sealing",
+    "measuring",
+    "owning",
     "planned",
-    "uploading",
-    "comparing",
-    "compared",
-    "guarding",
+    "furnishing",
+    "pouring",
+    "disowning",
+    "halting",
+    "halted",
     "loaded",
-    "reinstalled",
-    "checked",
-    "serving",
+    "revived",
+    "proving",
+    "resting",
+    "dressing",
+    "dressed",
+    "timing",
+    "timed",
+    "starting",
 ];
 
 /// What came of the relocation.

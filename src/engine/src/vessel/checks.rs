@@ -11,6 +11,8 @@ use crate::{
 const MAX_SNAPSHOTS: usize = 10;
 /// Snapshots that a job has at a time.
 const OWN_SNAPSHOTS: usize = 2;
+/// Bytes of heap that a vessel needs at most, with room: slices of 2 MB, so many at a time.
+const VESSEL_HEAP_BYTES: u64 = 128 << 20;
 /// Controllers that a canister can have (interface specification, `canister_settings`).
 const MAX_CONTROLLERS: usize = 10;
 
@@ -49,6 +51,10 @@ fn room(job: &Job, view: &CanisterView) -> Result<(), Reason> {
     if view.minimum_call_cycles > 0 {
         let detail = format!("{source} wants {} cycles with each call", view.minimum_call_cycles);
         return Err(Reason::new(ReasonCode::WantsCycles, detail));
+    }
+    if view.heap_limit_bytes.is_some_and(|bytes| bytes < VESSEL_HEAP_BYTES) {
+        let detail = format!("{source} may have {} bytes", view.heap_limit_bytes.unwrap_or_default());
+        return Err(Reason::new(ReasonCode::SmallHeapLimit, detail));
     }
     if view.has_public_snapshots {
         return Err(Reason::new(ReasonCode::PublicSnapshots, source.to_text()));

@@ -39,6 +39,7 @@ pub(crate) fn status(run_state: RunState, module: Option<u8>) -> CanisterView {
         freezing_cycles: 0,
         is_planned: true,
         minimum_call_cycles: 0,
+        heap_limit_bytes: None,
         has_public_snapshots: false,
         version: None,
         acted: None,

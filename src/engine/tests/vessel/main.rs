@@ -15,6 +15,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
+use prng::seeds;
 use run::{Fault, Run, plans};
 use world::{Hooks, Timers, Trouble};
 
@@ -27,7 +28,7 @@ struct Chaos {
     abort: u64,
 }
 
-const TROUBLES: [Trouble; 27] = [
+const TROUBLES: [Trouble; 28] = [
     Trouble::Nothing,
     Trouble::NotControlled,
     Trouble::SourceStopped,
@@ -47,6 +48,7 @@ const TROUBLES: [Trouble; 27] = [
     Trouble::FewCycles,
     Trouble::WantsCycles,
     Trouble::PublicSnapshots,
+    Trouble::SmallHeapLimit,
     Trouble::TooManyControllers,
     Trouble::PreUpgradeTraps,
     Trouble::PostUpgradeTraps,
@@ -56,12 +58,6 @@ const TROUBLES: [Trouble; 27] = [
     Trouble::EmptyPool,
     Trouble::RouteConflict,
 ];
-
-/// Seeds of a test: as many as said here, times what the environment says (`DECANT_SEEDS`).
-pub(crate) fn seeds(from: u64, count: u64) -> std::ops::Range<u64> {
-    let times = std::env::var("DECANT_SEEDS").ok().and_then(|times| times.parse().ok()).unwrap_or(1_u64);
-    from..from + count * times
-}
 
 /// A world of this seed, at rest; then mended, and at its end.
 fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut BTreeMap<&'static str, u32>) {

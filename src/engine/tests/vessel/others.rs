@@ -7,7 +7,7 @@ use decant_engine::{Effect, Event, Job, ReasonCode, Retention, RunState, State, 
 
 use crate::canister::{Layout, Maker, Module};
 use crate::run::{Fault, Run, plans};
-use crate::seeds;
+use crate::prng::seeds;
 use crate::world::{Hooks, Timers, Trouble, World};
 
 const REPACK: (Strategy, Retention) = (Strategy::Repack, Retention::None);

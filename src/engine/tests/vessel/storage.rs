@@ -216,6 +216,7 @@ fn the_tags_of_values_and_reasons_by_snapshot_never_change() {
         ("37", ReasonCode::PublicSnapshots),
         ("38", ReasonCode::TooManyControllers),
         ("39", ReasonCode::OldBuild),
+        ("40", ReasonCode::SmallHeapLimit),
     ];
     for (golden, code) in codes {
         assert_eq!(tag(&stored(&code)), golden);

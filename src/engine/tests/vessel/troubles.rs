@@ -197,6 +197,7 @@ fn too_few_cycles_for_what_an_upgrade_prepays_roll_back_after_one_call() {
 fn settings_that_would_get_in_the_way_roll_back_after_one_call() {
     assert_eq!(assert_rolls_back(Trouble::WantsCycles, ReasonCode::WantsCycles), ["canister_status"]);
     assert_eq!(assert_rolls_back(Trouble::PublicSnapshots, ReasonCode::PublicSnapshots), ["canister_status"]);
+    assert_eq!(assert_rolls_back(Trouble::SmallHeapLimit, ReasonCode::SmallHeapLimit), ["canister_status"]);
     let mut run = Run::new(REPACK, Trouble::TooManyControllers, 1);
     run.run(&mut healthy);
     assert_eq!(run.reason().map(|reason| reason.code()), Some(ReasonCode::TooManyControllers));

@@ -33,6 +33,7 @@ pub(crate) enum Trouble {
     FewCycles,
     WantsCycles,
     PublicSnapshots,
+    SmallHeapLimit,
     TooManyControllers,
     PreUpgradeTraps,
     PostUpgradeTraps,
