@@ -7,9 +7,7 @@ use decant_api::plan::Strategy;
 use decant_cli::rehearsal::Options;
 use decant_cli::rehearsal::calls::update;
 use decant_cli::rehearsal::world::World;
-use decant_tests::keeper::{
-    FAR_NANOS, HOOK, Keeper, MILLION, TIMER, bump, bumped, call, disarmed, peek,
-};
+use decant_tests::keeper::{FAR_NANOS, HOOK, Keeper, MILLION, TIMER, bump, bumped, call, disarmed, peek};
 use decant_tests::repack::{
     certified_data, digest, grow, install, install_shapes, manage, nothing, one_of_each, plan, refusal,
     repack, shapes_plan, snapshots, status, used, wasm,

@@ -11,7 +11,7 @@ use crate::{
 
 /// Nothing is known yet. Does the coordinator control the source, which runs a module that the plan names?
 pub(crate) fn queued(job: &Job) -> Rules {
-    Rules::call(Effect::Look { canister: job.source, since_nanos: u64::MAX }).done(|job, value| match value {
+    Rules::call(Effect::CanisterStatus { canister: job.source }).done(|job, value| match value {
         Value::Gone => Ok(Next::Fail(gone(job))),
         Value::Canister(view) => Ok(match (source_canister(job, &view), view.module_hash) {
             (Ok(()), Some(module_hash)) => {

@@ -12,7 +12,7 @@ pub(super) fn resting(job: &Job, root: Digest) -> Rules {
     let image = job.image();
     Rules::call(Effect::Stop { canister: image })
         .then(move |_| State::Vessel(At::Dressing { root }))
-        .look(When::First, look(image_left(job), image), |job, value| match value {
+        .look(When::IfStale, look(image_left(job), image), |job, value| match value {
             Value::Canister(view) => Ok(match module_as_left(image_left(job), view) {
                 Err(reason) => Verdict::Yield(reason),
                 Ok(()) => happened(view.run_state == RunState::Stopped),
@@ -141,7 +141,7 @@ fn timer_lost(job: &mut Job, root: Digest) -> Next {
 pub(super) fn starting(job: &Job, root: Digest) -> Rules {
     let source = job.source;
     Rules::call(Effect::Start { canister: source }).then(move |_| State::Vessel(At::Serving { root })).look(
-        When::First,
+        When::IfStale,
         look(job.source_left.as_ref(), source),
         |job, value| match value {
             // Whatever somebody else installed: it was this job that stopped it.

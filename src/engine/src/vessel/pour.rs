@@ -216,7 +216,7 @@ pub(super) fn loaded(job: &Job, root: Digest) -> Option<Rules> {
             }
             State::Vessel(At::Revived { root })
         })
-        .look(When::First, look(job.source_left.as_ref(), source), move |job, value| match value {
+        .look(When::IfStale, look(job.source_left.as_ref(), source), move |job, value| match value {
             Value::Canister(view)
                 if job.attempt.is_unsure && view.acted.is_none() && view.module_hash == Some(vessel_hash) =>
             {

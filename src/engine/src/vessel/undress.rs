@@ -114,7 +114,7 @@ pub(super) fn starts_vessel(job: &Job, next: State, undo: Vec<Undo>) -> Rules {
     let source = job.source;
     Rules::call(Effect::Start { canister: source })
         .then(move |_| next)
-        .look(When::First, look(job.source_left.as_ref(), source), |job, value| match value {
+        .look(When::IfStale, look(job.source_left.as_ref(), source), |job, value| match value {
             Value::Canister(view) => Ok(match module_as_left(job.source_left.as_ref(), view) {
                 Err(reason) => Verdict::Yield(reason),
                 Ok(()) => happened(view.run_state == RunState::Running),

@@ -285,7 +285,7 @@ impl World {
                     is_planned: true,
                     minimum_call_cycles: 0,
                     heap_limit_bytes: None,
-        has_public_snapshots: false,
+                    has_public_snapshots: false,
                     version: None,
                     acted: None,
                     emptied: None,

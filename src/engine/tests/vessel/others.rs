@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use decant_engine::{Effect, Event, Job, ReasonCode, Retention, RunState, State, Strategy};
 
 use crate::canister::{Layout, Maker, Module};
-use crate::run::{Fault, Run, plans};
 use crate::prng::seeds;
+use crate::run::{Fault, Run, plans};
 use crate::world::{Hooks, Timers, Trouble, World};
 
 const REPACK: (Strategy, Retention) = (Strategy::Repack, Retention::None);
