@@ -3,7 +3,7 @@
 use crate::{modules, settle_with};
 use candid::{CandidType, Nat, Principal};
 use decant_api::jobs::{JobView, Outcome};
-use decant_api::plan::{BySnapshot, ModuleUse, Plan, Retention, Strategy};
+use decant_api::plan::{ByVessel, ModuleUse, Plan, Retention, Strategy};
 use decant_api::routes::EnrolError;
 use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::world::World;
@@ -84,7 +84,6 @@ pub fn used(module: &[u8], upgrade_arg: Vec<u8>) -> ModuleUse {
         chunk_hashes: Vec::new(),
         upgrade_arg: ByteBuf::from(upgrade_arg),
         may_lose_heap: false,
-        may_lose_timer: false,
     }
 }
 
@@ -92,7 +91,12 @@ pub fn used(module: &[u8], upgrade_arg: Vec<u8>) -> ModuleUse {
 pub fn plan(world: &World, modules: Vec<ModuleUse>) -> Plan {
     Plan {
         title: "Repack what nobody wrote for us".to_owned(),
-        strategy: Strategy::Repack(BySnapshot { modules, growth_percent: 100, may_drop_tail: false }),
+        strategy: Strategy::Repack(ByVessel {
+            modules,
+            growth_percent: 100,
+            may_drop_tail: false,
+            rolls_back_on_lost_timer: None,
+        }),
         indexes: vec![world.operator],
         tombstone: None,
         bucket_pages: 1,

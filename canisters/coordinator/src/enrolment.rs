@@ -1,5 +1,6 @@
 //! Indexes hand canisters over, within the plan that names them.
 
+use crate::carried;
 use crate::store::{self, PlanRecord};
 use candid::Principal;
 use decant_api::JobId;
@@ -61,9 +62,12 @@ fn essentials(plan_id: u64, record: &PlanRecord) -> Option<PlanEssentials> {
     let plan = &record.plan;
     let retention = match plan.retention {
         plan::Retention::Frozen { seconds } => Retention::Frozen { seconds },
-        plan::Retention::Tombstone => {
-            Retention::Tombstone { module_hash: digest(&plan.tombstone.as_ref()?.hash)? }
-        }
+        plan::Retention::Tombstone => Retention::Tombstone {
+            module_hash: match &plan.tombstone {
+                Some(tombstone) => digest(&tombstone.hash)?,
+                None => carried::hash(),
+            },
+        },
         plan::Retention::None => Retention::None,
     };
     let strategy = match &plan.strategy {
@@ -72,9 +76,8 @@ fn essentials(plan_id: u64, record: &PlanRecord) -> Option<PlanEssentials> {
             Strategy::Relocate { module_hash: digest(&relocation.module.hash)?, precopy_min_pages }
         }
         plan::Strategy::Repack(_) => Strategy::Repack,
-        plan::Strategy::RelocateSnapshot(_) => {
-            Strategy::RelocateSnapshot { tombstone_hash: digest(&plan.tombstone.as_ref()?.hash)? }
-        }
+        plan::Strategy::RelocateVessel(_) => Strategy::RelocateVessel,
+        plan::Strategy::RelocateSnapshot(_) => return None,
     };
     Some(PlanEssentials {
         plan_id,
@@ -82,9 +85,12 @@ fn essentials(plan_id: u64, record: &PlanRecord) -> Option<PlanEssentials> {
         bucket_pages: plan.bucket_pages,
         min_reclaimed_pages: plan.min_reclaimed_pages,
         retention,
-        // Code without the kit can't look at itself; it is stopped when its snapshot is taken.
-        has_final_recheck: !strategy.is_by_snapshot(),
+        has_final_recheck: strategy.has_target(),
         has_asset_checks: !(plan.ledgers.is_empty() && plan.dependents.is_empty()),
+        rolls_back_on_lost_timer: plan
+            .strategy
+            .by_vessel()
+            .is_some_and(|by| by.rolls_back_on_lost_timer == Some(true)),
     })
 }
 

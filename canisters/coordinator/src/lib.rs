@@ -8,13 +8,14 @@
 //! | `driver` | jobs, one step after the other, several at a time |
 //! | `platform` | effects as calls, and what their values mean |
 //! | `outcomes` | what rejects and refusals mean for a job |
-//! | `repack`, `pages`, `modules`, `snapshots` | the same where the state travels in snapshots |
+//! | `vessels`, `pages`, `modules`, `snapshots` | the same for code that nobody can change |
+//! | `carried` | the vessel that this module carries |
 //! | `assets` | what must not be lost with an original |
 //! | `pool` | fresh canisters |
 //! | `views` | what everybody may know |
 
 mod assets;
-mod copies;
+mod carried;
 mod driver;
 mod enrolment;
 mod management;
@@ -25,9 +26,9 @@ mod pages;
 mod plans;
 mod platform;
 mod pool;
-mod repack;
 mod snapshots;
 mod store;
+mod vessels;
 mod views;
 
 use candid::{CandidType, Principal};
@@ -61,6 +62,12 @@ fn pre_upgrade() {
 
 #[ic_cdk::post_upgrade]
 fn post_upgrade() {
+    // An upgrade that traps is refused: the build that was there goes on, and finishes what it began.
+    if let Some(job) = store::job_of_old_build() {
+        ic_cdk::trap(format!(
+            "job {job} is on its way by snapshots, as only the build that is there does it: pause, let it end, then upgrade"
+        ));
+    }
     driver::start();
 }
 

@@ -74,6 +74,7 @@ pub(crate) struct Status<Settings> {
     pub(crate) cycles: Nat,
     pub(crate) memory_size: Option<Nat>,
     pub(crate) idle_cycles_burned_per_day: Option<Nat>,
+    pub(crate) version: Option<u64>,
     pub(crate) memory_metrics: Option<MemoryMetrics>,
 }
 
@@ -117,11 +118,9 @@ pub(crate) enum InstallMode {
     Upgrade(Option<UpgradeOptions>),
 }
 
-/// How code is upgraded.
+/// How code is upgraded: as ever.
 #[derive(Debug, Clone, CandidType, Deserialize)]
-pub(crate) struct UpgradeOptions {
-    pub(crate) skip_pre_upgrade: Option<bool>,
-}
+pub(crate) struct UpgradeOptions {}
 
 /// The hash of a chunk.
 #[derive(Debug, Clone, CandidType, Deserialize)]
@@ -159,6 +158,60 @@ pub(crate) async fn create_canister(cycles: u128) -> Result<Principal, String> {
         .map_err(|error| error.to_string())?;
     let created: OfCanister = response.candid().map_err(|error| error.to_string())?;
     Ok(created.canister_id)
+}
+
+/// Who changed a canister.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) enum Origin {
+    #[serde(rename = "from_user")]
+    User { user_id: Principal },
+    #[serde(rename = "from_canister")]
+    Canister { canister_id: Principal },
+}
+
+/// What somebody did to the code of a canister; all else is none.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) enum Change {
+    #[serde(rename = "code_uninstall")]
+    Uninstall,
+    #[serde(rename = "code_deployment")]
+    Deployment { mode: DeploymentMode, module_hash: ByteBuf },
+    #[serde(rename = "load_snapshot")]
+    Load {},
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, CandidType, Deserialize)]
+pub(crate) enum DeploymentMode {
+    #[serde(rename = "install")]
+    Install,
+    #[serde(rename = "reinstall")]
+    Reinstall,
+    #[serde(rename = "upgrade")]
+    Upgrade,
+}
+
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) struct ChangeRecord {
+    pub(crate) timestamp_nanos: u64,
+    pub(crate) origin: Origin,
+    /// Candid reads a kind that is not listed above as none.
+    pub(crate) details: Option<Change>,
+}
+
+/// `canister_info`.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) struct Info {
+    pub(crate) recent_changes: Vec<ChangeRecord>,
+}
+
+/// The last changes of a canister, as many as are kept (spec: at least 20).
+pub(crate) async fn history(canister: Principal) -> Result<Response, CallFailed> {
+    #[derive(CandidType)]
+    struct Arg {
+        canister_id: Principal,
+        num_requested_changes: Option<u64>,
+    }
+    call("canister_info", &Arg { canister_id: canister, num_requested_changes: Some(20) }).await
 }
 
 /// Puts a chunk of at most 1 MiB into the coordinator's own chunk store; answers its hash.

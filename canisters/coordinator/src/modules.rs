@@ -4,9 +4,10 @@ use crate::management;
 use crate::snapshots::{self, Failure, ReadKind, Slice};
 use crate::store::{self, KnownModule};
 use candid::Principal;
-use decant_api::plan::{BySnapshot, ModuleUse, Plan, Strategy};
+use decant_api::plan::{ModuleUse, Plan};
 use decant_engine::{Digest, SnapshotId};
 use flate2::read::GzDecoder;
+use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
 use std::io::Read;
 use wasmparser::{Parser, Payload};
@@ -17,8 +18,6 @@ const CHUNK_BYTES: u64 = 1 << 20;
 const MODULE_BYTES: u64 = 100 * CHUNK_BYTES;
 /// The export that an upgrade calls first.
 const PRE_UPGRADE: &str = "canister_pre_upgrade";
-/// The import without which no code arms the global timer.
-const TIMER: (&str, &str) = ("ic0", "global_timer_set");
 
 /// Why a module is not known.
 pub(crate) enum Unknown {
@@ -36,12 +35,7 @@ impl From<Failure> for Unknown {
 
 /// What a plan says of a module.
 pub(crate) fn in_plan<'a>(plan: &'a Plan, hash: &Digest) -> Option<&'a ModuleUse> {
-    let (Strategy::Repack(BySnapshot { modules, .. })
-    | Strategy::RelocateSnapshot(BySnapshot { modules, .. })) = &plan.strategy
-    else {
-        return None;
-    };
-    modules.iter().find(|module| module.hash.as_slice() == hash.0)
+    plan.strategy.by_vessel()?.modules.iter().find(|module| module.hash.as_slice() == hash.0)
 }
 
 /// The module with that hash: what is known of it, or what the snapshot of a canister that runs it says. Its
@@ -53,7 +47,9 @@ pub(crate) async fn learn(
     planned: &ModuleUse,
 ) -> Result<KnownModule, Unknown> {
     if let Some(known) = store::module(hash)
+        && known.is_wasm64.is_some()
         && !(known.chunk_hashes.is_empty() && planned.chunk_hashes.is_empty())
+        && is_stored(&known, planned).await?
     {
         return Ok(known);
     }
@@ -62,16 +58,29 @@ pub(crate) async fn learn(
     if found != *hash {
         return Err(Unknown::Wrong(format!("the snapshot of {canister} has another module")));
     }
-    let Traits { has_pre_upgrade, arms_timer } = traits(&module).map_err(Unknown::Wrong)?;
+    let Traits { has_pre_upgrade, is_wasm64 } = traits(&module).map_err(Unknown::Wrong)?;
     let mut chunk_hashes = Vec::new();
     if planned.chunk_hashes.is_empty() {
         for chunk in module.chunks(CHUNK_BYTES as usize) {
             chunk_hashes.push(management::keep_chunk(chunk).await.map_err(Failure::Call)?);
         }
     }
-    let known = KnownModule { chunk_hashes, has_pre_upgrade, arms_timer };
+    let surveyed_pages = store::module(hash).and_then(|known| known.surveyed_pages);
+    let known = KnownModule { chunk_hashes, has_pre_upgrade, is_wasm64: Some(is_wasm64), surveyed_pages };
     store::keep_module(hash, &known);
     Ok(known)
+}
+
+/// Whether its chunks are still in the chunk store, which anybody who controls the coordinator may clear.
+pub(crate) async fn is_stored(known: &KnownModule, planned: &ModuleUse) -> Result<bool, Failure> {
+    let needed = chunks(known, planned);
+    let stored = management::stored_chunks().await.map_err(Failure::Reply)?;
+    Ok(!needed.is_empty() && needed.iter().all(|chunk| stored.contains(chunk)))
+}
+
+/// The chunks of a module: those that the plan names, or those that were made of what was read.
+pub(crate) fn chunks<'a>(known: &'a KnownModule, planned: &'a ModuleUse) -> &'a [ByteBuf] {
+    if planned.chunk_hashes.is_empty() { &known.chunk_hashes } else { &planned.chunk_hashes }
 }
 
 async fn read(canister: Principal, snapshot: &SnapshotId) -> Result<Vec<u8>, Unknown> {
@@ -97,8 +106,8 @@ async fn read(canister: Principal, snapshot: &SnapshotId) -> Result<Vec<u8>, Unk
 struct Traits {
     /// Whether it exports `canister_pre_upgrade`.
     has_pre_upgrade: bool,
-    /// Whether it imports `global_timer_set`.
-    arms_timer: bool,
+    /// Whether it addresses its heap with 64 bits.
+    is_wasm64: bool,
 }
 
 /// The traits of a module, compressed or not.
@@ -124,10 +133,9 @@ fn traits(module: &[u8]) -> Result<Traits, String> {
                     traits.has_pre_upgrade |= export.map_err(no_wasm)?.name == PRE_UPGRADE;
                 }
             }
-            Payload::ImportSection(imports) => {
-                for import in imports.into_imports() {
-                    let import = import.map_err(no_wasm)?;
-                    traits.arms_timer |= (import.module, import.name) == TIMER;
+            Payload::MemorySection(memories) => {
+                for memory in memories {
+                    traits.is_wasm64 |= memory.map_err(no_wasm)?.memory64;
                 }
             }
             _ => {}
@@ -143,26 +151,19 @@ mod tests {
     use flate2::write::GzEncoder;
     use std::io::Write;
 
-    const PLAIN: Traits = Traits { has_pre_upgrade: false, arms_timer: false };
+    const PLAIN: Traits = Traits { has_pre_upgrade: false, is_wasm64: false };
 
-    /// A module that imports a function of `ic0` by that name.
-    fn importing(name: &str) -> Vec<u8> {
+    /// A module with a memory of one page, of these flags.
+    fn with_memory(flags: u8) -> Vec<u8> {
         let mut module = b"\0asm\x01\0\0\0".to_vec();
-        module.extend([1, 6, 1, 0x60, 1, 0x7e, 1, 0x7e]); // type: (i64) -> i64
-        let mut imports = vec![1, 3];
-        imports.extend(b"ic0");
-        imports.push(name.len() as u8);
-        imports.extend(name.as_bytes());
-        imports.extend([0, 0]);
-        module.extend([2, imports.len() as u8]);
-        module.extend(imports);
+        module.extend([5, 3, 1, flags, 1]);
         module
     }
 
     #[test]
-    fn a_module_that_can_arm_the_global_timer_is_known_by_its_import() {
-        assert_eq!(traits(&importing("global_timer_set")), Ok(Traits { arms_timer: true, ..PLAIN }));
-        assert_eq!(traits(&importing("stable64_grow")), Ok(PLAIN));
+    fn a_module_that_addresses_its_heap_with_64_bits_is_known_by_its_memory() {
+        assert_eq!(traits(&with_memory(4)), Ok(Traits { is_wasm64: true, ..PLAIN }));
+        assert_eq!(traits(&with_memory(0)), Ok(PLAIN));
     }
 
     /// A module that exports a function by that name.

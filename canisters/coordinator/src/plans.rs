@@ -1,7 +1,7 @@
 //! What governance approves: shown to voters when it is proposed, checked again when it is executed.
 
 use crate::{management, store};
-use decant_api::plan::{BySnapshot, ModuleRef, ModuleUse, Plan, Retention, Strategy};
+use decant_api::plan::{ByVessel, ModuleRef, ModuleUse, Plan, Retention, Strategy};
 use serde_bytes::ByteBuf;
 
 /// Plans that are kept.
@@ -42,7 +42,7 @@ fn chunks(plan: &Plan) -> impl Iterator<Item = &ByteBuf> {
     let tombstone = plan.tombstone.iter().flat_map(|module| &module.chunk_hashes);
     let (module, used): (_, &[ModuleUse]) = match &plan.strategy {
         Strategy::Relocate(relocation) => (Some(&relocation.module), &[]),
-        Strategy::Repack(by) | Strategy::RelocateSnapshot(by) => (None, &by.modules),
+        other => (None, other.by_vessel().map_or(&[], |by| &by.modules)),
     };
     let module = module.into_iter().flat_map(|module| &module.chunk_hashes);
     tombstone.chain(module).chain(used.iter().flat_map(|module| &module.chunk_hashes))
@@ -73,9 +73,6 @@ fn check(plan: &Plan) -> Result<(), String> {
     }
     check_strategy(plan)?;
     match (plan.retention, &plan.tombstone) {
-        (Retention::Tombstone, None) => {
-            Err("the retention is a tombstone, and no module is named for it".to_owned())
-        }
         (_, Some(tombstone)) => check_module("tombstone", tombstone),
         _ => Ok(()),
     }
@@ -89,34 +86,40 @@ fn check_limit(name: &str, value: u128, min: u128, max: u128) -> Result<(), Stri
 }
 
 fn check_strategy(plan: &Plan) -> Result<(), String> {
-    let by_snapshot = match &plan.strategy {
+    let by = match &plan.strategy {
         Strategy::Relocate(relocation) => {
             check_limit("max_cycles", plan.max_cycles, 1, u128::MAX)?;
             let least = relocation.precopy_min_pages.unwrap_or(1);
             check_limit("precopy_min_pages", least.into(), 1, u64::MAX.into())?;
             check_limit("init_arg (bytes)", relocation.init_arg.len() as u128, 0, ARG_BYTES as u128)?;
+            let sources = relocation.sources.as_deref().unwrap_or_default();
+            check_limit(
+                "sources",
+                sources.len() as u128,
+                relocation.sources.is_some().into(),
+                MODULES as u128,
+            )?;
+            check_hashes("sources", &relocation.module.hash, sources)?;
             return check_module("module", &relocation.module);
         }
         Strategy::Repack(_) if plan.retention == Retention::Tombstone => {
             return Err("a repacked canister lives on: choose the retention Frozen or None".to_owned());
         }
-        Strategy::RelocateSnapshot(_) if plan.tombstone.is_none() => {
-            return Err(
-                "without the kit the originals' cycles travel through a tombstone: name one".to_owned()
-            );
+        Strategy::RelocateSnapshot(_) => {
+            return Err("relocation by snapshots is one through vessels now: name RelocateVessel".to_owned());
         }
-        Strategy::RelocateSnapshot(by_snapshot) => {
+        Strategy::RelocateVessel(by) => {
             check_limit("max_cycles", plan.max_cycles, 1, u128::MAX)?;
-            by_snapshot
+            by
         }
-        Strategy::Repack(by_snapshot) => by_snapshot,
+        Strategy::Repack(by) => by,
     };
-    check_limit("modules", by_snapshot.modules.len() as u128, 1, MODULES as u128)?;
-    check_limit("growth_percent", by_snapshot.growth_percent.into(), 0, GROWTH_PERCENT.into())?;
-    for (position, module) in by_snapshot.modules.iter().enumerate() {
+    check_limit("modules", by.modules.len() as u128, 1, MODULES as u128)?;
+    check_limit("growth_percent", by.growth_percent.into(), 0, GROWTH_PERCENT.into())?;
+    for (position, module) in by.modules.iter().enumerate() {
         check_limit("upgrade_arg (bytes)", module.upgrade_arg.len() as u128, 0, ARG_BYTES as u128)?;
         check_hashes("modules", &module.hash, &module.chunk_hashes)?;
-        if by_snapshot.modules.iter().take(position).any(|earlier| earlier.hash == module.hash) {
+        if by.modules.iter().take(position).any(|earlier| earlier.hash == module.hash) {
             return Err(format!("module {} is named twice", hex(&module.hash)));
         }
     }
@@ -146,15 +149,16 @@ fn render(plan: &Plan) -> String {
         Strategy::Relocate(relocation) => (
             "Relocate canisters",
             format!(
-                "each to a fresh canister with buckets of {} pages of 64 KiB that runs the module {}{}",
+                "each to a fresh canister with buckets of {} pages of 64 KiB that runs the module {}{}{}",
                 plan.bucket_pages,
                 hex(&relocation.module.hash),
+                render_sources(relocation.sources.as_deref()),
                 render_precopy(relocation.precopy_min_pages)
             ),
             MOVED_PROOF,
         ),
-        Strategy::RelocateSnapshot(by) => (
-            "Relocate canisters by snapshots",
+        Strategy::RelocateVessel(by) | Strategy::RelocateSnapshot(by) => (
+            "Relocate canisters through vessels",
             format!(
                 "each to a fresh canister with buckets of {} pages of 64 KiB that runs the same module: {}",
                 plan.bucket_pages,
@@ -170,9 +174,11 @@ fn render(plan: &Plan) -> String {
                 plan.bucket_pages,
                 render_modules(by)
             ),
-            "No canister is created or deleted and no id changes. Until a canister runs again, with an image that is \
-             compared with the one before, every failure loads the snapshot from before. An upgrade rebuilds the heap \
-             and disarms the global timer: what post_upgrade does not restore is not there afterwards.",
+            "No canister is created or deleted and no id changes. Each is upgraded to a vessel, a module that holds the \
+             state and nothing else, and back, which is one ordinary upgrade for its code. Until it runs its own module \
+             again, on an image that is compared with the one before, every failure loads the snapshot from before. An \
+             upgrade rebuilds the heap and disarms the global timer: what post_upgrade does not restore is not there \
+             afterwards.",
         ),
     };
     format!(
@@ -191,6 +197,16 @@ fn render(plan: &Plan) -> String {
     )
 }
 
+fn render_sources(sources: Option<&[ByteBuf]>) -> String {
+    match sources {
+        Some(sources) => {
+            let named: Vec<String> = sources.iter().map(|hash| hex(hash)).collect();
+            format!(", from ones that run {}", named.join(" or "))
+        }
+        None => ", from ones that run ANY MODULE, also a newer one".to_owned(),
+    }
+}
+
 fn render_precopy(min_pages: Option<u64>) -> String {
     match min_pages {
         Some(min_pages) => format!(
@@ -203,23 +219,26 @@ fn render_precopy(min_pages: Option<u64>) -> String {
 const MOVED_PROOF: &str = "Nothing is deleted before the new canister holds what the original held, by a digest over all \
                            of it, and every route names it.";
 
-fn render_modules(by: &BySnapshot) -> String {
+fn render_modules(by: &ByVessel) -> String {
     let modules: Vec<String> = by
         .modules
         .iter()
         .map(|module| {
             let heap = if module.may_lose_heap { ", whose heap may be LOST" } else { "" };
-            let timer = if module.may_lose_timer { ", whose global timer may be disarmed" } else { "" };
-            format!("{} with the argument {}{heap}{timer}", hex(&module.hash), hex(&module.upgrade_arg))
+            format!("{} with the argument {}{heap}", hex(&module.hash), hex(&module.upgrade_arg))
         })
         .collect();
     let tail = if by.may_drop_tail { "; what is behind the last bucket is DROPPED" } else { "" };
-    format!("{}; memories may grow by {} %{tail}", modules.join(", "), by.growth_percent)
+    let timer = match by.rolls_back_on_lost_timer {
+        Some(true) => "; one whose timer is disarmed goes back",
+        _ => "",
+    };
+    format!("{}; memories may grow by {} %{tail}{timer}", modules.join(", "), by.growth_percent)
 }
 
 fn render_cost(plan: &Plan) -> String {
     match &plan.strategy {
-        Strategy::Relocate(_) | Strategy::RelocateSnapshot(_) => format!(
+        Strategy::Relocate(_) | Strategy::RelocateVessel(_) | Strategy::RelocateSnapshot(_) => format!(
             "Spends at most {} cycles in all; a fresh canister gets {} cycles besides its creation.",
             plan.max_cycles, plan.cycles_per_target
         ),

@@ -1,20 +1,21 @@
 //! Effects as calls, and what their answers mean.
 
 use crate::management::{
-    self, ChunkHash, ControllersOnly, InstallChunkedCode, InstallMode, NewSettings, OfCanister,
-    OtherSettings, RunState, Status, UpdateSettings, Visibility,
+    self, Change, ChunkHash, ControllersOnly, DeploymentMode, Info, InstallChunkedCode, InstallMode,
+    NewSettings, OfCanister, Origin, OtherSettings, RunState, Status, UpdateSettings, Visibility,
 };
 use crate::outcomes::{failed, has_no_method, installed, is_gone, is_time_out, refused};
-use crate::{assets, repack, store};
+use crate::{assets, store, vessels};
 use candid::{CandidType, Nat, Principal};
 use decant_api::error::KitError;
-use decant_api::plan::Strategy;
+use decant_api::plan::{Plan, Strategy};
 use decant_api::routes::{SwapArgs, SwapError};
 use decant_api::source::{
     DrainArgs, Fence, FreezeArgs, Hold, JobArgs, KitStatus, LayoutSummary, OfferArgs, RetireArgs,
     SealProgress,
 };
 use decant_api::target::{BeginArgs, PrecopyPullArgs, PullArgs, PullProgress};
+use decant_api::vessel::{PourArgs, PourProgress};
 use decant_engine::{
     self as engine, CanisterView, Digest, Effect, FenceView, Holder, Job, KitView, LayoutView, ModuleRole,
     Outcome, Reason, ReasonCode, Settings, Value,
@@ -31,7 +32,8 @@ const TIMEOUT_SECONDS: u32 = 120;
 pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
     let of_job = JobArgs { job: job.id() };
     match effect {
-        Effect::CanisterStatus { canister } => canister_status(canister).await,
+        Effect::CanisterStatus { canister } => canister_status(job, canister).await,
+        Effect::Look { canister, since_nanos } => look(job, canister, since_nanos).await,
         Effect::KitStatus { canister } => kit_status(canister).await,
         Effect::UpdateSettings { canister, settings } => match restored(settings) {
             Ok(settings) => {
@@ -43,7 +45,14 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
             let settings = defaults();
             manage("update_settings", &UpdateSettings { canister_id: canister, settings }).await
         }
-        Effect::Install { canister, role, .. } => install(job, canister, role).await,
+        Effect::SetControllers { canister, controllers } => {
+            let settings = NewSettings { controllers: Some(controllers), ..NewSettings::default() };
+            manage("update_settings", &UpdateSettings { canister_id: canister, settings }).await
+        }
+        Effect::Install { canister, role, module_hash } => install(job, canister, role, &module_hash).await,
+        Effect::InstallVessel { canister, role, vessel_hash } => {
+            vessels::install(job, canister, role, &vessel_hash).await
+        }
         Effect::Uninstall { canister } => {
             manage("uninstall_code", &OfCanister { canister_id: canister }).await
         }
@@ -92,28 +101,34 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
         Effect::Drain { source, to, keep_cycles } => drain(job, source, to, keep_cycles).await,
         Effect::Swap { index, from, to } => swap(job, index, from, to).await,
         Effect::CheckAssets { canister } => assets::check(job, canister).await,
-        Effect::ListSnapshots { canister } => repack::list(canister).await,
-        Effect::TakeSnapshot { canister, replaced } => repack::take(canister, replaced).await,
-        Effect::ReadImage { canister, snapshot } => repack::read_image(job, canister, &snapshot).await,
+        Effect::Recall { module_hash, stable_pages, .. } => {
+            vessels::recall(job, &module_hash, stable_pages).await
+        }
+        Effect::ListSnapshots { canister } => vessels::list(canister).await,
+        Effect::TakeSnapshot { canister, replaced } => vessels::take(canister, replaced).await,
+        Effect::ReadImage { canister, snapshot } => vessels::read_image(job, canister, &snapshot).await,
         Effect::KeepModule { canister, snapshot, module_hash } => {
-            repack::keep_module(job, canister, &snapshot, &module_hash).await
+            vessels::keep_module(job, canister, &snapshot, &module_hash).await
         }
-        Effect::Upgrade { canister, module_hash, skips_pre_upgrade } => {
-            repack::upgrade(job, canister, &module_hash, skips_pre_upgrade).await
+        Effect::Upgrade { canister, module_hash } => vessels::upgrade(job, canister, &module_hash).await,
+        Effect::Measure { source, bucket_pages } => measure(job, source, bucket_pages).await,
+        Effect::UploadMetadata { canister, saved, pages } => {
+            vessels::upload_metadata(canister, &saved, pages).await
         }
-        Effect::UploadMetadata { canister, saved, to, pages } => {
-            repack::upload_metadata(canister, &saved, to, pages).await
+        Effect::UploadRest { canister, saved, uploaded } => {
+            vessels::upload_rest(canister, &saved, &uploaded).await
         }
-        Effect::UploadPages { pair, walk } => repack::upload_pages(job, &pair, walk).await,
-        Effect::ComparePages { pair, walk } => repack::compare_pages(job, &pair, walk).await,
-        Effect::CopyMetadata { canister, base, timer_nanos } => {
-            repack::copy_metadata(canister, &base, timer_nanos).await
+        Effect::Pour { source, snapshot, bucket_pages, max_calls } => {
+            let args = PourArgs { job: job.id(), snapshot: snapshot.0, bucket_pages, max_calls };
+            kit(source, "decant_pour", &args, |progress: PourProgress| Value::Poured {
+                next_page: progress.next_page,
+                is_complete: progress.is_complete,
+                wire_bytes: progress.wire_bytes,
+            })
+            .await
         }
-        Effect::CopyPages { canister, base, copy, walk } => {
-            repack::copy_pages(canister, &base, &copy, walk).await
-        }
-        Effect::LoadSnapshot { canister, snapshot } => repack::load(canister, &snapshot).await,
-        Effect::DeleteSnapshot { canister, snapshot } => repack::delete(canister, &snapshot).await,
+        Effect::LoadSnapshot { canister, snapshot } => vessels::load(canister, &snapshot).await,
+        Effect::DeleteSnapshot { canister, snapshot } => vessels::delete(canister, &snapshot).await,
     }
 }
 
@@ -219,21 +234,21 @@ async fn manage(method: &str, args: &impl CandidType) -> Outcome {
     }
 }
 
-async fn install(job: &Job, canister: Principal, role: ModuleRole) -> Outcome {
-    let Some(record) = store::plan(job.plan().plan_id) else {
+async fn install(job: &Job, canister: Principal, role: ModuleRole, hash: &Digest) -> Outcome {
+    let Some(Plan { strategy, tombstone, .. }) = store::plan(job.plan().plan_id).map(|record| record.plan)
+    else {
         return Outcome::Refused(Reason::new(ReasonCode::WrongModule, "the plan is gone"));
     };
-    let plan = record.plan;
-    let (mode, module, arg) = match role {
-        ModuleRole::Compact => match plan.strategy {
-            Strategy::Relocate(relocation) => {
-                (InstallMode::Install, Some(relocation.module), relocation.init_arg)
-            }
-            Strategy::Repack(_) | Strategy::RelocateSnapshot(_) => {
-                (InstallMode::Install, None, ByteBuf::new())
-            }
-        },
-        ModuleRole::Tombstone => (InstallMode::Reinstall, plan.tombstone, tombstone_arg(job)),
+    let (mode, module, arg) = match (role, strategy) {
+        (ModuleRole::Compact, Strategy::Relocate(relocation)) => {
+            (InstallMode::Install, Some(relocation.module), relocation.init_arg)
+        }
+        (ModuleRole::Compact, _) => (InstallMode::Install, None, ByteBuf::new()),
+        // Plans of earlier builds name a tombstone of their own; all others leave a vessel.
+        (ModuleRole::Tombstone, _) if tombstone.as_ref().is_some_and(|it| it.hash.as_slice() == hash.0) => {
+            (InstallMode::Reinstall, tombstone, tombstone_arg(job))
+        }
+        (ModuleRole::Tombstone, _) => return vessels::entomb(job, canister, hash).await,
     };
     let Some(module) = module else {
         return Outcome::Refused(Reason::new(ReasonCode::WrongModule, "the plan names no such module"));
@@ -262,7 +277,96 @@ fn tombstone_arg(job: &Job) -> ByteBuf {
     ByteBuf::from(candid::encode_one(arg).unwrap_or_default())
 }
 
-async fn canister_status(canister: Principal) -> Outcome {
+/// How a canister is, and what somebody else did to its code since.
+async fn look(job: &Job, canister: Principal, since_nanos: u64) -> Outcome {
+    let mut view = match canister_status(job, canister).await {
+        Outcome::Done(Value::Canister(view)) => view,
+        other => return other,
+    };
+    let info = match management::history(canister).await {
+        Ok(response) => response.candid::<Info>(),
+        Err(error) => return failed(&error),
+    };
+    let Ok(Info { recent_changes }) = info else {
+        return Outcome::Refused(Reason::new(ReasonCode::Rejected, "the history does not decode"));
+    };
+    let others = recent_changes.iter().rev().filter(|change| change.timestamp_nanos > since_nanos);
+    for change in others.filter(|change| !is_own(&change.origin)) {
+        let Some(details) = &change.details else { continue };
+        let what = told(&change.origin, details);
+        if is_emptying(details) {
+            view.emptied.get_or_insert_with(|| what.clone());
+        }
+        view.acted.get_or_insert(what);
+    }
+    Outcome::Done(Value::Canister(view))
+}
+
+fn is_own(origin: &Origin) -> bool {
+    matches!(origin, Origin::Canister { canister_id } if *canister_id == ic_cdk::api::canister_self())
+}
+
+/// Whether it took stable memory away, or put another in its place.
+fn is_emptying(change: &Change) -> bool {
+    match change {
+        Change::Uninstall | Change::Load {} => true,
+        Change::Deployment { mode, .. } => *mode != DeploymentMode::Upgrade,
+    }
+}
+
+/// What somebody did, for people.
+fn told(origin: &Origin, change: &Change) -> String {
+    let who = match origin {
+        Origin::User { user_id } => user_id,
+        Origin::Canister { canister_id } => canister_id,
+    };
+    match change {
+        Change::Uninstall => format!("{who} uninstalled it"),
+        Change::Load {} => format!("{who} loaded a snapshot"),
+        Change::Deployment { mode, module_hash } => {
+            let hash = crate::plans::hex(module_hash.get(..6).unwrap_or_default());
+            let how = match mode {
+                DeploymentMode::Upgrade => "upgraded it to",
+                DeploymentMode::Install | DeploymentMode::Reinstall => "installed",
+            };
+            format!("{who} {how} {hash}")
+        }
+    }
+}
+
+/// What a sealed vessel holds, and how large its compact image would be.
+async fn measure(job: &Job, source: Principal, bucket_pages: u16) -> Outcome {
+    store::count_call();
+    let status = match Call::bounded_wait(source, "decant_status").change_timeout(TIMEOUT_SECONDS).await {
+        Ok(response) => response.candid::<KitStatus>(),
+        Err(error) => return failed(&error),
+    };
+    let Ok(KitStatus { layout, stable_pages, .. }) = status else {
+        return Outcome::Refused(Reason::new(ReasonCode::NoKit, "its status does not decode"));
+    };
+    let args = PourArgs { job: job.id(), snapshot: ByteBuf::new(), bucket_pages, max_calls: 0 };
+    kit(source, "decant_pour", &args, |progress: PourProgress| {
+        vessels::measured(layout, stable_pages, progress.pages)
+    })
+    .await
+}
+
+/// Whether the plan names the module, where it names some.
+fn is_planned(job: &Job, module: Option<&[u8]>) -> bool {
+    let Some(plan) = store::plan(job.plan().plan_id).map(|record| record.plan) else { return false };
+    let named: Vec<&[u8]> = match &plan.strategy {
+        Strategy::Relocate(relocation) => match &relocation.sources {
+            Some(sources) => sources.iter().map(|hash| hash.as_slice()).collect(),
+            None => return true,
+        },
+        other => {
+            other.by_vessel().into_iter().flat_map(|by| &by.modules).map(|it| it.hash.as_slice()).collect()
+        }
+    };
+    module.is_some_and(|module| named.contains(&module))
+}
+
+async fn canister_status(job: &Job, canister: Principal) -> Outcome {
     let response = match management::call("canister_status", &OfCanister { canister_id: canister }).await {
         Ok(response) => response,
         Err(error) if is_gone(&error) => return Outcome::Done(Value::Gone),
@@ -292,6 +396,13 @@ async fn canister_status(canister: Principal) -> Outcome {
         memory_bytes: number(status.memory_size.as_ref()),
         stable_pages: number(metrics.and_then(|metrics| metrics.stable_memory_size.as_ref())) / PAGE_BYTES,
         freezing_cycles: freezing_cycles(&status),
+        is_planned: is_planned(job, status.module_hash.as_ref().map(|hash| hash.as_slice())),
+        minimum_call_cycles: number(status.settings.minimum_incoming_canister_call_cycles.as_ref()).into(),
+        heap_limit_bytes: Some(number(status.settings.wasm_memory_limit.as_ref())).filter(|bytes| *bytes > 0),
+        has_public_snapshots: matches!(status.settings.snapshot_visibility, Some(Visibility::Public)),
+        version: status.version,
+        acted: None,
+        emptied: None,
     }))
 }
 
@@ -370,6 +481,7 @@ async fn kit_status(canister: Principal) -> Outcome {
                 LayoutSummary::Unreadable { reason } => LayoutView::Unreadable { reason },
             },
             stable_pages: status.stable_pages,
+            has_root: status.root.is_some(),
         })),
         Err(error) => Outcome::Refused(Reason::new(ReasonCode::NoKit, error.to_string())),
     }

@@ -21,13 +21,12 @@ pub(crate) enum Timer {
 #[derive(Debug, Clone, CandidType, Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) wasm_module_size: u64,
-    pub(crate) globals: Vec<Option<Global>>,
-    pub(crate) wasm_memory_size: u64,
     pub(crate) stable_memory_size: u64,
     pub(crate) wasm_chunk_store: Vec<ChunkHash>,
     pub(crate) certified_data: ByteBuf,
     pub(crate) global_timer: Option<Timer>,
-    pub(crate) on_low_wasm_memory_hook_status: Option<Hook>,
+    /// Version of the canister when it was taken.
+    pub(crate) canister_version: Option<u64>,
 }
 
 impl Metadata {

@@ -67,15 +67,18 @@ pub(crate) struct PlanRecord {
     pub(crate) cycles_spent: u128,
 }
 
-/// A module that was read.
-#[derive(Debug, Clone, CandidType, Deserialize)]
+/// A module that was read, or the vessel.
+#[derive(Debug, Clone, Default, CandidType, Deserialize)]
 pub(crate) struct KnownModule {
     /// Its chunks in the coordinator's chunk store.
     pub(crate) chunk_hashes: Vec<ByteBuf>,
     /// Whether an upgrade calls its `canister_pre_upgrade`.
     pub(crate) has_pre_upgrade: bool,
-    /// Whether it can arm the global timer.
-    pub(crate) arms_timer: bool,
+    /// Whether it addresses its heap with 64 bits, so that an upgrade prepays twice as much. Records of earlier builds
+    /// lack it.
+    pub(crate) is_wasm64: Option<bool>,
+    /// Pages of stable memory with which a canister that runs it was found to be one that can be moved.
+    pub(crate) surveyed_pages: Option<Vec<u64>>,
 }
 
 /// Values in Candid.
@@ -307,6 +310,12 @@ pub(crate) fn record(job: &Job, entry: Entry) {
 /// Jobs on their way or parked.
 pub(crate) fn active() -> Vec<JobId> {
     ACTIVE.with_borrow(|active| active.keys().collect())
+}
+
+/// A job on its way, or in line, that only an earlier build can finish.
+pub(crate) fn job_of_old_build() -> Option<JobId> {
+    let queued = QUEUED.with_borrow(|queued| queued.keys().collect::<Vec<_>>());
+    active().into_iter().chain(queued).find(|id| job(*id).is_some_and(|job| job.is_of_old_build()))
 }
 
 /// The job whose turn it is.

@@ -87,5 +87,6 @@ fn view(job: &Job) -> JobView {
         used_pages: counters.used_pages,
         drained_cycles: counters.drained_cycles,
         burned_cycles: counters.burned_cycles,
+        timer_lost_nanos: times.timer_lost_nanos,
     }
 }

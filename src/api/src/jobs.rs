@@ -74,6 +74,8 @@ pub struct JobView {
     pub drained_cycles: u128,
     /// Cycles that its deletion burned.
     pub burned_cycles: u128,
+    /// When the global timer was due that was armed before, and is not any more.
+    pub timer_lost_nanos: Option<TimeNanos>,
 }
 
 /// Which jobs to list.

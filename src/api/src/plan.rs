@@ -16,12 +16,23 @@ use serde_bytes::ByteBuf;
 pub enum Strategy {
     /// To a fresh canister, which pulls the state itself; both embed the kit.
     Relocate(Relocation),
-    /// In the same canister, by a snapshot that is rewritten and loaded back; no code of ours in it. Any
+    /// In the same canister, which is upgraded to a vessel and back: for its code one ordinary upgrade. Any
     /// principal that the plan's `indexes` name may enrol canisters; no route changes.
-    Repack(BySnapshot),
-    /// To a fresh canister, by a snapshot; no code of ours in either. Needs the plan's `tombstone`, which sends
-    /// the cycles of the original on.
-    RelocateSnapshot(BySnapshot),
+    Repack(ByVessel),
+    /// To a fresh canister, through a vessel on both sides: for code that nobody can change.
+    RelocateVessel(ByVessel),
+    /// How earlier builds relocated such code. Plans of that kind are still read; none is accepted any more.
+    RelocateSnapshot(ByVessel),
+}
+
+impl Strategy {
+    /// What canisters run, where they are moved through vessels.
+    pub fn by_vessel(&self) -> Option<&ByVessel> {
+        match self {
+            Self::Relocate(_) => None,
+            Self::Repack(by) | Self::RelocateVessel(by) | Self::RelocateSnapshot(by) => Some(by),
+        }
+    }
 }
 
 /// What targets are made of.
@@ -34,11 +45,14 @@ pub struct Relocation {
     /// Pages of state from which on a canister is copied while it still serves its users, so that only what
     /// changed meanwhile is sent when it is frozen; none: never. Only state that a `MemoryManager` laid out.
     pub precopy_min_pages: Option<u64>,
+    /// SHA-256 of the modules that sources may run; one that runs another is refused. None: any, also one that is newer
+    /// than the compact build, whose state that may not understand.
+    pub sources: Option<Vec<ByteBuf>>,
 }
 
 /// What canisters run, before and after.
 #[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
-pub struct BySnapshot {
+pub struct ByVessel {
     /// The modules that canisters may run; one that runs another is refused.
     pub modules: Vec<ModuleUse>,
     /// Percent by which virtual memories are expected to grow: buckets that could not hold that are refused.
@@ -46,9 +60,12 @@ pub struct BySnapshot {
     /// Whether pages behind the last bucket may be dropped. They belong to no virtual memory: mostly what is left of
     /// a raw image, but a canister may keep something there by other means.
     pub may_drop_tail: bool,
+    /// Whether a repack goes back if the global timer was armed, and the upgrade left it disarmed: `post_upgrade` arms
+    /// none, as timers of ic-cdk do that are set there. Otherwise the job tells when it was due.
+    pub rolls_back_on_lost_timer: Option<bool>,
 }
 
-/// A module that canisters run, and are upgraded to once with and once without its `pre_upgrade`.
+/// A module that canisters run, and are upgraded from and to, once.
 #[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
 pub struct ModuleUse {
     /// SHA-256 of the module, as `canister_status` tells it.
@@ -60,9 +77,6 @@ pub struct ModuleUse {
     pub upgrade_arg: ByteBuf,
     /// Whether it may be upgraded though it has no `pre_upgrade`, so that what is on the heap is lost.
     pub may_lose_heap: bool,
-    /// Whether its global timer may be what an upgrade makes of it: disarmed, unless `post_upgrade` arms it, as timers
-    /// of ic-cdk do that are set there. Otherwise one that is armed stays so, for which the heap is copied once.
-    pub may_lose_timer: bool,
 }
 
 /// What becomes of a source after the commit point; of a repacked canister its snapshot from before.
@@ -73,7 +87,7 @@ pub enum Retention {
         /// Seconds.
         seconds: u64,
     },
-    /// A tiny wasm without stable memory that answers where the state went; it is not deleted.
+    /// A vessel without stable memory that answers where the state went; it is not deleted.
     Tombstone,
     /// It is deleted at once.
     None,
@@ -97,7 +111,7 @@ pub struct Plan {
     pub strategy: Strategy,
     /// The indexes that may enrol canisters and whose routes are swapped.
     pub indexes: Vec<Principal>,
-    /// The tombstone, if the retention needs it.
+    /// The tombstone of plans for earlier builds; what stays of a source is a vessel now.
     pub tombstone: Option<ModuleRef>,
     /// Pages of 64 KiB in a bucket of the new images.
     pub bucket_pages: u16,

@@ -1,12 +1,28 @@
-//! The only way a job changes.
+//! The only way a job changes. It knows no strategy: what follows is what the state's [`Rules`] say.
 
-use crate::next::{Next, Tolerated, Verdict};
-use crate::relocate::released;
-use crate::strategy::{advance, observation, tolerates, undo, verdict};
+use crate::rules::{Next, Rules, Verdict, When};
 use crate::{
-    Attempt, Event, IllegalTransition, Job, Outcome, Phase, Reason, ReasonCode, RepackState, Stage, State,
-    TimeNanos, Undo, Value, Why, invariants,
+    Attempt, Event, IllegalTransition, Job, Limits, Outcome, Phase, Reason, ReasonCode, Stage, State,
+    TimeNanos, Undo, Value, VesselState, Why, back, invariants, relocate, vessel,
 };
+
+/// What the job's state says of itself.
+pub(crate) fn rules(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Rules {
+    let rules = match &job.state {
+        State::Vessel(_) => vessel::rules(job, now_nanos, limits),
+        State::Queued if job.plan.strategy.is_by_vessel() => Some(vessel::queued(job)),
+        State::RollingBack { undo, .. } => undo.last().and_then(|undo| back::rules(job, *undo)),
+        State::OfOldBuild(_) => None,
+        _ => relocate::rules(job, now_nanos, limits),
+    };
+    // No job that keeps its invariants lacks them; one that does must not hang.
+    rules.unwrap_or_else(Rules::none)
+}
+
+/// The same, for what changes the job: limits decide which calls are made, not what follows.
+fn rules_of(job: &Job, now_nanos: TimeNanos) -> Rules {
+    rules(job, now_nanos, &Limits::default())
+}
 
 /// Changes the job by an event.
 ///
@@ -28,6 +44,9 @@ pub fn apply(job: &mut Job, event: Event, now_nanos: TimeNanos) -> Result<(), Il
 }
 
 fn transition(job: &mut Job, event: Event, now_nanos: TimeNanos) -> Result<(), Why> {
+    if job.is_of_old_build() {
+        return Err(Why::OldBuild);
+    }
     match event {
         Event::Started { ticket } => started(job, ticket, now_nanos),
         Event::Replied { ticket, outcome } => replied(job, ticket, outcome, now_nanos),
@@ -48,11 +67,11 @@ fn transition(job: &mut Job, event: Event, now_nanos: TimeNanos) -> Result<(), W
         },
         Event::RetentionElapsed => match job.state {
             State::Retaining { root, .. } => {
-                enter(job, released(root), now_nanos);
+                enter(job, State::Confirming { root }, now_nanos);
                 Ok(())
             }
-            State::Repack(RepackState::Retaining { root, .. }) => {
-                enter(job, State::Repack(RepackState::DroppingSaved { root }), now_nanos);
+            State::Vessel(VesselState::Retaining { root, .. }) => {
+                enter(job, State::Vessel(VesselState::DroppingSaved { root }), now_nanos);
                 Ok(())
             }
             _ => Err(Why::WrongState),
@@ -66,6 +85,7 @@ fn transition(job: &mut Job, event: Event, now_nanos: TimeNanos) -> Result<(), W
                 job.attempt = Attempt {
                     phase: job.attempt.phase.clone(),
                     is_unsure: job.attempt.is_unsure,
+                    is_sent: job.attempt.is_sent,
                     ..Attempt::default()
                 };
                 Ok(())
@@ -77,35 +97,30 @@ fn transition(job: &mut Job, event: Event, now_nanos: TimeNanos) -> Result<(), W
 
 fn started(job: &mut Job, ticket: u32, now_nanos: TimeNanos) -> Result<(), Why> {
     let expected = job.counters.calls.saturating_add(1);
-    if !has_call(&job.state) {
+    let rules = rules_of(job, now_nanos);
+    if rules.call.is_none() && rules.look.is_none() {
         return Err(Why::WrongState);
     }
-    let phase = match std::mem::take(&mut job.attempt.phase) {
-        Phase::Ready => Phase::Sent,
-        Phase::Observe { refusal } => Phase::ObserveSent { refusal },
+    let (phase, is_call) = match std::mem::take(&mut job.attempt.phase) {
+        Phase::Looked { at_nanos } if at_nanos == now_nanos => (Phase::Sent, true),
+        Phase::Ready | Phase::Looked { .. } if rules.looks_before() => {
+            (Phase::ObserveSent { refusal: None }, false)
+        }
+        Phase::Ready | Phase::Looked { .. } => (Phase::Sent, true),
+        Phase::Observe { refusal } => (Phase::ObserveSent { refusal }, false),
         Phase::Sent | Phase::ObserveSent { .. } => return Err(Why::CallUnderWay),
     };
     if ticket != expected {
         return Err(Why::OtherTicket { ticket, expected });
     }
-    job.attempt.phase = phase;
-    job.counters.calls = ticket;
-    count_try(job, now_nanos);
-    Ok(())
-}
-
-/// Whether the state is left by a call.
-fn has_call(state: &State) -> bool {
-    match state {
-        State::Admitted { .. }
-        | State::Retaining { .. }
-        | State::Repack(RepackState::Retaining { .. })
-        | State::Done { .. }
-        | State::RolledBack { .. }
-        | State::Parked { .. } => false,
-        State::RollingBack { undo, .. } => undo.last().is_some_and(|undo| *undo != Undo::ReturnTarget),
-        _ => true,
+    // A look and the call that follows it at once are one try.
+    if !(is_call && rules.looks_before()) || job.attempt.tries == 0 {
+        count_try(job, now_nanos);
     }
+    job.attempt.phase = phase;
+    job.attempt.is_sent |= is_call;
+    job.counters.calls = ticket;
+    Ok(())
 }
 
 fn replied(job: &mut Job, ticket: u32, outcome: Outcome, now_nanos: TimeNanos) -> Result<(), Why> {
@@ -118,7 +133,7 @@ fn replied(job: &mut Job, ticket: u32, outcome: Outcome, now_nanos: TimeNanos) -
     }
     job.attempt.last_nanos = now_nanos;
     match std::mem::take(&mut job.attempt.phase) {
-        Phase::ObserveSent { refusal } => settle_observation(job, refusal, outcome, now_nanos)?,
+        Phase::ObserveSent { refusal } => settle_look(job, refusal, outcome, now_nanos)?,
         _ => settle_call(job, outcome, now_nanos)?,
     }
     if job.is_abort_requested && job.state.stage() == Stage::BeforeCommit {
@@ -129,18 +144,16 @@ fn replied(job: &mut Job, ticket: u32, outcome: Outcome, now_nanos: TimeNanos) -
 
 /// The call of the state ended.
 fn settle_call(job: &mut Job, outcome: Outcome, now_nanos: TimeNanos) -> Result<(), Why> {
+    let rules = rules_of(job, now_nanos);
     match outcome {
         Outcome::Done(value) => {
-            let next = advance(job, value, now_nanos)?;
+            let next = (rules.done)(job, value)?;
             follow(job, next, now_nanos);
         }
-        Outcome::Refused(reason) => match tolerates(job, reason.code(), now_nanos) {
-            Some(Tolerated::Enter(state)) => enter(job, state, now_nanos),
-            Some(Tolerated::Undone) => undone(job, now_nanos),
-            Some(Tolerated::Again) => progressed(job),
-            Some(Tolerated::Park(reason)) => park(job, reason, now_nanos),
+        Outcome::Refused(reason) => match (rules.refused)(job, reason.code()) {
+            Some(next) => follow(job, next, now_nanos),
             None if job.state.stage() != Stage::BeforeCommit => job.attempt.last_reason = Some(reason),
-            None if job.attempt.is_unsure && observation(job).is_some() => {
+            None if job.attempt.is_unsure && rules.look.is_some() => {
                 job.attempt.phase = Phase::Observe { refusal: Some(reason) };
             }
             None => {
@@ -152,7 +165,7 @@ fn settle_call(job: &mut Job, outcome: Outcome, now_nanos: TimeNanos) -> Result<
         Outcome::Unknown(reason) => {
             job.attempt.last_reason = Some(reason);
             job.attempt.is_unsure = true;
-            if observation(job).is_some() {
+            if rules.look.is_some() {
                 job.attempt.phase = Phase::Observe { refusal: None };
             }
         }
@@ -160,38 +173,40 @@ fn settle_call(job: &mut Job, outcome: Outcome, now_nanos: TimeNanos) -> Result<
     Ok(())
 }
 
-/// The observation of the state ended.
-fn settle_observation(
+/// The look of the state ended: before its call, or after a reply that never came.
+fn settle_look(
     job: &mut Job,
     refusal: Option<Reason>,
     outcome: Outcome,
     now_nanos: TimeNanos,
 ) -> Result<(), Why> {
+    let rules = rules_of(job, now_nanos);
+    let Some(look) = rules.look else { return Err(Why::WrongState) };
+    let is_untouched = !job.attempt.is_unsure;
     match outcome {
-        Outcome::Done(value) => match verdict(job, &value)? {
+        Outcome::Done(value) => match (look.verdict)(job, &value)? {
             Verdict::Happened => {
-                let next = advance(job, Value::Acknowledged, now_nanos)?;
+                let next = (rules.done)(job, Value::Acknowledged)?;
                 follow(job, next, now_nanos);
             }
             Verdict::Answered(value) => {
-                let next = advance(job, value, now_nanos)?;
+                let next = (rules.done)(job, value)?;
                 follow(job, next, now_nanos);
             }
+            Verdict::Follow(next) => follow(job, next, now_nanos),
             Verdict::NotYet => match refusal {
                 Some(reason) => fail(job, reason, false, now_nanos),
-                None => job.attempt.phase = Phase::Ready,
+                None if look.when == When::AfterLost => job.attempt.phase = Phase::Ready,
+                None => job.attempt.phase = Phase::Looked { at_nanos: now_nanos },
             },
-            Verdict::Contradiction(reason) => match job.state.stage() {
-                Stage::BeforeCommit => fail(job, reason, false, now_nanos),
+            Verdict::Yield(reason) => match job.state.stage() {
+                Stage::BeforeCommit => fail(job, reason, is_untouched, now_nanos),
                 Stage::RollingBack | Stage::AfterCommit | Stage::Ended => park(job, reason, now_nanos),
             },
         },
-        Outcome::Refused(reason) => match tolerates(job, reason.code(), now_nanos) {
-            Some(Tolerated::Enter(state)) => enter(job, state, now_nanos),
-            Some(Tolerated::Undone) => undone(job, now_nanos),
-            Some(Tolerated::Again) => progressed(job),
-            Some(Tolerated::Park(reason)) => park(job, reason, now_nanos),
-            None if job.state.stage() == Stage::BeforeCommit => fail(job, reason, false, now_nanos),
+        Outcome::Refused(reason) => match (rules.refused)(job, reason.code()) {
+            Some(next) => follow(job, next, now_nanos),
+            None if job.state.stage() == Stage::BeforeCommit => fail(job, reason, is_untouched, now_nanos),
             None => {
                 job.attempt.last_reason = Some(reason);
                 job.attempt.phase = Phase::Observe { refusal };
@@ -254,6 +269,7 @@ fn count_try(job: &mut Job, now_nanos: TimeNanos) {
     job.attempt.last_nanos = now_nanos;
 }
 
+/// What a reply leads to.
 fn follow(job: &mut Job, next: Next, now_nanos: TimeNanos) {
     match next {
         Next::Enter(State::Committed { root }) if job.is_abort_requested => {
@@ -263,17 +279,33 @@ fn follow(job: &mut Job, next: Next, now_nanos: TimeNanos) {
             fail(job, ReasonCode::Aborted.into(), true, now_nanos);
         }
         // The abort came while the last look before the commit point was under way.
-        Next::Enter(State::Repack(RepackState::Checked { .. })) if job.is_abort_requested => {
+        Next::Enter(State::Vessel(VesselState::Starting { .. }))
+            if job.is_abort_requested && job.state.stage() == Stage::BeforeCommit =>
+        {
             fail(job, ReasonCode::Aborted.into(), true, now_nanos);
         }
-        Next::Enter(state) => enter(job, state, now_nanos),
+        Next::Enter(state) => {
+            enter(job, state, now_nanos);
+            fresh(job, now_nanos);
+        }
         Next::Again { done_bytes } => again(job, done_bytes),
-        Next::Undone => undone(job, now_nanos),
+        Next::Undone => {
+            undone(job, now_nanos);
+            fresh(job, now_nanos);
+        }
         Next::Fail(reason) => fail(job, reason, true, now_nanos),
         Next::Park { reason, resume } => {
             enter(job, resume, now_nanos);
             park(job, reason, now_nanos);
         }
+    }
+}
+
+/// The state was entered by a reply: that is look enough for the states that say so.
+fn fresh(job: &mut Job, now_nanos: TimeNanos) {
+    let is_enough = rules_of(job, now_nanos).look.is_some_and(|look| look.when == When::IfStale);
+    if is_enough && job.attempt.phase == Phase::Ready {
+        job.attempt.phase = Phase::Looked { at_nanos: now_nanos };
     }
 }
 
@@ -288,26 +320,27 @@ fn again(job: &mut Job, done_bytes: u64) {
     }
 }
 
-/// As [`again`], for a state that does not count bytes.
-fn progressed(job: &mut Job) {
-    let done_bytes = job.attempt.done_bytes.saturating_add(1);
-    again(job, done_bytes);
-}
-
 /// Back, from wherever no call is under way.
 fn roll_back(job: &mut Job, reason: Reason, now_nanos: TimeNanos) {
-    // No try since the state was entered or made progress: a sliced state leaves no trace of its own.
-    let is_untouched = job.attempt.tries == 0;
+    // No try since the state was entered or made progress: a sliced state leaves no trace of its own. Nor does a look.
+    let attempt = &job.attempt;
+    let only_looked = !attempt.is_sent && rules_of(job, now_nanos).looks_before();
+    let is_untouched = attempt.tries == 0 || only_looked;
     fail(job, reason, is_untouched, now_nanos);
 }
 
 fn fail(job: &mut Job, reason: Reason, is_untouched: bool, now_nanos: TimeNanos) {
-    let undo = undo(job, is_untouched);
+    let rules = rules_of(job, now_nanos);
     job.is_abort_requested = false;
-    let makes_snapshot = matches!(&job.state, State::Repack(at) if at.makes_snapshot());
-    if let Some(held) = job.held.as_mut().filter(|_| makes_snapshot && !is_untouched) {
-        held.is_unsure = true;
+    let mut undo = rules.undo;
+    if !is_untouched {
+        undo.extend(rules.undo_call);
+        if let Some(held) = job.held.as_mut().filter(|_| rules.makes_snapshot) {
+            held.is_unsure = true;
+        }
     }
+    undo.sort_unstable();
+    undo.dedup();
     if undo.is_empty() {
         enter(job, State::RolledBack { reason }, now_nanos);
     } else {
@@ -322,15 +355,22 @@ fn undone(job: &mut Job, now_nanos: TimeNanos) {
     match undo.pop() {
         Some(Undo::ReturnTarget) => job.target = None,
         Some(Undo::ThawSource) => job.times.served_nanos = Some(now_nanos),
-        Some(Undo::StartSource) if job.plan.strategy.is_by_snapshot() => {
+        Some(Undo::StartSource) if job.plan.strategy.is_by_vessel() => {
             job.times.served_nanos = Some(now_nanos);
         }
         _ => {}
     }
+    let is_asked = undo.last() == Some(&Undo::Ask);
+    if is_asked {
+        undo.pop();
+    }
     if undo.is_empty() {
         enter(job, State::RolledBack { reason }, now_nanos);
     } else {
-        enter(job, State::RollingBack { reason, undo }, now_nanos);
+        enter(job, State::RollingBack { reason: reason.clone(), undo }, now_nanos);
+        if is_asked {
+            park(job, reason, now_nanos);
+        }
     }
 }
 
@@ -338,29 +378,31 @@ fn park(job: &mut Job, reason: Reason, now_nanos: TimeNanos) {
     let resume = Box::new(job.state.clone());
     job.state = State::Parked { reason, resume };
     job.attempt.last_nanos = now_nanos;
+    // What was seen is stale when it goes on.
+    if let Phase::Looked { .. } = job.attempt.phase {
+        job.attempt.phase = Phase::Ready;
+    }
 }
 
 /// The only place where a state becomes another one: its tries begin at none.
 fn enter(job: &mut Job, state: State, now_nanos: TimeNanos) {
     match (&job.state, &state) {
         (_, State::Frozen) => job.times.fenced_nanos = Some(now_nanos),
-        (_, State::Repack(RepackState::Still | RepackState::Stopped)) => {
-            job.times.fenced_nanos.get_or_insert(now_nanos);
+        (_, State::Vessel(VesselState::Still)) => job.times.fenced_nanos = Some(now_nanos),
+        (_, State::Committed { .. } | State::Vessel(VesselState::Starting { .. })) => {
+            job.times.committed_nanos.get_or_insert(now_nanos);
         }
-        (_, State::Committed { .. } | State::Repack(RepackState::Checked { .. })) => {
-            job.times.committed_nanos = Some(now_nanos);
-        }
-        (State::Retired { .. } | State::Repack(RepackState::Checked { .. }), _)
+        (State::Retired { .. } | State::Vessel(VesselState::Starting { .. }), _)
             if job.times.served_nanos.is_none() =>
         {
             job.times.served_nanos = Some(now_nanos);
         }
-        (_, State::Done { .. }) => job.times.ended_nanos = Some(now_nanos),
-        (_, State::RolledBack { .. }) => {
-            job.times.ended_nanos = Some(now_nanos);
-            job.held = None;
-        }
+        (_, State::RolledBack { .. }) => job.target = None,
         _ => {}
+    }
+    if state.is_ended() {
+        job.times.ended_nanos = Some(now_nanos);
+        (job.held, job.source_left, job.target_left) = (None, None, None);
     }
     job.state = state;
     job.attempt = Attempt::default();

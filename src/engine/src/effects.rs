@@ -2,7 +2,7 @@
 
 use candid::Principal;
 
-use crate::{Digest, Settings, SnapshotId, TimeNanos, Walk};
+use crate::{Digest, Settings, SnapshotId, TimeNanos};
 
 /// How a call travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,21 +18,25 @@ pub enum Delivery {
 pub enum ModuleRole {
     /// The compact build, with the plan's `init` argument, onto an empty canister (mode `install`).
     Compact,
-    /// The tombstone, over what is there (mode `reinstall`).
+    /// The vessel, as it stays, or a tombstone of an earlier plan, over what is there (mode `reinstall`).
     Tombstone,
 }
 
-/// The snapshot that was saved, and the one that is made of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SnapshotPair {
-    /// The canister that was saved.
-    pub source: Principal,
-    /// Its snapshot.
-    pub saved: SnapshotId,
-    /// The canister that gets the compact image.
-    pub image: Principal,
-    /// Its snapshot.
-    pub uploaded: SnapshotId,
+/// What a vessel is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VesselRole {
+    /// Over a dapp's module, or an empty one (mode `upgrade`): the state stays where it is.
+    Source {
+        /// Who may read it.
+        reader: Principal,
+    },
+    /// Onto an empty canister (mode `install`): it pulls.
+    Target {
+        /// From which canister.
+        source: Principal,
+        /// Pages of 64 KiB in a bucket.
+        bucket_pages: u16,
+    },
 }
 
 /// A call. The job that it is for is an argument of every call to the kit or to an index.
@@ -42,6 +46,14 @@ pub enum Effect {
     CanisterStatus {
         /// Of which.
         canister: Principal,
+    },
+    /// `canister_status` and `canister_info` → [`Value::Canister`](crate::Value::Canister), with what somebody else did to
+    /// its code, or [`Value::Gone`](crate::Value::Gone).
+    Look {
+        /// At which.
+        canister: Principal,
+        /// Changes after that.
+        since_nanos: TimeNanos,
     },
     /// `decant_status` → [`Value::Kit`](crate::Value::Kit) or [`Value::Gone`](crate::Value::Gone).
     KitStatus {
@@ -188,8 +200,18 @@ pub enum Effect {
         /// Which snapshot.
         snapshot: SnapshotId,
     },
+    /// No call: what the coordinator knows of a module, and of its layout at this size →
+    /// [`Value::Known`](crate::Value::Known).
+    Recall {
+        /// Of which canister.
+        canister: Principal,
+        /// SHA-256 of the module.
+        module_hash: Digest,
+        /// Pages of its stable memory.
+        stable_pages: u64,
+    },
     /// `read_canister_snapshot_data`: the module, unless it is known, to be kept in the chunk store →
-    /// [`Value::Module`](crate::Value::Module).
+    /// [`Value::Known`](crate::Value::Known).
     KeepModule {
         /// Of which.
         canister: Principal,
@@ -198,62 +220,66 @@ pub enum Effect {
         /// SHA-256 that it must have.
         module_hash: Digest,
     },
+    /// `install_chunked_code` of the vessel; the role decides the mode.
+    InstallVessel {
+        /// Onto which.
+        canister: Principal,
+        /// What for.
+        role: VesselRole,
+        /// SHA-256 of the vessel.
+        vessel_hash: Digest,
+    },
     /// `install_chunked_code`, mode `upgrade`, with the argument that the plan has for that module.
     Upgrade {
         /// Which.
         canister: Principal,
         /// SHA-256 of the module that it ran.
         module_hash: Digest,
-        /// Whether the heap that it has now must not run.
-        skips_pre_upgrade: bool,
+    },
+    /// `update_settings`: these controllers, and nothing else.
+    SetControllers {
+        /// Of which.
+        canister: Principal,
+        /// To what.
+        controllers: Vec<Principal>,
+    },
+    /// `decant_pour` without a page: what a vessel holds, and what it would be in these buckets →
+    /// [`Value::Image`](crate::Value::Image).
+    Measure {
+        /// Which.
+        source: Principal,
+        /// Pages of 64 KiB in a bucket.
+        bucket_pages: u16,
     },
     /// `upload_canister_snapshot_metadata`: an empty module and an empty heap, certified data and timer as
     /// saved → [`Value::Snapshot`](crate::Value::Snapshot).
     UploadMetadata {
-        /// Whose snapshot.
+        /// Of which canister.
         canister: Principal,
-        /// Which.
+        /// What was saved.
         saved: SnapshotId,
-        /// To which canister.
-        to: Principal,
         /// Pages of its stable memory.
         pages: u64,
     },
-    /// `read_canister_snapshot_data` and `upload_canister_snapshot_data` → [`Value::Uploaded`](crate::Value::Uploaded).
-    UploadPages {
-        /// From where to where.
-        pair: SnapshotPair,
-        /// How far the saved image was read.
-        walk: Walk,
-    },
-    /// `read_canister_snapshot_data` of what was uploaded → [`Value::Compared`](crate::Value::Compared).
-    ComparePages {
-        /// Which two.
-        pair: SnapshotPair,
-        /// How far it was read back.
-        walk: Walk,
-    },
-    /// `upload_canister_snapshot_metadata`: all as in a snapshot of the same canister, with the global timer armed →
-    /// [`Value::Snapshot`](crate::Value::Snapshot).
-    CopyMetadata {
-        /// Of which.
+    /// `upload_canister_snapshot_data`: the chunk store as saved, and the empty module.
+    UploadRest {
+        /// Of which canister.
         canister: Principal,
-        /// Which snapshot.
-        base: SnapshotId,
-        /// When the timer is due.
-        timer_nanos: TimeNanos,
+        /// What was saved.
+        saved: SnapshotId,
+        /// To which snapshot.
+        uploaded: SnapshotId,
     },
-    /// `read_canister_snapshot_data` and `upload_canister_snapshot_data`: module, heap, stable memory and chunk store,
-    /// read back and compared → [`Value::Uploaded`](crate::Value::Uploaded).
-    CopyPages {
-        /// Of which.
-        canister: Principal,
-        /// From which snapshot.
-        base: SnapshotId,
-        /// To which.
-        copy: SnapshotId,
-        /// How far.
-        walk: Walk,
+    /// `decant_pour` → [`Value::Poured`](crate::Value::Poured).
+    Pour {
+        /// Which vessel.
+        source: Principal,
+        /// Into which snapshot of its own canister.
+        snapshot: SnapshotId,
+        /// Pages of 64 KiB in a bucket.
+        bucket_pages: u16,
+        /// Most slices.
+        max_calls: u32,
     },
     /// `load_canister_snapshot`.
     LoadSnapshot {
@@ -293,8 +319,7 @@ impl Effect {
     /// effect, if ever, before the next one to the same canister: an observation, or an undo, finds it.
     pub fn delivery(&self) -> Delivery {
         match self {
-            Self::CanisterStatus { .. }
-            | Self::KitStatus { .. }
+            Self::KitStatus { .. }
             | Self::ImportBegin { .. }
             | Self::Offer { .. }
             | Self::Precopy { .. }
@@ -306,17 +331,22 @@ impl Effect {
             | Self::Recheck { .. }
             | Self::Thaw { .. }
             | Self::Retire { .. }
+            | Self::Measure { .. }
+            | Self::Pour { .. }
+            | Self::CanisterStatus { .. }
+            | Self::Look { .. }
             | Self::ListSnapshots { .. }
             | Self::ReadImage { .. }
+            | Self::Recall { .. }
             | Self::KeepModule { .. }
-            | Self::UploadPages { .. }
-            | Self::ComparePages { .. }
-            | Self::CopyPages { .. }
+            | Self::UploadRest { .. }
             | Self::CheckAssets { .. }
             | Self::Swap { .. } => Delivery::BestEffort,
             Self::UpdateSettings { .. }
             | Self::ResetSettings { .. }
+            | Self::SetControllers { .. }
             | Self::Install { .. }
+            | Self::InstallVessel { .. }
             | Self::Uninstall { .. }
             | Self::Stop { .. }
             | Self::Start { .. }
@@ -324,7 +354,6 @@ impl Effect {
             | Self::TakeSnapshot { .. }
             | Self::Upgrade { .. }
             | Self::UploadMetadata { .. }
-            | Self::CopyMetadata { .. }
             | Self::LoadSnapshot { .. }
             | Self::DeleteSnapshot { .. }
             | Self::Drain { .. } => Delivery::Guaranteed,
@@ -334,27 +363,6 @@ impl Effect {
     /// The canister that the message goes to.
     pub fn callee(&self) -> Principal {
         match self {
-            Self::CanisterStatus { .. }
-            | Self::UpdateSettings { .. }
-            | Self::ResetSettings { .. }
-            | Self::Install { .. }
-            | Self::Uninstall { .. }
-            | Self::Stop { .. }
-            | Self::Start { .. }
-            | Self::ListSnapshots { .. }
-            | Self::TakeSnapshot { .. }
-            | Self::ReadImage { .. }
-            | Self::KeepModule { .. }
-            | Self::Upgrade { .. }
-            | Self::UploadMetadata { .. }
-            | Self::UploadPages { .. }
-            | Self::ComparePages { .. }
-            | Self::CopyMetadata { .. }
-            | Self::CopyPages { .. }
-            | Self::LoadSnapshot { .. }
-            | Self::DeleteSnapshot { .. }
-            | Self::CheckAssets { .. }
-            | Self::Delete { .. } => Principal::management_canister(),
             Self::KitStatus { .. }
             | Self::ImportBegin { .. }
             | Self::Offer { .. }
@@ -368,7 +376,10 @@ impl Effect {
             | Self::Thaw { .. }
             | Self::Retire { .. }
             | Self::Drain { .. }
+            | Self::Measure { .. }
+            | Self::Pour { .. }
             | Self::Swap { .. } => self.subject(),
+            _ => Principal::management_canister(),
         }
     }
 
@@ -376,26 +387,28 @@ impl Effect {
     pub fn subject(&self) -> Principal {
         match self {
             Self::CanisterStatus { canister }
+            | Self::Look { canister, .. }
             | Self::KitStatus { canister }
             | Self::UpdateSettings { canister, .. }
             | Self::ResetSettings { canister }
+            | Self::SetControllers { canister, .. }
             | Self::Install { canister, .. }
+            | Self::InstallVessel { canister, .. }
             | Self::Uninstall { canister }
             | Self::Stop { canister }
             | Self::Start { canister }
             | Self::ListSnapshots { canister }
             | Self::TakeSnapshot { canister, .. }
             | Self::ReadImage { canister, .. }
+            | Self::Recall { canister, .. }
             | Self::KeepModule { canister, .. }
             | Self::Upgrade { canister, .. }
-            | Self::CopyMetadata { canister, .. }
-            | Self::CopyPages { canister, .. }
+            | Self::UploadMetadata { canister, .. }
+            | Self::UploadRest { canister, .. }
             | Self::LoadSnapshot { canister, .. }
             | Self::DeleteSnapshot { canister, .. }
             | Self::CheckAssets { canister }
             | Self::Delete { canister } => *canister,
-            Self::UploadMetadata { to, .. } => *to,
-            Self::UploadPages { pair, .. } | Self::ComparePages { pair, .. } => pair.image,
             Self::ImportBegin { target, .. }
             | Self::Precopy { target, .. }
             | Self::Pull { target, .. }
@@ -407,6 +420,8 @@ impl Effect {
             | Self::Recheck { source }
             | Self::Thaw { source }
             | Self::Retire { source, .. }
+            | Self::Measure { source, .. }
+            | Self::Pour { source, .. }
             | Self::Drain { source, .. } => *source,
             Self::Swap { index, .. } => *index,
         }
@@ -415,10 +430,14 @@ impl Effect {
     /// The method, as it is called.
     pub fn method(&self) -> &'static str {
         match self {
-            Self::CanisterStatus { .. } => "canister_status",
+            Self::CanisterStatus { .. } | Self::Look { .. } => "canister_status",
             Self::KitStatus { .. } => "decant_status",
-            Self::UpdateSettings { .. } | Self::ResetSettings { .. } => "update_settings",
-            Self::Install { .. } => "install_chunked_code",
+            Self::UpdateSettings { .. } | Self::ResetSettings { .. } | Self::SetControllers { .. } => {
+                "update_settings"
+            }
+            Self::Install { .. } | Self::InstallVessel { .. } | Self::Upgrade { .. } => {
+                "install_chunked_code"
+            }
             Self::Uninstall { .. } => "uninstall_code",
             Self::Stop { .. } => "stop_canister",
             Self::Start { .. } => "start_canister",
@@ -436,14 +455,13 @@ impl Effect {
             Self::Retire { .. } => "decant_retire",
             Self::Drain { .. } => "decant_drain",
             Self::Swap { .. } => "decant_swap",
+            Self::Measure { .. } | Self::Pour { .. } => "decant_pour",
             Self::ListSnapshots { .. } => "list_canister_snapshots",
             Self::TakeSnapshot { .. } => "take_canister_snapshot",
-            Self::ReadImage { .. } | Self::KeepModule { .. } | Self::ComparePages { .. } => {
-                "read_canister_snapshot_data"
-            }
-            Self::Upgrade { .. } => "install_chunked_code",
-            Self::UploadMetadata { .. } | Self::CopyMetadata { .. } => "upload_canister_snapshot_metadata",
-            Self::UploadPages { .. } | Self::CopyPages { .. } => "upload_canister_snapshot_data",
+            Self::Recall { .. } => "nothing",
+            Self::ReadImage { .. } | Self::KeepModule { .. } => "read_canister_snapshot_data",
+            Self::UploadMetadata { .. } => "upload_canister_snapshot_metadata",
+            Self::UploadRest { .. } => "upload_canister_snapshot_data",
             Self::LoadSnapshot { .. } => "load_canister_snapshot",
             Self::DeleteSnapshot { .. } => "delete_canister_snapshot",
             Self::CheckAssets { .. } => "icrc1_balance_of",

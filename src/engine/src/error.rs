@@ -33,6 +33,12 @@ pub enum EnrolmentError {
         /// The plan.
         plan_id: u64,
     },
+    /// Earlier builds did that.
+    #[error("plan {plan_id} is of an earlier build of the coordinator; propose it again")]
+    OldStrategy {
+        /// The plan.
+        plan_id: u64,
+    },
     /// A bucket has at least a page.
     #[error("plan {plan_id} asks for buckets of 0 pages; ask for 1 or more")]
     NoBucket {
@@ -67,6 +73,9 @@ pub enum Why {
         /// Name of the value.
         value: &'static str,
     },
+    /// Another build of the engine has to do it.
+    #[error("an earlier build began it; put that back and drain it first")]
+    OldBuild,
     /// The target is the source, an index or the management canister.
     #[error("{target} can't be the target; mend the pool")]
     BadTarget {

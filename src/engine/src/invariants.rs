@@ -1,8 +1,8 @@
 //! What holds of every job between two events.
 
 use crate::{
-    Job, MAX_DETAIL_BYTES, MAX_FINGERPRINT_BYTES, MAX_INDEXES, MAX_SETTINGS_BYTES, Phase, Reason,
-    RepackState, Retention, Stage, State, Undo, Walk,
+    Job, MAX_DETAIL_BYTES, MAX_FINGERPRINT_BYTES, MAX_INDEXES, MAX_SETTINGS_BYTES, Phase, Reason, Retention,
+    Stage, State, Undo, VesselState,
 };
 
 /// What doesn't hold. The stored job is damaged, or the engine has a bug: stop driving it.
@@ -62,6 +62,9 @@ pub enum Broken {
 /// # Errors
 /// The first invariant that doesn't hold.
 pub fn invariants(job: &Job) -> Result<(), Broken> {
+    if job.is_of_old_build() {
+        return Ok(());
+    }
     canisters(job)?;
     target(job)?;
     times(job)?;
@@ -96,7 +99,7 @@ fn target(job: &Job) -> Result<(), Broken> {
         State::Queued | State::Inspected { .. } | State::Admitted { .. } | State::RolledBack { .. } => false,
         State::RollingBack { undo, .. } => undo.contains(&Undo::ReturnTarget),
         // A target is reserved when the source is known to be worth it.
-        State::Repack(at) => job.plan.strategy.has_target() && at.position() >= RepackState::Ready.position(),
+        State::Vessel(at) => job.plan.strategy.has_target() && at.tag() >= VesselState::Hiring.tag(),
         _ => job.plan.strategy.has_target(),
     };
     if job.target.is_some() == wants_one { Ok(()) } else { Err(Broken::Target) }
@@ -107,14 +110,14 @@ fn times(job: &Job) -> Result<(), Broken> {
     let state = innermost(&job.state);
     let is_after_commit = state.stage() == Stage::AfterCommit || matches!(state, State::Done { .. });
     let is_past_fence = match state {
-        State::Repack(at) => at.is_fenced(),
+        State::Vessel(at) => at.is_fenced(),
         State::Offering | State::Precopying => false,
         other => other.tag() >= State::Frozen.tag(),
     };
     let is_fenced = is_after_commit || (state.stage() == Stage::BeforeCommit && is_past_fence);
     let is_waiting = matches!(
         state,
-        State::Committed { .. } | State::Retired { .. } | State::Repack(RepackState::Checked { .. })
+        State::Committed { .. } | State::Retired { .. } | State::Vessel(VesselState::Starting { .. })
     );
     let is_served = is_after_commit && !is_waiting;
     let holds = times.committed_nanos.is_some() == is_after_commit
@@ -122,7 +125,7 @@ fn times(job: &Job) -> Result<(), Broken> {
         && (times.fenced_nanos.is_none() || is_fenced || is_back(state))
         && (times.served_nanos.is_some() == is_served
             || is_back(state)
-            || matches!(state, State::Retired { .. }))
+            || matches!(state, State::Retired { .. } | State::Vessel(VesselState::Starting { .. })))
         && times.ended_nanos.is_some() == state.is_ended();
     if holds { Ok(()) } else { Err(Broken::Times) }
 }
@@ -136,7 +139,7 @@ fn phase(job: &Job) -> Result<(), Broken> {
     let has_call = match &job.state {
         State::Admitted { .. }
         | State::Retaining { .. }
-        | State::Repack(RepackState::Retaining { .. })
+        | State::Vessel(VesselState::Retaining { .. })
         | State::Done { .. }
         | State::RolledBack { .. } => false,
         // What was to be observed when it parked is to be observed when it goes on.
@@ -147,37 +150,29 @@ fn phase(job: &Job) -> Result<(), Broken> {
     if has_call || *phase == Phase::Ready { Ok(()) } else { Err(Broken::Phase { phase: phase.name() }) }
 }
 
-/// A job by snapshots knows those that its state needs, and forgets none that is left.
+/// A job by vessels knows the snapshots that its state needs, and forgets none that is left.
 fn held(job: &Job) -> Result<(), Broken> {
     let state = innermost(&job.state);
     let Some(held) = &job.held else {
-        let needs_none = !matches!(state, State::Repack(_));
+        let needs_none = !matches!(state, State::Vessel(_));
         return if needs_none { Ok(()) } else { Err(Broken::Held) };
     };
-    let has_timer = held.timer_nanos.is_some();
-    let knows = |needs_saved: bool, needs_uploaded: bool, needs_copy: bool| {
-        (held.saved.is_some() || !needs_saved)
-            && (held.uploaded.is_some() || !needs_uploaded)
-            && (held.copy.is_some() || !needs_copy)
-    };
+    let root = crate::Digest([0; 32]);
     let holds = match state {
-        State::Repack(at) => {
-            let root = crate::Digest([0; 32]);
-            let is_after = |first: &RepackState| at.position() >= first.position();
-            let is_up_to = |last: RepackState| at.position() <= last.position();
-            // The call of the state before takes the first one.
-            let is_surveyed = !matches!(at, RepackState::Inspected { .. } | RepackState::Listed { .. });
-            let needs_saved = is_surveyed && is_up_to(RepackState::DroppingSaved { root });
-            let needs_uploaded = is_after(&RepackState::Uploading { walk: Walk::BEGIN })
-                && is_up_to(RepackState::DroppingUploaded { root });
-            let needs_copy = has_timer
-                && is_after(&RepackState::Copying { root, walk: Walk::BEGIN })
-                && is_up_to(RepackState::DroppingCopy { root });
-            knows(needs_saved, needs_uploaded, needs_copy)
+        State::Vessel(at) => {
+            let between =
+                |first: VesselState, last: VesselState| (first.tag()..=last.tag()).contains(&at.tag());
+            let needs_saved = between(VesselState::Saved, VesselState::DroppingSaved { root });
+            let needs_uploaded = job.target.is_none()
+                && between(VesselState::Furnishing { root }, VesselState::DroppingUploaded { root });
+            (held.saved.is_some() || !needs_saved) && (held.uploaded.is_some() || !needs_uploaded)
         }
-        State::Switching { .. } | State::Committed { .. } | State::Retired { .. } => {
-            knows(true, true, has_timer)
-        }
+        State::Sealed { .. }
+        | State::Pulled { .. }
+        | State::TargetVerified { .. }
+        | State::Switching { .. }
+        | State::Committed { .. }
+        | State::Retired { .. } => held.saved.is_some(),
         State::Done { .. } | State::RolledBack { .. } => false,
         _ => true,
     };
@@ -200,11 +195,12 @@ fn contents(job: &Job, state: &State) -> Result<(), Broken> {
         State::Inspected { settings }
         | State::Admitted { settings }
         | State::Reserved { settings }
-        | State::Repack(
-            RepackState::Inspected { settings }
-            | RepackState::Listed { settings }
-            | RepackState::Surveyed { settings }
-            | RepackState::Learning { settings },
+        | State::Vessel(
+            VesselState::Listing { settings }
+            | VesselState::Recalling { settings }
+            | VesselState::Surveying { settings }
+            | VesselState::Surveyed { settings }
+            | VesselState::Learning { settings },
         ) if settings.others.len() > MAX_SETTINGS_BYTES => {
             Err(Broken::TooLarge { what: "a record of settings" })
         }

@@ -4,8 +4,8 @@ use candid::Principal;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Digest, EnrolmentError, Held, JobId, MAX_INDEXES, PlanEssentials, Reason, Retention, State, Strategy,
-    TimeNanos,
+    Digest, EnrolmentError, Held, JobId, Left, MAX_INDEXES, PlanEssentials, Reason, ReasonCode, Retention,
+    State, Strategy, TimeNanos,
 };
 
 /// Where the one call of a state is.
@@ -24,6 +24,13 @@ pub enum Phase {
         /// A repetition was refused with this, maybe because the first try had been done.
         #[serde(rename = "f")]
         refusal: Option<Reason>,
+    },
+    /// It was looked: the call goes out in this message, or it is looked again.
+    #[serde(rename = "l")]
+    Looked {
+        /// Time of the message that received the look.
+        #[serde(rename = "n")]
+        at_nanos: TimeNanos,
     },
     /// The observation is under way.
     #[serde(rename = "w")]
@@ -46,6 +53,7 @@ impl Phase {
             Self::Ready => "ready",
             Self::Sent => "sent",
             Self::Observe { .. } => "to observe",
+            Self::Looked { .. } => "looked",
             Self::ObserveSent { .. } => "observing",
         }
     }
@@ -66,6 +74,9 @@ pub struct Attempt {
     /// Whether a try ended unknown: it may have had, or still have, its effect.
     #[serde(rename = "u")]
     pub is_unsure: bool,
+    /// Whether the call of the state was sent, not only a look before it.
+    #[serde(rename = "c", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_sent: bool,
     /// Time of the first of the tries.
     #[serde(rename = "f")]
     pub first_nanos: TimeNanos,
@@ -121,6 +132,9 @@ pub struct Times {
     /// When it ended.
     #[serde(rename = "z")]
     pub ended_nanos: Option<TimeNanos>,
+    /// When the timer was due that the source had armed, and has no more.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub timer_lost_nanos: Option<TimeNanos>,
 }
 
 /// A job. It changes by [`apply`](crate::apply) alone.
@@ -144,7 +158,14 @@ pub struct Job {
     pub(crate) attempt: Attempt,
     #[serde(rename = "b", default, skip_serializing_if = "is_default")]
     pub(crate) is_abort_requested: bool,
-    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
+    /// The source as this job left it.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source_left: Option<Left>,
+    /// The target as this job left it.
+    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) target_left: Option<Left>,
+    // "h" was what a job of an earlier build held.
+    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     pub(crate) held: Option<Held>,
     #[serde(rename = "s")]
     pub(crate) state: State,
@@ -180,6 +201,9 @@ impl Job {
         if plan.bucket_pages == 0 {
             return Err(EnrolmentError::NoBucket { plan_id: plan.plan_id });
         }
+        if plan.strategy.is_old() {
+            return Err(EnrolmentError::OldStrategy { plan_id: plan.plan_id });
+        }
         if plan.strategy == Strategy::Repack && matches!(plan.retention, Retention::Tombstone { .. }) {
             return Err(EnrolmentError::NothingToEntomb { plan_id: plan.plan_id });
         }
@@ -194,6 +218,8 @@ impl Job {
             times,
             attempt: Attempt::default(),
             is_abort_requested: false,
+            source_left: None,
+            target_left: None,
             held: None,
             state: State::Queued,
         })
@@ -219,12 +245,22 @@ impl Job {
         self.target.unwrap_or(self.source)
     }
 
-    /// What a job by snapshots knows of its source, and left there.
+    /// What a job by vessels knows of its source, and left there.
     pub fn held(&self) -> Option<&Held> {
         self.held.as_ref()
     }
 
-    /// The module that the source of a job by snapshots runs, and will run again.
+    /// Whether an earlier build began it, and only that can move it on.
+    pub fn is_of_old_build(&self) -> bool {
+        self.plan.strategy.is_old() && !self.state.is_ended()
+    }
+
+    /// The source as this job left it.
+    pub fn source_left(&self) -> Option<&Left> {
+        self.source_left.as_ref()
+    }
+
+    /// The module that the source of a job by vessels runs, and will run again.
     pub fn own_module(&self) -> Option<Digest> {
         self.held.as_ref().map(|held| held.module_hash)
     }
@@ -261,6 +297,9 @@ impl Job {
 
     /// Why it ended, parked or goes back; for a parked job with the command that moves it on.
     pub fn explanation(&self) -> Option<String> {
+        if self.is_of_old_build() {
+            return Some(ReasonCode::OldBuild.text().to_owned());
+        }
         match &self.state {
             State::RollingBack { reason, .. } | State::RolledBack { reason } => Some(reason.to_string()),
             State::Parked { reason, resume } => {

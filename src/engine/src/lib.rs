@@ -23,58 +23,63 @@
 //! otherwise, since the reply makes no sense, applies [`Event::reply_lost`]: the job then observes, and stays
 //! bounded.
 //!
+//! Read it as a story: a state has one place, where its call, what each outcome leads to, the look before it or after a
+//! lost reply, and its undo stand together, in the order in which a job passes the states.
+//!
 //! | module | what |
 //! |---|---|
-//! | `states` | where a job can be, and which call follows |
+//! | `relocate` | a relocation of a dapp with the kit, from its first state to its last |
+//! | `vessel` | a repack, and a relocation of code that nobody can change |
+//! | `back` | the way back, undo by undo |
+//! | `rules` | the form in which a state says all that |
+//! | `left` | how a job left a canister, and whether it still is so |
+//! | `states` | where a job can be, and its undos, as they are stored |
 //! | `events` | what can happen: the journal |
 //! | `effects` | what a driver is asked to call |
 //! | `values` | what calls answer, reduced to what decisions need |
 //! | `step` | decides: the next step, limits, back-off |
-//! | `apply` | changes: outcomes, observations, giving up |
-//! | `next` | what can follow: another state, a try, the way back |
-//! | `strategy` | what a strategy must say, and which one is asked |
-//! | `relocate` | calls, advances, observations and undos of a relocation |
-//! | `repack` | the same where the state travels in snapshots |
+//! | `apply` | changes: outcomes, looks, giving up |
 //! | `invariants` | what holds of every job between two events |
 //!
-//! `apply` and `step` know nothing of a strategy: another one is another set of states and a sibling of
-//! `relocate`.
+//! `apply` and `step` know no strategy. A new state is a variant with its tag, and a function in its place.
 
 mod apply;
+mod back;
 mod effects;
 mod error;
 mod events;
 mod invariants;
 mod job;
 mod journal;
+mod left;
 mod limits;
-mod next;
 mod plan;
 mod reason;
 mod relocate;
-mod repack;
+mod rules;
 mod states;
 mod step;
-mod strategy;
 mod values;
+mod vessel;
 
 pub use apply::apply;
-pub use effects::{Delivery, Effect, ModuleRole, SnapshotPair};
+pub use effects::{Delivery, Effect, ModuleRole, VesselRole};
 pub use error::{EnrolmentError, IllegalTransition, Why};
 pub use events::{Entry, Event, Outcome};
 pub use invariants::{Broken, invariants};
 pub use job::{Attempt, Counters, Job, Phase, Times};
 pub use journal::{ReplayError, replay};
+pub use left::Left;
 pub use limits::Limits;
 pub use plan::{MAX_INDEXES, PlanEssentials, Retention, Strategy};
 pub use reason::{MAX_DETAIL_BYTES, Reason, ReasonCode};
-pub use repack::{Held, RepackState, Restoring};
-pub use states::{Stage, State, Undo};
+pub use states::{OfOldBuild, Stage, State, Undo};
 pub use step::{Step, next_step};
 pub use values::{
-    CanisterView, Digest, FenceView, Holder, ImageKind, ImageView, KitView, LayoutView,
-    MAX_FINGERPRINT_BYTES, MAX_SETTINGS_BYTES, RunState, Seal, Settings, SnapshotId, Value, Walk,
+    CanisterView, Digest, FenceView, Holder, ImageKind, ImageView, KitView, Known, LayoutView,
+    MAX_FINGERPRINT_BYTES, MAX_SETTINGS_BYTES, RunState, Seal, Settings, SnapshotId, Value,
 };
+pub use vessel::{EMPTY_MODULE, Held, VesselState};
 
 /// Number of a job at its coordinator, from 1; never reused.
 pub type JobId = u64;

@@ -1,6 +1,6 @@
 //! How often, how long, how much.
 
-use crate::{Attempt, JobId, RepackState, Stage, State, TimeNanos};
+use crate::{Attempt, JobId, Stage, State, TimeNanos, VesselState};
 
 const SECOND_NANOS: u64 = 1_000_000_000;
 
@@ -29,6 +29,8 @@ pub struct Limits {
     pub pool_deadline_nanos: u64,
     /// Most batches of frames that a call to pull may read.
     pub max_batches_per_pull: u32,
+    /// Most slices that a call to pour may write.
+    pub max_calls_per_pour: u32,
     /// Cycles that a source keeps for the messages up to its deletion.
     pub keep_until_deletion_cycles: u128,
     /// Cycles that a source keeps to live on as a tombstone.
@@ -49,6 +51,7 @@ impl Default for Limits {
             fence_deadline_nanos: 2 * 3_600 * SECOND_NANOS,
             pool_deadline_nanos: 24 * 3_600 * SECOND_NANOS,
             max_batches_per_pull: 16,
+            max_calls_per_pour: 64,
             // A drain that kept 1 B was too little for others: facts.md.
             keep_until_deletion_cycles: 20_000_000_000,
             // An installation prepays 300 B instructions, and what the memory costs until it is gone.
@@ -58,18 +61,18 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Cycles that a source must have to be repacked: the calls charge a small canister 9.9 B (measured), with
-    /// room, and every upgrade prepays the instructions that it may use, 300 B, at the price of 64-bit wasm 600 B
-    /// (code: `MAX_INSTRUCTIONS_PER_INSTALL_CODE`). They come back, but a source without them is refused when it
-    /// is stopped already.
-    pub const REPACK_CYCLES: u128 = 50_000_000_000 + 600_000_000_000;
+    /// Cycles that the calls of a repack charge a small canister, with room: measured 9.9 B (facts.md).
+    pub const REPACK_CYCLES: u128 = 50_000_000_000;
+    /// Cycles that an upgrade prepays at least, on 13 nodes: 300 B instructions (code, `MAX_INSTRUCTIONS_PER_INSTALL_CODE`).
+    /// What is not used comes back, but must be there.
+    pub const UPGRADE_PREPAID_CYCLES: u128 = 300_000_000_000;
 
     /// Most tries of that state.
     pub(crate) fn max_tries(&self, state: &State) -> u32 {
         match (state, state.stage()) {
             // An empty pool costs nobody anything: its deadline is the only limit.
             (State::Admitted { .. }, _) => u32::MAX,
-            (State::Frozen | State::Repack(RepackState::Ready), _) => self.max_tries_stop,
+            (State::Frozen | State::Vessel(VesselState::Ready), _) => self.max_tries_stop,
             (_, Stage::BeforeCommit) => self.max_tries_before_commit,
             _ => self.max_tries_settled,
         }

@@ -20,33 +20,44 @@ pub enum Strategy {
         #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
         precopy_min_pages: Option<u64>,
     },
-    /// In the same canister, by a snapshot that is rewritten and loaded back.
+    /// How earlier builds repacked.
     #[serde(rename = "2")]
-    Repack,
-    /// To a fresh canister, by a snapshot: for code that nobody can change.
+    OldRepack,
+    /// How earlier builds relocated by snapshots.
     #[serde(rename = "3")]
-    RelocateSnapshot {
-        /// SHA-256 of the tombstone, which sends the cycles of the original on.
+    OldRelocateSnapshot {
+        /// SHA-256 of the tombstone.
         #[serde(rename = "t")]
         tombstone_hash: Digest,
     },
+    /// In the same canister, through a vessel.
+    #[serde(rename = "4")]
+    Repack,
+    /// To a fresh canister, through vessels: for code that nobody can change.
+    #[serde(rename = "5")]
+    RelocateVessel,
 }
 
 impl Strategy {
     /// Whether the state goes to a fresh canister.
     pub fn has_target(self) -> bool {
         match self {
-            Self::Relocate { .. } | Self::RelocateSnapshot { .. } => true,
-            Self::Repack => false,
+            Self::Relocate { .. } | Self::OldRelocateSnapshot { .. } | Self::RelocateVessel => true,
+            Self::OldRepack | Self::Repack => false,
         }
     }
 
-    /// Whether the state travels in snapshots.
-    pub fn is_by_snapshot(self) -> bool {
+    /// Whether it is for code that nobody can change.
+    pub fn is_by_vessel(self) -> bool {
         match self {
-            Self::Relocate { .. } => false,
-            Self::Repack | Self::RelocateSnapshot { .. } => true,
+            Self::Relocate { .. } | Self::OldRepack | Self::OldRelocateSnapshot { .. } => false,
+            Self::Repack | Self::RelocateVessel => true,
         }
+    }
+
+    /// Whether only an earlier build can go on with it.
+    pub fn is_old(self) -> bool {
+        matches!(self, Self::OldRepack | Self::OldRelocateSnapshot { .. })
     }
 }
 
@@ -97,6 +108,9 @@ pub struct PlanEssentials {
     /// Whether the plan names ledgers or canisters at which a source must own or control nothing.
     #[serde(rename = "a", default)]
     pub has_asset_checks: bool,
+    /// Whether a repack goes back if the timer that was armed is not any more.
+    #[serde(rename = "t", default, skip_serializing_if = "std::ops::Not::not")]
+    pub rolls_back_on_lost_timer: bool,
 }
 
 impl PlanEssentials {
@@ -104,7 +118,7 @@ impl PlanEssentials {
     pub fn compact_module(&self) -> Option<Digest> {
         match self.strategy {
             Strategy::Relocate { module_hash, .. } => Some(module_hash),
-            Strategy::Repack | Strategy::RelocateSnapshot { .. } => None,
+            _ => None,
         }
     }
 
@@ -112,9 +126,7 @@ impl PlanEssentials {
     pub fn wants_precopy(&self, used_pages: u64) -> bool {
         match self.strategy {
             Strategy::Relocate { precopy_min_pages: Some(min_pages), .. } => used_pages >= min_pages.max(1),
-            Strategy::Relocate { precopy_min_pages: None, .. }
-            | Strategy::Repack
-            | Strategy::RelocateSnapshot { .. } => false,
+            _ => false,
         }
     }
 }

@@ -109,9 +109,27 @@ pub enum ReasonCode {
     /// Pages behind the last bucket belong to no virtual memory, and a compact image has none.
     #[serde(rename = "33")]
     HasTail,
-    /// The global timer was disarmed by the flush, and somebody else deleted what could arm it, or started the canister.
+    /// The global timer was armed, and is not any more.
     #[serde(rename = "34")]
     LosesTimer,
+    /// Somebody else did something to the canister meanwhile: it is theirs.
+    #[serde(rename = "35")]
+    OthersActed,
+    /// Calls of canisters to it must carry cycles.
+    #[serde(rename = "36")]
+    WantsCycles,
+    /// Everybody may read its snapshots.
+    #[serde(rename = "37")]
+    PublicSnapshots,
+    /// It has as many controllers as it can have.
+    #[serde(rename = "38")]
+    TooManyControllers,
+    /// Its heap may not be as large as a vessel needs it.
+    #[serde(rename = "40")]
+    SmallHeapLimit,
+    /// An earlier build of the coordinator began the job.
+    #[serde(rename = "39")]
+    OldBuild,
 }
 
 impl ReasonCode {
@@ -156,7 +174,19 @@ impl ReasonCode {
             Self::HasTail => {
                 "something lies behind the last bucket; drop it only if its code reads none of it"
             }
-            Self::LosesTimer => "its timer is disarmed, and somebody else acted on it; arm it again",
+            Self::LosesTimer => {
+                "its timer was armed, and post_upgrade arms none; let it, or accept it in the plan"
+            }
+            Self::OthersActed => "somebody else acts on it",
+            Self::WantsCycles => {
+                "calls to it must carry cycles; set minimum_incoming_canister_call_cycles to 0"
+            }
+            Self::PublicSnapshots => "everybody reads its snapshots; set snapshot_visibility to controllers",
+            Self::SmallHeapLimit => "wasm_memory_limit leaves a vessel no room; raise it, or set it to 0",
+            Self::TooManyControllers => "no room for one more controller, itself; remove one",
+            Self::OldBuild => {
+                "an earlier build of the coordinator began it; put that back and drain it first"
+            }
             Self::HasAssets => "owns or controls something that would be lost with it; move it",
         }
     }

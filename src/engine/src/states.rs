@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Reason, RepackState, Seal, Settings, TimeNanos};
+use crate::{Digest, Reason, Seal, Settings, TimeNanos, VesselState};
 
 /// A state says what is done; the call that comes next follows from it, and from what it carries.
 ///
@@ -11,14 +11,14 @@ use crate::{Digest, Reason, RepackState, Seal, Settings, TimeNanos};
 /// | 1 | Queued | `canister_status` of the source |
 /// | 2 | Inspected | `decant_status` of the source |
 /// | 3 | Admitted | take a canister from the pool |
-/// | 4 | Reserved | `update_settings` of the target |
+/// | 4 | Reserved | a look at the target, then `update_settings` |
 /// | 5 | Configured | `install_chunked_code` of the target |
 /// | 6 | Installed | `decant_import_begin` |
 /// | 15 | Offering | after Installed, if the plan wants pre-copy: `decant_offer` |
 /// | 16 | Precopying | `decant_import_precopy`, until every chunk was read once; then Provisioned |
 /// | 7 | Provisioned | `decant_freeze` |
 /// | 8 | Frozen | `stop_canister` of the source |
-/// | 9 | Stopped | `start_canister` of the source |
+/// | 9 | Stopped | a look at the source, then `start_canister` |
 /// | 10 | Restarted | `decant_seal`, until hashed |
 /// | 11 | Sealed | `decant_import_pull`, until complete |
 /// | 12 | Pulled | `decant_import_verify`, until hashed |
@@ -33,8 +33,8 @@ use crate::{Digest, Reason, RepackState, Seal, Settings, TimeNanos};
 /// | 25 | Draining | `decant_drain` |
 /// | 26 | Entombing | `install_chunked_code` of the tombstone |
 /// | 27 | Stopping | `stop_canister` of the source |
-/// | 28 | Checking | `canister_status` of the source |
-/// | 29 | Deleting | `delete_canister` of the source |
+/// | 28 | Checking | `canister_status` of the source: of earlier builds |
+/// | 29 | Deleting | a look at the source, then `delete_canister` |
 /// | 30 | Assessing | after Confirming: what the source owns at ledgers and controls, if the plan names some |
 /// | | **the other way** | |
 /// | 40 | RollingBack | what is on top of its stack of undos |
@@ -43,7 +43,7 @@ use crate::{Digest, Reason, RepackState, Seal, Settings, TimeNanos};
 /// | 51 | RolledBack | |
 /// | 52 | Parked | an operator, then the state that it carries |
 ///
-/// Tags 60 to 89 are [`RepackState`]'s.
+/// Tags from 100 on are [`VesselState`]'s. Tags 60 to 89 were those of the strategies by snapshot of earlier builds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// Nothing is known yet.
@@ -184,14 +184,14 @@ pub enum State {
         #[serde(rename = "r")]
         root: Digest,
     },
-    /// The source is stopped; what would die with it?
+    /// The source is stopped. Of earlier builds.
     #[serde(rename = "28")]
     Checking {
         /// The root of both.
         #[serde(rename = "r")]
         root: Digest,
     },
-    /// Nothing but these cycles.
+    /// The source is stopped; what would die with it? Nothing but these cycles.
     #[serde(rename = "29")]
     Deleting {
         /// The root of both.
@@ -232,9 +232,12 @@ pub enum State {
         #[serde(rename = "w")]
         reason: Reason,
     },
-    /// On its way by snapshots.
+    /// On its way by vessels.
+    #[serde(rename = "100")]
+    Vessel(VesselState),
+    /// Where only an earlier build can move it on.
     #[serde(rename = "60")]
-    Repack(RepackState),
+    OfOldBuild(OfOldBuild),
     /// It waits for an operator.
     #[serde(rename = "52")]
     Parked {
@@ -247,7 +250,23 @@ pub enum State {
     },
 }
 
-/// Something to undo. The order here is the order from the bottom of the stack to its top.
+/// A state of an earlier build. What it carried is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfOldBuild;
+
+impl Serialize for OfOldBuild {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de> Deserialize<'de> for OfOldBuild {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+/// Something to undo. The order here is the order from the bottom of the stack to its top: users come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Undo {
     /// The target goes back to the pool.
@@ -262,30 +281,33 @@ pub enum Undo {
     /// The target has no module and no state.
     #[serde(rename = "3")]
     UninstallTarget,
-    /// The image has no snapshot of this job.
+    /// The target is still this job's: it serves nobody.
+    #[serde(rename = "14")]
+    CheckTarget,
+    /// The source has no uploaded snapshot of this job.
     #[serde(rename = "8")]
     DropUploaded,
-    /// The source has no snapshot of this job.
+    /// The source has no taken snapshot of this job.
     #[serde(rename = "7")]
     DropSaved,
-    /// The source has no copy of this job.
-    #[serde(rename = "12")]
-    DropRestored,
+    /// An operator says that what somebody else made of the source may stay.
+    #[serde(rename = "15")]
+    Ask,
+    /// The source does not control itself.
+    #[serde(rename = "16")]
+    Disown,
     /// The source takes all calls.
     #[serde(rename = "4")]
     ThawSource,
     /// The source runs.
     #[serde(rename = "5")]
     StartSource,
-    /// The timer of the source is armed as it was: by a copy of what was saved.
-    #[serde(rename = "11")]
-    RestoreTimer,
-    /// The image has no copy of this job.
-    #[serde(rename = "13")]
-    DropCopy,
     /// The source holds what it held when it was saved.
     #[serde(rename = "10")]
     LoadSaved,
+    /// The source, a vessel, is stopped.
+    #[serde(rename = "17")]
+    StopSource,
     /// The route names the source.
     #[serde(rename = "6")]
     SwapBack {
@@ -293,27 +315,9 @@ pub enum Undo {
         #[serde(rename = "i")]
         index: u16,
     },
-}
-
-impl Undo {
-    /// Whether only the strategies by snapshot have it.
-    pub(crate) fn is_by_snapshot(self) -> bool {
-        match self {
-            Self::StartTarget
-            | Self::DropUploaded
-            | Self::DropSaved
-            | Self::DropRestored
-            | Self::RestoreTimer
-            | Self::DropCopy
-            | Self::LoadSaved => true,
-            Self::ReturnTarget
-            | Self::ResetTarget
-            | Self::UninstallTarget
-            | Self::ThawSource
-            | Self::StartSource
-            | Self::SwapBack { .. } => false,
-        }
-    }
+    /// Of an earlier build.
+    #[serde(rename = "11", alias = "12", alias = "13")]
+    OfOldBuild,
 }
 
 /// Which way a job can go.
@@ -364,7 +368,8 @@ impl State {
             Self::Done { .. } => 50,
             Self::RolledBack { .. } => 51,
             Self::Parked { .. } => 52,
-            Self::Repack(at) => at.tag(),
+            Self::Vessel(at) => at.tag(),
+            Self::OfOldBuild(_) => 60,
         }
     }
 
@@ -402,7 +407,8 @@ impl State {
             Self::Done { .. } => "done",
             Self::RolledBack { .. } => "rolled back",
             Self::Parked { .. } => "parked",
-            Self::Repack(at) => at.name(),
+            Self::Vessel(at) => at.name(),
+            Self::OfOldBuild(_) => "of an earlier build",
         }
     }
 
@@ -439,7 +445,9 @@ impl State {
             Self::RollingBack { .. } => Stage::RollingBack,
             Self::Done { .. } | Self::RolledBack { .. } => Stage::Ended,
             Self::Parked { resume, .. } => resume.stage(),
-            Self::Repack(at) => at.stage(),
+            Self::Vessel(at) => at.stage(),
+            // It may be before or behind the commit point: nothing here acts on it.
+            Self::OfOldBuild(_) => Stage::AfterCommit,
         }
     }
 

@@ -2,9 +2,9 @@
 
 use candid::Principal;
 
-use crate::strategy::{call, observation};
+use crate::apply::rules;
 use crate::{
-    Effect, Event, Job, Limits, Phase, Reason, ReasonCode, RepackState, Stage, State, TimeNanos, Undo,
+    Effect, Event, Job, Limits, Phase, Reason, ReasonCode, Stage, State, TimeNanos, Undo, VesselState,
 };
 
 /// What a driver does next for a job.
@@ -48,8 +48,9 @@ pub enum Step {
 pub fn next_step(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Step {
     match &job.state {
         State::Done { .. } | State::RolledBack { .. } => return Step::Finished,
+        _ if job.is_of_old_build() => return Step::Parked,
         State::Parked { .. } => return Step::Parked,
-        State::Retaining { until_nanos, .. } | State::Repack(RepackState::Retaining { until_nanos, .. }) => {
+        State::Retaining { until_nanos, .. } | State::Vessel(VesselState::Retaining { until_nanos, .. }) => {
             return match now_nanos < *until_nanos {
                 true => Step::Wait { until_nanos: *until_nanos },
                 false => Step::Record(Event::RetentionElapsed),
@@ -60,12 +61,16 @@ pub fn next_step(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Step {
     if job.attempt.phase.is_in_flight() {
         return Step::InFlight { ticket: job.counters.calls };
     }
-    if let Some(reason) = limit_reached(job, now_nanos, limits) {
-        return Step::Record(Event::GaveUp { reason });
-    }
-    let until_nanos = limits.not_before_nanos(job.id, &job.attempt);
-    if now_nanos < until_nanos {
-        return Step::Wait { until_nanos };
+    // What was looked at in this message is acted upon in this message.
+    let is_looked = job.attempt.phase == Phase::Looked { at_nanos: now_nanos };
+    if !is_looked {
+        if let Some(reason) = limit_reached(job, now_nanos, limits) {
+            return Step::Record(Event::GaveUp { reason });
+        }
+        let until_nanos = limits.not_before_nanos(job.id, &job.attempt);
+        if now_nanos < until_nanos {
+            return Step::Wait { until_nanos };
+        }
     }
     match (&job.state, job.target) {
         (State::Admitted { .. }, _) => return Step::TakeFromPool,
@@ -74,8 +79,12 @@ pub fn next_step(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Step {
         }
         _ => {}
     }
-    let is_observation = matches!(job.attempt.phase, Phase::Observe { .. });
-    let effect = if is_observation { observation(job) } else { call(job, limits) };
+    let rules = rules(job, now_nanos, limits);
+    let is_observation = match job.attempt.phase {
+        Phase::Observe { .. } => true,
+        _ => rules.looks_before() && !is_looked,
+    };
+    let effect = if is_observation { rules.look.map(|look| look.effect) } else { rules.call };
     match effect {
         Some(effect) => Step::Call { ticket: job.counters.calls.saturating_add(1), effect, is_observation },
         // No job that keeps its invariants comes here; one that doesn't must not hang.

@@ -67,6 +67,28 @@ pub struct CanisterView {
     /// Cycles below which it is frozen.
     #[serde(rename = "f", default)]
     pub freezing_cycles: u128,
+    /// Whether the plan names its module among those that canisters may run.
+    #[serde(rename = "l", default)]
+    pub is_planned: bool,
+    /// Cycles that a call of a canister to it must carry.
+    #[serde(rename = "i", default)]
+    pub minimum_call_cycles: u128,
+    /// Bytes that its heap may have, where that is limited.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub heap_limit_bytes: Option<u64>,
+    /// Whether everybody may read its snapshots.
+    #[serde(rename = "u", default)]
+    pub has_public_snapshots: bool,
+    /// Its version, where the replica tells it. An installation counts as one change, and so does each message that it
+    /// executes.
+    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// What somebody else did to its code since the time that the look names: the last such change, for people.
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    pub acted: Option<String>,
+    /// The same, where it took stable memory away, or put another in its place.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub emptied: Option<String>,
 }
 
 /// Names a snapshot at its canister.
@@ -85,6 +107,9 @@ pub struct ImageView {
     /// When the canister's global timer is due, if it is armed.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub timer_nanos: Option<TimeNanos>,
+    /// Version of the canister when it was taken, where the replica tells it.
+    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
 }
 
 /// What a stable memory holds.
@@ -231,6 +256,9 @@ pub struct KitView {
     /// Its stable memory in pages of 64 KiB.
     #[serde(rename = "p")]
     pub stable_pages: u64,
+    /// Whether it has the root of a state: one that was sealed there, or brought there.
+    #[serde(rename = "r", default)]
+    pub has_root: bool,
 }
 
 /// What is sealed, or what was written, or what is there now.
@@ -253,10 +281,10 @@ pub enum Value {
     /// It is done; there is nothing to tell.
     #[serde(rename = "1")]
     Acknowledged,
-    /// Answers `CanisterStatus`.
+    /// Answers `CanisterStatus` and `Look`.
     #[serde(rename = "2")]
     Canister(CanisterView),
-    /// Answers `CanisterStatus` and `KitStatus` of a canister that does not exist.
+    /// Answers `CanisterStatus`, `Look` and `KitStatus` of a canister that does not exist.
     #[serde(rename = "3")]
     Gone,
     /// Answers `KitStatus`.
@@ -295,70 +323,49 @@ pub enum Value {
     /// Answers `ListSnapshots`.
     #[serde(rename = "9")]
     Snapshots(Vec<SnapshotId>),
-    /// Answers `TakeSnapshot`, `UploadMetadata` and `CopyMetadata`.
+    /// Answers `TakeSnapshot` and `UploadMetadata`.
     #[serde(rename = "10")]
     Snapshot(SnapshotId),
-    /// Answers `ReadImage`.
+    /// Answers `ReadImage` and `Measure`.
     #[serde(rename = "11")]
     Image(ImageView),
-    /// Answers `KeepModule`.
-    #[serde(rename = "12")]
-    Module {
-        /// Whether an upgrade calls its `canister_pre_upgrade`.
-        #[serde(rename = "p")]
-        has_pre_upgrade: bool,
-        /// Whether the plan accepts that there is none.
-        #[serde(rename = "l")]
-        may_lose_heap: bool,
-        /// Whether it can arm the global timer, and the plan does not accept that an upgrade disarms it.
-        #[serde(rename = "k")]
-        keeps_timer: bool,
-    },
-    /// Answers `UploadPages` and `CopyPages`.
-    #[serde(rename = "13")]
-    Uploaded {
-        /// How far what was saved was read.
-        #[serde(rename = "n")]
-        walk: Walk,
-        /// Whether all of it is written; of an image, its header page last.
-        #[serde(rename = "c")]
-        is_complete: bool,
-        /// Bytes that this call read and wrote.
-        #[serde(rename = "w")]
-        wire_bytes: u64,
-    },
+    // 12, 13 and 14 answered what earlier builds asked.
     /// Answers `CheckAssets`: what the canister owns or controls, if it does.
     #[serde(rename = "15")]
     Assets(Option<String>),
-    /// Answers `ComparePages`.
-    #[serde(rename = "14")]
-    Compared {
-        /// How far the uploaded image was read back.
-        #[serde(rename = "p")]
-        walk: Walk,
-        /// Whether every page of every memory was read.
+    /// Answers `Recall` and `KeepModule`: what is known of the module that the source runs; nothing if it must be read.
+    #[serde(rename = "16")]
+    Known(Option<Known>),
+    /// Answers `Pour`.
+    #[serde(rename = "17")]
+    Poured {
+        /// The page of the compact image from which on nothing is written yet.
+        #[serde(rename = "n")]
+        next_page: u64,
+        /// Whether all of it is written, its header page last.
         #[serde(rename = "c")]
         is_complete: bool,
-        /// Bytes that this call read.
+        /// Bytes written so far.
         #[serde(rename = "w")]
         wire_bytes: u64,
     },
 }
 
-/// An image that is read from its first to its last page of state, virtual memory by virtual memory.
+/// What is known of a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Walk {
-    /// Pages of state that were read.
-    #[serde(rename = "n")]
-    pub next_page: u64,
-    /// The digest over them.
-    #[serde(rename = "d")]
-    pub digest: Digest,
-}
-
-impl Walk {
-    /// Nothing read yet.
-    pub const BEGIN: Self = Self { next_page: 0, digest: Digest([0; 32]) };
+pub struct Known {
+    /// Whether an upgrade calls its `canister_pre_upgrade`.
+    #[serde(rename = "p")]
+    pub has_pre_upgrade: bool,
+    /// Whether the plan accepts that there is none.
+    #[serde(rename = "l")]
+    pub may_lose_heap: bool,
+    /// Cycles that its installation prepays.
+    #[serde(rename = "c")]
+    pub prepaid_cycles: u128,
+    /// SHA-256 of the vessel that the coordinator carries.
+    #[serde(rename = "v")]
+    pub vessel_hash: Digest,
 }
 
 impl Value {
@@ -376,10 +383,9 @@ impl Value {
             Self::Snapshots(_) => "snapshots",
             Self::Snapshot(_) => "snapshot",
             Self::Image(_) => "image",
-            Self::Module { .. } => "module",
-            Self::Uploaded { .. } => "uploaded",
-            Self::Compared { .. } => "compared",
             Self::Assets(_) => "assets",
+            Self::Known(_) => "known",
+            Self::Poured { .. } => "poured",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Repacking in place: canisters without any code of ours keep their id, their state and their cycles.
 
 use decant_api::jobs::{JobView, Outcome};
-use decant_api::plan::{BySnapshot, ModuleUse, Plan, Retention, Strategy};
+use decant_api::plan::{ByVessel, ModuleUse, Plan, Retention, Strategy};
 use decant_cli::rehearsal::calls::stable_bytes;
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
@@ -12,7 +12,12 @@ use decant_tests::{assert_serves, bloated_on, engine, enrol, modules, settle};
 fn plan(world: &World, options: &Options, used: Vec<ModuleUse>) -> Plan {
     let relocation = world.plan(modules(), options).expect("the plan is made");
     Plan {
-        strategy: Strategy::Repack(BySnapshot { modules: used, growth_percent: 100, may_drop_tail: false }),
+        strategy: Strategy::Repack(ByVessel {
+            modules: used,
+            growth_percent: 100,
+            may_drop_tail: false,
+            rolls_back_on_lost_timer: None,
+        }),
         retention: Retention::None,
         max_cycles: 0,
         cycles_per_target: 0,

@@ -8,7 +8,7 @@
 //! two executions is what follows here from a lost reply, since the coordinator then repeats the call.
 
 use decant_api::jobs::{Outcome, Summary};
-use decant_api::plan::{BySnapshot, Plan, Strategy};
+use decant_api::plan::{ByVessel, Plan, Strategy};
 use decant_cli::engine::Engine;
 use decant_cli::rehearsal::Options;
 use decant_cli::rehearsal::calls::{query, update};
@@ -16,7 +16,7 @@ use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
 use decant_shapes_model::{Kind, Shapes, Spec, StructureSpec};
 use decant_tests::faults::{Fault, arm, at_each_call, disarm, embedded, happened};
-use decant_tests::keeper::{FAR_NANOS, Keeper, bump, bumped, call, disarmed, peek};
+use decant_tests::keeper::{FAR_NANOS, Keeper, bump, bumped, call, peek};
 use decant_tests::repack::{
     RunState, digest, enrol_with, grow, install, install_shapes, nothing, plan, refusal, shapes_plan,
     snapshots, status, used,
@@ -87,7 +87,7 @@ fn the_coordinator_is_upgraded_before_every_reply_to_a_repack() {
 }
 
 /// As [`sweep_repacks`], of modules that the coordinator does not know, with timers that an upgrade disarms: each
-/// module is read out of a snapshot, and the canister copied to arm the timer again.
+/// module is read out of a snapshot, and another one says that the timer is lost.
 fn sweep_repacks_of_unknown_modules(fault: Fault) {
     let engine = embedded();
     let world = World::new(engine, modules(), &Options::default()).expect("the world is made");
@@ -103,7 +103,7 @@ fn sweep_repacks_of_unknown_modules(fault: Fault) {
         disarm(engine, &world);
         assert_eq!(job.outcome, Outcome::Done, "promise 4, {fault:?} at call {nth}: {job:?}");
         assert_eq!(peek(&world, canister), bumped(1), "{fault:?} {nth}");
-        assert_eq!(disarmed(&world, canister), FAR_NANOS, "{fault:?} {nth}");
+        assert_eq!(job.timer_lost_nanos, Some(FAR_NANOS), "{fault:?} {nth}");
         let after = status(&world, canister);
         assert_eq!(after.module_hash, before.module_hash, "{fault:?} {nth}");
         assert_eq!((after.status, after.stable_pages()), (RunState::Running, 3), "{fault:?} {nth}");
@@ -114,8 +114,7 @@ fn sweep_repacks_of_unknown_modules(fault: Fault) {
     assert!(count > 30, "a repack makes more than {count} calls");
 }
 
-/// As [`sweep_repacks`], of canisters whose code does not start on the compact image: each job goes all the way back,
-/// and arms the timer again that the flush disarmed.
+/// As [`sweep_repacks`], of canisters whose code does not start on the compact image: each job goes all the way back.
 fn sweep_repacks_that_go_back(fault: Fault) {
     let engine = embedded();
     let world = World::new(engine, modules(), &Options::default()).expect("the world is made");
@@ -131,7 +130,7 @@ fn sweep_repacks_that_go_back(fault: Fault) {
         disarm(engine, &world);
         assert!(refusal(&job).contains("trapped"), "promise 4, {fault:?} at call {nth}: {job:?}");
         assert_eq!(peek(&world, canister), bumped(1), "{fault:?} {nth}");
-        assert_eq!(disarmed(&world, canister), FAR_NANOS, "{fault:?} {nth}");
+        assert_eq!(job.timer_lost_nanos, Some(FAR_NANOS), "{fault:?} {nth}");
         bump(&world, canister);
         let after = status(&world, canister);
         assert_eq!(
@@ -197,7 +196,7 @@ fn options(canisters: u32) -> Options {
 
 /// One job for each call that such a job makes, each on the canister of another user.
 fn sweep_relocations(fault: Fault, engine: &Engine, world: &World, mut fleet: Fleet, plan: &Plan) -> u32 {
-    let is_by_snapshot = matches!(plan.strategy, Strategy::RelocateSnapshot(_));
+    let is_by_snapshot = matches!(plan.strategy, Strategy::RelocateVessel(_));
     world.propose(plan).expect("the plan is approved");
     let count = at_each_call(|nth| {
         let user = &fleet.users[nth as usize];
@@ -251,12 +250,13 @@ fn sweep_by_snapshot(fault: Fault) {
     let relocation = world.plan(modules(), &options).expect("the plan is made");
     let modules_used = vec![used(&modules().managed, nothing())];
     let plan = Plan {
-        strategy: Strategy::RelocateSnapshot(BySnapshot {
+        strategy: Strategy::RelocateVessel(ByVessel {
             modules: modules_used,
             growth_percent: 100,
             may_drop_tail: false,
+            rolls_back_on_lost_timer: None,
         }),
-        tombstone: Some(world.upload(&modules().tombstone).expect("the tombstone is uploaded")),
+        tombstone: None,
         ..relocation
     };
     sweep_relocations(fault, engine, &world, fleet, &plan);

@@ -3,7 +3,7 @@
 
 use candid::{CandidType, Principal};
 use decant_api::jobs::{JobView, Outcome, Summary};
-use decant_api::plan::{BySnapshot, Plan, Strategy};
+use decant_api::plan::{ByVessel, Plan, Strategy};
 use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::{RETENTION_SECONDS, World};
@@ -21,12 +21,13 @@ fn options(retention: Retention) -> Options {
 fn plan(world: &World, options: &Options, modules_used: &[&[u8]]) -> Plan {
     let modules_used = modules_used.iter().map(|module| used(module, nothing())).collect();
     Plan {
-        strategy: Strategy::RelocateSnapshot(BySnapshot {
+        strategy: Strategy::RelocateVessel(ByVessel {
             modules: modules_used,
             growth_percent: 100,
             may_drop_tail: false,
+            rolls_back_on_lost_timer: None,
         }),
-        tombstone: Some(world.upload(&modules().tombstone).expect("the tombstone is uploaded")),
+        tombstone: None,
         ..world.plan(modules(), options).expect("the plan is made")
     }
 }

@@ -3,13 +3,11 @@
 
 use candid::{CandidType, Principal};
 use decant_api::jobs::{JobView, Outcome};
-use decant_api::plan::ModuleUse;
+use decant_api::plan::Strategy;
 use decant_cli::rehearsal::Options;
 use decant_cli::rehearsal::calls::update;
 use decant_cli::rehearsal::world::World;
-use decant_tests::keeper::{
-    FAR_NANOS, HOOK, Keeper, MILLION, SOON_NANOS, TIMER, bump, bumped, call, disarmed, peek,
-};
+use decant_tests::keeper::{FAR_NANOS, HOOK, Keeper, MILLION, TIMER, bump, bumped, call, disarmed, peek};
 use decant_tests::repack::{
     certified_data, digest, grow, install, install_shapes, manage, nothing, one_of_each, plan, refusal,
     repack, shapes_plan, snapshots, status, used, wasm,
@@ -17,7 +15,6 @@ use decant_tests::repack::{
 use decant_tests::{engine, modules};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
-use std::time::Duration;
 
 /// Rounds in which everything that is waited for must happen.
 const ROUNDS: u32 = 100;
@@ -165,7 +162,7 @@ struct UpdateSettings {
 }
 
 #[test]
-fn a_canister_whose_low_memory_hook_has_run_is_repacked() {
+fn a_canister_whose_heap_limit_leaves_a_vessel_no_room_is_refused_and_never_stopped() {
     let (world, keeper) = (world(), Keeper::default());
     let canister = install(&world, &keeper.module(), nothing());
     bump(&world, canister);
@@ -179,14 +176,9 @@ fn a_canister_whose_low_memory_hook_has_run_is_repacked() {
     bump(&world, canister);
     until(&world, "the hook", || peek(&world, canister)[HOOK] >= MILLION);
     let before = peek(&world, canister);
-    repack_keeper(&world, keeper, canister);
-    let after = peek(&world, canister);
-    println!("the hook ran {} times, then {} times", before[HOOK] / MILLION, after[HOOK] / MILLION);
-    assert_eq!(after[HOOK] % MILLION, before[HOOK] % MILLION);
-    assert!(after[HOOK] >= before[HOOK]);
-    assert_eq!(after[1..], before[1..]);
-    bump(&world, canister);
-    assert_eq!(peek(&world, canister)[1], bumped(3)[1]);
+    let job = repack(&world, &plan(&world, vec![used(&keeper.module(), nothing())]), &[canister]).remove(0);
+    assert!(refusal(&job).contains("wasm_memory_limit"), "{job:?}");
+    assert_eq!((job.fenced_nanos, peek(&world, canister)), (None, before));
 }
 
 #[test]
@@ -202,7 +194,7 @@ fn a_timer_that_post_upgrade_arms_fires_after_the_repack() {
 }
 
 #[test]
-fn an_armed_timer_that_every_upgrade_disarms_is_due_at_the_same_moment_after_the_repack() {
+fn an_armed_timer_is_disarmed_as_by_any_upgrade_and_the_job_tells_when_it_was_due() {
     for is_64_bit in [false, true] {
         let (world, keeper) = (world(), Keeper { is_64_bit, ..Keeper::default() });
         let [upgraded, repacked] = [(); 2].map(|()| install(&world, &keeper.module(), nothing()));
@@ -214,8 +206,9 @@ fn an_armed_timer_that_every_upgrade_disarms_is_due_at_the_same_moment_after_the
         let by_hand = world.pic.upgrade_canister(upgraded, keeper.module(), nothing(), Some(world.operator));
         by_hand.expect("it upgrades");
         assert_eq!(disarmed(&world, upgraded), 0);
-        repack_keeper(&world, keeper, repacked);
-        assert_eq!(disarmed(&world, repacked), FAR_NANOS);
+        let job = repack_keeper(&world, keeper, repacked);
+        assert_eq!(job.timer_lost_nanos, Some(FAR_NANOS));
+        assert_eq!(disarmed(&world, repacked), 0);
         assert_eq!(peek(&world, repacked), bumped(1));
         bump(&world, repacked);
         assert_eq!(peek(&world, repacked), bumped(2));
@@ -223,68 +216,21 @@ fn an_armed_timer_that_every_upgrade_disarms_is_due_at_the_same_moment_after_the
 }
 
 #[test]
-fn a_timer_that_is_armed_before_the_repack_fires_after_it_once() {
+fn a_plan_can_ask_for_a_roll_back_where_a_timer_would_be_lost() {
     let (world, keeper) = (world(), Keeper::default());
     let canister = install(&world, &keeper.module(), nothing());
-    call(&world, canister, "arm_soon");
-    repack_keeper(&world, keeper, canister);
-    assert_eq!(peek(&world, canister), bumped(0), "it is not due yet");
-    world.pic.advance_time(Duration::from_nanos(SOON_NANOS));
-    until(&world, "the timer", || peek(&world, canister)[TIMER] > 0);
-    (0..10).for_each(|_| world.pic.tick());
-    assert_eq!(peek(&world, canister)[TIMER], MILLION);
-}
-
-#[test]
-fn a_canister_with_a_timer_keeps_its_chunk_store_certified_data_and_heap_besides() {
-    let world = world();
-    let canister = install_shapes(&world, &one_of_each(128));
-    grow(&world, canister, 1, 300);
-    let certified = ByteBuf::from([0xc5; 32]);
-    update::<()>(&world.pic, canister, world.operator, "certify", (certified.clone(),)).expect("certified");
-    let chunk = wasm("heap-only");
-    world.pic.upload_chunk(canister, Some(world.operator), chunk.clone()).expect("it is stored");
-    let arm = |at_nanos: u64| -> u64 {
-        update(&world.pic, canister, world.operator, "arm_timer", (at_nanos,)).expect("the canister answers")
-    };
-    arm(FAR_NANOS);
-    let (content, stands) = (digest(&world, canister), status(&world, canister));
-    let job = repack(&world, &shapes_plan(&world), &[canister]).remove(0);
-    assert_done(&world, &job);
-    assert_eq!(digest(&world, canister), content);
-    assert_eq!(certified_data(&world, canister), certified);
-    install_from(&world, canister, &chunk);
-    let repacked = status(&world, canister);
-    assert_eq!((repacked.module_hash, repacked.settings), (stands.module_hash, stands.settings));
-    assert_eq!(arm(0), FAR_NANOS);
-    // The structures go on where they were, on the heap that was copied.
-    grow(&world, canister, 2, 300);
-    let job = repack(&world, &shapes_plan(&world), &[canister]).remove(0);
-    assert!(refusal(&job).contains("already compact"), "{job:?}");
-}
-
-#[test]
-fn an_armed_timer_is_due_at_the_same_moment_after_a_repack_that_is_rolled_back() {
-    let (world, keeper) = (world(), Keeper { least_pages: 100, ..Keeper::default() });
-    let canister = install(&world, &keeper.module(), nothing());
+    call(&world, canister, "arm");
     bump(&world, canister);
-    call(&world, canister, "arm");
+    let mut careful = plan(&world, vec![used(&keeper.module(), nothing())]);
+    if let Strategy::Repack(by) = &mut careful.strategy {
+        by.rolls_back_on_lost_timer = Some(true);
+    }
     let before = status(&world, canister);
-    let job = repack(&world, &plan(&world, vec![used(&keeper.module(), nothing())]), &[canister]).remove(0);
-    assert!(refusal(&job).contains("trapped"), "{job:?}");
+    let job = repack(&world, &careful, &[canister]).remove(0);
+    assert!(refusal(&job).contains("its timer was armed"), "{job:?}");
+    assert_eq!(job.timer_lost_nanos, Some(FAR_NANOS), "loading what was saved arms none");
     assert_eq!(status(&world, canister).memory_metrics, before.memory_metrics, "nothing of the job is left");
-    assert_eq!(disarmed(&world, canister), FAR_NANOS);
     assert_eq!(peek(&world, canister), bumped(1));
-}
-
-#[test]
-fn a_timer_that_may_go_by_the_plan_is_disarmed_as_by_any_upgrade() {
-    let (world, keeper) = (world(), Keeper::default());
-    let canister = install(&world, &keeper.module(), nothing());
-    call(&world, canister, "arm");
-    let module = ModuleUse { may_lose_timer: true, ..used(&keeper.module(), nothing()) };
-    assert_done(&world, &repack(&world, &plan(&world, vec![module]), &[canister]).remove(0));
-    assert_eq!(disarmed(&world, canister), 0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::{Modules, Options, Retention};
 use crate::engine::Engine;
 use anyhow::{Context, anyhow, bail};
 use candid::{CandidType, Principal};
-use decant_api::plan::{self, BySnapshot, ModuleRef, ModuleUse, Plan, Relocation, Strategy};
+use decant_api::plan::{self, ByVessel, ModuleRef, ModuleUse, Plan, Relocation, Strategy};
 use pocket_ic::{CanisterSettings, PocketIc};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
@@ -101,9 +101,6 @@ impl World {
 
     /// The plan of a rehearsal; its modules are in the coordinator's chunk store.
     pub fn plan(&self, modules: &Modules, options: &Options) -> anyhow::Result<Plan> {
-        let needs_tombstone = options.retention == Retention::Tombstone
-            || options.strategy == super::Strategy::RelocateSnapshot;
-        let tombstone = if needs_tombstone { Some(self.upload(&modules.tombstone)?) } else { None };
         Ok(Plan {
             title: "Give the fleet its memory back".to_owned(),
             strategy: match options.strategy {
@@ -111,12 +108,13 @@ impl World {
                     module: self.upload(&modules.kit)?,
                     init_arg: ByteBuf::from(candid::encode_args(())?),
                     precopy_min_pages: options.precopy.then_some(1),
+                    sources: None,
                 }),
-                super::Strategy::Repack => Strategy::Repack(by_snapshot(modules)?),
-                super::Strategy::RelocateSnapshot => Strategy::RelocateSnapshot(by_snapshot(modules)?),
+                super::Strategy::Repack => Strategy::Repack(by_vessel(modules)?),
+                super::Strategy::RelocateSnapshot => Strategy::RelocateVessel(by_vessel(modules)?),
             },
             indexes: vec![self.index],
-            tombstone,
+            tombstone: None,
             bucket_pages: 1,
             min_reclaimed_pages: 0,
             retention: match options.retention {
@@ -211,16 +209,20 @@ impl World {
 }
 
 /// The modules of a bloated fleet. Nobody uploads them: the coordinator reads them out of a snapshot.
-fn by_snapshot(modules: &Modules) -> anyhow::Result<BySnapshot> {
+fn by_vessel(modules: &Modules) -> anyhow::Result<ByVessel> {
     let used = |module: &[u8]| -> anyhow::Result<ModuleUse> {
         Ok(ModuleUse {
             hash: ByteBuf::from(Sha256::digest(module).to_vec()),
             chunk_hashes: Vec::new(),
             upgrade_arg: ByteBuf::from(candid::encode_args(())?),
             may_lose_heap: false,
-            may_lose_timer: false,
         })
     };
     let modules = vec![used(&modules.managed)?, used(&modules.structures)?];
-    Ok(BySnapshot { modules, growth_percent: GROWTH_PERCENT, may_drop_tail: false })
+    Ok(ByVessel {
+        modules,
+        growth_percent: GROWTH_PERCENT,
+        may_drop_tail: false,
+        rolls_back_on_lost_timer: None,
+    })
 }

@@ -9,11 +9,15 @@ use crate::{
 const MAX_CONTROLLERS: usize = 10;
 
 /// Whether the management canister's view of the source lets it be moved.
-pub(super) fn source_canister(job: &Job, view: &CanisterView) -> Result<(), Reason> {
+pub(crate) fn source_canister(job: &Job, view: &CanisterView) -> Result<(), Reason> {
     let source = job.source;
     running(job, view)?;
     if view.module_hash.is_none() {
         return Err(Reason::new(ReasonCode::NoKit, format!("{source} is empty")));
+    }
+    if !view.is_planned {
+        let detail = format!("{source} runs a module that the plan does not name");
+        return Err(Reason::new(ReasonCode::WrongModule, detail));
     }
     let is_deleted = !matches!(job.plan.retention, Retention::Tombstone { .. });
     if is_deleted && view.snapshots_bytes > 0 {
@@ -47,7 +51,7 @@ pub(crate) fn snapshots(job: &Job, view: &CanisterView) -> Reason {
 }
 
 /// Whether the kit's view of the source lets it be moved, and makes it worth it.
-pub(super) fn source_kit(job: &Job, view: &KitView) -> Result<(), Reason> {
+pub(crate) fn source_kit(job: &Job, view: &KitView) -> Result<(), Reason> {
     let source = job.source;
     if view.kit_version != KIT_VERSION {
         let detail = format!("{source} speaks version {}, not {KIT_VERSION}", view.kit_version);
@@ -87,7 +91,7 @@ pub(super) fn source_kit(job: &Job, view: &KitView) -> Result<(), Reason> {
 }
 
 /// Whether a job can hold the seal.
-pub(super) fn fingerprint_fits(seal: &Seal) -> Result<(), Reason> {
+pub(crate) fn fingerprint_fits(seal: &Seal) -> Result<(), Reason> {
     let bytes = seal.fingerprint.len();
     if bytes <= MAX_FINGERPRINT_BYTES {
         return Ok(());
@@ -99,7 +103,7 @@ pub(super) fn fingerprint_fits(seal: &Seal) -> Result<(), Reason> {
 }
 
 /// Whether what is found is what was sealed.
-pub(super) fn equals_seal(sealed: &Seal, found: &Seal, code: ReasonCode) -> Result<(), Reason> {
+pub(crate) fn equals_seal(sealed: &Seal, found: &Seal, code: ReasonCode) -> Result<(), Reason> {
     if found.root != sealed.root {
         let detail = format!("root {} where {} was sealed", short(found.root.0), short(sealed.root.0));
         return Err(Reason::new(code, detail));
@@ -111,7 +115,7 @@ pub(super) fn equals_seal(sealed: &Seal, found: &Seal, code: ReasonCode) -> Resu
 }
 
 /// A retired source does not hold what was sealed.
-pub(super) fn left_behind() -> Reason {
+pub(crate) fn left_behind() -> Reason {
     let what =
         "its last writes are not in the target; nothing is deleted: bring them over, delete it yourself";
     Reason::new(ReasonCode::ChangedAfterSeal, what)
@@ -120,4 +124,9 @@ pub(super) fn left_behind() -> Reason {
 /// The first bytes of a root, for people.
 fn short(root: [u8; 32]) -> String {
     root.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A canister does not exist.
+pub(crate) fn gone(canister: candid::Principal, what: &str) -> Reason {
+    Reason::new(ReasonCode::Gone, format!("{what} {canister}"))
 }

@@ -1,15 +1,60 @@
-//! The strategy Relocate: to a fresh canister, which pulls the state itself.
+//! The strategy Relocate: to a fresh canister, which pulls the state itself. Read the files in this order: each
+//! has the states of a part of the way, in the order in which a job passes them.
 //!
-//! Each file is one match over the states; what the functions say is listed in `strategy`.
+//! | file | states |
+//! |---|---|
+//! | `begin` | Queued → Inspected → Admitted → Reserved → Configured → Installed → (Offering → Precopying) → Provisioned |
+//! | `fence` | Provisioned → Frozen → Stopped → Restarted → Sealed |
+//! | `moving` | Sealed → Pulled → TargetVerified → Switching |
+//! | `end` | **commit point** Committed → Retired → Retaining → Confirming → Assessing → Rechecking → Draining → Entombing, or Stopping → Deleting → Done |
+//! | `back` (beside this folder) | the way back, undo by undo |
+//!
+//! `moving` and `end` serve a relocation by vessels too: its source and its target answer as the kit does.
 
-mod advance;
-mod calls;
+pub(crate) mod begin;
 mod checks;
-mod observe;
-mod undo;
+pub(crate) mod end;
+mod fence;
+pub(crate) mod moving;
 
-pub(crate) use advance::{advance, released};
-pub(crate) use calls::{call, observation};
-pub(crate) use checks::{running, settings_fit, snapshots};
-pub(crate) use observe::verdict;
-pub(crate) use undo::{tolerates, undo};
+use crate::rules::Rules;
+use crate::{Job, Limits, State, TimeNanos};
+
+pub(crate) use checks::{fingerprint_fits, running, settings_fit, snapshots};
+
+/// What the job's state says of itself. `None`: it lacks what the state needs, which no job does that keeps its
+/// invariants.
+pub(crate) fn rules(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Option<Rules> {
+    match job.state.clone() {
+        State::Queued => Some(begin::queued(job)),
+        State::Inspected { settings } => Some(begin::inspected(job, settings)),
+        State::Admitted { .. } => Some(begin::admitted(job)),
+        State::Reserved { settings } => begin::reserved(job, settings),
+        State::Configured => begin::configured(job),
+        State::Installed => begin::installed(job),
+        State::Offering => begin::offering(job),
+        State::Precopying => begin::precopying(job, limits),
+        State::Provisioned => fence::provisioned(job),
+        State::Frozen => Some(fence::frozen(job)),
+        State::Stopped => Some(fence::stopped(job)),
+        State::Restarted => Some(fence::restarted(job)),
+        State::Sealed { seal } => moving::sealed(job, seal, limits),
+        State::Pulled { seal } => moving::pulled(job, seal),
+        State::TargetVerified { seal } => moving::target_verified(job, seal),
+        State::Switching { root, next } => moving::switching(job, root, next),
+        State::Committed { root } => end::committed(job, root),
+        State::Retired { root } => end::retired(job, root, now_nanos),
+        State::Confirming { root } => end::confirming(job, root),
+        State::Assessing { root } => Some(end::assessing(job, root)),
+        State::Rechecking { root } => Some(end::rechecking(job, root)),
+        State::Draining { root } => end::draining(job, root, limits),
+        State::Entombing { root } => end::entombing(job, root),
+        State::Stopping { root } => Some(end::stopping(job, root)),
+        State::Checking { root } => Some(end::checking(job, root)),
+        State::Deleting { root, .. } => Some(end::deleting(job, root)),
+        State::Retaining { .. } | State::Done { .. } | State::RolledBack { .. } | State::Parked { .. } => {
+            Some(Rules::none())
+        }
+        State::RollingBack { .. } | State::Vessel(_) | State::OfOldBuild(_) => None,
+    }
+}

@@ -2,9 +2,9 @@
 
 use candid::Principal;
 use decant_engine::{
-    CanisterView, Digest, Effect, Event, FenceView, Holder, Job, KitView, LayoutView, Limits, Outcome,
-    PlanEssentials, Reason, ReasonCode, Retention, RunState, Seal, Settings, State, Step, Strategy, Value,
-    apply, next_step,
+    CanisterView, Digest, Effect, Event, FenceView, Holder, Job, KitView, LayoutView, Limits, Outcome, Phase,
+    PlanEssentials, Reason, ReasonCode, Retention, RunState, Seal, Settings, State, Step, Strategy, Undo,
+    Value, apply, next_step,
 };
 use serde_bytes::ByteBuf;
 
@@ -23,21 +23,40 @@ pub(crate) fn seal() -> Seal {
 }
 
 pub(crate) fn view(run_state: RunState) -> Value {
-    Value::Canister(CanisterView {
+    Value::Canister(status(run_state, Some(1)))
+}
+
+/// The status of a canister that runs the module of that byte.
+pub(crate) fn status(run_state: RunState, module: Option<u8>) -> CanisterView {
+    CanisterView {
         run_state,
-        module_hash: Some(Digest([1; 32])),
+        module_hash: module.map(|byte| Digest([byte; 32])),
         settings: settings(),
         balance_cycles: 20_000_000_000,
         snapshots_bytes: 0,
         memory_bytes: 10_000_000,
         stable_pages: 257,
         freezing_cycles: 0,
-    })
+        is_planned: true,
+        minimum_call_cycles: 0,
+        heap_limit_bytes: None,
+        has_public_snapshots: false,
+        version: None,
+        acted: None,
+        emptied: None,
+    }
+}
+
+/// A canister as the pool has it.
+pub(crate) fn fresh() -> Value {
+    let controllers = vec![canister(90)];
+    let settings = Settings { controllers, others: ByteBuf::new() };
+    Value::Canister(CanisterView { settings, stable_pages: 0, ..status(RunState::Running, None) })
 }
 
 pub(crate) fn kit(fence: FenceView) -> Value {
     let layout = LayoutView::Managed { memories: 2, used_pages: 4 };
-    Value::Kit(KitView { kit_version: 1, fence, layout, stable_pages: 257 })
+    Value::Kit(KitView { kit_version: 1, fence, layout, stable_pages: 257, has_root: true })
 }
 
 pub(crate) fn pulled(is_complete: bool) -> Value {
@@ -58,6 +77,7 @@ pub(crate) fn new_job_with(retention: Retention, indexes: u8, precopy_min_pages:
         retention,
         has_final_recheck: true,
         has_asset_checks: true,
+        rolls_back_on_lost_timer: false,
     };
     let indexes = (0..indexes).map(|number| canister(50 + number)).collect();
     Job::new(u64::MAX, canister(1), indexes, plan, NOW_NANOS).expect("a job that can be done")
@@ -66,11 +86,20 @@ pub(crate) fn new_job_with(retention: Retention, indexes: u8, precopy_min_pages:
 /// What a healthy world answers.
 fn answer(job: &Job, effect: &Effect) -> Value {
     match effect {
-        Effect::CanisterStatus { .. } if matches!(job.state(), State::Checking { .. }) => {
-            view(RunState::Stopped)
-        }
-        Effect::CanisterStatus { .. } => view(RunState::Running),
-        Effect::KitStatus { .. } => kit(FenceView::Open),
+        Effect::CanisterStatus { .. } | Effect::Look { .. } => match job.state() {
+            State::Reserved { .. } => fresh(),
+            State::Stopped | State::Checking { .. } | State::Deleting { .. } => view(RunState::Stopped),
+            State::RollingBack { undo, .. } => match undo.last() {
+                Some(Undo::UninstallTarget) => Value::Canister(status(RunState::Running, Some(0xff))),
+                Some(Undo::ResetTarget) => fresh(),
+                _ => view(RunState::Stopped),
+            },
+            _ => view(RunState::Running),
+        },
+        Effect::KitStatus { .. } => match job.state() {
+            State::RollingBack { .. } => kit(FenceView::Importing(holder())),
+            _ => kit(FenceView::Open),
+        },
         Effect::Seal { .. } | Effect::Verify { .. } | Effect::Recheck { .. } => Value::Hashed(seal()),
         Effect::CheckAssets { .. } => Value::Assets(None),
         Effect::Pull { .. } | Effect::Precopy { .. } => pulled(true),
@@ -105,10 +134,27 @@ pub(crate) fn gave_up() -> Event {
     Event::GaveUp { reason: Reason::new(ReasonCode::TriedTooOften, "é".repeat(200)) }
 }
 
-/// The job after a call is started.
-pub(crate) fn sent(mut job: Job) -> Option<Job> {
+/// The job after a call is started, or a look.
+pub(crate) fn started(mut job: Job) -> Option<Job> {
     let ticket = job.counters().calls + 1;
     apply(&mut job, Event::Started { ticket }, NOW_NANOS + 2).ok().map(|()| job)
+}
+
+/// The job after the call of its state is started, after the look before it if there is one.
+pub(crate) fn sent(job: Job) -> Option<Job> {
+    let later_nanos = NOW_NANOS + 1_000_000_000_000;
+    let Step::Call { effect, .. } = next_step(&job, later_nanos, &Limits::default()) else {
+        return started(job).filter(|job| job.attempt().phase == Phase::Sent);
+    };
+    let mut looks = started(job)?;
+    if looks.attempt().phase == Phase::Sent {
+        return Some(looks);
+    }
+    let (ticket, seen) = (looks.counters().calls, answer(&looks, &effect));
+    let outcome = Outcome::Done(seen);
+    apply(&mut looks, Event::Replied { ticket, outcome }, NOW_NANOS + 2).expect("it is seen");
+    let job = started(looks)?;
+    (job.attempt().phase == Phase::Sent).then_some(job)
 }
 
 /// The job that has to observe what became of its call, and does.
@@ -116,8 +162,7 @@ pub(crate) fn observing(job: Job) -> Option<Job> {
     let mut job = sent(job)?;
     let ticket = job.counters().calls;
     apply(&mut job, Event::reply_lost(ticket), NOW_NANOS + 3).expect("a reply can be lost");
-    matches!(job.attempt().phase, decant_engine::Phase::Observe { .. })
-        .then(|| sent(job).expect("to be observed"))
+    matches!(job.attempt().phase, Phase::Observe { .. }).then(|| started(job).expect("to be observed"))
 }
 
 /// A job in every state, and going back in every way: each with its label.
@@ -154,7 +199,24 @@ pub(crate) fn in_every_state() -> Vec<(String, Job)> {
         }
     }
     path(new_job_with(Retention::None, 1, Some(4))).iter().for_each(&mut add);
+    let (_, deleting) = jobs.iter().find(|(label, _)| label == "deleting").expect("it is reached").clone();
+    jobs.push(("checking".to_owned(), with_state(&deleting, "28")));
     jobs
+}
+
+/// The job in the state of that tag, which carries a root alone: as an earlier build may have stored it.
+pub(crate) fn with_state(job: &Job, tag: &str) -> Job {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(job, &mut bytes).expect("it can be stored");
+    let mut stored: ciborium::Value = ciborium::from_reader(bytes.as_slice()).expect("it can be read");
+    let fields = stored.as_map_mut().expect("a map");
+    let (_, state) = fields.iter_mut().find(|(name, _)| name.as_text() == Some("s")).expect("a state");
+    let root = (ciborium::Value::Text("r".to_owned()), ciborium::Value::Bytes(vec![5; 32]));
+    *state =
+        ciborium::Value::Map(vec![(ciborium::Value::Text(tag.to_owned()), ciborium::Value::Map(vec![root]))]);
+    let mut bytes = Vec::new();
+    ciborium::into_writer(&stored, &mut bytes).expect("it can be stored");
+    ciborium::from_reader(bytes.as_slice()).expect("it can be read")
 }
 
 pub(crate) fn holder() -> Holder {

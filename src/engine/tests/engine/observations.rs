@@ -1,11 +1,12 @@
 //! After a reply that never came: what is seen decides, not what is hoped.
 
 use decant_engine::{
-    CanisterView, Digest, Event, FenceView, Holder, Job, Outcome, Phase, Reason, ReasonCode, RunState, State,
-    Undo, Value, apply,
+    Event, FenceView, Holder, Job, Outcome, Phase, Reason, ReasonCode, RunState, State, Undo, Value, apply,
 };
 
-use crate::common::{NOW_NANOS, canister, holder, in_every_state, kit, observing, sent, settings, view};
+use crate::common::{
+    NOW_NANOS, canister, fresh, holder, in_every_state, kit, observing, sent, started, status, view,
+};
 
 fn at(state: &str) -> Job {
     let found = in_every_state().into_iter().find(|(label, _)| label == state);
@@ -23,18 +24,7 @@ fn seen(state: &str, value: Value) -> Job {
 }
 
 fn module(hash: Option<u8>) -> Value {
-    let settings = settings();
-    let module_hash = hash.map(|byte| Digest([byte; 32]));
-    Value::Canister(CanisterView {
-        run_state: RunState::Stopped,
-        module_hash,
-        settings,
-        balance_cycles: 0,
-        snapshots_bytes: 0,
-        memory_bytes: 0,
-        stable_pages: 0,
-        freezing_cycles: 0,
-    })
+    Value::Canister(status(RunState::Stopped, hash))
 }
 
 #[test]
@@ -43,6 +33,7 @@ fn what_is_seen_to_have_happened_is_not_repeated_and_what_is_not_is() {
     let moved = |to| FenceView::Moved { holder: holder(), to };
     let table = [
         ("reserved", view(RunState::Running), "configured"),
+        ("reserved", fresh(), "reserved"),
         ("configured", module(Some(0xff)), "installed"),
         ("configured", module(None), "configured"),
         ("configured", module(Some(8)), "rolling back"),
@@ -66,22 +57,85 @@ fn what_is_seen_to_have_happened_is_not_repeated_and_what_is_not_is() {
         ("retired", Value::Gone, "parked"),
         ("entombing", module(Some(3)), "done"),
         ("entombing", module(Some(1)), "entombing"),
-        ("stopping", Value::Gone, "checking"),
+        ("entombing", module(Some(9)), "parked"),
+        ("stopped", module(Some(9)), "rolling back"),
+        ("deleting", view(RunState::Running), "parked"),
+        ("stopping", Value::Gone, "deleting"),
         ("deleting", view(RunState::Stopped), "deleting"),
         ("deleting", Value::Gone, "done"),
     ];
     for (state, value, expected) in table {
         let job = seen(state, value.clone());
         assert_eq!(job.state().name(), expected, "{state}, seen {value:?}");
-        assert_eq!(job.attempt().phase, Phase::Ready);
+        assert!(
+            matches!(job.attempt().phase, Phase::Ready | Phase::Looked { .. }),
+            "{state}, seen {value:?}"
+        );
     }
 }
 
 #[test]
-fn settings_that_differ_are_set_again() {
-    let Value::Canister(mut status) = view(RunState::Running) else { panic!("a status") };
-    status.settings.others.push(1);
-    assert_eq!(seen("reserved", Value::Canister(status)).state().name(), "reserved");
+fn a_canister_of_the_pool_that_is_not_fresh_is_left_alone() {
+    // D5: a pool that was put back from a snapshot names canisters that serve somebody.
+    let taken = started(at("reserved")).expect("it looks");
+    for served in [view(RunState::Running), Value::Canister(status(RunState::Running, Some(0xff)))] {
+        let job = reply(taken.clone(), Outcome::Done(served.clone()));
+        assert_eq!(job.explanation().map(|why| why.contains("not empty")), Some(true), "{job:?}");
+        let job = reply(started(job).expect("it looks again"), Outcome::Done(served));
+        assert!(matches!(job.state(), State::RolledBack { .. }), "{job:?}");
+        assert_eq!(job.target(), None, "the pool does not get it back");
+    }
+}
+
+#[test]
+fn a_target_that_serves_is_not_uninstalled_on_the_way_back() {
+    // D5: the same, when the job was put back with it.
+    let check = at("rolling back: Some(CheckTarget)");
+    let job = reply(sent(check).expect("it asks"), Outcome::Done(kit(FenceView::Open)));
+    assert!(matches!(job.state(), State::RolledBack { .. }), "{job:?}");
+    let why = job.explanation().expect("it says why");
+    assert!(why.contains("left alone") && job.target().is_none(), "{why}");
+}
+
+#[test]
+fn a_target_that_somebody_emptied_in_the_retention_parks_before_the_source_is_emptied() {
+    // D7: it answers Open, and holds nothing.
+    let asked = sent(at("confirming")).expect("it looks, then asks");
+    let Value::Kit(mut empty) = kit(FenceView::Open) else { panic!("a kit") };
+    empty.stable_pages = 0;
+    let job = reply(asked, Outcome::Done(Value::Kit(empty)));
+    assert!(job.state().is_parked(), "{job:?}");
+    let mut seen = status(RunState::Running, Some(0xff));
+    seen.emptied = Some("reinstalled by somebody".to_owned());
+    let job = reply(started(at("confirming")).expect("it looks"), Outcome::Done(Value::Canister(seen)));
+    assert!(job.explanation().is_some_and(|why| why.contains("reinstalled by somebody")), "{job:?}");
+}
+
+#[test]
+fn what_was_looked_at_in_an_earlier_message_is_looked_at_again() {
+    let mut job = started(at("deleting")).expect("it looks");
+    let ticket = job.counters().calls;
+    let outcome = Outcome::Done(view(RunState::Stopped));
+    apply(&mut job, Event::Replied { ticket, outcome }, NOW_NANOS + 9).expect("it is seen");
+    let call = |now_nanos| match decant_engine::next_step(&job, now_nanos, &decant_engine::Limits::default())
+    {
+        decant_engine::Step::Call { effect, .. } => effect.method(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(call(NOW_NANOS + 9), "delete_canister", "in this message");
+    let later_nanos = NOW_NANOS + 100_000_000_000;
+    assert_eq!(call(later_nanos), "canister_status", "promise 11");
+    apply(&mut job, Event::Started { ticket: ticket + 1 }, later_nanos).expect("it looks again");
+    assert!(matches!(job.attempt().phase, Phase::ObserveSent { .. }));
+}
+
+#[test]
+fn a_source_that_runs_a_module_that_the_plan_does_not_name_rolls_back_at_once() {
+    // D6
+    let mut other = status(RunState::Running, Some(7));
+    other.is_planned = false;
+    let job = reply(sent(at("queued")).expect("it is sent"), Outcome::Done(Value::Canister(other)));
+    assert!(job.explanation().is_some_and(|why| why.contains("not the approved module")), "{job:?}");
 }
 
 #[test]
@@ -89,9 +143,9 @@ fn an_installation_refused_because_the_lost_one_worked_is_seen_to_have_worked() 
     let again = sent(seen("configured", module(None))).expect("it is repeated");
     let refused = reply(again, Outcome::Refused(ReasonCode::NotEmpty.into()));
     assert_eq!(refused.state().name(), "configured", "the first one may have worked");
-    let job = reply(sent(refused.clone()).expect("it observes"), Outcome::Done(module(Some(0xff))));
+    let job = reply(started(refused.clone()).expect("it observes"), Outcome::Done(module(Some(0xff))));
     assert_eq!(job.state().name(), "installed");
-    let job = reply(sent(refused).expect("it observes"), Outcome::Done(module(None)));
+    let job = reply(started(refused).expect("it observes"), Outcome::Done(module(None)));
     assert_eq!(
         job.explanation(),
         Some(Reason::from(ReasonCode::NotEmpty).to_string()),

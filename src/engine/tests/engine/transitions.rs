@@ -7,7 +7,7 @@ use decant_engine::{
 
 use crate::common::{
     NOW_NANOS, canister, gave_up, in_every_state, kit, new_job, new_job_with, observing, path, pulled, seal,
-    sent, view,
+    sent, started, view,
 };
 
 /// What the call of a state may answer; what its observation may; whether it has none, and what happens then.
@@ -35,7 +35,7 @@ const HASH: &[&str] = &["working", "hashed"];
 const NONE: &[&str] = &[];
 
 #[rustfmt::skip]
-const TABLE: [Row; 36] = [
+const TABLE: [Row; 37] = [
     row("queued",          STATUS,               NONE,   NONE),
     row("inspected",       KIT,                  NONE,   NONE),
     row("admitted",        NONE,                 NONE,   &["target taken", "pool empty"]),
@@ -55,7 +55,7 @@ const TABLE: [Row; 36] = [
     row("committed",       ACK,                  KIT,    NONE),
     row("retired",         ACK,                  KIT,    NONE),
     row("retaining",       NONE,                 NONE,   &["retention elapsed"]),
-    row("confirming",      KIT,                  NONE,   NONE),
+    row("confirming",      KIT,                  STATUS, NONE),
     row("assessing",       &["assets"],          NONE,   NONE),
     row("rechecking",      HASH,                 NONE,   NONE),
     row("draining",        &["drained"],         NONE,   NONE),
@@ -66,8 +66,9 @@ const TABLE: [Row; 36] = [
     row("rolling back: Some(SwapBack { index: 0 })", ACK, NONE,   NONE),
     row("rolling back: Some(StartSource)",           ACK, STATUS, NONE),
     row("rolling back: Some(ThawSource)",            ACK, KIT,    NONE),
+    row("rolling back: Some(CheckTarget)",           KIT, NONE,   NONE),
     row("rolling back: Some(UninstallTarget)",       ACK, STATUS, NONE),
-    row("rolling back: Some(ResetTarget)",           ACK, NONE,   NONE),
+    row("rolling back: Some(ResetTarget)",           ACK, STATUS, NONE),
     row("rolling back: Some(ReturnTarget)",          NONE, NONE,  &["target returned"]),
     row("done",            NONE,                 NONE,   NONE),
     row("rolled back",     NONE,                 NONE,   NONE),
@@ -149,7 +150,7 @@ fn every_state_takes_the_events_of_the_table_and_refuses_all_others() {
         }
         let unasked = reply(&job, Outcome::Done(Value::Acknowledged));
         assert_eq!(unasked, Err(Why::NoCallUnderWay), "{label}");
-        assert_eq!(sent(job).is_some(), !row.call.is_empty(), "{label} x started");
+        assert_eq!(started(job).is_some(), !row.call.is_empty(), "{label} x started");
     }
 }
 
@@ -198,7 +199,7 @@ fn nothing_but_a_reply_and_an_abort_happens_while_a_call_is_under_way() {
                     assert_eq!(aborting.state(), job.state(), "an abort waits for the reply");
                 }
             }
-            assert!(sent(job.clone()).is_none(), "{label}: one call at a time");
+            assert!(started(job.clone()).is_none(), "{label}: one call at a time");
             let ticket = job.counters().calls + 1;
             let other = try_event(&job, Event::reply_lost(ticket));
             assert_eq!(other, Err(Why::OtherTicket { ticket, expected: ticket - 1 }), "{label}");

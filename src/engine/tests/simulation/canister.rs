@@ -116,6 +116,11 @@ impl Canister {
         self.module.is_some_and(Module::has_kit)
     }
 
+    /// Its stable memory, in pages of 64 KiB.
+    pub(crate) fn stable_pages(&self) -> u64 {
+        if self.content == Content::default() { 0 } else { 129 }
+    }
+
     pub(crate) fn accepts_writes(&self) -> bool {
         self.run_state == RunState::Running && self.has_kit() && self.fence == FenceView::Open
     }

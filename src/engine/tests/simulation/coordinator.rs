@@ -2,8 +2,8 @@
 
 use candid::Principal;
 use decant_engine::{
-    Delivery, Digest, Effect, Entry, Event, Job, JobId, Limits, Outcome, PlanEssentials, Reason, ReasonCode,
-    Retention, State, Step, Strategy, apply, next_step,
+    Delivery, Digest, Effect, Entry, Event, Job, JobId, Limits, Outcome, Phase, PlanEssentials, Reason,
+    ReasonCode, Retention, State, Step, Strategy, apply, next_step,
 };
 
 use crate::canister::Module;
@@ -59,6 +59,7 @@ pub(crate) fn plan(retention: Retention, has_final_recheck: bool) -> PlanEssenti
         retention,
         has_final_recheck,
         has_asset_checks: false,
+        rolls_back_on_lost_timer: false,
     }
 }
 
@@ -156,7 +157,7 @@ impl Coordinator {
             if message.is_forgotten {
                 self.stale.push((message.job, message.ticket, outcome));
             } else {
-                self.reply(&message, outcome);
+                self.reply(&message, outcome, world);
             }
             return;
         }
@@ -176,7 +177,7 @@ impl Coordinator {
                 0 => {
                     let message = self.messages.remove(position);
                     if !message.is_forgotten {
-                        self.reply(&message, unknown);
+                        self.reply(&message, unknown, world);
                     }
                 }
                 1 => {
@@ -188,7 +189,7 @@ impl Coordinator {
                 _ if !self.messages[position].is_forgotten => {
                     let (job, ticket) = (self.messages[position].job, self.messages[position].ticket);
                     self.messages[position].is_forgotten = true;
-                    self.settle(job, ticket, unknown);
+                    self.settle(job, ticket, unknown, world);
                 }
                 _ => {}
             }
@@ -216,12 +217,17 @@ impl Coordinator {
         self.messages.clear();
     }
 
-    fn reply(&mut self, message: &Message, outcome: Outcome) {
-        self.settle(message.job, message.ticket, outcome);
+    fn reply(&mut self, message: &Message, outcome: Outcome, world: &mut World) {
+        self.settle(message.job, message.ticket, outcome, world);
     }
 
-    fn settle(&mut self, job: JobId, ticket: u32, outcome: Outcome) {
-        self.record(job as usize - 1, Event::Replied { ticket, outcome });
+    /// A reply, and in the same message what follows of a look.
+    fn settle(&mut self, job: JobId, ticket: u32, outcome: Outcome, world: &mut World) {
+        let position = job as usize - 1;
+        self.record(position, Event::Replied { ticket, outcome });
+        if let Phase::Looked { .. } = self.jobs[position].job.attempt().phase {
+            self.drive(position, world);
+        }
     }
 
     /// The coordinator is upgraded, or a callback traps: what it awaited is forgotten, not undone.

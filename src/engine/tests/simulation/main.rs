@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use coordinator::{Chaos, Coordinator, plan, precopied, tombstone_hash};
 use decant_engine::{Retention, State};
-use prng::Prng;
+use prng::{Prng, seeds};
 use run::run;
 use world::{Trouble, World};
 
@@ -79,7 +79,7 @@ fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut BTreeMap<&'sta
 #[test]
 fn promises_1_2_3_4_5_and_8_hold_on_a_network_that_loses_rejects_and_delays() {
     let mut ends = BTreeMap::new();
-    for seed in 0..4_000 {
+    for seed in seeds(0, 4_000) {
         let chaos = Chaos { reject: seed % 200, lose: seed * 7 % 300, crash: seed * 3 % 20, abort: 0 };
         simulate(seed, Trouble::Nothing, chaos, &mut ends);
     }
@@ -90,7 +90,7 @@ fn promises_1_2_3_4_5_and_8_hold_on_a_network_that_loses_rejects_and_delays() {
 #[test]
 fn promises_1_2_3_4_5_and_8_hold_when_an_operator_aborts_at_any_moment() {
     let mut ends = BTreeMap::new();
-    for seed in 10_000..13_000 {
+    for seed in seeds(1_000_000, 3_000) {
         let chaos = Chaos { reject: seed % 100, lose: seed % 200, crash: seed % 10, abort: 1 + seed % 20 };
         simulate(seed, Trouble::Nothing, chaos, &mut ends);
     }
@@ -101,7 +101,7 @@ fn promises_1_2_3_4_5_and_8_hold_when_an_operator_aborts_at_any_moment() {
 #[test]
 fn promises_1_2_3_4_5_and_8_hold_in_every_trouble_on_a_bad_network() {
     let mut ends = BTreeMap::new();
-    for seed in 20_000..23_600 {
+    for seed in seeds(2_000_000, 3_600) {
         let trouble = TROUBLES[seed as usize % TROUBLES.len()];
         let chaos = Chaos { reject: seed % 300, lose: seed % 400, crash: seed % 30, abort: seed % 3 };
         simulate(seed, trouble, chaos, &mut ends);
@@ -113,7 +113,7 @@ fn promises_1_2_3_4_5_and_8_hold_in_every_trouble_on_a_bad_network() {
 #[test]
 fn promise_8_holds_on_a_network_that_hardly_works_at_all() {
     let mut ends = BTreeMap::new();
-    for seed in 30_000..30_600 {
+    for seed in seeds(3_000_000, 600) {
         let chaos = Chaos { reject: 700, lose: 500, crash: 40, abort: 0 };
         simulate(seed, Trouble::Nothing, chaos, &mut ends);
     }

@@ -1,4 +1,4 @@
-//! splitmix64: small, fast, and the same everywhere.
+//! splitmix64: small, fast, and the same everywhere; and the seeds of tests.
 
 pub(crate) struct Prng(u64);
 
@@ -24,4 +24,10 @@ impl Prng {
     pub(crate) fn permille(&mut self, times: u64) -> bool {
         self.next() % 1_000 < times
     }
+}
+
+/// Seeds of a test: as many as said here, times what the environment says (`DECANT_SEEDS`).
+pub(crate) fn seeds(from: u64, count: u64) -> std::ops::Range<u64> {
+    let times = std::env::var("DECANT_SEEDS").ok().and_then(|times| times.parse().ok()).unwrap_or(1_u64);
+    from..from + count * times
 }

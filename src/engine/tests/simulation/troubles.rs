@@ -12,7 +12,7 @@ fn reasons(trouble: Trouble, has_final_recheck: bool) -> Vec<(bool, ReasonCode)>
     let mut reasons = Vec::new();
     for seed in 0..60 {
         let mut prng = Prng::new(seed);
-        let mut world = World::new(1 + prng.below(2), 1 + prng.below(3), trouble, 300);
+        let mut world = World::new(1 + prng.below(2), 1 + prng.below(3), trouble, 200);
         let mut coordinator = Coordinator::new(&world, plan(Retention::None, has_final_recheck));
         run(&mut world, &mut coordinator, Chaos::default(), &mut prng);
         for tracked in &coordinator.jobs {

@@ -60,6 +60,8 @@ pub(crate) struct World {
     pub(crate) fees_cycles: u128,
     pub(crate) burned_cycles: BTreeMap<Principal, u128>,
     pub(crate) targets_ever: BTreeSet<Principal>,
+    /// Those that came with something in them.
+    pub(crate) dirty: BTreeSet<Principal>,
     /// How often stops time out and hashing takes another slice, in a thousand.
     pub(crate) slowness: u64,
     next_id: u64,
@@ -101,6 +103,7 @@ impl World {
             fees_cycles: 0,
             burned_cycles: BTreeMap::new(),
             targets_ever: BTreeSet::new(),
+            dirty: BTreeSet::new(),
             slowness,
             next_id: 1,
             next_write: 1,
@@ -149,6 +152,7 @@ impl World {
         if self.trouble == Trouble::DirtyTarget {
             canister.content.write(13);
             canister.module = self.next_id.is_multiple_of(2).then_some(Module::Foreign);
+            self.dirty.insert(id);
         }
         self.canisters.insert(id, canister);
         self.targets_ever.insert(id);
@@ -222,7 +226,9 @@ impl World {
         let subject = effect.subject();
         if !self.canisters.contains_key(&subject) {
             return match effect {
-                Effect::CanisterStatus { .. } | Effect::KitStatus { .. } => Outcome::Done(Value::Gone),
+                Effect::CanisterStatus { .. } | Effect::Look { .. } | Effect::KitStatus { .. } => {
+                    Outcome::Done(Value::Gone)
+                }
                 _ => refused(ReasonCode::Gone),
             };
         }
@@ -266,7 +272,7 @@ impl World {
             return refused(ReasonCode::NotAuthorised);
         }
         match effect {
-            Effect::CanisterStatus { .. } => {
+            Effect::CanisterStatus { .. } | Effect::Look { .. } => {
                 return Outcome::Done(Value::Canister(CanisterView {
                     run_state: canister.run_state,
                     module_hash: canister.module.map(Module::hash),
@@ -274,8 +280,15 @@ impl World {
                     balance_cycles: canister.cycles,
                     snapshots_bytes: canister.snapshots_bytes,
                     memory_bytes: 0,
-                    stable_pages: 0,
+                    stable_pages: canister.stable_pages(),
                     freezing_cycles: 0,
+                    is_planned: true,
+                    minimum_call_cycles: 0,
+                    heap_limit_bytes: None,
+                    has_public_snapshots: false,
+                    version: None,
+                    acted: None,
+                    emptied: None,
                 }));
             }
             Effect::UpdateSettings { settings, .. } => canister.settings = settings.clone(),
@@ -370,7 +383,8 @@ impl World {
                     kit_version: 1,
                     fence,
                     layout,
-                    stable_pages: 129,
+                    stable_pages: canister.stable_pages(),
+                    has_root: canister.sealed.is_some() || canister.activated.is_some(),
                 }));
             }
             (Effect::Offer { reader, .. }, FenceView::Open) => canister.offer = Some((job, *reader)),

@@ -1,14 +1,15 @@
 //! What is stored: small, and the same tags for ever.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use decant_engine::{
-    Event, Held, Job, MAX_INDEXES, PlanEssentials, Reason, ReasonCode, RepackState, Restoring, Retention,
-    State, Step, Strategy, Value, apply, next_step,
+    Event, Held, Job, Known, MAX_INDEXES, PlanEssentials, Reason, ReasonCode, Retention, State, Step,
+    Strategy, Value, apply, next_step,
 };
 use serde::Serialize;
 
-use crate::run::{Fault, Run, plans, relocates};
+use crate::run::{Fault, Run, plans};
 use crate::world::{Timers, Trouble, principal};
 
 fn bytes(value: &impl Serialize) -> Vec<u8> {
@@ -38,7 +39,7 @@ fn content(value: ciborium::Value) -> ciborium::Value {
 fn jobs() -> Vec<Job> {
     let mut jobs = Vec::new();
     for plan in plans() {
-        for at in 0..34 {
+        for at in 0..60 {
             for (fault, timers) in [
                 (Fault::Refused, Timers::Never),
                 (Fault::AbortLost, Timers::Never),
@@ -47,9 +48,16 @@ fn jobs() -> Vec<Job> {
             ] {
                 let mut run = Run::new(plan, Trouble::Nothing, 7);
                 run.world.timers = timers;
-                run.run_beside(&mut |run| jobs.push(run.job.clone()), &mut |ticket, _, _| {
-                    if ticket == at { fault } else { Fault::Nothing }
-                });
+                // Before every step, and before every call that goes out in the message of a look.
+                let called = RefCell::new(Vec::new());
+                run.run_beside(
+                    &mut |run| called.borrow_mut().push(run.job.clone()),
+                    &mut |ticket, _, job| {
+                        called.borrow_mut().push(job.clone());
+                        if ticket == at { fault } else { Fault::Nothing }
+                    },
+                );
+                jobs.extend(called.into_inner());
                 jobs.push(run.job);
             }
         }
@@ -66,48 +74,51 @@ fn a_job_in_any_state_can_be_stored_and_read() {
 }
 
 #[test]
-fn the_tags_of_the_states_by_snapshot_never_change() {
+fn the_tags_of_the_states_by_vessel_never_change() {
     let mut found = BTreeSet::new();
     for job in jobs() {
-        if let State::Repack(at) = job.state() {
+        if let State::Vessel(at) = job.state() {
             let outer = stored(job.state());
-            assert_eq!(tag(&outer), "60", "the strategy's");
+            assert_eq!(tag(&outer), "100", "the strategy's");
             assert_eq!(tag(&content(outer)), at.tag().to_string());
             assert_eq!(job.state().tag(), at.tag());
             found.insert((at.tag(), at.name()));
         }
     }
     let golden = [
-        (60, "inspected, by snapshot"),
-        (61, "listed"),
-        (62, "surveyed"),
-        (63, "learning"),
-        (64, "ready"),
-        (65, "stopped, by snapshot"),
-        (66, "flushed"),
-        (67, "saved"),
-        (68, "halting"),
-        (69, "planned"),
-        (70, "uploading"),
-        (71, "comparing"),
-        (72, "compared"),
-        (73, "loaded"),
-        (74, "reinstalled"),
-        (75, "checked"),
-        (76, "serving"),
-        (77, "dropping uploaded"),
-        (78, "retaining saved"),
-        (79, "dropping saved"),
-        (80, "emptying"),
-        (81, "reopening"),
-        (82, "guarding"),
-        (83, "still"),
-        (84, "timing"),
-        (85, "rebuilt"),
-        (86, "rearming"),
-        (87, "copying"),
-        (88, "copied"),
-        (89, "dropping copy"),
+        (101, "listing"),
+        (102, "recalling"),
+        (103, "surveying"),
+        (104, "surveyed"),
+        (105, "learning"),
+        (106, "hiring"),
+        (107, "ready"),
+        (108, "still"),
+        (109, "saved"),
+        (110, "undressing"),
+        (111, "undressed"),
+        (112, "sealing"),
+        (113, "measuring"),
+        (114, "owning"),
+        (115, "planned"),
+        (116, "furnishing"),
+        (117, "pouring"),
+        (118, "disowning"),
+        (119, "halting"),
+        (120, "halted"),
+        (121, "loaded"),
+        (122, "revived"),
+        (123, "proving"),
+        (124, "resting"),
+        (125, "dressing"),
+        (126, "dressed"),
+        (127, "timing"),
+        (128, "timed"),
+        (129, "starting"),
+        (130, "serving"),
+        (131, "dropping uploaded"),
+        (132, "retaining saved"),
+        (133, "dropping saved"),
     ];
     assert_eq!(found.into_iter().collect::<Vec<_>>(), golden);
 }
@@ -124,9 +135,8 @@ fn the_tags_of_undos_strategies_and_held_snapshots_never_change() {
     let golden = [
         ("1", "ReturnTarget"),
         ("10", "LoadSaved"),
-        ("11", "RestoreTimer"),
-        ("12", "DropRestored"),
-        ("13", "DropCopy"),
+        ("16", "Disown"),
+        ("17", "StopSource"),
         ("2", "ResetTarget"),
         ("3", "UninstallTarget"),
         ("5", "StartSource"),
@@ -137,23 +147,48 @@ fn the_tags_of_undos_strategies_and_held_snapshots_never_change() {
         ("9", "StartTarget"),
     ];
     assert_eq!(undos, golden);
-    assert_eq!(tag(&stored(&Strategy::Repack)), "2");
-    assert_eq!(tag(&stored(&relocates())), "3");
+    assert_eq!(tag(&stored(&Strategy::Repack)), "4");
+    assert_eq!(tag(&stored(&Strategy::RelocateVessel)), "5");
     let fields: BTreeSet<_> = jobs()
         .iter()
         .filter_map(Job::held)
         .flat_map(|held: &Held| stored(held).into_map().expect("a map"))
         .map(|(name, _)| name.into_text().expect("a name"))
         .collect();
-    let golden = ["c", "d", "f", "k", "m", "s", "t", "u", "w", "x", "y"];
+    let golden = ["c", "d", "f", "g", "m", "n", "o", "p", "r", "s", "t", "u", "v", "x"];
     assert_eq!(fields, golden.map(str::to_owned).into());
-    let restoring = [
-        ("1", Restoring::Copying(decant_engine::Walk::BEGIN)),
-        ("2", Restoring::Copied),
-        ("3", Restoring::Guarded),
-    ];
-    for (golden, restoring) in restoring {
-        assert_eq!(tag(&stored(&restoring)), golden);
+}
+
+/// A job as an earlier build stored it: on its way by snapshots.
+fn of_old_build(state: ciborium::Value) -> Job {
+    let job = Run::new(plans()[0], Trouble::Nothing, 1).job;
+    let mut stored = stored(&job);
+    let set = |fields: &mut ciborium::Value, name: &str, value: ciborium::Value| {
+        let fields = fields.as_map_mut().expect("a map");
+        fields.iter_mut().find(|(it, _)| it.as_text() == Some(name)).expect("it has it").1 = value;
+    };
+    let text = |text: &str| ciborium::Value::Text(text.to_owned());
+    let plan = stored.as_map_mut().expect("a map").iter_mut().find(|(it, _)| it.as_text() == Some("p"));
+    set(&mut plan.expect("a plan").1, "s", text("2"));
+    set(&mut stored, "s", state);
+    ciborium::from_reader(bytes(&stored).as_slice()).expect("it can be read")
+}
+
+#[test]
+fn a_job_of_an_earlier_build_is_shown_and_says_that_it_must_be_drained_there() {
+    let text = |text: &str| ciborium::Value::Text(text.to_owned());
+    let map = |tag: &str, value| ciborium::Value::Map(vec![(text(tag), value)]);
+    let reason = map("c", text("20"));
+    let undo = ciborium::Value::Array(vec![text("7"), text("12"), text("5"), text("11")]);
+    let back = ciborium::Value::Map(vec![(text("w"), reason), (text("u"), undo)]);
+    for state in [map("60", text("65")), map("60", map("70", map("n", text("x")))), map("40", back)] {
+        let mut job = of_old_build(state);
+        assert!(job.is_of_old_build());
+        assert_eq!(next_step(&job, 1, &decant_engine::Limits::default()), Step::Parked);
+        assert!(job.explanation().is_some_and(|why| why.contains("drain it first")), "{job:?}");
+        apply(&mut job, Event::AbortRequested, 1).expect_err("nothing here moves it");
+        let read: Job = ciborium::from_reader(bytes(&job).as_slice()).expect("it can be read");
+        assert_eq!(read.is_of_old_build(), job.is_of_old_build());
     }
 }
 
@@ -161,14 +196,15 @@ fn the_tags_of_undos_strategies_and_held_snapshots_never_change() {
 fn the_tags_of_values_and_reasons_by_snapshot_never_change() {
     let id = decant_engine::SnapshotId(vec![1, 2].into());
     let kind = decant_engine::ImageKind::Raw;
-    let image = decant_engine::ImageView { stable_pages: 1, kind, timer_nanos: Some(5) };
+    let image = decant_engine::ImageView { stable_pages: 1, kind, timer_nanos: Some(5), version: Some(3) };
+    let vessel_hash = decant_engine::Digest([1; 32]);
+    let known = Known { has_pre_upgrade: true, may_lose_heap: false, prepaid_cycles: 5, vessel_hash };
     let values = [
         ("9", Value::Snapshots(vec![id.clone()])),
         ("10", Value::Snapshot(id)),
         ("11", Value::Image(image)),
-        ("12", Value::Module { has_pre_upgrade: true, may_lose_heap: false, keeps_timer: true }),
-        ("13", Value::Uploaded { walk: decant_engine::Walk::BEGIN, is_complete: true, wire_bytes: 1 }),
-        ("14", Value::Compared { walk: decant_engine::Walk::BEGIN, is_complete: true, wire_bytes: 1 }),
+        ("16", Value::Known(Some(known))),
+        ("17", Value::Poured { next_page: 1, is_complete: true, wire_bytes: 1 }),
     ];
     for (golden, value) in values {
         assert_eq!(tag(&stored(&value)), golden, "{}", value.name());
@@ -182,6 +218,13 @@ fn the_tags_of_values_and_reasons_by_snapshot_never_change() {
         ("29", ReasonCode::LosesHeap),
         ("30", ReasonCode::NoSlot),
         ("31", ReasonCode::NoSnapshot),
+        ("34", ReasonCode::LosesTimer),
+        ("35", ReasonCode::OthersActed),
+        ("36", ReasonCode::WantsCycles),
+        ("37", ReasonCode::PublicSnapshots),
+        ("38", ReasonCode::TooManyControllers),
+        ("39", ReasonCode::OldBuild),
+        ("40", ReasonCode::SmallHeapLimit),
     ];
     for (golden, code) in codes {
         assert_eq!(tag(&stored(&code)), golden);
@@ -193,7 +236,7 @@ fn a_finished_job_takes_at_most_512_bytes() {
     let mut largest = 0;
     let mut rolled_back = 0;
     for (strategy, retention) in plans() {
-        for refused in 0..40 {
+        for refused in 0..60 {
             let mut run = Run::new((strategy, retention), Trouble::Nothing, 3);
             run.world.timers = if refused % 2 == 0 { Timers::Never } else { Timers::Kept };
             // The longest reason, the largest numbers, the most indexes.
@@ -208,6 +251,7 @@ fn a_finished_job_takes_at_most_512_bytes() {
                 },
                 has_final_recheck: true,
                 has_asset_checks: true,
+                rolls_back_on_lost_timer: true,
             };
             let indexes: Vec<_> = (0..MAX_INDEXES as u64).map(|number| principal(2, number)).collect();
             let source = run.world.source;
@@ -242,33 +286,29 @@ fn a_finished_job_takes_at_most_512_bytes() {
     assert!(largest <= 512, "design section 9: {largest} bytes");
 }
 
-/// The job when it is back, in a world that acknowledges all.
-fn ended(mut job: Job, now_nanos: u64, run: &Run) -> Job {
+/// The job when it is back, in a world in which there is nothing to undo.
+fn ended(mut job: Job, mut now_nanos: u64, run: &Run) -> Job {
     while !job.state().is_ended() && !job.state().is_parked() {
         let event = match next_step(&job, now_nanos, &run.limits) {
             Step::Call { ticket, effect, .. } => {
                 apply(&mut job, Event::Started { ticket }, now_nanos).expect("it can be sent");
                 let value = match effect {
                     decant_engine::Effect::ListSnapshots { .. } => Value::Snapshots(Vec::new()),
+                    decant_engine::Effect::CanisterStatus { .. } | decant_engine::Effect::Look { .. } => {
+                        Value::Gone
+                    }
                     _ => Value::Acknowledged,
                 };
                 Event::Replied { ticket, outcome: decant_engine::Outcome::Done(value) }
             }
             Step::ReturnToPool { .. } => Event::TargetReturned,
+            Step::Wait { until_nanos } => {
+                now_nanos = until_nanos;
+                continue;
+            }
             other => panic!("{other:?}"),
         };
         apply(&mut job, event, now_nanos).expect("it goes back");
     }
     job
-}
-
-#[test]
-fn every_state_by_snapshot_is_reached_and_none_of_them_is_an_end() {
-    let reached: BTreeSet<_> = jobs().iter().map(|job| job.state().tag()).collect();
-    let root = decant_engine::Digest([0; 32]);
-    for at in [RepackState::Ready, RepackState::Guarding { root }, RepackState::Reopening { root }] {
-        assert!(reached.contains(&at.tag()));
-        assert!(!State::Repack(at).is_ended());
-    }
-    assert!(reached.contains(&50) && reached.contains(&51));
 }

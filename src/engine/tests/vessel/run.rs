@@ -2,7 +2,7 @@
 
 use candid::Principal;
 use decant_engine::{
-    Digest, Effect, Entry, Event, Job, Limits, Outcome, PlanEssentials, Reason, ReasonCode, Retention, State,
+    Effect, Entry, Event, Job, Limits, Outcome, Phase, PlanEssentials, Reason, ReasonCode, Retention, State,
     Step, Strategy, apply, next_step,
 };
 
@@ -67,30 +67,18 @@ pub(crate) struct Run {
     late: Vec<Effect>,
     /// How often a user writes between two moments, in a thousand.
     pub(crate) writes: u64,
-    /// Whether somebody else deleted what the job had saved.
-    pub(crate) was_way_back_deleted: bool,
-    /// Whether an operator deleted snapshots, as a parked job told.
-    pub(crate) was_tidied: bool,
 }
 
-pub(crate) fn tombstone_hash() -> Digest {
-    Module::Tombstone.hash()
-}
-
-pub(crate) fn relocates() -> Strategy {
-    Strategy::RelocateSnapshot { tombstone_hash: tombstone_hash() }
-}
-
-/// Every strategy by snapshot with every retention that it can have.
+/// Every strategy by vessel with every retention that it can have.
 pub(crate) fn plans() -> Vec<(Strategy, Retention)> {
     let frozen = Retention::Frozen { seconds: 9 };
-    let tombstone = Retention::Tombstone { module_hash: tombstone_hash() };
+    let tombstone = Retention::Tombstone { module_hash: Module::Vessel.hash() };
     vec![
         (Strategy::Repack, Retention::None),
         (Strategy::Repack, frozen),
-        (relocates(), Retention::None),
-        (relocates(), frozen),
-        (relocates(), tombstone),
+        (Strategy::RelocateVessel, Retention::None),
+        (Strategy::RelocateVessel, frozen),
+        (Strategy::RelocateVessel, tombstone),
     ]
 }
 
@@ -99,15 +87,17 @@ impl Run {
         let mut prng = Prng::new(seed);
         let foreign = if strategy == Strategy::Repack { prng.below(4) } else { 0 };
         let slowness = prng.next() % 600;
-        let world = World::new(trouble, foreign, slowness);
+        let mut world = World::new(trouble, foreign, slowness);
+        world.is_known = seed % 3 == 0;
         let plan = PlanEssentials {
             plan_id: 1,
             strategy,
             bucket_pages: 1,
             min_reclaimed_pages: 64,
             retention,
-            has_final_recheck: false,
+            has_final_recheck: seed % 2 == 0 && strategy == Strategy::RelocateVessel,
             has_asset_checks: false,
+            rolls_back_on_lost_timer: false,
         };
         let enrolled = Job::new(1, world.source, indexes(), plan, 1_000).expect("a job that can be done");
         Self {
@@ -122,9 +112,15 @@ impl Run {
             prng,
             late: Vec::new(),
             writes: 500,
-            was_way_back_deleted: false,
-            was_tidied: false,
         }
+    }
+
+    /// The same job, of a plan that goes back where a timer would be lost.
+    pub(crate) fn roll_back_on_lost_timer(&mut self) {
+        let plan = PlanEssentials { rolls_back_on_lost_timer: true, ..*self.enrolled.plan() };
+        self.enrolled =
+            Job::new(1, self.world.source, indexes(), plan, 1_000).expect("a job that can be done");
+        self.job = self.enrolled.clone();
     }
 
     pub(crate) fn record(&mut self, event: Event) {
@@ -132,6 +128,7 @@ impl Run {
         apply(&mut self.job, event.clone(), self.now_nanos).expect("the driver applies what next_step says");
         self.journal.push(Entry { at_nanos: self.now_nanos, event });
         self.world.stage = self.job.state().stage();
+        self.world.now_nanos = self.now_nanos;
         if before != self.world.stage && self.job.state().is_ended() {
             // What the end is known from: the job's own state, not the world's.
             self.world.stage = before;
@@ -150,6 +147,7 @@ impl Run {
             self.world.finish_open_call();
         }
         self.now_nanos += 1;
+        self.world.now_nanos = self.now_nanos;
         always(self);
     }
 
@@ -159,7 +157,7 @@ impl Run {
         let (due, late) = std::mem::take(&mut self.late).into_iter().partition(is_due);
         self.late = late;
         for effect in &due as &Vec<Effect> {
-            self.world.execute(1, effect, &mut self.prng);
+            self.world.execute(effect, &mut self.prng);
             always(self);
         }
     }
@@ -175,14 +173,17 @@ impl Run {
 
     fn execute(&mut self, effect: &Effect) -> Outcome {
         self.arrive(Some(effect.callee()));
-        let outcome = self.world.execute(1, effect, &mut self.prng);
+        let outcome = self.world.execute(effect, &mut self.prng);
         always(self);
         outcome
     }
 
     /// One step; `false`: there is none left. `fault` says what goes wrong with a call.
     pub(crate) fn step(&mut self, fault: &mut dyn FnMut(u32, &Effect, &Job) -> Fault) -> bool {
-        self.moment();
+        // What follows of a look is sent in the message that received it.
+        if !self.has_looked() {
+            self.moment();
+        }
         match next_step(&self.job, self.now_nanos, &self.limits) {
             Step::Call { ticket, effect, is_observation } => {
                 let fault = fault(ticket, &effect, &self.job);
@@ -220,6 +221,11 @@ impl Run {
             Step::Finished | Step::Parked => return false,
         }
         true
+    }
+
+    /// Whether the next call goes out in the message that received a look.
+    pub(crate) fn has_looked(&self) -> bool {
+        self.job.attempt().phase == Phase::Looked { at_nanos: self.now_nanos }
     }
 
     /// `None`: nobody waits for the reply any more.
@@ -265,7 +271,9 @@ impl Run {
         fault: &mut dyn FnMut(u32, &Effect, &Job) -> Fault,
     ) {
         for _ in 0..MAX_STEPS {
-            beside(self);
+            if !self.has_looked() {
+                beside(self);
+            }
             if !self.step(fault) {
                 self.arrive(None);
                 at_rest(self);
@@ -287,6 +295,18 @@ impl Run {
         assert!(self.job.state().is_ended(), "promise 8: what is parked moves on: {:?}", self.job);
     }
 
+    /// The same, where somebody else may have made it impossible: it ends, or stays parked and says why.
+    pub(crate) fn try_to_mend(&mut self) {
+        self.world.trouble = Trouble::Nothing;
+        for _ in 0..4 {
+            if self.job.state().is_parked() {
+                self.record(Event::Retried);
+                self.run(&mut |_, _, _| Fault::Nothing);
+            }
+        }
+        assert!(self.job.state().is_ended() || self.job.explanation().is_some(), "{:?}", self.job);
+    }
+
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.job.state(), State::Done { .. })
     }
@@ -306,7 +326,8 @@ fn is_repeated(effect: &Effect) -> bool {
         effect,
         Effect::TakeSnapshot { .. }
             | Effect::UploadMetadata { .. }
-            | Effect::CopyMetadata { .. }
-            | Effect::Upgrade { skips_pre_upgrade: true, .. }
+            | Effect::Upgrade { .. }
+            | Effect::InstallVessel { .. }
+            | Effect::LoadSnapshot { .. }
     )
 }

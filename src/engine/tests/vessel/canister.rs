@@ -1,7 +1,7 @@
-//! A canister of this simulation: module, heap, stable memory and snapshots.
+//! A canister of this simulation: module, heap, stable memory, snapshots, and what was done to it.
 
 use candid::Principal;
-use decant_engine::{Digest, RunState, Settings, SnapshotId};
+use decant_engine::{Digest, EMPTY_MODULE, RunState, Settings, SnapshotId, VesselRole};
 use serde_bytes::ByteBuf;
 
 /// Pages of state that a source has.
@@ -14,15 +14,25 @@ pub(crate) const MAX_SNAPSHOTS: usize = 10;
 pub(crate) enum Module {
     /// The dapp's own.
     Own,
+    /// The dapp's next build, which somebody else installs.
+    Newer,
     /// What an uploaded snapshot has.
     Empty,
-    /// Sends the cycles on.
-    Tombstone,
+    /// Ours.
+    Vessel,
 }
 
 impl Module {
     pub(crate) fn hash(self) -> Digest {
-        Digest([self as u8 + 1; 32])
+        match self {
+            Self::Empty => EMPTY_MODULE,
+            other => Digest([other as u8 + 1; 32]),
+        }
+    }
+
+    /// Whether it is code of the dapp, whoever installed it.
+    pub(crate) fn is_dapp(self) -> bool {
+        matches!(self, Self::Own | Self::Newer)
     }
 }
 
@@ -54,19 +64,26 @@ pub(crate) struct Stable {
     pub(crate) layout: Layout,
     /// What was written to it directly.
     pub(crate) written: u64,
-    /// What `pre_upgrade` last saved of the heap.
+    /// What `pre_upgrade` last saved of the heap; nothing where `post_upgrade` erases what it has read.
     pub(crate) saved: u64,
+    /// How often `pre_upgrade` and `post_upgrade` ran.
+    pub(crate) runs: (u32, u32),
     /// Whether it came from an uploaded snapshot.
     pub(crate) is_repacked: bool,
 }
 
 impl Stable {
     pub(crate) const NOTHING: Self =
-        Self { layout: Layout::Nothing, written: 0, saved: 0, is_repacked: false };
+        Self { layout: Layout::Nothing, written: 0, saved: 0, runs: (0, 0), is_repacked: false };
 
-    /// What a page of it holds.
-    pub(crate) fn page(self, number: u64) -> u64 {
-        mix(mix(self.written, self.saved), number)
+    /// The digest over its memories, wherever they lie.
+    pub(crate) fn root(self) -> Digest {
+        let mut root = [1; 32];
+        root[..8].copy_from_slice(&self.written.to_le_bytes());
+        root[8..16].copy_from_slice(&self.saved.to_le_bytes());
+        root[16] = self.runs.0 as u8;
+        root[17] = self.runs.1 as u8;
+        Digest(root)
     }
 }
 
@@ -100,28 +117,23 @@ impl Image {
     /// Whether the dapp, run on this, would show users all that they wrote.
     pub(crate) fn is_whole(&self, model: Model) -> bool {
         let heap = Heap { counted: model.counted, layout: self.stable.layout };
-        self.module == Some(Module::Own) && self.heap == Some(heap) && self.stable.written == model.written
+        self.module.is_some_and(Module::is_dapp)
+            && self.heap == Some(heap)
+            && self.stable.written == model.written
     }
 
-    /// Whether an installation of the dapp would make it so: stable memory has all.
-    pub(crate) fn is_whole_in_stable_memory(&self, model: Model) -> bool {
-        (self.stable.written, self.stable.saved) == (model.written, model.counted)
+    /// Whether an installation of the dapp over what is there would make it so: stable memory has all.
+    pub(crate) fn is_safe(&self, model: Model) -> bool {
+        let has_no_heap = matches!(self.module, Some(Module::Vessel | Module::Empty));
+        has_no_heap && (self.stable.written, self.stable.saved) == (model.written, model.counted)
     }
 }
 
-/// Whose doing a snapshot is.
+/// Whose doing something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Maker {
     Job,
     Stranger,
-}
-
-/// What was uploaded so far.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Upload {
-    pub(crate) pages: Vec<Option<u64>>,
-    pub(crate) has_header: bool,
-    pub(crate) was_loaded: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,10 +141,11 @@ pub(crate) struct Snapshot {
     pub(crate) id: SnapshotId,
     pub(crate) maker: Maker,
     pub(crate) image: Image,
+    pub(crate) version: u64,
     /// When the timer is due.
     pub(crate) timer: Option<u64>,
-    /// `None`: it was taken.
-    pub(crate) upload: Option<Upload>,
+    /// Pages that are written of an uploaded one, and whether it lacks nothing else; `None`: it was taken.
+    pub(crate) upload: Option<(u64, bool)>,
 }
 
 /// A write that was accepted: to the heap or to stable memory.
@@ -142,11 +155,22 @@ pub(crate) struct Write {
     pub(crate) is_to_heap: bool,
 }
 
+/// The heap of a vessel: it begins anew with each installation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Vessel {
+    pub(crate) role: Option<VesselRole>,
+    pub(crate) is_sealed: bool,
+    pub(crate) is_complete: bool,
+    pub(crate) moved_to: Option<Principal>,
+    pub(crate) slices: u64,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Canister {
     pub(crate) is_controlled: bool,
     pub(crate) run_state: RunState,
     pub(crate) image: Image,
+    pub(crate) vessel: Vessel,
     pub(crate) settings: Settings,
     pub(crate) snapshots: Vec<Snapshot>,
     pub(crate) open_calls: Vec<Write>,
@@ -154,6 +178,9 @@ pub(crate) struct Canister {
     pub(crate) drained_cycles: u128,
     /// When its global timer is due.
     pub(crate) timer: Option<u64>,
+    pub(crate) version: u64,
+    /// What somebody else did to its code, and when.
+    pub(crate) acts: Vec<(u64, &'static str)>,
 }
 
 impl Canister {
@@ -162,18 +189,28 @@ impl Canister {
             is_controlled: true,
             run_state: RunState::Running,
             image: Image::NOTHING,
+            vessel: Vessel::default(),
             settings: Settings { controllers: vec![coordinator], others: ByteBuf::new() },
             snapshots: Vec::new(),
             open_calls: Vec::new(),
             cycles,
             drained_cycles: 0,
             timer: None,
+            version: 1,
+            acts: Vec::new(),
         }
+    }
+
+    /// Another image, whatever was there before.
+    pub(crate) fn put(&mut self, image: Image) {
+        self.image = image;
+        self.vessel = Vessel::default();
+        self.version += 1;
     }
 
     /// Whether it accepts a call that changes its state.
     pub(crate) fn accepts_writes(&self) -> bool {
-        self.run_state == RunState::Running && self.image.module == Some(Module::Own)
+        self.run_state == RunState::Running && self.image.module.is_some_and(Module::is_dapp)
     }
 
     pub(crate) fn snapshot(&self, id: &SnapshotId) -> Option<&Snapshot> {

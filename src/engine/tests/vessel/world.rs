@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use candid::Principal;
-use decant_engine::{Effect, JobId, ReasonCode, RunState, SnapshotId, Stage};
+use decant_engine::{Effect, ReasonCode, RunState, SnapshotId, Stage};
 use serde_bytes::ByteBuf;
 
 use crate::canister::{Canister, Heap, Image, Layout, Maker, Model, Module, Snapshot, Stable, Write, mix};
@@ -18,6 +18,7 @@ pub(crate) enum Trouble {
     NotControlled,
     SourceStopped,
     NoModule,
+    NotPlanned,
     NoStableMemory,
     Raw,
     Unreadable,
@@ -25,31 +26,42 @@ pub(crate) enum Trouble {
     SmallAndCompact,
     NotWorthIt,
     BucketTooSmall,
+    Tailed,
     NoPreUpgrade,
     NoPreUpgradeButConsent,
     NoSlot,
     FewCycles,
+    WantsCycles,
+    PublicSnapshots,
+    SmallHeapLimit,
+    TooManyControllers,
     PreUpgradeTraps,
     PostUpgradeTraps,
     CorruptUpload,
-    CorruptCopy,
     PostUpgradeGrows,
     NeverStops,
     EmptyPool,
     RouteConflict,
 }
 
+/// What the dapp's upgrade hooks are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Hooks {
+    /// `pre_upgrade` saves the heap, `post_upgrade` reads it.
+    Plain,
+    /// `post_upgrade` erases what it has read: it can't run twice.
+    Eraser,
+}
+
 /// What the dapp does with its global timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Timers {
-    /// Its module has no import to arm it.
+    /// It has none.
     Never,
     /// Calls of users arm and disarm it.
     Kept,
     /// The same, and `post_upgrade` arms it.
     Rearmed,
-    /// As `Kept`, and the plan says that it may go.
-    MayGo,
 }
 
 /// When the timer is due that `post_upgrade` arms.
@@ -64,24 +76,28 @@ pub(crate) struct World {
     /// What every accepted write adds up to.
     pub(crate) model: Model,
     pub(crate) trouble: Trouble,
+    pub(crate) hooks: Hooks,
     pub(crate) timers: Timers,
-    /// When users last said that the timer is due.
-    pub(crate) timer: Option<u64>,
+    /// Whether the coordinator knows the layout of the build, so that no survey is needed.
+    pub(crate) is_known: bool,
     /// Whether the source served before the job began.
     pub(crate) was_serving: bool,
     /// Strangers' snapshots, as they must stay.
     pub(crate) strangers: Vec<(Principal, Snapshot)>,
     /// Where the job is: only for what must not happen there.
     pub(crate) stage: Stage,
+    pub(crate) now_nanos: u64,
     pub(crate) pool_cycles: u128,
     pub(crate) begun_cycles: u128,
     pub(crate) fees_cycles: u128,
     pub(crate) burned_cycles: u128,
-    /// How often a stop times out when calls are open, in a thousand.
+    /// How often a stop times out when calls are open, and a vessel works in slices, in a thousand.
     pub(crate) slowness: u64,
     pub(crate) accepted_writes: u32,
-    /// Whether somebody else started what the job had stopped.
-    pub(crate) was_started: bool,
+    /// Whether somebody else did something to a canister of the job.
+    pub(crate) is_disturbed: bool,
+    /// Whether somebody else deleted what the job had saved.
+    pub(crate) is_way_back_gone: bool,
     next_id: u64,
     next_write: u64,
 }
@@ -114,7 +130,7 @@ impl World {
             module: Some(Module::Own),
             heap: Some(Heap { counted: model.counted, layout }),
             // What an earlier upgrade saved: the heap has moved on since.
-            stable: Stable { layout, written: model.written, saved: 12, is_repacked: false },
+            stable: Stable { layout, written: model.written, saved: 12, ..Stable::NOTHING },
         };
         canister.settings.controllers.push(principal(8, 0));
         canister.settings.others = ByteBuf::from(vec![7; 40]);
@@ -122,8 +138,11 @@ impl World {
         match trouble {
             Trouble::SourceStopped => canister.run_state = RunState::Stopped,
             Trouble::NoModule => canister.image = Image::NOTHING,
-            // Enough for what the calls charge, too little for what an upgrade prepays.
-            Trouble::FewCycles => canister.cycles = 599_000_000_000,
+            // Enough for all that is charged, and not for what an upgrade prepays (M5).
+            Trouble::FewCycles => canister.cycles = 250_000_000_000,
+            Trouble::TooManyControllers => {
+                canister.settings.controllers.extend((0..8).map(|number| principal(8, 1 + number)));
+            }
             _ => {}
         }
         let begun_cycles = canister.cycles + 10 * CANISTER_CYCLES;
@@ -134,18 +153,21 @@ impl World {
             coordinator,
             model,
             trouble,
+            hooks: Hooks::Plain,
             timers: Timers::Never,
-            timer: None,
+            is_known: false,
             was_serving: !matches!(trouble, Trouble::SourceStopped | Trouble::NoModule),
             strangers: Vec::new(),
             stage: Stage::BeforeCommit,
+            now_nanos: 0,
             pool_cycles: 10 * CANISTER_CYCLES,
             begun_cycles,
             fees_cycles: 0,
             burned_cycles: 0,
             slowness,
             accepted_writes: 0,
-            was_started: false,
+            is_disturbed: false,
+            is_way_back_gone: false,
             next_id: 1,
             next_write: 1,
         };
@@ -174,8 +196,8 @@ impl World {
         let id = self.next_snapshot_id();
         let source = self.source;
         let canister = self.canister(source);
-        let (image, timer) = (canister.image, canister.timer);
-        let snapshot = Snapshot { id, maker: Maker::Stranger, image, timer, upload: None };
+        let (image, timer, version) = (canister.image, canister.timer, canister.version);
+        let snapshot = Snapshot { id, maker: Maker::Stranger, image, version, timer, upload: None };
         self.canister_mut(source).snapshots.push(snapshot.clone());
         self.strangers.push((source, snapshot));
     }
@@ -197,10 +219,11 @@ impl World {
     pub(crate) fn write(&mut self, prng: &mut Prng) {
         let routes: Vec<_> = self.routes.values().copied().collect();
         let id = routes[prng.below(routes.len())];
-        let write = Write { id: self.next_write, is_to_heap: prng.permille(500) };
-        self.next_write += 1;
+        let is_to_heap = prng.permille(500);
         let is_open = prng.permille(300);
-        let canister = self.canisters.get_mut(&id).expect("promise 3: a route names a canister that exists");
+        let write = self.next_write(is_to_heap);
+        // Somebody may have deleted it.
+        let Some(canister) = self.canisters.get_mut(&id) else { return };
         if !canister.accepts_writes() {
             return;
         }
@@ -210,6 +233,11 @@ impl World {
         } else {
             self.apply_write(id, write);
         }
+    }
+
+    pub(crate) fn next_write(&mut self, is_to_heap: bool) -> Write {
+        self.next_write += 1;
+        Write { id: self.next_write, is_to_heap }
     }
 
     /// A call that was accepted goes on, unless the canister is stopped.
@@ -224,34 +252,29 @@ impl World {
 
     /// The dapp's code runs on its heap and its stable memory.
     pub(crate) fn apply_write(&mut self, id: Principal, write: Write) {
-        self.set_timer(id, write);
-        let image = &mut self.canister_mut(id).image;
-        let heap = image.heap.as_mut().expect("code runs on a heap");
-        assert_eq!(heap.layout, image.stable.layout, "a heap never runs on an image of another layout");
+        let timers = self.timers;
+        let canister = self.canister_mut(id);
+        // An upgrade that somebody else made let it go on, or not: what its caller was not told counts for nothing.
+        let Some(heap) = canister.image.heap.as_mut() else { return };
+        assert_eq!(
+            heap.layout, canister.image.stable.layout,
+            "a heap never runs on an image of another layout"
+        );
+        canister.version += 1;
+        if timers != Timers::Never {
+            canister.timer = (!write.id.is_multiple_of(4)).then_some(write.id);
+        }
         if write.is_to_heap {
             heap.counted = mix(heap.counted, write.id);
             self.model.counted = mix(self.model.counted, write.id);
         } else {
-            image.stable.written = mix(image.stable.written, write.id);
+            canister.image.stable.written = mix(canister.image.stable.written, write.id);
             self.model.written = mix(self.model.written, write.id);
         }
     }
 
-    /// Users arm the timer, or disarm it.
-    fn set_timer(&mut self, id: Principal, write: Write) {
-        if self.timers != Timers::Never {
-            self.timer = (!write.id.is_multiple_of(4)).then_some(write.id);
-            self.canister_mut(id).timer = self.timer;
-        }
-    }
-
     /// What a call does, and answers.
-    pub(crate) fn execute(
-        &mut self,
-        _job: JobId,
-        effect: &Effect,
-        prng: &mut Prng,
-    ) -> decant_engine::Outcome {
+    pub(crate) fn execute(&mut self, effect: &Effect, prng: &mut Prng) -> decant_engine::Outcome {
         crate::effects::execute(self, effect, prng)
     }
 
@@ -270,5 +293,50 @@ impl World {
             return Ok(());
         }
         Err(ReasonCode::NoRoute)
+    }
+
+    /// An ordinary upgrade of whatever is there to code of the dapp; answers whether a hook trapped.
+    pub(crate) fn upgrade(&mut self, id: Principal, module: Module) -> Result<(), ReasonCode> {
+        let mut image = self.canister(id).image;
+        self.pre_upgrade(&mut image)?;
+        let timer = self.post_upgrade(&mut image, module)?;
+        let canister = self.canister_mut(id);
+        canister.put(image);
+        // An upgrade disarms the timer, then runs `post_upgrade` (interface specification, "Global timer").
+        canister.timer = timer;
+        Ok(())
+    }
+
+    /// The hook of the code that is there, if it is the dapp's. It may take the heap for good: nobody asks for it again.
+    pub(crate) fn pre_upgrade(&mut self, image: &mut Image) -> Result<(), ReasonCode> {
+        let is_dapp = image.module.is_some_and(Module::is_dapp);
+        let Some(heap) = image.heap.take().filter(|_| is_dapp) else { return Ok(()) };
+        assert_eq!(heap.layout, image.stable.layout, "a heap never runs on an image of another layout");
+        match self.trouble {
+            Trouble::PreUpgradeTraps => return Err(ReasonCode::Trapped),
+            Trouble::NoPreUpgrade => panic!("promise 2: no heap is lost without the plan's consent"),
+            Trouble::NoPreUpgradeButConsent => self.model.counted = image.stable.saved,
+            _ => image.stable.saved = heap.counted,
+        }
+        image.stable.runs.0 += 1;
+        Ok(())
+    }
+
+    /// The hook of the dapp's code; answers when the timer is due that it armed.
+    fn post_upgrade(&self, image: &mut Image, module: Module) -> Result<Option<u64>, ReasonCode> {
+        let is_repacked = image.stable.is_repacked;
+        if self.trouble == Trouble::PostUpgradeTraps && is_repacked && module == Module::Own {
+            return Err(ReasonCode::Trapped);
+        }
+        if self.trouble == Trouble::PostUpgradeGrows && is_repacked {
+            image.stable.layout = Layout::Grown;
+        }
+        image.module = Some(module);
+        image.heap = Some(Heap { counted: image.stable.saved, layout: image.stable.layout });
+        image.stable.runs.1 += 1;
+        if self.hooks == Hooks::Eraser {
+            image.stable.saved = 0;
+        }
+        Ok((self.timers == Timers::Rearmed).then_some(REARMED))
     }
 }

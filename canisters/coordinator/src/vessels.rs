@@ -1,0 +1,313 @@
+//! Effects of the strategies by vessel as calls, and what their answers mean.
+
+use crate::carried;
+use crate::management::{self, ChunkHash, InstallChunkedCode, InstallMode};
+use crate::modules::{self, Unknown};
+use crate::outcomes::{failed, installed};
+use crate::pages::{self, EMPTY_MODULE};
+use crate::snapshots::{self, Failure, Timer, UploadMetadata};
+use crate::store::{self, KnownModule};
+use candid::Principal;
+use decant_api::plan::{ModuleUse, Plan};
+use decant_api::source::LayoutSummary;
+use decant_api::vessel as api;
+use decant_engine::{
+    Digest, ImageKind, ImageView, Job, Known, Limits, Outcome, Reason, ReasonCode, SnapshotId, Value,
+    VesselRole,
+};
+use decant_layout::{Accepted, Image, Layout, Obstacle, PAGE_BYTES, Tail, ensure_bucket_size_holds};
+use serde_bytes::ByteBuf;
+
+/// Creating a canister on 13 nodes (cost table): what this subnet asks says how many it has.
+const CREATION_CYCLES: u128 = 500_000_000_000;
+/// Sizes of a build that are remembered.
+const SURVEYED: usize = 1_000;
+
+/// All snapshots.
+pub(crate) async fn list(canister: Principal) -> Outcome {
+    answered(snapshots::list(canister).await.map(Value::Snapshots))
+}
+
+/// A snapshot of a canister as it is.
+pub(crate) async fn take(canister: Principal, replaced: Option<SnapshotId>) -> Outcome {
+    answered(snapshots::take(canister, replaced).await.map(Value::Snapshot))
+}
+
+/// What a snapshot holds, and what it would be in the plan's buckets.
+pub(crate) async fn read_image(job: &Job, canister: Principal, snapshot: &SnapshotId) -> Outcome {
+    let metadata = match snapshots::metadata(canister, snapshot).await {
+        Ok(metadata) => metadata,
+        Err(failure) => return lost(&failure),
+    };
+    let image = match pages::image(canister, snapshot, &metadata).await {
+        Ok(image) => image,
+        Err(failure) => return lost(&failure),
+    };
+    let plan = plan(job);
+    let kind = match image {
+        Ok(Image::Empty) => ImageKind::Empty,
+        Ok(Image::Raw { .. }) => ImageKind::Raw,
+        Ok(Image::Managed(layout)) => match accepted(canister, snapshot, plan.as_ref(), &layout).await {
+            Ok(None) => planned(job, plan.as_ref(), &layout),
+            Ok(Some(refused)) => refused,
+            Err(failure) => return lost(&failure),
+        },
+        Err(reason) => ImageKind::Unreadable { reason },
+    };
+    let stable_pages = metadata.stable_memory_size / PAGE_BYTES;
+    let timer_nanos = match metadata.global_timer {
+        Some(Timer::Active(due_nanos)) => Some(due_nanos),
+        Some(Timer::Inactive) | None => None,
+    };
+    Outcome::Done(Value::Image(ImageView {
+        stable_pages,
+        kind,
+        timer_nanos,
+        version: metadata.canister_version,
+    }))
+}
+
+/// What the plan says of an image: the growth in percent, and whether what lies behind the last bucket may be dropped.
+fn said(plan: Option<&Plan>) -> (u32, bool) {
+    plan.and_then(|plan| plan.strategy.by_vessel())
+        .map_or((0, false), |by| (by.growth_percent, by.may_drop_tail))
+}
+
+/// Why an image is left as it is, if it is.
+async fn accepted(
+    canister: Principal,
+    snapshot: &SnapshotId,
+    plan: Option<&Plan>,
+    layout: &Layout,
+) -> Result<Option<ImageKind>, Failure> {
+    let (_, tail_is_dropped) = said(plan);
+    let accepted = Accepted { tail_is_dropped, ..Accepted::default() };
+    let tail = match tail_is_dropped {
+        true => Some(Tail::Nothing),
+        false => pages::tail(canister, snapshot, layout).await?,
+    };
+    let tail_pages = layout.usage().tail_pages;
+    let Some(tail) = tail else { return Ok(Some(ImageKind::Tailed { tail_pages })) };
+    Ok(match layout.check(&tail, accepted) {
+        Ok(()) => None,
+        Err(Obstacle::Tail(_)) => Some(ImageKind::Tailed { tail_pages }),
+        Err(obstacle) => Some(ImageKind::Unreadable { reason: obstacle.to_string() }),
+    })
+}
+
+fn planned(job: &Job, plan: Option<&Plan>, layout: &Layout) -> ImageKind {
+    let bucket_pages = job.plan().bucket_pages;
+    let (growth_percent, _) = said(plan);
+    let sizes_pages: Vec<u64> = layout.memories().iter().map(|memory| memory.size_pages()).collect();
+    if let Err(error) = ensure_bucket_size_holds(&sizes_pages, growth_percent, bucket_pages) {
+        return ImageKind::DoesNotFit { reason: error.to_string() };
+    }
+    match layout.compact(u32::from(bucket_pages)) {
+        Ok(compact) => ImageKind::Managed {
+            bucket_pages: layout.bucket_size_pages(),
+            used_pages: layout.usage().used_pages,
+            compact_pages: compact.stable_size_pages(),
+        },
+        Err(error) => ImageKind::DoesNotFit { reason: error.to_string() },
+    }
+}
+
+/// What is known of the module that a canister runs, if a canister with that module and size was surveyed.
+pub(crate) async fn recall(job: &Job, hash: &Digest, stable_pages: u64) -> Outcome {
+    let Some(plan) = plan(job) else { return unplanned(hash) };
+    let Some(planned) = modules::in_plan(&plan, hash) else { return unplanned(hash) };
+    let nothing = Outcome::Done(Value::Known(None));
+    let Some(module) = store::module(hash) else { return nothing };
+    let is_surveyed = module.surveyed_pages.as_ref().is_some_and(|all| all.contains(&stable_pages));
+    if !is_surveyed || module.is_wasm64.is_none() {
+        return nothing;
+    }
+    match modules::is_stored(&module, planned).await {
+        Ok(true) => Outcome::Done(Value::Known(Some(known(&module, planned)))),
+        Ok(false) => nothing,
+        Err(failure) => lost(&failure),
+    }
+}
+
+/// Knows the module that a canister runs, whose image was found to be one that can be moved.
+pub(crate) async fn keep_module(
+    job: &Job,
+    canister: Principal,
+    snapshot: &SnapshotId,
+    hash: &Digest,
+) -> Outcome {
+    let Some(plan) = plan(job) else { return unplanned(hash) };
+    let Some(planned) = modules::in_plan(&plan, hash) else { return unplanned(hash) };
+    match modules::learn(canister, snapshot, hash, planned).await {
+        Ok(mut module) => {
+            let sizes = module.surveyed_pages.get_or_insert_default();
+            if sizes.len() < SURVEYED && !sizes.contains(&job.counters().source_pages) {
+                sizes.push(job.counters().source_pages);
+                store::keep_module(hash, &module);
+            }
+            Outcome::Done(Value::Known(Some(known(&module, planned))))
+        }
+        Err(Unknown::Failed(failure)) => lost(&failure),
+        Err(Unknown::Wrong(reason)) => Outcome::Refused(Reason::new(ReasonCode::WrongModule, reason)),
+    }
+}
+
+fn known(module: &KnownModule, planned: &ModuleUse) -> Known {
+    let times = if module.is_wasm64 == Some(true) { 2 } else { 1 };
+    let prepaid_cycles = (Limits::UPGRADE_PREPAID_CYCLES * times)
+        .saturating_mul(ic_cdk::api::cost_create_canister())
+        / CREATION_CYCLES;
+    Known {
+        has_pre_upgrade: module.has_pre_upgrade,
+        may_lose_heap: planned.may_lose_heap,
+        prepaid_cycles,
+        vessel_hash: carried::hash(),
+    }
+}
+
+/// Upgrades a canister, a vessel now, to the module that it ran.
+pub(crate) async fn upgrade(job: &Job, canister: Principal, hash: &Digest) -> Outcome {
+    let Some(plan) = plan(job) else { return unplanned(hash) };
+    let Some(planned) = modules::in_plan(&plan, hash) else { return unplanned(hash) };
+    let module = store::module(hash).unwrap_or_default();
+    let args = InstallChunkedCode {
+        mode: InstallMode::Upgrade(None),
+        target_canister: canister,
+        store_canister: Some(ic_cdk::api::canister_self()),
+        chunk_hashes_list: chunk_list(modules::chunks(&module, planned)),
+        wasm_module_hash: planned.hash.clone(),
+        arg: planned.upgrade_arg.clone(),
+    };
+    installed(management::call("install_chunked_code", &args).await)
+}
+
+/// Installs a vessel.
+pub(crate) async fn install(job: &Job, canister: Principal, role: VesselRole, hash: &Digest) -> Outcome {
+    let (mode, role) = match role {
+        VesselRole::Source { reader } => {
+            let (_, drops_tail) = said(plan(job).as_ref());
+            (InstallMode::Upgrade(None), api::VesselRole::Source { reader, drops_tail })
+        }
+        VesselRole::Target { source, bucket_pages } => {
+            (InstallMode::Install, api::VesselRole::Target { source, bucket_pages })
+        }
+    };
+    put(job, canister, mode, role, hash).await
+}
+
+/// What stays of a source: without stable memory, it answers where the state went.
+pub(crate) async fn entomb(job: &Job, canister: Principal, hash: &Digest) -> Outcome {
+    let to = job.target().unwrap_or(Principal::management_canister());
+    put(job, canister, InstallMode::Reinstall, api::VesselRole::Moved { to }, hash).await
+}
+
+async fn put(
+    job: &Job,
+    canister: Principal,
+    mode: InstallMode,
+    role: api::VesselRole,
+    hash: &Digest,
+) -> Outcome {
+    let chunks = match carried::chunks(hash).await {
+        Ok(Some(chunks)) => chunks,
+        Ok(None) => return Outcome::Refused(Reason::new(ReasonCode::WrongModule, "no such vessel is known")),
+        Err(error) => return failed(&error),
+    };
+    let arg = candid::encode_one(api::VesselArgs { job: job.id(), role }).unwrap_or_default();
+    let args = InstallChunkedCode {
+        mode,
+        target_canister: canister,
+        store_canister: Some(ic_cdk::api::canister_self()),
+        chunk_hashes_list: chunk_list(&chunks),
+        wasm_module_hash: ByteBuf::from(hash.0),
+        arg: ByteBuf::from(arg),
+    };
+    let outcome = installed(management::call("install_chunked_code", &args).await);
+    let is_cleared = matches!(&outcome, Outcome::Refused(reason) if reason.code() == ReasonCode::WrongModule);
+    if is_cleared && *hash == carried::hash() {
+        // Somebody cleared the chunk store: it is put there again, and installed by the next try.
+        return match carried::upload().await {
+            Ok(_) => Outcome::Transient(Reason::new(ReasonCode::WrongModule, "the chunk store was cleared")),
+            Err(error) => failed(&error),
+        };
+    }
+    outcome
+}
+
+fn chunk_list(hashes: &[ByteBuf]) -> Vec<ChunkHash> {
+    hashes.iter().map(|hash| ChunkHash { hash: hash.clone() }).collect()
+}
+
+/// What a vessel that is sealed holds, and how large its compact image is.
+pub(crate) fn measured(layout: LayoutSummary, stable_pages: u64, compact_pages: u64) -> Value {
+    let kind = match layout {
+        LayoutSummary::Empty => ImageKind::Empty,
+        LayoutSummary::Raw => ImageKind::Raw,
+        LayoutSummary::Unreadable { reason } => ImageKind::Unreadable { reason },
+        LayoutSummary::Managed { bucket_pages, used_pages, .. } => {
+            ImageKind::Managed { bucket_pages, used_pages, compact_pages }
+        }
+    };
+    Value::Image(ImageView { stable_pages, kind, timer_nanos: None, version: None })
+}
+
+/// A snapshot of zeros, with what the saved one has besides code and memory.
+pub(crate) async fn upload_metadata(canister: Principal, saved: &SnapshotId, pages: u64) -> Outcome {
+    let metadata = match snapshots::metadata(canister, saved).await {
+        Ok(metadata) => metadata,
+        Err(failure) => return lost(&failure),
+    };
+    let made = snapshots::upload_metadata(&UploadMetadata {
+        canister_id: canister,
+        wasm_module_size: EMPTY_MODULE.len() as u64,
+        globals: Vec::new(),
+        wasm_memory_size: 0,
+        stable_memory_size: pages.saturating_mul(PAGE_BYTES),
+        certified_data: metadata.certified_data,
+        global_timer: None,
+        on_low_wasm_memory_hook_status: None,
+    })
+    .await;
+    answered(made.map(Value::Snapshot))
+}
+
+/// What it lacks besides pages.
+pub(crate) async fn upload_rest(canister: Principal, saved: &SnapshotId, uploaded: &SnapshotId) -> Outcome {
+    answered(pages::fill_rest(canister, saved, uploaded).await.map(|()| Value::Acknowledged))
+}
+
+/// Puts a canister back to what a snapshot holds.
+pub(crate) async fn load(canister: Principal, snapshot: &SnapshotId) -> Outcome {
+    answered(snapshots::load(canister, snapshot).await.map(|()| Value::Acknowledged))
+}
+
+/// Deletes a snapshot.
+pub(crate) async fn delete(canister: Principal, snapshot: &SnapshotId) -> Outcome {
+    answered(snapshots::delete(canister, snapshot).await.map(|()| Value::Acknowledged))
+}
+
+fn plan(job: &Job) -> Option<Plan> {
+    store::plan(job.plan().plan_id).map(|record| record.plan)
+}
+
+fn unplanned(hash: &Digest) -> Outcome {
+    let detail = format!(
+        "module {} is not in the plan: name it with its upgrade argument",
+        crate::plans::hex(&hash.0)
+    );
+    Outcome::Refused(Reason::new(ReasonCode::WrongModule, detail))
+}
+
+fn answered(result: Result<Value, Failure>) -> Outcome {
+    match result {
+        Ok(value) => Outcome::Done(value),
+        Err(failure) => lost(&failure),
+    }
+}
+
+fn lost(failure: &Failure) -> Outcome {
+    match failure {
+        Failure::Call(error) => failed(error),
+        Failure::Reply(reason) => Outcome::Refused(Reason::new(ReasonCode::Rejected, reason.clone())),
+    }
+}

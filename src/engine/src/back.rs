@@ -1,0 +1,400 @@
+//! The way back, undo by undo, from the top of the stack to its bottom: users first, then what the job left behind.
+//! Each is safe where nothing was done. What somebody else made of a canister meanwhile is theirs, and stays.
+
+use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
+use crate::vessel::{EMPTY_MODULE, VesselState, controlled_itself, look, note_owners};
+use crate::{
+    CanisterView, Effect, FenceView, Job, Reason, ReasonCode, RunState, SnapshotId, State, Undo, Value, Why,
+};
+
+/// What the topmost undo says of itself.
+pub(crate) fn rules(job: &Job, undo: Undo) -> Option<Rules> {
+    match undo {
+        Undo::SwapBack { index } => swap_back(job, index),
+        Undo::StopSource => Some(stop_source(job)),
+        Undo::LoadSaved => load_saved(job),
+        Undo::StartSource => Some(start_source(job)),
+        Undo::ThawSource => Some(thaw_source(job)),
+        Undo::Disown => disown(job),
+        // It parks the job: `apply` does that.
+        Undo::Ask => Some(Rules::none()),
+        Undo::DropSaved | Undo::DropUploaded => drop_snapshot(job, undo),
+        Undo::CheckTarget => check_target(job),
+        Undo::UninstallTarget => uninstall_target(job),
+        Undo::StartTarget => Some(Rules::call(Effect::Start { canister: job.target? }).done(undone)),
+        Undo::ResetTarget => reset_target(job),
+        // The driver gives it to the pool.
+        Undo::ReturnTarget => Some(Rules::none()),
+        Undo::OfOldBuild => None,
+    }
+}
+
+/// The call undid it.
+fn undone(_: &mut Job, value: Value) -> Result<Next, Why> {
+    match value {
+        Value::Acknowledged => Ok(Next::Undone),
+        other => wrong(&other),
+    }
+}
+
+/// The route names the source. Swapping again is answered as the first time.
+fn swap_back(job: &Job, index: u16) -> Option<Rules> {
+    let index = *job.indexes.get(usize::from(index))?;
+    let swap = Effect::Swap { index, from: job.target?, to: job.source };
+    // No route names the target, or it names what an operator made it name.
+    Some(Rules::call(swap).done(undone).refused(|_, code| {
+        matches!(code, ReasonCode::NoRoute | ReasonCode::RouteConflict).then_some(Next::Undone)
+    }))
+}
+
+/// The vessel stops, as whatever is loaded onto.
+fn stop_source(job: &Job) -> Rules {
+    let source = job.source;
+    let looked = look(job.source_left.as_ref(), source);
+    Rules::call(Effect::Stop { canister: source }).done(undone).look(When::First, looked, |job, value| {
+        Ok(match value {
+            Value::Gone => Verdict::Happened,
+            Value::Canister(view) if !is_ours(job, view) => Verdict::Happened,
+            Value::Canister(view) => happened(view.run_state == RunState::Stopped),
+            other => return wrong(other),
+        })
+    })
+}
+
+/// Whether there is no code but the vessel, or none at all, and nobody else did that.
+fn is_ours(job: &Job, view: &CanisterView) -> bool {
+    let vessel = job.held.as_ref().and_then(|held| held.vessel_hash);
+    view.acted.is_none() && (view.module_hash == vessel || view.module_hash == Some(EMPTY_MODULE))
+}
+
+/// The source holds what it held when it was saved: heap, stable memory, module. Nothing is loaded over a canister that
+/// somebody else made something of, or that ran its own module.
+fn load_saved(job: &Job) -> Option<Rules> {
+    let (source, held) = (job.source, job.held.as_ref()?);
+    let snapshot = held.saved.clone()?;
+    let looked = look(job.source_left.as_ref(), source);
+    let rules = Rules::call(Effect::LoadSnapshot { canister: source, snapshot })
+        .done(|job, value| {
+            if let (Some(left), Some(held)) = (&mut job.source_left, &mut job.held) {
+                // The upgrade to the vessel disarmed the timer, and a snapshot that was taken arms none.
+                job.times.timer_lost_nanos = held.timer_nanos.filter(|_| held.is_undressed);
+                left.module = Some(held.module_hash);
+                held.is_undressed = false;
+            }
+            undone(job, value)
+        })
+        .look(When::First, looked, |job, value| {
+            let view = match value {
+                Value::Canister(view) => view,
+                // There is nothing to load onto.
+                Value::Gone => return Ok(Verdict::Happened),
+                other => return wrong(other),
+            };
+            if let Some(what) = &view.acted {
+                return Ok(Verdict::Follow(leave_to_others(job, what)));
+            }
+            if is_ours(job, view) {
+                if let Some(held) = &mut job.held {
+                    held.is_undressed = true;
+                }
+                return Ok(match view.run_state {
+                    RunState::Stopped => Verdict::NotYet,
+                    // Somebody started the vessel, which takes no calls: it is stopped once more.
+                    _ => Verdict::Follow(stop_again(job)),
+                });
+            }
+            Ok(own_module(job, view))
+        });
+    Some(rules)
+}
+
+/// The source runs its own module: it was never undressed, or it is dressed already.
+fn own_module(job: &mut Job, view: &CanisterView) -> Verdict {
+    let is_own = view.module_hash.is_some() && view.module_hash == job.own_module();
+    let Some(held) = &job.held else { return Verdict::Happened };
+    if !is_own {
+        return Verdict::Follow(leave_to_others(job, "another module, or none"));
+    }
+    if !held.is_undressed || job.target.is_some() {
+        return Verdict::Happened;
+    }
+    // It is dressed: did nothing run it since, for sure? Or it is loaded, by a call whose reply never came.
+    let dressed_version = job.source_left.as_ref().and_then(|left| left.version);
+    let is_untouched = view.version.is_some() && view.version == dressed_version;
+    let is_bloated = view.stable_pages >= job.counters.source_pages;
+    match held.root {
+        _ if is_untouched && view.run_state == RunState::Stopped => Verdict::NotYet,
+        _ if job.attempt.is_unsure && (view.version.is_some() || is_bloated) => Verdict::Happened,
+        // It serves, or served: what was saved does not have what users wrote since. It goes forward.
+        Some(root) => Verdict::Follow(Next::Enter(State::Vessel(VesselState::Starting { root }))),
+        None => Verdict::Follow(leave_to_others(job, "its own module")),
+    }
+}
+
+/// Nothing is loaded. The source starts, and an operator says whether what stands may stay.
+fn leave_to_others(job: &mut Job, what: &str) -> Next {
+    let saved = job.held.as_ref().and_then(|held| held.saved.as_ref()).map(short).unwrap_or_default();
+    let detail = format!("{what}. It is left so; snapshot {saved} is from before, and goes with a retry");
+    if let State::RollingBack { reason, undo } = &mut job.state {
+        *reason = Reason::new(ReasonCode::OthersActed, detail);
+        if !undo.contains(&Undo::Ask) {
+            undo.push(Undo::Ask);
+            undo.sort_unstable();
+        }
+    }
+    Next::Undone
+}
+
+/// A snapshot, for people: its number at its canister.
+fn short(snapshot: &SnapshotId) -> String {
+    snapshot.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn stop_again(job: &Job) -> Next {
+    let mut again = job.state.clone();
+    if let State::RollingBack { undo, .. } = &mut again {
+        undo.push(Undo::StopSource);
+    }
+    Next::Enter(again)
+}
+
+/// The source runs. Where it is gone and a target may hold its state, an operator looks before that is emptied.
+fn start_source(job: &Job) -> Rules {
+    let source = job.source;
+    Rules::call(Effect::Start { canister: source }).done(undone).look(
+        When::IfStale,
+        Effect::CanisterStatus { canister: source },
+        |job, value| match value {
+            Value::Canister(view) => Ok(happened(view.run_state == RunState::Running)),
+            Value::Gone => Ok(source_gone(job)),
+            other => wrong(other),
+        },
+    )
+}
+
+fn source_gone(job: &Job) -> Verdict {
+    match job.target {
+        None => Verdict::Happened,
+        Some(target) => {
+            let detail = format!("source {}; target {target} may hold its state", job.source);
+            Verdict::Yield(Reason::new(ReasonCode::Gone, detail))
+        }
+    }
+}
+
+/// The source takes all calls.
+fn thaw_source(job: &Job) -> Rules {
+    let source = job.source;
+    Rules::call(Effect::Thaw { source })
+        .done(undone)
+        // Another job's fence is not ours to open.
+        .refused(|_, code| (code == ReasonCode::HeldByOther).then_some(Next::Undone))
+        .look(When::AfterLost, Effect::KitStatus { canister: source }, |job, value| {
+            let was_offered =
+                job.times.fenced_nanos.is_none() && job.plan.wants_precopy(job.counters.used_pages);
+            Ok(match value {
+                // A look doesn't show whether what was offered to the target is withdrawn: only an answered thaw does.
+                Value::Kit(_) if was_offered => Verdict::NotYet,
+                Value::Kit(view) => happened(view.fence.holder().is_none_or(|it| !it.is_job(job.id))),
+                Value::Gone => source_gone(job),
+                other => return wrong(other),
+            })
+        })
+}
+
+/// The source does not control itself, unless it did before.
+fn disown(job: &Job) -> Option<Rules> {
+    let source = job.source;
+    let controllers = job.held.as_ref()?.owners.clone();
+    let rules = Rules::call(Effect::SetControllers { canister: source, controllers })
+        .done(undone)
+        .gone_means(|_| Next::Undone)
+        .look(When::First, Effect::CanisterStatus { canister: source }, |job, value| match value {
+            Value::Canister(view) => Ok(happened(!note_owners(job, view) || controlled_itself(job))),
+            Value::Gone => Ok(Verdict::Happened),
+            other => wrong(other),
+        });
+    Some(rules)
+}
+
+/// The source has no snapshot of this job. The list says what there is to delete, also when nobody knows what became of
+/// a call.
+fn drop_snapshot(job: &Job, undo: Undo) -> Option<Rules> {
+    let canister = job.source;
+    let rules = match job.held.as_ref()?.dropping.clone() {
+        Some(snapshot) => Rules::call(Effect::DeleteSnapshot { canister, snapshot }),
+        None => Rules::call(Effect::ListSnapshots { canister }),
+    };
+    let rules = rules
+        .done(move |job, value| match value {
+            Value::Snapshots(all) => Ok(listed(job, undo, &all)),
+            Value::Acknowledged => Ok(dropped(job)),
+            other => wrong(&other),
+        })
+        .refused(|job, code| match code {
+            ReasonCode::NoSnapshot => Some(dropped(job)),
+            // A canister that is gone has no snapshots.
+            ReasonCode::Gone => Some(Next::Undone),
+            _ => None,
+        });
+    Some(rules)
+}
+
+/// What a list of snapshots says when the job goes back: delete one of ours, or nothing is left.
+fn listed(job: &mut Job, undo: Undo, all: &[SnapshotId]) -> Next {
+    let unknown = new_ones(job, all);
+    let done_bytes = job.attempt.done_bytes.saturating_add(1);
+    let resume = job.state.clone();
+    let Some(held) = &mut job.held else { return Next::Undone };
+    let is_there = |id: &Option<SnapshotId>| id.as_ref().is_some_and(|id| all.contains(id));
+    if held.is_unsure {
+        // The first list settles what nobody knew: whatever is new in a later one is somebody else's. What takes the
+        // place of another one does so in one step: while that is there, what is new is not ours.
+        held.is_unsure = false;
+        // The size is known before the upload begins, and after the way back is taken.
+        let has_place = is_there(if held.compact_pages == 0 { &held.saved } else { &held.uploaded });
+        match unknown.as_slice() {
+            _ if has_place => {}
+            [] => {}
+            [id] => {
+                held.dropping = Some(id.clone());
+                return Next::Again { done_bytes };
+            }
+            several => {
+                let detail = format!("{} new snapshots; delete what this job made", several.len());
+                return Next::Park { reason: Reason::new(ReasonCode::OthersActed, detail), resume };
+            }
+        }
+    }
+    let own = if undo == Undo::DropSaved { &mut held.saved } else { &mut held.uploaded };
+    if is_there(own) {
+        held.dropping = own.clone();
+        return Next::Again { done_bytes };
+    }
+    *own = None;
+    Next::Undone
+}
+
+/// What was to be deleted is: look again.
+fn dropped(job: &mut Job) -> Next {
+    let done_bytes = job.attempt.done_bytes.saturating_add(1);
+    if let Some(held) = &mut job.held {
+        held.dropping = None;
+    }
+    Next::Again { done_bytes }
+}
+
+/// Snapshots that were not there when the job began, and that it does not know.
+pub(crate) fn new_ones(job: &Job, all: &[SnapshotId]) -> Vec<SnapshotId> {
+    let Some(held) = &job.held else { return Vec::new() };
+    let is_known = |id: &SnapshotId| {
+        let is_it = |own: &Option<SnapshotId>| own.as_ref() == Some(id);
+        held.foreign.contains(id) || is_it(&held.saved) || is_it(&held.uploaded)
+    };
+    all.iter().filter(|id| !is_known(id)).cloned().collect()
+}
+
+/// Is the target still this job's? One that serves is not, whoever installed it: the coordinator may have been put back
+/// from a snapshot.
+fn check_target(job: &Job) -> Option<Rules> {
+    let rules = Rules::call(Effect::KitStatus { canister: job.target? })
+        .done(|job, value| match value {
+            Value::Kit(view) => Ok(match view.fence {
+                FenceView::Importing(holder) if holder.is_job(job.id) => Next::Undone,
+                // Nobody ever brought it a state: what it holds is what its init made.
+                FenceView::Open if !view.has_root => Next::Undone,
+                _ => give_up_target(job, "holds a state that this job did not bring"),
+            }),
+            Value::Gone => Ok(give_up_target(job, "is gone")),
+            other => wrong(&other),
+        })
+        // It has no module.
+        .refused(|_, code| (code == ReasonCode::NoKit).then_some(Next::Undone));
+    Some(rules)
+}
+
+/// The target has no module and no state.
+fn uninstall_target(job: &Job) -> Option<Rules> {
+    let target = job.target?;
+    let looked = look(job.target_left.as_ref(), target);
+    let rules = Rules::call(Effect::Uninstall { canister: target })
+        .done(|job, value| {
+            if let Some(left) = &mut job.target_left {
+                left.module = None;
+            }
+            undone(job, value)
+        })
+        .gone_means(|_| Next::Undone)
+        .look(When::First, looked, |job, value| {
+            let view = match value {
+                Value::Canister(view) => view,
+                Value::Gone => return Ok(Verdict::Follow(give_up_target(job, "is gone"))),
+                other => return wrong(other),
+            };
+            if view.module_hash.is_none() && view.acted.is_none() {
+                return Ok(Verdict::Happened);
+            }
+            Ok(match still_ours(job, view) {
+                Ok(()) => Verdict::NotYet,
+                Err(what) => Verdict::Follow(give_up_target(job, &what)),
+            })
+        });
+    Some(rules)
+}
+
+/// Whether the target runs what this job installed, and not the dapp's module before its time.
+fn still_ours(job: &Job, view: &CanisterView) -> Result<(), String> {
+    let own =
+        [job.plan.compact_module(), job.held.as_ref().and_then(|held| held.vessel_hash), job.own_module()];
+    if let Some(what) = &view.acted {
+        return Err(what.clone());
+    }
+    if !own.contains(&view.module_hash) {
+        return Err("runs another module".to_owned());
+    }
+    let is_dressed = job.held.is_some() && view.module_hash == job.own_module();
+    match is_dressed && view.run_state != RunState::Stopped {
+        true => Err("was started by somebody".to_owned()),
+        false => Ok(()),
+    }
+}
+
+/// Only the coordinator controls the target, which reserves nothing.
+fn reset_target(job: &Job) -> Option<Rules> {
+    let target = job.target?;
+    let rules = Rules::call(Effect::ResetSettings { canister: target })
+        .done(undone)
+        .gone_means(|_| Next::Undone)
+        .look(When::First, Effect::CanisterStatus { canister: target }, |job, value| match value {
+            Value::Canister(view) if view.module_hash.is_none() && view.snapshots_bytes == 0 => {
+                Ok(Verdict::NotYet)
+            }
+            Value::Canister(_) => Ok(Verdict::Follow(give_up_target(job, "is not empty"))),
+            Value::Gone => Ok(Verdict::Follow(give_up_target(job, "is gone"))),
+            other => wrong(other),
+        });
+    Some(rules)
+}
+
+/// The target is somebody else's, or nobody's: it is left alone, and does not go to the pool.
+fn give_up_target(job: &mut Job, what: &str) -> Next {
+    let target = job.target.take().map(|target| target.to_text()).unwrap_or_default();
+    job.target_left = None;
+    if let State::RollingBack { reason, undo } = &mut job.state {
+        *reason =
+            Reason::new(reason.code(), format!("target {target} {what}: left alone. {}", reason.detail()));
+        undo.retain(|it| {
+            !matches!(
+                it,
+                Undo::ReturnTarget
+                    | Undo::ResetTarget
+                    | Undo::StartTarget
+                    | Undo::UninstallTarget
+                    | Undo::CheckTarget
+            )
+        });
+        // The topmost one is taken off by what follows.
+        undo.push(Undo::CheckTarget);
+    }
+    Next::Undone
+}

@@ -1,0 +1,271 @@
+//! Behind the commit point: the target serves, the source is kept for a while, gives its cycles, and goes.
+
+use super::checks::{gone, left_behind, snapshots};
+use crate::left::{module_as_left, run_state_is};
+use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
+use crate::{
+    Digest, Effect, FenceView, Job, Limits, ModuleRole, Reason, ReasonCode, Retention, RunState, State,
+    TimeNanos, Value, VesselState,
+};
+
+/// Every route names the target: the commit point. The source answers where the state is.
+pub(crate) fn committed(job: &Job, root: Digest) -> Option<Rules> {
+    let (source, to) = (job.source, job.target?);
+    let rules = Rules::call(Effect::Retire { source, to })
+        .then(move |_| State::Retired { root })
+        // A source that is gone writes no more.
+        .gone_means(move |_| Next::Enter(State::Retired { root }))
+        .look(When::AfterLost, Effect::KitStatus { canister: source }, move |job, value| match value {
+            Value::Kit(view) => Ok(happened(
+                matches!(view.fence, FenceView::Moved { holder, to: at } if holder.is_job(job.id) && at == to),
+            )),
+            Value::Gone => Ok(Verdict::Happened),
+            other => wrong(other),
+        });
+    Some(rules)
+}
+
+/// It does: the target serves from now on. One with the kit opens; one without it was dressed and stopped, and starts.
+pub(crate) fn retired(job: &Job, root: Digest, now_nanos: TimeNanos) -> Option<Rules> {
+    let target = job.target?;
+    let after = move |job: &mut Job| match job.plan.retention {
+        Retention::Frozen { seconds } => {
+            let kept_nanos = seconds.saturating_mul(1_000_000_000);
+            State::Retaining { root, until_nanos: now_nanos.saturating_add(kept_nanos) }
+        }
+        Retention::Tombstone { .. } | Retention::None => confirmed(job, root),
+    };
+    let gone = move || Verdict::Yield(gone(target, "target"));
+    Some(match job.plan.strategy.is_by_vessel() {
+        true => Rules::call(Effect::Start { canister: target }).then(after).look(
+            When::First,
+            crate::vessel::look(job.target_left.as_ref(), target),
+            // Whatever somebody else installed: it was this job that stopped it, and every route names it.
+            move |_, value| match value {
+                Value::Canister(view) => Ok(happened(view.run_state == RunState::Running)),
+                Value::Gone => Ok(gone()),
+                other => wrong(other),
+            },
+        ),
+        false => Rules::call(Effect::Activate { target }).then(after).look(
+            When::AfterLost,
+            Effect::KitStatus { canister: target },
+            move |job, value| match value {
+                Value::Kit(view) => {
+                    Ok(happened(!matches!(view.fence, FenceView::Importing(holder) if holder.is_job(job.id))))
+                }
+                Value::Gone => Ok(gone()),
+                other => wrong(other),
+            },
+        ),
+    })
+}
+
+/// The source was kept long enough. Is the target still there, and has nobody emptied it?
+pub(crate) fn confirming(job: &Job, root: Digest) -> Option<Rules> {
+    let target = job.target?;
+    let since_nanos = job.times.committed_nanos.unwrap_or_default();
+    let park = move |reason, resume| Next::Park { reason, resume };
+    let last_copy = move || {
+        let reason = Reason::new(ReasonCode::Gone, "the target: the source holds the last copy of the state");
+        park(reason, State::Confirming { root })
+    };
+    let is_by_vessel = job.plan.strategy.is_by_vessel();
+    let rules = match is_by_vessel {
+        true => Rules::call(Effect::CanisterStatus { canister: target }),
+        false => Rules::call(Effect::KitStatus { canister: target }),
+    };
+    let rules = rules
+        .done(move |job, value| {
+            Ok(match value {
+                Value::Gone => last_copy(),
+                Value::Kit(view) if !is_by_vessel => match view.fence {
+                    FenceView::Importing(holder) if holder.is_job(job.id) => park(
+                        Reason::new(ReasonCode::Contradiction, "the target is not active; activate it"),
+                        State::Retired { root },
+                    ),
+                    _ if view.stable_pages < job.counters.used_pages => {
+                        park(emptied(view.stable_pages, job.counters.used_pages), State::Confirming { root })
+                    }
+                    _ => Next::Enter(confirmed(job, root)),
+                },
+                Value::Canister(view) if is_by_vessel && view.stable_pages < job.counters.used_pages => {
+                    park(emptied(view.stable_pages, job.counters.used_pages), State::Confirming { root })
+                }
+                Value::Canister(_) if is_by_vessel => Next::Enter(confirmed(job, root)),
+                other => return wrong(&other),
+            })
+        })
+        .look(When::First, Effect::Look { canister: target, since_nanos }, move |_, value| match value {
+            Value::Canister(view) => Ok(match &view.emptied {
+                Some(what) => Verdict::Yield(Reason::new(ReasonCode::OthersActed, format!("target: {what}"))),
+                None => Verdict::NotYet,
+            }),
+            Value::Gone => Ok(Verdict::Follow(last_copy())),
+            other => wrong(other),
+        });
+    Some(rules)
+}
+
+/// Stable memory never shrinks by itself.
+fn emptied(now_pages: u64, sealed_pages: u64) -> Reason {
+    let detail = format!("the target has {now_pages} pages, and {sealed_pages} were moved: it was emptied");
+    Reason::new(ReasonCode::OthersActed, detail)
+}
+
+/// The state after the target is known to serve.
+fn confirmed(job: &Job, root: Digest) -> State {
+    if job.plan.has_asset_checks { State::Assessing { root } } else { assessed(job, root) }
+}
+
+/// The state after the source is known to own and control nothing.
+fn assessed(job: &Job, root: Digest) -> State {
+    if job.plan.has_final_recheck { State::Rechecking { root } } else { rechecked(job, root) }
+}
+
+/// The state after the source is known to hold nothing but what was moved.
+fn rechecked(job: &Job, root: Digest) -> State {
+    let has_saved = job.held.as_ref().is_some_and(|held| held.saved.is_some());
+    if has_saved { State::Vessel(VesselState::DroppingSaved { root }) } else { State::Draining { root } }
+}
+
+/// What the source owns at ledgers and controls, if the plan names some, is lost with it.
+pub(crate) fn assessing(job: &Job, root: Digest) -> Rules {
+    Rules::call(Effect::CheckAssets { canister: job.source }).done(move |job, value| match value {
+        Value::Assets(None) => Ok(Next::Enter(assessed(job, root))),
+        Value::Assets(Some(found)) => Ok(Next::Park {
+            reason: Reason::new(ReasonCode::HasAssets, found),
+            resume: State::Assessing { root },
+        }),
+        other => wrong(&other),
+    })
+}
+
+/// Does the source still hold nothing but what was moved?
+pub(crate) fn rechecking(job: &Job, root: Digest) -> Rules {
+    let park = move || Next::Park { reason: left_behind(), resume: State::Rechecking { root } };
+    Rules::call(Effect::Recheck { source: job.source })
+        .done(move |job, value| match value {
+            Value::Working { done_bytes } => Ok(Next::Again { done_bytes }),
+            Value::Hashed(found) if found.root == root => Ok(Next::Enter(rechecked(job, root))),
+            Value::Hashed(_) => Ok(park()),
+            other => wrong(&other),
+        })
+        .refused(move |_, code| match code {
+            // Its fingerprint differs, or its root: looking again does not help.
+            ReasonCode::ChangedAfterSeal => Some(park()),
+            _ => over(code, root),
+        })
+}
+
+/// A source that is gone need not be deleted, and has no cycles to save.
+fn over(code: ReasonCode, root: Digest) -> Option<Next> {
+    (code == ReasonCode::Gone).then_some(Next::Enter(State::Done { root }))
+}
+
+/// The source may go; its cycles first. A drain answers what was drained in all.
+pub(crate) fn draining(job: &Job, root: Digest, limits: &Limits) -> Option<Rules> {
+    let is_kept = matches!(job.plan.retention, Retention::Tombstone { .. });
+    let keep_cycles = match is_kept {
+        true => limits.keep_as_tombstone_cycles,
+        false => limits.keep_until_deletion_cycles,
+    };
+    let rules = Rules::call(Effect::Drain { source: job.source, to: job.target?, keep_cycles })
+        .done(move |job, value| {
+            let Value::Drained { total_cycles } = value else { return wrong(&value) };
+            job.counters.drained_cycles = job.counters.drained_cycles.max(total_cycles);
+            Ok(Next::Enter(if is_kept { State::Entombing { root } } else { State::Stopping { root } }))
+        })
+        .refused(move |_, code| over(code, root));
+    Some(rules)
+}
+
+/// The source becomes a tombstone: a module without stable memory that answers where the state went.
+pub(crate) fn entombing(job: &Job, root: Digest) -> Option<Rules> {
+    let source = job.source;
+    let Retention::Tombstone { module_hash } = job.plan.retention else { return None };
+    let effect = Effect::Install { canister: source, role: ModuleRole::Tombstone, module_hash };
+    // A source by vessel runs that module already, with the state below it: what is emptied has no memory.
+    let runs_it = job.source_left.as_ref().is_some_and(|left| left.module == Some(module_hash));
+    let look = crate::vessel::look(job.source_left.as_ref(), source);
+    let rules = Rules::call(effect)
+        .then(move |_| State::Done { root })
+        .refused(move |_, code| over(code, root))
+        .look(When::First, look, move |job, value| match value {
+            Value::Gone => Ok(Verdict::Happened),
+            Value::Canister(view)
+                if view.module_hash == Some(module_hash)
+                    && (!runs_it || job.attempt.is_unsure && view.stable_pages == 0) =>
+            {
+                Ok(Verdict::Happened)
+            }
+            Value::Canister(view) => Ok(match module_as_left(job.source_left.as_ref(), view) {
+                Ok(()) => Verdict::NotYet,
+                Err(reason) => Verdict::Yield(reason),
+            }),
+            other => wrong(other),
+        });
+    Some(rules)
+}
+
+/// The source is drained.
+pub(crate) fn stopping(job: &Job, root: Digest) -> Rules {
+    let source = job.source;
+    Rules::call(Effect::Stop { canister: source })
+        .then(move |_| State::Deleting { root, burned_cycles: 0 })
+        .refused(move |_, code| over(code, root))
+        .look(When::IfStale, Effect::CanisterStatus { canister: source }, |job, value| match value {
+            Value::Gone => Ok(Verdict::Happened),
+            Value::Canister(view) => Ok(match module_as_left(job.source_left.as_ref(), view) {
+                Err(reason) => Verdict::Yield(reason),
+                Ok(()) => happened(view.run_state == RunState::Stopped),
+            }),
+            other => wrong(other),
+        })
+}
+
+/// Earlier builds looked here; the next state does it itself.
+pub(crate) fn checking(job: &Job, root: Digest) -> Rules {
+    Rules::call(Effect::CanisterStatus { canister: job.source })
+        .done(move |_, value| match value {
+            Value::Gone => Ok(Next::Enter(State::Done { root })),
+            Value::Canister(_) => Ok(Next::Enter(State::Deleting { root, burned_cycles: 0 })),
+            other => wrong(&other),
+        })
+        .refused(move |_, code| over(code, root))
+}
+
+/// The source is stopped. What would die with it? Nothing but these cycles.
+pub(crate) fn deleting(job: &Job, root: Digest) -> Rules {
+    let source = job.source;
+    let look = crate::vessel::look(job.source_left.as_ref().filter(|_| job.held.is_some()), source);
+    let done = move |job: &mut Job| {
+        if let State::Deleting { burned_cycles, .. } = job.state {
+            job.counters.burned_cycles = burned_cycles;
+        }
+        State::Done { root }
+    };
+    Rules::call(Effect::Delete { canister: source }).then(done).refused(move |_, code| over(code, root)).look(
+        When::First,
+        look,
+        move |job, value| match value {
+            Value::Gone => Ok(Verdict::Happened),
+            Value::Canister(view) => {
+                let as_left = module_as_left(job.source_left.as_ref(), view);
+                if let Err(reason) = as_left {
+                    return Ok(Verdict::Yield(reason));
+                }
+                if let Err(reason) = run_state_is(RunState::Stopped, view) {
+                    let resume = State::Stopping { root };
+                    return Ok(Verdict::Follow(Next::Park { reason, resume }));
+                }
+                if view.snapshots_bytes > 0 {
+                    return Ok(Verdict::Yield(snapshots(job, view)));
+                }
+                job.state = State::Deleting { root, burned_cycles: view.balance_cycles };
+                Ok(Verdict::NotYet)
+            }
+            other => wrong(other),
+        },
+    )
+}

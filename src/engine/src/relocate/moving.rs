@@ -1,0 +1,92 @@
+//! The state travels, is checked on both sides, and the routes are swapped. Until here everything can be undone.
+
+use super::begin::copied;
+use super::checks::{equals_seal, gone};
+use super::fence::source_held;
+use crate::left::module_as_left;
+use crate::rules::{Next, Rules, Verdict, When, wrong};
+use crate::{Digest, Effect, Job, Limits, ReasonCode, Seal, State, Undo, Value, VesselState};
+
+/// What is undone of a job whose source is sealed.
+fn held(job: &Job) -> Vec<Undo> {
+    if job.plan.strategy.is_by_vessel() { crate::vessel::sealed_undo(job) } else { source_held().collect() }
+}
+
+/// The source is sealed: the target pulls until every digest of its manifest is met.
+pub(crate) fn sealed(job: &Job, seal: Seal, limits: &Limits) -> Option<Rules> {
+    let max_batches = limits.max_batches_per_pull;
+    let rules = Rules::call(Effect::Pull { target: job.target?, root: seal.root, max_batches })
+        .done(move |job, value| copied(job, value, State::Pulled { seal }))
+        .undo(held(job));
+    Some(rules)
+}
+
+/// The target has all of it, and hashes what it wrote.
+pub(crate) fn pulled(job: &Job, seal: Seal) -> Option<Rules> {
+    let rules = Rules::call(Effect::Verify { target: job.target? })
+        .done(move |_, value| match value {
+            Value::Working { done_bytes } => Ok(Next::Again { done_bytes }),
+            Value::Hashed(found) => Ok(match equals_seal(&seal, &found, ReasonCode::RootMismatch) {
+                Ok(()) => Next::Enter(State::TargetVerified { seal }),
+                Err(reason) => Next::Fail(reason),
+            }),
+            other => wrong(&other),
+        })
+        .undo(held(job));
+    Some(rules)
+}
+
+/// What it wrote is what was sealed. Is it still what the source holds?
+pub(crate) fn target_verified(job: &Job, seal: Seal) -> Option<Rules> {
+    let rules = Rules::call(Effect::Recheck { source: job.source })
+        .done(move |job, value| match value {
+            Value::Working { done_bytes } => Ok(Next::Again { done_bytes }),
+            Value::Hashed(found) => Ok(match equals_seal(&seal, &found, ReasonCode::ChangedAfterSeal) {
+                Ok(()) => Next::Enter(match job.plan.strategy.is_by_vessel() {
+                    // The target still runs the vessel: the dapp's own module next.
+                    true => State::Vessel(VesselState::Resting { root: seal.root }),
+                    false => State::Switching { root: seal.root, next: 0 },
+                }),
+                Err(reason) => Next::Fail(reason),
+            }),
+            other => wrong(&other),
+        })
+        .undo(held(job));
+    Some(rules)
+}
+
+/// It is: one index after the other names the target. A swap that happened answers so.
+pub(crate) fn switching(job: &Job, root: Digest, next: u16) -> Option<Rules> {
+    let to = job.target?;
+    let undo = match job.plan.strategy.is_by_vessel() {
+        true => crate::vessel::sealed_undo(job),
+        false => source_held().collect(),
+    };
+    let swap =
+        job.indexes.get(usize::from(next)).map(|index| Effect::Swap { index: *index, from: job.source, to });
+    let swaps_back = swap.as_ref().map(|_| Undo::SwapBack { index: next });
+    let mut rules = Rules { call: swap, ..Rules::none() }
+        .then(move |job| {
+            let next = next.saturating_add(1);
+            match usize::from(next) < job.indexes.len() {
+                true => State::Switching { root, next },
+                false => State::Committed { root },
+            }
+        })
+        .undo(undo)
+        .undo((0..next).map(|index| Undo::SwapBack { index }));
+    rules.undo_call.extend(swaps_back);
+    if !job.plan.strategy.is_by_vessel() {
+        return Some(rules);
+    }
+    // No fence keeps others from giving the source its module back, and users who are still sent there from writing.
+    let look = crate::vessel::look(job.source_left.as_ref(), job.source);
+    Some(rules.look(When::First, look, |job, value| match value {
+        Value::Canister(view) => Ok(match module_as_left(job.source_left.as_ref(), view) {
+            Ok(()) => Verdict::NotYet,
+            Err(reason) => Verdict::Yield(reason),
+        }),
+        Value::Gone => Ok(Verdict::Yield(gone(job.source, "source"))),
+        other => wrong(other),
+    }))
+}

@@ -1,0 +1,157 @@
+//! The canister with the compact image is upgraded to its own module: that of the source, or of its target.
+
+use super::checks::{dressed_image, new_snapshot};
+use super::clean::after_dressed;
+use super::{VesselState as At, image_left, image_left_mut, look, poured_undo};
+use crate::left::{module_as_left, stopped_as_left};
+use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
+use crate::{CanisterView, Digest, Effect, Job, Reason, ReasonCode, RunState, State, Value};
+
+/// The image is what was sealed. The vessel is stopped, so that the dapp's code doesn't run before its time.
+pub(super) fn resting(job: &Job, root: Digest) -> Rules {
+    let image = job.image();
+    Rules::call(Effect::Stop { canister: image })
+        .then(move |_| State::Vessel(At::Dressing { root }))
+        .look(When::IfStale, look(image_left(job), image), |job, value| match value {
+            Value::Canister(view) => Ok(match module_as_left(image_left(job), view) {
+                Err(reason) => Verdict::Yield(reason),
+                Ok(()) => happened(view.run_state == RunState::Stopped),
+            }),
+            Value::Gone => Ok(Verdict::Yield(gone(job))),
+            other => wrong(other),
+        })
+        .undo(poured_undo(job))
+}
+
+/// It is stopped. Its own `post_upgrade` runs now, once; a trap in it is a failure like any other.
+pub(super) fn dressing(job: &Job, root: Digest) -> Option<Rules> {
+    let (image, module_hash) = (job.image(), job.own_module()?);
+    let rules = Rules::call(Effect::Upgrade { canister: image, module_hash })
+        .then(move |job| {
+            if let Some(left) = image_left_mut(job) {
+                left.module = Some(module_hash);
+            }
+            State::Vessel(At::Dressed { root })
+        })
+        .look(When::First, look(image_left(job), image), move |job, value| match value {
+            Value::Canister(view)
+                if job.attempt.is_unsure && view.acted.is_none() && view.module_hash == Some(module_hash) =>
+            {
+                Ok(Verdict::Happened)
+            }
+            Value::Canister(view) => Ok(match stopped_as_left(image_left(job), view) {
+                Ok(()) => {
+                    // An installation counts as one change: from the next version on code ran.
+                    if let Some(left) = image_left_mut(job) {
+                        left.version = view.version.map(|version| version.saturating_add(1));
+                    }
+                    Verdict::NotYet
+                }
+                Err(reason) => Verdict::Yield(reason),
+            }),
+            Value::Gone => Ok(Verdict::Yield(gone(job))),
+            other => wrong(other),
+        })
+        .undo(poured_undo(job));
+    Some(rules)
+}
+
+/// It runs its own module, and nobody started it yet. The last look before there is no way back.
+pub(super) fn dressed(job: &Job, root: Digest) -> Rules {
+    Rules::call(look(image_left(job), job.image()))
+        .done(move |job, value| match value {
+            // Users write to it already: what was saved does not have that, and an abort comes too late.
+            Value::Canister(view) if serves_already(job, &view) => {
+                job.is_abort_requested = false;
+                Ok(Next::Enter(State::Vessel(At::Starting { root })))
+            }
+            Value::Canister(view) => Ok(match dressed_image(job, &view) {
+                Err(reason) => Next::Fail(reason),
+                Ok(()) => Next::Enter(after_look(job, root)),
+            }),
+            Value::Gone => Ok(Next::Fail(gone(job))),
+            other => wrong(&other),
+        })
+        .undo(poured_undo(job))
+}
+
+/// Whether somebody else started the source with its own module on the compact image.
+fn serves_already(job: &Job, view: &CanisterView) -> bool {
+    job.target.is_none()
+        && view.run_state == RunState::Running
+        && module_as_left(job.source_left.as_ref(), view).is_ok()
+}
+
+/// Where a timer was armed, a snapshot says whether it still is.
+fn after_look(job: &Job, root: Digest) -> State {
+    let has_timer = job.held.as_ref().is_some_and(|held| held.timer_nanos.is_some());
+    match (job.target.is_some(), has_timer) {
+        (false, true) => State::Vessel(At::Timing { root }),
+        _ => after_dressed(job, root),
+    }
+}
+
+/// It had a timer armed, and an upgrade disarms it, for everybody and always: did `post_upgrade` arm one?
+pub(super) fn timing(job: &Job, root: Digest) -> Option<Rules> {
+    let source = job.source;
+    let replaced = job.held.as_ref()?.uploaded.clone();
+    let before = replaced.clone();
+    let rules = Rules::call(Effect::TakeSnapshot { canister: source, replaced })
+        .done(move |job, value| {
+            let (Value::Snapshot(id), Some(held)) = (&value, &mut job.held) else { return wrong(&value) };
+            held.uploaded = Some(id.clone());
+            Ok(Next::Enter(State::Vessel(At::Timed { root })))
+        })
+        // What can't be known does not hold a job up, unless a snapshot may have been made.
+        .refused(move |job, _| (!job.attempt.is_unsure).then(|| timer_lost(job, root)))
+        .look(When::AfterLost, Effect::ListSnapshots { canister: source }, move |job, value| {
+            new_snapshot(job, value, before.as_ref())
+        })
+        .undo(poured_undo(job))
+        .makes_snapshot();
+    Some(rules)
+}
+
+/// There is a snapshot that says it.
+pub(super) fn timed(job: &Job, root: Digest) -> Option<Rules> {
+    let snapshot = job.held.as_ref()?.uploaded.clone()?;
+    let rules = Rules::call(Effect::ReadImage { canister: job.source, snapshot })
+        .done(move |job, value| match value {
+            Value::Image(view) if view.timer_nanos.is_some() => Ok(Next::Enter(after_dressed(job, root))),
+            Value::Image(_) => Ok(timer_lost(job, root)),
+            other => wrong(&other),
+        })
+        .refused(move |job, _| Some(timer_lost(job, root)))
+        .undo(poured_undo(job));
+    Some(rules)
+}
+
+/// Its timer is not armed any more: the job says so in its result, with the moment, or goes back if the plan wants it.
+fn timer_lost(job: &mut Job, root: Digest) -> Next {
+    let due_nanos = job.held.as_ref().and_then(|held| held.timer_nanos);
+    if job.plan.rolls_back_on_lost_timer {
+        let detail = format!("it was due at {} ns", due_nanos.unwrap_or_default());
+        return Next::Fail(Reason::new(ReasonCode::LosesTimer, detail));
+    }
+    job.times.timer_lost_nanos = due_nanos;
+    Next::Enter(after_dressed(job, root))
+}
+
+/// The commit point of a repack: from here on users' writes count, and nothing is loaded any more.
+pub(super) fn starting(job: &Job, root: Digest) -> Rules {
+    let source = job.source;
+    Rules::call(Effect::Start { canister: source }).then(move |_| State::Vessel(At::Serving { root })).look(
+        When::IfStale,
+        look(job.source_left.as_ref(), source),
+        |job, value| match value {
+            // Whatever somebody else installed: it was this job that stopped it.
+            Value::Canister(view) => Ok(happened(view.run_state == RunState::Running)),
+            Value::Gone => Ok(Verdict::Yield(gone(job))),
+            other => wrong(other),
+        },
+    )
+}
+
+fn gone(job: &Job) -> Reason {
+    Reason::new(ReasonCode::Gone, format!("{}; its snapshots too", job.image()))
+}

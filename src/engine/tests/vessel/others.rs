@@ -1,0 +1,385 @@
+//! Others act too (promises 11 and 12): whatever somebody does at any moment, nothing that a user wrote is lost but by
+//! whoever deleted it, and the canister serves, or the job is parked with a reason that is true.
+
+use std::collections::BTreeMap;
+
+use decant_engine::{Effect, Event, Job, ReasonCode, Retention, RunState, State, Strategy};
+
+use crate::canister::{Layout, Maker, Module};
+use crate::prng::seeds;
+use crate::run::{Fault, Run, plans};
+use crate::world::{Hooks, Timers, Trouble, World};
+
+const REPACK: (Strategy, Retention) = (Strategy::Repack, Retention::None);
+
+fn healthy(_: u32, _: &Effect, _: &Job) -> Fault {
+    Fault::Nothing
+}
+
+/// What somebody else does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    /// Upgrades to another module; a stopped canister stays so.
+    Upgrade,
+    /// The same, starts it, and users write.
+    UpgradeAndServe,
+    /// Starts it, and users write.
+    Serve,
+    /// The same, and stops it again.
+    ServeAndStop,
+    Stop,
+    /// Takes a snapshot of its own.
+    TakeSnapshot,
+    /// Deletes the snapshots that the job made.
+    DeleteSnapshots,
+    /// Takes the controller away, and gives it back when an operator mends.
+    TakeControl,
+    DeleteCanister,
+}
+
+const ACTS: [Act; 9] = [
+    Act::Upgrade,
+    Act::UpgradeAndServe,
+    Act::Serve,
+    Act::ServeAndStop,
+    Act::Stop,
+    Act::TakeSnapshot,
+    Act::DeleteSnapshots,
+    Act::TakeControl,
+    Act::DeleteCanister,
+];
+
+impl Act {
+    /// Does it to the source.
+    fn on(self, world: &mut World) {
+        let id = world.source;
+        if !world.canisters.contains_key(&id) {
+            return;
+        }
+        match self {
+            Self::Upgrade => upgrade(world),
+            Self::UpgradeAndServe => {
+                upgrade(world);
+                serve(world);
+            }
+            Self::Serve => serve(world),
+            Self::ServeAndStop => {
+                serve(world);
+                world.canister_mut(id).run_state = RunState::Stopped;
+            }
+            Self::Stop => {
+                world.canister_mut(id).open_calls.clear();
+                world.canister_mut(id).run_state = RunState::Stopped;
+            }
+            Self::TakeSnapshot => return world.stranger_takes(),
+            Self::DeleteSnapshots => {
+                world.is_way_back_gone = true;
+                world.canister_mut(id).snapshots.retain(|it| it.maker == Maker::Stranger)
+            }
+            Self::TakeControl => world.canister_mut(id).is_controlled = false,
+            Self::DeleteCanister => {
+                let gone = world.canisters.remove(&id).expect("it was there");
+                world.burned_cycles += gone.cycles;
+            }
+        }
+        world.is_disturbed = true;
+    }
+}
+
+fn upgrade(world: &mut World) {
+    let (id, now_nanos) = (world.source, world.now_nanos);
+    // What is retired, or still empty, is nobody's to upgrade: the original is gone for users.
+    let stable = world.canister(id).image.stable;
+    // Nor is an image that was poured wrong, and not yet compared, of which the way back is kept.
+    let is_wrong = world.trouble == Trouble::CorruptUpload && stable.is_repacked;
+    if stable == crate::canister::Stable::NOTHING || is_wrong {
+        return;
+    }
+    world.canister_mut(id).open_calls.clear();
+    world.upgrade(id, Module::Newer).expect("the next build does not trap");
+    world.canister_mut(id).acts.push((now_nanos, "upgraded by somebody"));
+}
+
+/// It runs, and where it runs the dapp's code users write to it.
+fn serve(world: &mut World) {
+    let id = world.source;
+    world.canister_mut(id).run_state = RunState::Running;
+    let has_route = world.routes.values().any(|route| *route == id);
+    if world.canister(id).accepts_writes() && has_route {
+        for is_to_heap in [true, false] {
+            let write = world.next_write(is_to_heap);
+            world.apply_write(id, write);
+        }
+    }
+}
+
+/// A job beside which somebody does something once, before its step of that number.
+fn beside(
+    mut run: Run,
+    at_step: usize,
+    act: impl Fn(&mut Run),
+    fault: &mut dyn FnMut(u32, &Effect, &Job) -> Fault,
+) -> Run {
+    let mut step = 0;
+    run.run_beside(
+        &mut |run| {
+            step += 1;
+            if step == at_step {
+                act(run);
+            }
+        },
+        fault,
+    );
+    run
+}
+
+/// Steps of the longest job that are no look-and-call of one message.
+const STEPS: usize = 90;
+
+fn served(run: &Run) -> bool {
+    let world = &run.world;
+    let source = world.canisters.get(&world.source);
+    let target = run.job.target().and_then(|target| world.canisters.get(&target));
+    [source, target].into_iter().flatten().any(|it| it.accepts_writes() && it.image.is_whole(world.model))
+}
+
+/// The reasons with which a job beside that act may end or park.
+fn is_true_reason(act: Act, code: ReasonCode) -> bool {
+    use ReasonCode::{
+        Aborted, Gone, HasSnapshots, NoKit, NoSnapshot, NotAuthorised, NotRunning, OthersActed, Overdue,
+        TriedTooOften, WrongModule,
+    };
+    let any = [TriedTooOften, Overdue, Aborted];
+    let allowed: &[ReasonCode] = match act {
+        Act::Upgrade | Act::UpgradeAndServe => &[OthersActed, WrongModule, NoKit],
+        Act::Serve | Act::ServeAndStop | Act::Stop => &[OthersActed, NotRunning],
+        Act::TakeSnapshot => &[HasSnapshots],
+        Act::DeleteSnapshots => &[NoSnapshot, OthersActed],
+        Act::TakeControl => &[NotAuthorised],
+        Act::DeleteCanister => &[Gone, NoSnapshot],
+    };
+    allowed.contains(&code) || any.contains(&code)
+}
+
+#[test]
+fn promise_12_whatever_somebody_does_at_any_moment_nothing_that_users_wrote_is_lost() {
+    let mut ends: BTreeMap<String, u32> = BTreeMap::new();
+    for act in ACTS {
+        for plan in plans() {
+            for trouble in [Trouble::Nothing, Trouble::CorruptUpload, Trouble::PostUpgradeTraps] {
+                for at_step in 1..STEPS {
+                    let mut run = Run::new(plan, trouble, at_step as u64);
+                    run.world.hooks = [Hooks::Plain, Hooks::Eraser][at_step % 2];
+                    // The checks of every moment, and at rest, say whether something is lost.
+                    let run = beside(run, at_step, |run| act.on(&mut run.world), &mut healthy);
+                    settled(act, trouble, at_step, run, &mut ends);
+                }
+            }
+        }
+    }
+    println!("{ends:?}");
+    assert!(ends.values().sum::<u32>() > 10_000, "{ends:?}");
+}
+
+/// What must hold when such a job is at rest, and when it is mended.
+fn settled(act: Act, trouble: Trouble, at_step: usize, mut run: Run, ends: &mut BTreeMap<String, u32>) {
+    let label = format!("{act:?}, {trouble:?} at {at_step}: {:?}", run.job);
+    *ends.entry(format!("{act:?} {}", run.job.state().name())).or_default() += 1;
+    let exists = run.world.canisters.contains_key(&run.world.source);
+    let is_theirs = matches!(act, Act::Stop | Act::ServeAndStop | Act::Upgrade);
+    if !run.job.state().is_parked() {
+        let has_gone = act == Act::DeleteCanister && !exists;
+        assert!(served(&run) || is_theirs || has_gone, "it serves, or the job is parked: {label}");
+    }
+    if let (Some(reason), Trouble::Nothing) = (run.reason(), trouble) {
+        assert!(is_true_reason(act, reason.code()), "{label}");
+    }
+    // An operator mends, and says what stands may stay.
+    if let Some(source) = run.world.canisters.get_mut(&run.world.source) {
+        source.is_controlled = true;
+    }
+    run.try_to_mend();
+}
+
+#[test]
+fn promise_12_on_a_bad_network_with_aborts_and_somebody_who_acts_at_random() {
+    let mut ends: BTreeMap<String, u32> = BTreeMap::new();
+    for seed in seeds(5_000_000, 4_000) {
+        let all = plans();
+        let trouble = [Trouble::Nothing, Trouble::Nothing, Trouble::CorruptUpload, Trouble::PostUpgradeTraps];
+        let trouble = trouble[(seed / 3) as usize % 4];
+        let mut run = Run::new(all[seed as usize % all.len()], trouble, seed);
+        run.world.timers = [Timers::Never, Timers::Kept, Timers::Rearmed][(seed / 7) as usize % 3];
+        run.world.hooks = [Hooks::Plain, Hooks::Eraser][(seed / 11) as usize % 2];
+        let mut dice = crate::prng::Prng::new(seed ^ 0xabcd);
+        let act = ACTS[dice.below(ACTS.len())];
+        let at_step = 1 + dice.below(120);
+        let chaos = seed % 100;
+        let run = beside(run, at_step, |run| act.on(&mut run.world), &mut |_, _, _| {
+            if !dice.permille(chaos) {
+                return Fault::Nothing;
+            }
+            // Of one new snapshot nobody can tell whose it is when the reply of the job's own never came.
+            let known = if act == Act::TakeSnapshot { 2 } else { 5 };
+            // None arrives late: what is under way when somebody acts is one message after the other.
+            [Fault::Transient, Fault::AbortBefore, Fault::LostBefore, Fault::LostAfter, Fault::Abort]
+                [dice.below(known)]
+        });
+        settled(act, Trouble::CorruptUpload, at_step, run, &mut ends);
+    }
+    println!("{ends:?}");
+}
+
+/// D1: the team's own upgrade wave reaches the canister between the first look and the stop.
+#[test]
+fn a_canister_that_is_upgraded_to_another_module_meanwhile_keeps_that_module() {
+    // States that a job is seen in between two messages.
+    for name in [
+        "recalling",
+        "surveying",
+        "learning",
+        "ready",
+        "still",
+        "saved",
+        "undressing",
+        "halted",
+        "proving",
+        "dressing",
+    ] {
+        let mut run = Run::new(REPACK, Trouble::Nothing, 7);
+        let mut is_done = false;
+        run.run_beside(
+            &mut |run| {
+                if run.job.state().name() == name && !std::mem::replace(&mut is_done, true) {
+                    Act::Upgrade.on(&mut run.world);
+                }
+            },
+            &mut healthy,
+        );
+        assert!(is_done, "{name} is a state of a repack");
+        let source = run.world.canister(run.world.source);
+        assert_eq!(source.image.module, Some(Module::Newer), "{name}: {:?}", run.job);
+        assert!(source.accepts_writes() && source.image.is_whole(run.world.model), "{name}: {:?}", run.job);
+    }
+}
+
+/// D2: the way back is parked, the team recovers the canister by hand, users write for a day, the job goes on.
+#[test]
+fn a_way_back_that_was_parked_loads_nothing_over_what_users_wrote_since() {
+    let mut run = Run::new(REPACK, Trouble::PostUpgradeGrows, 7);
+    run.run(&mut |_, effect, job| {
+        let is_way_back = matches!(job.state(), State::RollingBack { .. });
+        if is_way_back && matches!(effect, Effect::LoadSnapshot { .. }) {
+            Fault::Transient
+        } else {
+            Fault::Nothing
+        }
+    });
+    assert!(run.job.state().is_parked(), "{:?}", run.job);
+    run.world.trouble = Trouble::Nothing;
+    Act::Serve.on(&mut run.world);
+    run.record(Event::Retried);
+    run.run(&mut healthy);
+    let source = run.world.canister(run.world.source);
+    assert!(
+        source.accepts_writes() && source.image.is_whole(run.world.model),
+        "a day of writes: {:?}",
+        run.job
+    );
+}
+
+/// D2: the coordinator is out of cycles for a day; the team puts its module on what is there, and starts it.
+#[test]
+fn a_coordinator_that_comes_back_after_a_day_changes_nothing_that_serves() {
+    for name in ["undressing", "pouring", "halted", "dressing", "dressed"] {
+        let mut run = Run::new(REPACK, Trouble::Nothing, 7);
+        let mut is_done = false;
+        run.run_beside(
+            &mut |run| {
+                if run.job.state().name() == name && !std::mem::replace(&mut is_done, true) {
+                    Act::UpgradeAndServe.on(&mut run.world);
+                    run.now_nanos += 24 * 3_600 * 1_000_000_000;
+                }
+            },
+            &mut healthy,
+        );
+        let source = run.world.canister(run.world.source);
+        assert!(source.accepts_writes() && source.image.is_whole(run.world.model), "{name}: {:?}", run.job);
+        run.try_to_mend();
+        assert!(run.job.state().is_ended(), "{name}: {:?}", run.job);
+    }
+}
+
+/// D3: somebody makes the original serve again in its retention.
+#[test]
+fn an_original_that_takes_writes_in_its_retention_is_not_emptied() {
+    let plan = (Strategy::RelocateVessel, Retention::Frozen { seconds: 9 });
+    let mut run = Run::new(plan, Trouble::Nothing, 7);
+    let source = run.world.source;
+    let mut written = None;
+    run.run_beside(
+        &mut |run| {
+            if run.job.state().name() == "retaining" && written.is_none() {
+                Act::Upgrade.on(&mut run.world);
+                let canister = run.world.canister_mut(source);
+                canister.run_state = RunState::Running;
+                canister.image.stable.written = 4_711;
+                written = Some(canister.image);
+                run.world.is_disturbed = true;
+            }
+        },
+        &mut healthy,
+    );
+    let there = run.world.canisters.get(&source).map(|it| it.image);
+    assert_eq!(there, written, "what was written to the original: {:?}", run.job);
+    assert!(run.job.state().is_parked(), "{:?}", run.job);
+}
+
+/// D3: somebody takes the target for an orphan.
+#[test]
+fn an_original_stays_where_its_target_was_deleted_in_the_retention() {
+    let plan = (Strategy::RelocateVessel, Retention::Frozen { seconds: 9 });
+    let mut run = Run::new(plan, Trouble::Nothing, 7);
+    run.run_beside(
+        &mut |run| {
+            let target = run.job.target().filter(|_| run.job.state().name() == "retaining");
+            if let Some(gone) = target.and_then(|target| run.world.canisters.remove(&target)) {
+                run.world.burned_cycles += gone.cycles;
+                run.world.is_disturbed = true;
+            }
+        },
+        &mut healthy,
+    );
+    assert!(run.job.state().is_parked(), "{:?}", run.job);
+    let source = run.world.canister(run.world.source);
+    assert_eq!(
+        source.image.module,
+        Some(Module::Vessel),
+        "the last copy of what was moved: {:?}",
+        source.image
+    );
+    assert_eq!(source.image.stable.layout, Layout::Bloated, "{:?}", source.image);
+}
+
+#[test]
+fn a_snapshot_that_somebody_takes_at_any_moment_survives() {
+    for plan in plans() {
+        for at_step in 1..STEPS {
+            let act = |run: &mut Run| {
+                // Between the last look and the deletion nobody can tell: it is one message after the other.
+                if run.world.canisters.contains_key(&run.world.source) {
+                    run.world.stranger_takes();
+                }
+            };
+            let run = beside(Run::new(plan, Trouble::Nothing, 7), at_step, act, &mut healthy);
+            match run.reason() {
+                None => assert!(run.is_done(), "{plan:?} at {at_step}: {:?}", run.job),
+                // It would die with the original.
+                Some(reason) => {
+                    assert_eq!(reason.code(), ReasonCode::HasSnapshots, "{plan:?} at {at_step}: {reason}");
+                    assert_ne!(plan.0, Strategy::Repack);
+                }
+            }
+        }
+    }
+}
