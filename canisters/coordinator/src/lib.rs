@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `access` | who may call what |
 //! | `store` | what outlasts an upgrade: plans, jobs, journals, the pool |
 //! | `plans` | what governance approves |
 //! | `enrolment` | indexes hand canisters over |
@@ -14,13 +15,13 @@
 //! | `pool` | fresh canisters |
 //! | `views` | what everybody may know |
 
+mod access;
 mod assets;
 mod carried;
 mod driver;
 mod enrolment;
 mod management;
 mod modules;
-mod operators;
 mod outcomes;
 mod pages;
 mod plans;
@@ -68,66 +69,74 @@ fn post_upgrade() {
             "job {job} is on its way by snapshots, as only the build that is there does it: pause, let it end, then upgrade"
         ));
     }
+    store::rebuild_indexes();
     driver::start();
 }
 
-#[ic_cdk::update]
+#[ic_cdk::inspect_message]
+fn inspect() {
+    access::inspect();
+}
+
+#[ic_cdk::query(guard = "access::decant_render_plan")]
+fn decant_render_plan(plan: Plan) -> Result<String, String> {
+    plans::render(&plan)
+}
+
+#[ic_cdk::update(guard = "access::decant_validate_plan")]
 async fn decant_validate_plan(plan: Plan) -> Result<String, String> {
     plans::validate(&plan).await
 }
 
-#[ic_cdk::update]
-fn decant_execute_plan(plan: Plan) {
-    if let Err(refusal) = operators::governs(msg_caller()).and_then(|()| plans::execute(plan)) {
+#[ic_cdk::update(guard = "access::decant_execute_plan")]
+async fn decant_execute_plan(plan: Plan) {
+    if let Err(refusal) = plans::execute(plan).await {
         // Any reply counts as executed: a refusal must be a reject.
         ic_cdk::trap(refusal);
     }
     driver::wake();
 }
 
-#[ic_cdk::update]
+#[ic_cdk::update(guard = "access::decant_enrol")]
 fn decant_enrol(canisters: Vec<Principal>) -> Result<Vec<JobId>, EnrolError> {
     let jobs = enrolment::enrol(msg_caller(), &canisters)?;
     driver::wake();
     Ok(jobs)
 }
 
-#[ic_cdk::update]
+#[ic_cdk::update(guard = "access::decant_pause")]
 fn decant_pause(is_paused: bool) -> Result<(), String> {
-    operators::operates(msg_caller())?;
     store::set_paused(is_paused);
     driver::wake();
     Ok(())
 }
 
-#[ic_cdk::update]
+#[ic_cdk::update(guard = "access::decant_retry")]
 fn decant_retry(job: JobId) -> Result<(), String> {
-    operators::operates(msg_caller())?;
     driver::apply_for_operator(job, decant_engine::Event::Retried)
 }
 
-#[ic_cdk::update]
+#[ic_cdk::update(guard = "access::decant_abort")]
 fn decant_abort(job: JobId) -> Result<(), String> {
-    operators::operates(msg_caller())?;
     driver::apply_for_operator(job, decant_engine::Event::AbortRequested)
 }
 
-#[ic_cdk::query]
+#[ic_cdk::query(guard = "access::decant_summary")]
 fn decant_summary() -> Summary {
     views::summary()
 }
 
-#[ic_cdk::query]
+#[ic_cdk::query(guard = "access::decant_jobs")]
 fn decant_jobs(args: JobsArgs) -> Vec<JobView> {
     views::jobs(&args)
 }
 
-#[ic_cdk::query]
+#[ic_cdk::query(guard = "access::decant_job")]
 fn decant_job(job: JobId) -> Option<JobView> {
     views::job(job)
 }
 
-#[ic_cdk::query]
+#[ic_cdk::query(guard = "access::decant_resolve")]
 fn decant_resolve(canister: Principal) -> Principal {
     views::resolve(canister)
 }

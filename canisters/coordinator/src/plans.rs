@@ -21,9 +21,20 @@ const MODULES: usize = 50;
 /// Percent of growth that a plan can expect: 100 times.
 const GROWTH_PERCENT: u32 = 10_000;
 
+/// Renders a plan for people, or says why it is none. Whether its chunks are stored is only known to a call.
+pub(crate) fn render(plan: &Plan) -> Result<String, String> {
+    check(plan)?;
+    Ok(text(plan))
+}
+
 /// Renders a plan for voters, or says why it cannot be executed.
 pub(crate) async fn validate(plan: &Plan) -> Result<String, String> {
-    check(plan)?;
+    let rendered = render(plan)?;
+    check_chunks(plan).await?;
+    Ok(rendered)
+}
+
+async fn check_chunks(plan: &Plan) -> Result<(), String> {
     let stored = management::stored_chunks().await?;
     for chunk in chunks(plan) {
         if !stored.contains(chunk) {
@@ -34,7 +45,7 @@ pub(crate) async fn validate(plan: &Plan) -> Result<String, String> {
             ));
         }
     }
-    Ok(render(plan))
+    Ok(())
 }
 
 /// Chunks that the plan's modules are made of.
@@ -48,9 +59,10 @@ fn chunks(plan: &Plan) -> impl Iterator<Item = &ByteBuf> {
     tombstone.chain(module).chain(used.iter().flat_map(|module| &module.chunk_hashes))
 }
 
-/// Keeps a plan, from now on in force.
-pub(crate) fn execute(plan: Plan) -> Result<(), String> {
+/// Keeps a plan, from now on in force. The world has moved since it was validated: everything is checked again.
+pub(crate) async fn execute(plan: Plan) -> Result<(), String> {
     check(&plan)?;
+    check_chunks(&plan).await?;
     if store::plan_count() >= PLANS {
         return Err(format!("there are {PLANS} plans already"));
     }
@@ -143,7 +155,7 @@ fn check_hashes(name: &str, hash: &ByteBuf, chunk_hashes: &[ByteBuf]) -> Result<
     Ok(())
 }
 
-fn render(plan: &Plan) -> String {
+fn text(plan: &Plan) -> String {
     let names: Vec<String> = plan.indexes.iter().map(ToString::to_string).collect();
     let (heading, work, proof) = match &plan.strategy {
         Strategy::Relocate(relocation) => (

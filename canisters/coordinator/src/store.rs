@@ -11,6 +11,7 @@
 //! | 6 | the latest job of a source |
 //! | 7 | the pool |
 //! | 8 | modules that were read out of snapshots, by hash |
+//! | 10 | the latest plan that names an index |
 
 use candid::{CandidType, Principal};
 use decant_api::JobId;
@@ -152,6 +153,8 @@ thread_local! {
     static POOL: RefCell<Set<Principal>> = RefCell::new(StableBTreeMap::init(memory(7)));
     static MODULES: RefCell<StableBTreeMap<[u8; 32], KnownModule, Memory>> =
         RefCell::new(StableBTreeMap::init(memory(8)));
+    static BY_INDEX: RefCell<StableBTreeMap<Principal, u64, Memory>> =
+        RefCell::new(StableBTreeMap::init(memory(10)));
 }
 
 fn memory(id: u8) -> Memory {
@@ -210,6 +213,7 @@ pub(crate) fn add_plan(plan: Plan) -> u64 {
         config.next_plan += 1;
         id
     });
+    name_indexes(id, &plan);
     PLANS.with_borrow_mut(|plans| plans.insert(id, PlanRecord { plan, enrolled: 0, cycles_spent: 0 }));
     id
 }
@@ -224,15 +228,33 @@ pub(crate) fn plan_count() -> u64 {
     PLANS.with_borrow(StableBTreeMap::len)
 }
 
+fn name_indexes(id: u64, plan: &Plan) {
+    BY_INDEX.with_borrow_mut(|by_index| {
+        for index in &plan.indexes {
+            by_index.insert(*index, id);
+        }
+    });
+}
+
+/// Names the indexes of all plans anew: earlier builds kept plans alone.
+pub(crate) fn rebuild_indexes() {
+    PLANS.with_borrow(|plans| {
+        for entry in plans.iter() {
+            let (id, record) = entry.into_pair();
+            name_indexes(id, &record.plan);
+        }
+    });
+}
+
+/// Whether a plan names `index`: decodes none.
+pub(crate) fn is_index(index: Principal) -> bool {
+    BY_INDEX.with_borrow(|by_index| by_index.contains_key(&index))
+}
+
 /// The latest plan that names `index`.
 pub(crate) fn plan_for(index: Principal) -> Option<(u64, PlanRecord)> {
-    PLANS.with_borrow(|plans| {
-        plans
-            .iter()
-            .rev()
-            .map(|entry| entry.into_pair())
-            .find(|(_, record)| record.plan.indexes.contains(&index))
-    })
+    let id = BY_INDEX.with_borrow(|by_index| by_index.get(&index))?;
+    Some((id, plan(id)?))
 }
 
 /// Changes what was used of a plan.

@@ -1,12 +1,12 @@
 //! Routes users to their canisters, controls them, and asks the coordinator to relocate them.
 
+mod access;
 mod control;
 
 use candid::{CandidType, Principal};
 use decant_api::routes::{EnrolError, SwapArgs, SwapError};
 use decant_kit::routes::Routes;
 use futures_util::future::try_join_all;
-use ic_cdk::api::{is_controller, msg_caller};
 use ic_cdk::call::Call;
 use serde::Deserialize;
 use std::cell::RefCell;
@@ -64,9 +64,13 @@ fn post_upgrade() {
     }
 }
 
-#[ic_cdk::update]
+#[ic_cdk::inspect_message]
+fn inspect() {
+    access::inspect();
+}
+
+#[ic_cdk::update(guard = "access::register")]
 fn register(routes: Vec<Route>) -> Result<(), String> {
-    only_controllers()?;
     STATE.with_borrow_mut(|state| {
         let mut next = state.routes.clone();
         for route in routes {
@@ -77,9 +81,8 @@ fn register(routes: Vec<Route>) -> Result<(), String> {
     })
 }
 
-#[ic_cdk::update]
+#[ic_cdk::update(guard = "access::relocate")]
 async fn relocate(canisters: Vec<Principal>) -> Result<Vec<u64>, String> {
-    only_controllers()?;
     if canisters.len() > BATCH {
         return Err(format!("{} canisters exceed the {BATCH} that one call may name", canisters.len()));
     }
@@ -95,37 +98,27 @@ async fn relocate(canisters: Vec<Principal>) -> Result<Vec<u64>, String> {
     enrolled.map_err(|error| error.to_string())
 }
 
-#[ic_cdk::update]
+#[ic_cdk::update(guard = "access::reroute")]
 fn reroute(from: Principal, to: Principal) -> Result<(), SwapError> {
-    let caller = msg_caller();
-    if !is_controller(&caller) {
-        return Err(SwapError::NotAuthorised { caller });
-    }
     STATE.with_borrow_mut(|state| state.routes.swap(from, to))
 }
 
-#[ic_cdk::update]
+#[ic_cdk::update(guard = "access::decant_swap")]
 fn decant_swap(args: SwapArgs) -> Result<(), SwapError> {
-    let caller = msg_caller();
-    STATE.with_borrow_mut(|state| {
-        if caller != state.coordinator {
-            return Err(SwapError::NotAuthorised { caller });
-        }
-        state.routes.swap(args.from, args.to)
-    })
+    STATE.with_borrow_mut(|state| state.routes.swap(args.from, args.to))
 }
 
-#[ic_cdk::query]
+#[ic_cdk::query(guard = "access::decant_resolve")]
 fn decant_resolve(canister: Principal) -> Principal {
     STATE.with_borrow(|state| state.routes.resolve(canister).unwrap_or(canister))
 }
 
-#[ic_cdk::query]
+#[ic_cdk::query(guard = "access::route")]
 fn route(user: u64) -> Option<Principal> {
     STATE.with_borrow(|state| state.routes.canister_of(&user))
 }
 
-#[ic_cdk::query]
+#[ic_cdk::query(guard = "access::routes")]
 fn routes(from: u64, limit: u32) -> Vec<Route> {
     let limit = usize::try_from(limit).unwrap_or(PAGE).min(PAGE);
     STATE.with_borrow(|state| {
@@ -137,11 +130,6 @@ fn routes(from: u64, limit: u32) -> Vec<Route> {
             .map(|(user, canister)| Route { user: *user, canister })
             .collect()
     })
-}
-
-fn only_controllers() -> Result<(), String> {
-    let caller = msg_caller();
-    if is_controller(&caller) { Ok(()) } else { Err(format!("{caller} is no controller of this index")) }
 }
 
 #[cfg(test)]

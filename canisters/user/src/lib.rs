@@ -43,6 +43,14 @@ fn post_upgrade() {
     state::load();
 }
 
+#[cfg(feature = "kit")]
+#[ic_cdk::inspect_message]
+fn inspect() {
+    if !decant_kit::inspect() {
+        ic_cdk::api::accept_message();
+    }
+}
+
 /// Adds content from a seed, about that many KiB; answers how many items.
 #[update(guard = "guard")]
 fn fill(seed: u64, state_kib: u32) -> u64 {

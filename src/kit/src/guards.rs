@@ -2,7 +2,7 @@
 
 use candid::Principal;
 use decant_api::source::Fence;
-use ic_cdk::api::msg_caller;
+use ic_cdk::api::{accept_message, is_controller, msg_caller, msg_method_name};
 
 use crate::{fence, state};
 
@@ -32,6 +32,32 @@ pub fn guard() -> Result<(), String> {
 /// The message of a [`Refusal`](decant_api::Refusal).
 pub fn query_guard() -> Result<(), String> {
     refuse(fence::query_refusal)
+}
+
+/// The first line of `inspect_message`: whether the message is for one of the kit's own methods, and then accepted. Nobody
+/// but controllers sends these as ingress, so that no stranger makes the canister pay for refusing them:
+///
+/// ```text
+/// #[inspect_message]
+/// fn inspect() {
+///     if !decant_kit::inspect() {
+///         ic_cdk::api::accept_message(); // or what the dapp decides for its own methods
+///     }
+/// }
+/// ```
+///
+/// It traps with the reason if a stranger calls one of the kit's methods.
+pub fn inspect() -> bool {
+    let method = msg_method_name();
+    if !method.starts_with("decant_") {
+        return false;
+    }
+    let caller = msg_caller();
+    if !is_controller(&caller) {
+        ic_cdk::trap(format!("{caller} is no controller: {method} as ingress is for controllers"));
+    }
+    accept_message();
+    true
 }
 
 /// The first line of `pre_upgrade`: traps when the canister is fenced, so that an upgrade does not open the

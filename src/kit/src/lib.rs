@@ -14,6 +14,13 @@
 //!     load_state();
 //! }
 //!
+//! #[inspect_message]
+//! fn inspect() {
+//!     if !decant_kit::inspect() {
+//!         ic_cdk::api::accept_message();
+//!     }
+//! }
+//!
 //! #[update(guard = "decant_kit::guard")]
 //! fn post(text: String) -> u64 { .. }
 //!
@@ -31,6 +38,8 @@
 //! - **Guards.** Every update method that changes state needs [`guard`]. A heartbeat can't be stopped from
 //!   outside: let it return when `guard()` is an error. Timers are disarmed by the kit and armed again when
 //!   the fence opens.
+//! - **Strangers.** [`inspect`] keeps what strangers send to the kit's methods from costing the canister anything.
+//!   Indexes have a table of their methods, and of who may call them, for both: [`access`].
 //! - **The hooks.** `save` brings the heap into stable memory, `load` reads it back, as `pre_upgrade` and
 //!   `post_upgrade` do. They run in update messages here: a source runs both in one, a target `load` alone, within 40 B
 //!   instructions and 2 GiB of stable reads or writes, not the 300 B and 8 GiB of an upgrade. `fingerprint` is a few
@@ -77,6 +86,7 @@ mod view;
 mod watch;
 mod witness;
 
+pub mod access;
 pub mod cycles;
 pub mod routes;
 pub mod source;
@@ -84,6 +94,6 @@ pub mod target;
 pub mod vessel;
 
 pub use decant_api as api;
-pub use guards::{guard, query_guard, refuse_upgrade_when_fenced};
+pub use guards::{guard, inspect, query_guard, refuse_upgrade_when_fenced};
 pub use hooks::Hooks;
 pub use state::KIT_VERSION_DIGIT;

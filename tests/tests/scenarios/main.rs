@@ -18,4 +18,5 @@ mod repack_shapes;
 mod repack_survivors;
 mod schedules;
 mod settings;
+mod strangers;
 mod vessel;

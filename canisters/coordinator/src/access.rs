@@ -1,0 +1,78 @@
+//! Who may call what.
+
+use crate::store;
+use candid::Principal;
+use decant_kit::access::Rule;
+use ic_cdk::api::{in_replicated_execution, is_controller};
+
+/// Those who may call a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// Everybody, also from a canister: it looks one thing up.
+    Anybody,
+    /// Everybody as a query that one node answers; what the subnet executes, and this canister pays, for those alone
+    /// who are known here.
+    AnybodyAsQuery,
+    /// Whom a plan names as index.
+    Index,
+    /// Controllers of this canister, and governance.
+    Operator,
+    /// Whose proposals are executed.
+    Governance,
+}
+
+/// Bytes of the argument of a method that takes a few numbers and ids.
+const FEW: usize = 1_000;
+/// Bytes of a thousand ids.
+const IDS: usize = 64_000;
+/// Bytes of a plan: what a message between subnets may have.
+const PLAN: usize = 2 << 20;
+
+decant_kit::methods! { Who;
+    query decant_render_plan: AnybodyAsQuery, PLAN;
+    update decant_validate_plan: Operator, PLAN;
+    update decant_execute_plan: Governance, PLAN;
+    update decant_enrol: Index, IDS;
+    update decant_pause: Operator, FEW;
+    update decant_retry: Operator, FEW;
+    update decant_abort: Operator, FEW;
+    query decant_summary: AnybodyAsQuery, FEW;
+    query decant_jobs: AnybodyAsQuery, FEW;
+    query decant_job: Anybody, FEW;
+    query decant_resolve: Anybody, FEW;
+}
+
+impl Rule for Who {
+    fn allows(self, caller: Principal) -> Result<(), String> {
+        match self {
+            Self::Anybody => Ok(()),
+            Self::AnybodyAsQuery if !in_replicated_execution() => Ok(()),
+            Self::AnybodyAsQuery => Self::may_send(caller),
+            Self::Index if store::is_index(caller) => Ok(()),
+            Self::Index => Err(format!("{caller} is no index of an approved plan")),
+            Self::Operator if caller == store::governance() || is_controller(&caller) => Ok(()),
+            Self::Operator => {
+                Err(format!("{caller} may not operate this coordinator: ask as a controller of it"))
+            }
+            Self::Governance => {
+                let governance = store::governance();
+                match caller == governance {
+                    true => Ok(()),
+                    false => Err(format!("{caller} may not execute plans: propose them to {governance}")),
+                }
+            }
+        }
+    }
+
+    fn may_send(caller: Principal) -> Result<(), String> {
+        Self::Operator
+            .allows(caller)
+            .or_else(|_| Self::Index.allows(caller))
+            .map_err(|_| format!("{caller} is not known here: ask it as a query"))
+    }
+}
+
+/// For `inspect_message`.
+pub(crate) fn inspect() {
+    decant_kit::access::inspect(METHODS);
+}

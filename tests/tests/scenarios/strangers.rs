@@ -1,0 +1,238 @@
+//! Promise 9: who may call what, method by method of each interface file, and what it costs a canister that somebody else
+//! calls. The tables below are the promise; each canister's own table is compared with its interface in its unit tests.
+
+use candid::{CandidType, Principal};
+use decant_api::plan::Plan;
+use decant_api::vessel::VesselRole;
+use decant_cli::rehearsal::calls::update;
+use decant_cli::rehearsal::{Options, world::World};
+use decant_tests::repack::{install, nothing, plan, used, wasm};
+use decant_tests::vessel::argument;
+use decant_tests::{engine, modules};
+use serde_bytes::ByteBuf;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// Bytes of a large argument: a message may have 2 MiB, with its envelope.
+const LARGE_BYTES: usize = 1_900_000;
+/// Cycles that a refused call of a canister may cost: 5 M for a message, and what its guard executes.
+const REFUSAL_CYCLES: u128 = 6_000_000;
+/// Ids of the callers.
+const ANONYMOUS: &str = "anonymous";
+const STRANGER: &str = "a stranger";
+const INDEX: &str = "an index";
+const OPERATOR: &str = "a controller";
+const GOVERNANCE: &str = "governance";
+const OTHER: &str = "another canister";
+
+/// Callers of ingress.
+const USERS: [&str; 4] = [ANONYMOUS, STRANGER, INDEX, OPERATOR];
+/// Callers that are canisters.
+const CANISTERS: [&str; 2] = [GOVERNANCE, OTHER];
+
+struct Scene {
+    world: World,
+    index: Principal,
+    other: Principal,
+}
+
+impl Scene {
+    /// A world with a plan whose index is a person, and a canister that calls whatever it is told to.
+    fn new() -> Self {
+        let world = World::new(engine(), modules(), &Options::default()).expect("the world is made");
+        let index = Principal::self_authenticating(b"an index");
+        let named = plan(&world, vec![used(&wasm("shapes"), nothing())]);
+        world.propose(&Plan { indexes: vec![index], ..named }).expect("it is approved");
+        let other = install(&world, &modules().governance, nothing());
+        Self { world, index, other }
+    }
+
+    fn principal(&self, caller: &str) -> Principal {
+        match caller {
+            ANONYMOUS => Principal::anonymous(),
+            INDEX => self.index,
+            OPERATOR => self.world.operator,
+            GOVERNANCE => self.world.governance,
+            OTHER => self.other,
+            other => Principal::self_authenticating(other.as_bytes()),
+        }
+    }
+
+    /// Sends ingress with arguments small and large, none of them the method's: what comes to decoding is another reject.
+    #[track_caller]
+    fn assert_ingress_is_free(&self, canister: Principal, caller: &str, method: &str) {
+        let before = self.world.pic.cycle_balance(canister);
+        for bytes in [10, LARGE_BYTES] {
+            let sender = self.principal(caller);
+            let sent = self.world.pic.submit_call(canister, sender, method, vec![b'D'; bytes]);
+            assert!(sent.is_err(), "{method} takes {bytes} bytes of {caller}");
+        }
+        assert_eq!(self.world.pic.cycle_balance(canister), before, "{method}: {caller} costs nothing");
+    }
+
+    /// Lets a canister call with arguments small and large.
+    #[track_caller]
+    fn assert_call_is_cheap(&self, canister: Principal, caller: &str, method: &str) {
+        for bytes in [10, LARGE_BYTES] {
+            let before = self.world.pic.cycle_balance(canister);
+            let answer = self.call(self.principal(caller), canister, method, vec![b'D'; bytes]);
+            let spent = before - self.world.pic.cycle_balance(canister);
+            let refusal = answer.expect_err("it is refused");
+            assert!(!refusal.contains("decode"), "{method} decodes {bytes} bytes of {caller}: {refusal}");
+            assert!(spent <= REFUSAL_CYCLES, "{method}: {bytes} bytes of {caller} cost {spent} cycles");
+        }
+    }
+
+    /// The stand-in for governance calls a validator of anybody's choice: any method of any canister.
+    fn call(
+        &self,
+        caller: Principal,
+        target: Principal,
+        method: &str,
+        payload: Vec<u8>,
+    ) -> Result<u64, String> {
+        #[derive(CandidType)]
+        struct Submission {
+            target: Principal,
+            validator_method: String,
+            target_method: String,
+            payload: ByteBuf,
+        }
+        let submission = Submission {
+            target,
+            validator_method: method.to_owned(),
+            target_method: method.to_owned(),
+            payload: ByteBuf::from(payload),
+        };
+        update(&self.world.pic, caller, self.world.operator, "propose", (submission,))
+            .expect("the caller answers")
+    }
+}
+
+/// The methods of an interface file, and whether they are queries.
+fn methods(interface: &str) -> BTreeMap<String, bool> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(interface);
+    let text = fs::read_to_string(&path).expect("the interface file is there");
+    let service = text.lines().skip_while(|line| !line.starts_with("service"));
+    let lines = service.filter(|line| line.contains(" : (") && !line.starts_with("service"));
+    let named = lines.map(|line| {
+        let (name, kind) = line.split_once(" : ").expect("a method has a type");
+        (name.trim().to_owned(), kind.ends_with("query;"))
+    });
+    named.collect()
+}
+
+#[track_caller]
+fn assert_names(table: &BTreeMap<&str, &[&str]>, methods: &BTreeMap<String, bool>) {
+    let named: Vec<&str> = table.keys().copied().collect();
+    let exported: Vec<&str> = methods.keys().map(String::as_str).collect();
+    assert_eq!(named, exported, "the promise says of each method who may call it");
+}
+
+#[test]
+fn whoever_may_not_call_a_method_of_the_coordinator_is_refused_before_anything_is_decoded() {
+    let anybody = [&USERS[..], &CANISTERS[..]].concat();
+    let known: &[&str] = &[INDEX, OPERATOR, GOVERNANCE];
+    let operators: &[&str] = &[OPERATOR, GOVERNANCE];
+    let table = BTreeMap::from([
+        ("decant_abort", operators),
+        ("decant_enrol", &[INDEX]),
+        ("decant_execute_plan", &[GOVERNANCE]),
+        ("decant_job", &anybody),
+        ("decant_jobs", known),
+        ("decant_pause", operators),
+        ("decant_render_plan", known),
+        ("decant_resolve", &anybody),
+        ("decant_retry", operators),
+        ("decant_summary", known),
+        ("decant_validate_plan", operators),
+    ]);
+    let scene = Scene::new();
+    let methods = methods("canisters/coordinator/coordinator.did");
+    assert_names(&table, &methods);
+    for (method, callers) in table {
+        // A query that the subnet executes is paid by the canister: not for users whom it does not know.
+        let users = if methods[method] { known } else { callers };
+        for caller in USERS.iter().filter(|caller| !users.contains(caller)) {
+            scene.assert_ingress_is_free(scene.world.coordinator, caller, method);
+        }
+        for caller in CANISTERS.iter().filter(|caller| !callers.contains(caller)) {
+            scene.assert_call_is_cheap(scene.world.coordinator, caller, method);
+        }
+    }
+    // What the coordinator calls of itself is for nobody else.
+    let timer = "<ic-cdk internal> timer_executor";
+    for caller in USERS {
+        scene.assert_ingress_is_free(scene.world.coordinator, caller, timer);
+    }
+}
+
+#[test]
+fn whoever_may_not_call_a_method_of_an_index_is_refused_before_anything_is_decoded() {
+    let anybody = [&USERS[..], &CANISTERS[..]].concat();
+    let operators: &[&str] = &[OPERATOR];
+    let table = BTreeMap::from([
+        ("decant_resolve", &anybody[..]),
+        ("decant_swap", &[]),
+        ("register", operators),
+        ("relocate", operators),
+        ("reroute", operators),
+        ("route", &anybody),
+        ("routes", operators),
+    ]);
+    let scene = Scene::new();
+    let methods = methods("canisters/index/index.did");
+    assert_names(&table, &methods);
+    for (method, callers) in table {
+        let users = if methods[method] { operators } else { callers };
+        for caller in USERS.iter().filter(|caller| !users.contains(caller)) {
+            scene.assert_ingress_is_free(scene.world.index, caller, method);
+        }
+        for caller in CANISTERS.iter().filter(|caller| !callers.contains(caller)) {
+            scene.assert_call_is_cheap(scene.world.index, caller, method);
+        }
+    }
+}
+
+#[test]
+fn what_strangers_send_to_the_kit_and_to_a_vessel_costs_their_canister_nothing() {
+    let scene = Scene::new();
+    let kit = install(&scene.world, &modules().kit, nothing());
+    let role = VesselRole::Moved { to: scene.world.index };
+    let vessel = install(&scene.world, &wasm("vessel"), argument(role));
+    for (canister, interface) in
+        [(kit, "canisters/user/user_kit.did"), (vessel, "canisters/vessel/vessel.did")]
+    {
+        let methods = methods(interface);
+        assert!(methods.keys().filter(|name| name.starts_with("decant_")).count() >= 10, "{methods:?}");
+        for method in methods.keys().filter(|name| name.starts_with("decant_")) {
+            for caller in [ANONYMOUS, STRANGER, INDEX] {
+                scene.assert_ingress_is_free(canister, caller, method);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stranger_may_ask_as_a_query_what_only_those_who_are_known_may_send() {
+    let scene = Scene::new();
+    let named = plan(&scene.world, vec![used(&wasm("shapes"), nothing())]);
+    let argument = candid::encode_one(&named).expect("a plan encodes");
+    let ask = |method: &str, argument: Vec<u8>| {
+        scene.world.pic.query_call(scene.world.coordinator, Principal::anonymous(), method, argument)
+    };
+    let rendered = ask("decant_render_plan", argument.clone()).expect("it is rendered");
+    let rendered: Result<String, String> = candid::decode_one(&rendered).expect("it decodes");
+    let submitted: Result<String, String> = update(
+        &scene.world.pic,
+        scene.world.coordinator,
+        scene.world.operator,
+        "decant_validate_plan",
+        (&named,),
+    )
+    .expect("the coordinator answers");
+    assert_eq!(rendered, submitted, "people read what voters will");
+    assert!(ask("decant_summary", nothing()).is_ok());
+    assert!(ask("decant_validate_plan", argument).is_err(), "a validation makes a call");
+}
