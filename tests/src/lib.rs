@@ -61,10 +61,16 @@ pub fn bloated_on(engine: &Engine, options: &Options) -> (World, Fleet) {
     (world, fleet)
 }
 
-/// Hands originals to the index, which enrols them.
+/// Hands originals to the index, which enrols them; the first refusal, if there is one.
 pub fn enrol(world: &World, fleet: &Fleet) -> Result<Vec<u64>, String> {
-    let originals: Vec<Principal> = fleet.users.iter().map(|user| user.original).collect();
-    update(&world.pic, world.index, world.operator, "relocate", (originals,)).expect("the index answers")
+    hand_over(world, fleet.users.iter().map(|user| user.original).collect())
+}
+
+/// Hands canisters to the index, which enrols them; the first refusal, if there is one.
+pub fn hand_over(world: &World, canisters: Vec<Principal>) -> Result<Vec<u64>, String> {
+    let answers: Vec<Result<u64, String>> =
+        update(&world.pic, world.index, world.operator, "relocate", (canisters,)).expect("the index answers");
+    answers.into_iter().collect()
 }
 
 /// Ticks until no job is on its way; answers all jobs.

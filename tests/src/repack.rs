@@ -98,6 +98,8 @@ pub fn plan(world: &World, modules: Vec<ModuleUse>) -> Plan {
             rolls_back_on_lost_timer: None,
         }),
         indexes: vec![world.operator],
+        routes: None,
+        subscribers: None,
         tombstone: None,
         bucket_pages: 1,
         min_reclaimed_pages: 0,
@@ -148,9 +150,9 @@ pub fn enrol_with(
             break reply.expect("the coordinator answers");
         }
     };
-    let enrolled: Result<Vec<u64>, EnrolError> = candid::decode_one(&reply).expect("the reply decodes");
+    let enrolled: Vec<Result<u64, EnrolError>> = candid::decode_one(&reply).expect("the reply decodes");
     settle_with(world, |_| before_each_round());
-    enrolled.expect("the plan names the operator").into_iter().map(|id| job(world, id)).collect()
+    enrolled.into_iter().map(|id| job(world, id.expect("it is enrolled"))).collect()
 }
 
 /// A job.

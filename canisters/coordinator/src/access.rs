@@ -33,12 +33,14 @@ decant_kit::methods! { Who;
     update decant_validate_plan: Operator, PLAN;
     update decant_execute_plan: Governance, PLAN;
     update decant_enrol: Index, IDS;
+    update decant_withdraw: Index, IDS;
     update decant_pause: Operator, FEW;
     update decant_retry: Operator, FEW;
     update decant_abort: Operator, FEW;
     query decant_summary: AnybodyAsQuery, FEW;
     query decant_jobs: AnybodyAsQuery, FEW;
     query decant_job: Anybody, FEW;
+    query decant_job_of: Anybody, FEW;
     query decant_resolve: Anybody, FEW;
 }
 

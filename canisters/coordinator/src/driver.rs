@@ -168,11 +168,16 @@ fn record(job: &mut Job, event: Event) -> bool {
 
 /// Applies what an operator wants of a job.
 pub(crate) fn apply_for_operator(id: JobId, event: Event) -> Result<(), String> {
-    let mut job = store::job(id).ok_or_else(|| format!("there is no job {id}"))?;
-    let at_nanos = now();
+    let job = store::job(id).ok_or_else(|| format!("there is no job {id}"))?;
+    change(job, event, now())?;
+    wake();
+    Ok(())
+}
+
+/// Applies what somebody wants of a job, and keeps it; whoever calls this wakes the driver.
+pub(crate) fn change(mut job: Job, event: Event, at_nanos: u64) -> Result<(), String> {
     apply(&mut job, event.clone(), at_nanos).map_err(|error| error.to_string())?;
     store::record(&job, Entry { at_nanos, event });
-    wake();
     Ok(())
 }
 

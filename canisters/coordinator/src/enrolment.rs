@@ -1,61 +1,152 @@
-//! Indexes hand canisters over, within the plan that names them.
+//! Indexes hand canisters over, within the plan that names them, and take them back.
 
-use crate::carried;
 use crate::store::{self, PlanRecord};
+use crate::{carried, driver};
 use candid::Principal;
 use decant_api::JobId;
 use decant_api::plan;
-use decant_api::routes::EnrolError;
-use decant_engine::{Digest, Job, PlanEssentials, Retention, Strategy};
-use std::collections::BTreeSet;
+use decant_api::routes::{EnrolError, WithdrawError};
+use decant_engine::{Digest, Event, Job, PlanEssentials, Retention, State, Strategy};
+use std::collections::BTreeMap;
+
+#[cfg(test)]
+mod tests;
 
 /// Canisters in one call: their jobs are written in one message.
 const BATCH: usize = 1_000;
 
-/// Makes a job of each canister: of all, or of none.
-pub(crate) fn enrol(index: Principal, canisters: &[Principal]) -> Result<Vec<JobId>, EnrolError> {
-    let (plan_id, record) = store::plan_for(index).ok_or(EnrolError::NotAuthorised { caller: index })?;
-    check_count(&record, canisters.len())?;
-    let mut distinct = BTreeSet::new();
-    for canister in canisters {
-        let open = store::job_of(*canister)
-            .and_then(store::job)
-            .filter(|job| !job.state().is_ended())
-            .map(|job| job.id());
-        if let Some(job) = open {
-            return Err(EnrolError::AlreadyEnrolled { canister: *canister, job });
-        }
-        if !distinct.insert(*canister) {
-            return Err(EnrolError::AlreadyEnrolled { canister: *canister, job: 0 });
-        }
-    }
-    let plan = essentials(plan_id, &record).ok_or(EnrolError::NotAuthorised { caller: index })?;
-    let now = ic_cdk::api::time();
-    let mut jobs = Vec::new();
-    for canister in canisters {
-        let job = Job::new(store::next_job_id(), *canister, vec![index], plan, now).map_err(|error| {
-            EnrolError::TooMany { asked: canisters.len() as u64, left: 0, limit: error.to_string() }
-        })?;
-        jobs.push(job);
-    }
-    for job in &jobs {
-        store::enqueue(job);
-    }
-    store::change_plan(plan_id, |record| record.enrolled += jobs.len() as u64);
-    Ok(jobs.iter().map(Job::id).collect())
+/// Who asks, whom, and when.
+pub(crate) struct Asked {
+    /// The caller, which a plan names.
+    pub(crate) index: Principal,
+    /// This coordinator.
+    pub(crate) own: Principal,
+    /// The time.
+    pub(crate) now_nanos: u64,
 }
 
-fn check_count(record: &PlanRecord, asked: usize) -> Result<(), EnrolError> {
-    let too_many =
-        |left: u64, limit: &str| EnrolError::TooMany { asked: asked as u64, left, limit: limit.to_owned() };
-    if asked > BATCH {
-        return Err(too_many(BATCH as u64, "canisters in one call"));
+impl Asked {
+    /// By the message that is executed.
+    pub(crate) fn here() -> Self {
+        let (index, own) = (ic_cdk::api::msg_caller(), ic_cdk::api::canister_self());
+        Self { index, own, now_nanos: ic_cdk::api::time() }
     }
-    let left = record.plan.max_canisters.saturating_sub(record.enrolled);
-    if asked as u64 > left {
-        return Err(too_many(left, "canisters of the plan"));
+}
+
+/// Makes a job of each canister that may be enrolled; answers for each. One with an open job keeps that.
+pub(crate) fn enrol(asked: &Asked, canisters: &[Principal]) -> Vec<Result<JobId, EnrolError>> {
+    let all_refused = |plan: u64, why: &str| {
+        canisters.iter().map(|_| Err(EnrolError::Plan { plan, why: why.to_owned() })).collect()
+    };
+    let index = asked.index;
+    let Some(plan_id) = store::plan_of(index) else { return all_refused(0, "no plan names the caller") };
+    let Some(record) = store::plan(plan_id) else { return all_refused(plan_id, "it can't be read") };
+    let Some(essentials) = essentials(plan_id, &record) else {
+        return all_refused(plan_id, "earlier builds did what it says");
+    };
+    let routes = routes(&record.plan, index);
+    let max_canisters = record.plan.max_canisters;
+    let mut enrolled = record.enrolled;
+    let mut enrol_one = |position: usize, canister: Principal| {
+        if let Some(job) = open_job(canister) {
+            return Ok(job.id());
+        }
+        if position >= BATCH {
+            return Err(EnrolError::TooMany { limit: BATCH as u64 });
+        }
+        if enrolled >= max_canisters {
+            return Err(EnrolError::PlanUsedUp { max_canisters });
+        }
+        check_kind(canister, asked.own)?;
+        if store::is_index(canister) || routes.contains(&canister) {
+            return Err(EnrolError::Index);
+        }
+        check_past(canister)?;
+        let job = Job::new(store::next_job_id(), canister, routes.clone(), essentials, asked.now_nanos)
+            .map_err(|error| EnrolError::Plan { plan: plan_id, why: error.to_string() })?;
+        store::enqueue(&job);
+        enrolled += 1;
+        Ok(job.id())
+    };
+    let answers: Vec<_> =
+        canisters.iter().enumerate().map(|(position, it)| enrol_one(position, *it)).collect();
+    store::change_plan(plan_id, |record| record.enrolled = enrolled);
+    answers
+}
+
+/// The indexes that are swapped for what `index` enrols.
+fn routes(plan: &plan::Plan, index: Principal) -> Vec<Principal> {
+    plan.routes.clone().unwrap_or_else(|| vec![index])
+}
+
+fn open_job(source: Principal) -> Option<Job> {
+    store::job_of(source).and_then(store::job).filter(|job| !job.state().is_ended())
+}
+
+/// What a canister is, before any job.
+fn check_kind(canister: Principal, own: Principal) -> Result<(), EnrolError> {
+    if !is_canister(canister) {
+        return Err(EnrolError::NoCanister);
     }
-    Ok(())
+    if canister == own {
+        return Err(EnrolError::Coordinator);
+    }
+    if canister == store::governance() {
+        return Err(EnrolError::Governance);
+    }
+    match store::is_in_pool(canister) {
+        true => Err(EnrolError::Pool),
+        false => Ok(()),
+    }
+}
+
+/// Whether an id is of the kind that the system gives to canisters (spec, "Special forms of Principals": those of persons
+/// end with 2, anonymous is 4, and what ends with 1 is opaque).
+pub(crate) fn is_canister(id: Principal) -> bool {
+    id != Principal::management_canister() && id.as_slice().last() == Some(&1)
+}
+
+/// What jobs made of a canister.
+fn check_past(canister: Principal) -> Result<(), EnrolError> {
+    if let Some(job) = store::job_to(canister).and_then(store::job).filter(|job| !job.state().is_ended()) {
+        return Err(EnrolError::Target { job: job.id() });
+    }
+    let moved =
+        store::job_of(canister).and_then(store::job).filter(|job| job.times().committed_nanos.is_some());
+    match moved.and_then(|job| Some((job.id(), job.target()?))) {
+        Some((job, to)) => Err(EnrolError::Moved { to, job }),
+        None => Ok(()),
+    }
+}
+
+/// Takes canisters back; answers for each with its job, which has ended or is on its way back. One that was only in line
+/// does not count among those of the plan any more.
+pub(crate) fn withdraw(asked: &Asked, canisters: &[Principal]) -> Vec<Result<JobId, WithdrawError>> {
+    // A plan may be large, and most canisters have the same: whether it names the caller, and how many are given back.
+    let mut plans: BTreeMap<u64, (bool, u64)> = BTreeMap::new();
+    let mut withdraw_one = |canister: Principal| {
+        let job = store::job_of(canister).and_then(store::job).ok_or(WithdrawError::NotEnrolled)?;
+        let (id, plan_id) = (job.id(), job.plan().plan_id);
+        let (is_named, given_back) = plans.entry(plan_id).or_insert_with(|| {
+            let record = store::plan(plan_id);
+            (record.is_some_and(|record| record.plan.indexes.contains(&asked.index)), 0)
+        });
+        match job.state() {
+            _ if !*is_named => Err(WithdrawError::OtherIndex { job: id }),
+            State::RolledBack { .. } | State::RollingBack { .. } => Ok(id),
+            _ => {
+                driver::change(job.clone(), Event::AbortRequested, asked.now_nanos)
+                    .map_err(|why| WithdrawError::TooLate { job: id, why })?;
+                *given_back += u64::from(job.counters().calls == 0);
+                Ok(id)
+            }
+        }
+    };
+    let answers = canisters.iter().map(|canister| withdraw_one(*canister)).collect();
+    for (plan_id, (_, given_back)) in plans {
+        store::change_plan(plan_id, |record| record.enrolled = record.enrolled.saturating_sub(given_back));
+    }
+    answers
 }
 
 fn essentials(plan_id: u64, record: &PlanRecord) -> Option<PlanEssentials> {

@@ -36,8 +36,8 @@ use candid::{CandidType, Principal};
 use decant_api::JobId;
 use decant_api::jobs::{JobView, JobsArgs, Summary};
 use decant_api::plan::Plan;
-use decant_api::routes::EnrolError;
-use ic_cdk::api::msg_caller;
+use decant_api::routes::{EnrolError, WithdrawError};
+use enrolment::Asked;
 use serde::Deserialize;
 
 /// What a coordinator is told when it is installed.
@@ -98,10 +98,17 @@ async fn decant_execute_plan(plan: Plan) {
 }
 
 #[ic_cdk::update(guard = "access::decant_enrol")]
-fn decant_enrol(canisters: Vec<Principal>) -> Result<Vec<JobId>, EnrolError> {
-    let jobs = enrolment::enrol(msg_caller(), &canisters)?;
+fn decant_enrol(canisters: Vec<Principal>) -> Vec<Result<JobId, EnrolError>> {
+    let answers = enrolment::enrol(&Asked::here(), &canisters);
     driver::wake();
-    Ok(jobs)
+    answers
+}
+
+#[ic_cdk::update(guard = "access::decant_withdraw")]
+fn decant_withdraw(canisters: Vec<Principal>) -> Vec<Result<JobId, WithdrawError>> {
+    let answers = enrolment::withdraw(&Asked::here(), &canisters);
+    driver::wake();
+    answers
 }
 
 #[ic_cdk::update(guard = "access::decant_pause")]
@@ -134,6 +141,11 @@ fn decant_jobs(args: JobsArgs) -> Vec<JobView> {
 #[ic_cdk::query(guard = "access::decant_job")]
 fn decant_job(job: JobId) -> Option<JobView> {
     views::job(job)
+}
+
+#[ic_cdk::query(guard = "access::decant_job_of")]
+fn decant_job_of(canister: Principal) -> Option<JobView> {
+    views::job_of(canister)
 }
 
 #[ic_cdk::query(guard = "access::decant_resolve")]

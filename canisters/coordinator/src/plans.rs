@@ -1,6 +1,8 @@
 //! What governance approves: shown to voters when it is proposed, checked again when it is executed.
 
+use crate::enrolment::is_canister;
 use crate::{management, store};
+use candid::Principal;
 use decant_api::plan::{ByVessel, ModuleRef, ModuleUse, Plan, Retention, Strategy};
 use serde_bytes::ByteBuf;
 
@@ -83,11 +85,49 @@ fn check(plan: &Plan) -> Result<(), String> {
     for (name, value, min, max) in limits {
         check_limit(name, value, min, max)?;
     }
+    check_parties(plan)?;
     check_strategy(plan)?;
     match (plan.retention, &plan.tombstone) {
         (_, Some(tombstone)) => check_module("tombstone", tombstone),
         _ => Ok(()),
     }
+}
+
+/// Who enrols, whose routes are swapped, and who is told.
+fn check_parties(plan: &Plan) -> Result<(), String> {
+    let nobody = [Principal::anonymous(), Principal::management_canister()];
+    if let Some(index) = plan.indexes.iter().find(|index| nobody.contains(index)) {
+        return Err(format!("indexes: {index} is nobody, and what everybody may sign as enrols nothing"));
+    }
+    let most = decant_engine::MAX_INDEXES as u128;
+    let subscribers = plan.subscribers.as_deref().unwrap_or_default();
+    check_limit("subscribers", subscribers.len() as u128, 0, most)?;
+    let is_moved = !matches!(plan.strategy, Strategy::Repack(_));
+    let swapped = match &plan.routes {
+        Some(_) if !is_moved => {
+            return Err("routes: a repacked canister keeps its id, so no route is swapped".to_owned());
+        }
+        Some(routes) => {
+            check_limit("routes", routes.len() as u128, 1, most)?;
+            routes
+        }
+        None if is_moved => &plan.indexes,
+        None => return check_canisters("subscribers", subscribers),
+    };
+    check_canisters("routes", swapped)?;
+    check_canisters("subscribers", subscribers)
+}
+
+fn check_canisters(name: &str, ids: &[Principal]) -> Result<(), String> {
+    for (position, id) in ids.iter().enumerate() {
+        if !is_canister(*id) {
+            return Err(format!("{name}: {id} is no canister, and is called"));
+        }
+        if ids.iter().take(position).any(|earlier| earlier == id) {
+            return Err(format!("{name}: {id} is named twice"));
+        }
+    }
+    Ok(())
 }
 
 fn check_limit(name: &str, value: u128, min: u128, max: u128) -> Result<(), String> {
@@ -156,7 +196,6 @@ fn check_hashes(name: &str, hash: &ByteBuf, chunk_hashes: &[ByteBuf]) -> Result<
 }
 
 fn text(plan: &Plan) -> String {
-    let names: Vec<String> = plan.indexes.iter().map(ToString::to_string).collect();
     let (heading, work, proof) = match &plan.strategy {
         Strategy::Relocate(relocation) => (
             "Relocate canisters",
@@ -196,17 +235,36 @@ fn text(plan: &Plan) -> String {
     format!(
         "# {heading}: {}\n\n\
          Moves the state of at most {} canisters, {} at a time, {work}. Only canisters that {} enrol, and only where \
-         at least {} pages come free.\n\n\
+         at least {} pages come free.{}\n\n\
          {}\n\n\
          {proof} {}",
         plan.title,
         plan.max_canisters,
         plan.max_in_flight,
-        names.join(", "),
+        listed(&plan.indexes),
         plan.min_reclaimed_pages,
+        render_routes(plan),
         render_cost(plan),
         render_end(plan),
     )
+}
+
+fn listed(ids: &[Principal]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn render_routes(plan: &Plan) -> String {
+    let swapped = match (&plan.strategy, &plan.routes) {
+        (Strategy::Repack(_), _) => String::new(),
+        (_, Some(routes)) => format!(" Routes are swapped in {}, in each of them.", listed(routes)),
+        (_, None) => " Routes are swapped in the index that enrols a canister, and in NO OTHER.".to_owned(),
+    };
+    match plan.subscribers.as_deref() {
+        Some(subscribers) if !subscribers.is_empty() => {
+            format!("{swapped} {} are told what became of each.", listed(subscribers))
+        }
+        _ => swapped,
+    }
 }
 
 fn render_sources(sources: Option<&[ByteBuf]>) -> String {
@@ -229,7 +287,7 @@ fn render_precopy(min_pages: Option<u64>) -> String {
 }
 
 const MOVED_PROOF: &str = "Nothing is deleted before the new canister holds what the original held, by a digest over all \
-                           of it, and every route names it.";
+                           of it, and these routes name it.";
 
 fn render_modules(by: &ByVessel) -> String {
     let modules: Vec<String> = by

@@ -11,6 +11,7 @@
 //! | 6 | the latest job of a source |
 //! | 7 | the pool |
 //! | 8 | modules that were read out of snapshots, by hash |
+//! | 11 | the latest job of a target |
 //! | 10 | the latest plan that names an index |
 
 use candid::{CandidType, Principal};
@@ -153,6 +154,8 @@ thread_local! {
     static POOL: RefCell<Set<Principal>> = RefCell::new(StableBTreeMap::init(memory(7)));
     static MODULES: RefCell<StableBTreeMap<[u8; 32], KnownModule, Memory>> =
         RefCell::new(StableBTreeMap::init(memory(8)));
+    static BY_TARGET: RefCell<StableBTreeMap<Principal, JobId, Memory>> =
+        RefCell::new(StableBTreeMap::init(memory(11)));
     static BY_INDEX: RefCell<StableBTreeMap<Principal, u64, Memory>> =
         RefCell::new(StableBTreeMap::init(memory(10)));
 }
@@ -252,9 +255,8 @@ pub(crate) fn is_index(index: Principal) -> bool {
 }
 
 /// The latest plan that names `index`.
-pub(crate) fn plan_for(index: Principal) -> Option<(u64, PlanRecord)> {
-    let id = BY_INDEX.with_borrow(|by_index| by_index.get(&index))?;
-    Some((id, plan(id)?))
+pub(crate) fn plan_of(index: Principal) -> Option<u64> {
+    BY_INDEX.with_borrow(|by_index| by_index.get(&index))
 }
 
 /// Changes what was used of a plan.
@@ -293,6 +295,11 @@ pub(crate) fn job_of(source: Principal) -> Option<JobId> {
     BY_SOURCE.with_borrow(|by_source| by_source.get(&source))
 }
 
+/// The latest job whose target a canister is or was.
+pub(crate) fn job_to(target: Principal) -> Option<JobId> {
+    BY_TARGET.with_borrow(|by_target| by_target.get(&target))
+}
+
 /// Jobs after `after`, in order.
 pub(crate) fn jobs_after(after: JobId, limit: usize) -> Vec<Job> {
     JOBS.with_borrow(|jobs| {
@@ -308,6 +315,9 @@ pub(crate) fn jobs_after(after: JobId, limit: usize) -> Vec<Job> {
 pub(crate) fn record(job: &Job, entry: Entry) {
     let id = job.id();
     JOBS.with_borrow_mut(|jobs| jobs.insert(id, Cbor(job.clone())));
+    if let Some(target) = job.target() {
+        BY_TARGET.with_borrow_mut(|by_target| by_target.insert(target, id));
+    }
     if job.state().is_ended() {
         let keys: Vec<_> =
             JOURNAL.with_borrow(|journal| journal.keys_range((id, 0)..=(id, u32::MAX)).collect());
@@ -369,6 +379,11 @@ pub(crate) fn keep_module(hash: &Digest, module: &KnownModule) {
 /// The pool.
 pub(crate) fn pool() -> Vec<Principal> {
     POOL.with_borrow(|pool| pool.keys().collect())
+}
+
+/// Whether a canister waits in the pool.
+pub(crate) fn is_in_pool(canister: Principal) -> bool {
+    POOL.with_borrow(|pool| pool.contains_key(&canister))
 }
 
 /// Puts a fresh canister into the pool.

@@ -44,6 +44,14 @@ pub(crate) fn job(id: JobId) -> Option<JobView> {
     store::job(id).as_ref().map(view)
 }
 
+/// The latest job that has a canister as source, or as target.
+pub(crate) fn job_of(canister: Principal) -> Option<JobView> {
+    let as_source = store::job_of(canister).and_then(store::job);
+    let as_target =
+        || store::job_to(canister).and_then(store::job).filter(|job| job.target() == Some(canister));
+    as_source.or_else(as_target).as_ref().map(view)
+}
+
 /// Where the state of a canister is now: itself, if it was never moved.
 pub(crate) fn resolve(canister: Principal) -> Principal {
     let mut at = canister;

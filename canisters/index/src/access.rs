@@ -30,6 +30,8 @@ decant_kit::methods! { Who;
     update relocate: Controller, IDS;
     update reroute: Controller, FEW;
     update decant_swap: Coordinator, FEW;
+    update decant_ended: Coordinator, MANY;
+    query ended: AnybodyAsQuery, FEW;
     query decant_resolve: Anybody, FEW;
     query route: Anybody, FEW;
     query routes: AnybodyAsQuery, FEW;

@@ -4,17 +4,19 @@ mod access;
 mod control;
 
 use candid::{CandidType, Principal};
-use decant_api::routes::{EnrolError, SwapArgs, SwapError};
+use decant_api::JobId;
+use decant_api::routes::{Ended, EnrolError, SwapArgs, SwapError};
 use decant_kit::routes::Routes;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use ic_cdk::call::Call;
 use serde::Deserialize;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 /// Routes in one answer.
 const PAGE: usize = 1_000;
-/// Canisters in one call of `relocate`: each takes two calls to the management canister.
-const BATCH: usize = 500;
+/// What became of jobs: the last ones.
+const ENDED: usize = 1_000;
 /// Canisters that are shared at a time: a tenth of the 500 messages that a queue between two canisters holds.
 const SHARED_AT_ONCE: usize = 50;
 
@@ -36,11 +38,16 @@ struct Route {
 struct State {
     coordinator: Principal,
     routes: Routes<u64>,
+    /// What became of the last jobs. Earlier builds lack it.
+    ended: Option<BTreeMap<JobId, Ended>>,
 }
 
 thread_local! {
-    static STATE: RefCell<State> =
-        RefCell::new(State { coordinator: Principal::management_canister(), routes: Routes::default() });
+    static STATE: RefCell<State> = RefCell::new(State {
+        coordinator: Principal::management_canister(),
+        routes: Routes::default(),
+        ended: None,
+    });
 }
 
 #[ic_cdk::init]
@@ -81,21 +88,40 @@ fn register(routes: Vec<Route>) -> Result<(), String> {
     })
 }
 
+/// Shares control of each canister with the coordinator, and enrols those; answers for each. What failed, and what is not
+/// known, may be asked again: a canister that is enrolled answers with its job.
 #[ic_cdk::update(guard = "access::relocate")]
-async fn relocate(canisters: Vec<Principal>) -> Result<Vec<u64>, String> {
-    if canisters.len() > BATCH {
-        return Err(format!("{} canisters exceed the {BATCH} that one call may name", canisters.len()));
-    }
+async fn relocate(canisters: Vec<Principal>) -> Vec<Result<u64, String>> {
     let coordinator = STATE.with_borrow(|state| state.coordinator);
+    let mut shared = Vec::new();
     for some in canisters.chunks(SHARED_AT_ONCE) {
-        try_join_all(some.iter().map(|canister| control::share(*canister, coordinator))).await?;
+        shared.extend(join_all(some.iter().map(|canister| control::share(*canister, coordinator))).await);
     }
-    let response = Call::unbounded_wait(coordinator, "decant_enrol")
-        .with_arg(&canisters)
-        .await
-        .map_err(|error| format!("the coordinator {coordinator} did not enrol: {error}"))?;
-    let enrolled: Result<Vec<u64>, EnrolError> = response.candid().map_err(|error| error.to_string())?;
-    enrolled.map_err(|error| error.to_string())
+    let mut answers = enrol(coordinator, &canisters, &shared).await.into_iter();
+    // One that is not shared was not enrolled, so there is an answer for each that was.
+    let no_answer = || Err("the coordinator did not answer for it".to_owned());
+    shared.into_iter().map(|shared| shared.and_then(|()| answers.next().unwrap_or_else(no_answer))).collect()
+}
+
+/// Enrols the canisters that are shared; answers for each of these.
+async fn enrol(
+    coordinator: Principal,
+    canisters: &[Principal],
+    shared: &[Result<(), String>],
+) -> Vec<Result<u64, String>> {
+    let shared = canisters.iter().zip(shared).filter(|(_, shared)| shared.is_ok());
+    let canisters: Vec<Principal> = shared.map(|(canister, _)| *canister).collect();
+    let answered = Call::bounded_wait(coordinator, "decant_enrol").with_arg(&canisters).await;
+    let answered = answered.map_err(|error| error.to_string());
+    let answers: Result<Vec<Result<u64, EnrolError>>, String> =
+        answered.and_then(|response| response.candid().map_err(|error| error.to_string()));
+    match answers {
+        Ok(answers) => answers.into_iter().map(|it| it.map_err(|error| error.to_string())).collect(),
+        Err(error) => {
+            let error = format!("the coordinator {coordinator} did not enrol: {error}");
+            canisters.iter().map(|_| Err(error.clone())).collect()
+        }
+    }
 }
 
 #[ic_cdk::update(guard = "access::reroute")]
@@ -106,6 +132,24 @@ fn reroute(from: Principal, to: Principal) -> Result<(), SwapError> {
 #[ic_cdk::update(guard = "access::decant_swap")]
 fn decant_swap(args: SwapArgs) -> Result<(), SwapError> {
     STATE.with_borrow_mut(|state| state.routes.swap(args.from, args.to))
+}
+
+#[ic_cdk::update(guard = "access::decant_ended")]
+fn decant_ended(batch: Vec<Ended>) {
+    STATE.with_borrow_mut(|state| {
+        let ended = state.ended.get_or_insert_default();
+        // It may be told twice.
+        ended.extend(batch.into_iter().map(|it| (it.job, it)));
+        while ended.len() > ENDED {
+            ended.pop_first();
+        }
+    });
+}
+
+/// What became of the last jobs.
+#[ic_cdk::query(guard = "access::ended")]
+fn ended() -> Vec<Ended> {
+    STATE.with_borrow(|state| state.ended.iter().flat_map(|ended| ended.values().cloned()).collect())
 }
 
 #[ic_cdk::query(guard = "access::decant_resolve")]

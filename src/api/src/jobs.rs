@@ -1,10 +1,10 @@
 //! Jobs, as their coordinator shows them.
 //!
 //! ```candid
-//! decant_enrol   : (vec principal) -> (variant { Ok : vec nat64; Err : EnrolError });
 //! decant_summary : () -> (Summary) query;
 //! decant_jobs    : (JobsArgs) -> (vec JobView) query;
 //! decant_job     : (nat64) -> (opt JobView) query;
+//! decant_job_of  : (principal) -> (opt JobView) query;
 //! decant_resolve : (principal) -> (principal) query;
 //! decant_pause   : (bool) -> (variant { Ok; Err : text });
 //! decant_retry   : (nat64) -> (variant { Ok; Err : text });
@@ -44,7 +44,7 @@ pub struct JobView {
     pub source: Principal,
     /// Where to, once it has a target.
     pub target: Option<Principal>,
-    /// The index that enrolled it.
+    /// The first of the indexes whose routes are swapped; of a repack who enrolled it.
     pub index: Principal,
     /// Name of its state.
     pub state: String,

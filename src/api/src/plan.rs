@@ -1,11 +1,13 @@
 //! Plans: what governance approves.
 //!
 //! ```candid
+//! decant_render_plan   : (Plan) -> (variant { Ok : text; Err : text }) query;
 //! decant_validate_plan : (Plan) -> (variant { Ok : text; Err : text });
 //! decant_execute_plan  : (Plan) -> ();
 //! ```
-//! The validator renders what voters decide; the execution checks everything again and traps on a refusal,
-//! because governance counts any reply as executed.
+//! Anybody may render a plan. The validator, for governance and controllers, renders it for voters and looks whether its
+//! modules are stored; the execution checks everything again and traps on a refusal, because governance counts any reply
+//! as executed.
 
 use candid::{CandidType, Principal};
 use serde::Deserialize;
@@ -16,8 +18,7 @@ use serde_bytes::ByteBuf;
 pub enum Strategy {
     /// To a fresh canister, which pulls the state itself; both embed the kit.
     Relocate(Relocation),
-    /// In the same canister, which is upgraded to a vessel and back: for its code one ordinary upgrade. Any
-    /// principal that the plan's `indexes` name may enrol canisters; no route changes.
+    /// In the same canister, which is upgraded to a vessel and back: for its code one ordinary upgrade. No route changes.
     Repack(ByVessel),
     /// To a fresh canister, through a vessel on both sides: for code that nobody can change.
     RelocateVessel(ByVessel),
@@ -109,8 +110,13 @@ pub struct Plan {
     pub title: String,
     /// How.
     pub strategy: Strategy,
-    /// The indexes that may enrol canisters and whose routes are swapped.
+    /// Who may enrol canisters: indexes, or people.
     pub indexes: Vec<Principal>,
+    /// The indexes whose routes are swapped, all of them for each canister; they are told what became of it. None: the one
+    /// alone that enrols it, which must be an index then.
+    pub routes: Option<Vec<Principal>>,
+    /// Canisters that are told what became of each job, besides those indexes.
+    pub subscribers: Option<Vec<Principal>>,
     /// The tombstone of plans for earlier builds; what stays of a source is a vessel now.
     pub tombstone: Option<ModuleRef>,
     /// Pages of 64 KiB in a bucket of the new images.

@@ -85,14 +85,16 @@ fn enrol(world: &World, numbers: &[u64]) -> anyhow::Result<()> {
     let canisters: Vec<Principal> = numbers
         .iter()
         .map(|number| {
-            let mut id = [0xfe_u8; 10];
-            id[2..].copy_from_slice(&number.to_be_bytes());
+            // Of the kind that canisters have, far from those of the instance.
+            let mut id = [1; 10];
+            id[..8].copy_from_slice(&(u64::MAX - number).to_be_bytes());
             Principal::from_slice(&id)
         })
         .collect();
-    let enrolled: Result<Vec<u64>, EnrolError> =
+    let answers: Vec<Result<u64, EnrolError>> =
         update(&world.pic, world.coordinator, world.operator, "decant_enrol", (canisters,))?;
-    enrolled.map(|_| ()).map_err(|refusal| anyhow!("{refusal}")).context("enrolling a batch")
+    let refusal = answers.into_iter().find_map(Result::err);
+    refusal.map_or(Ok(()), |refusal| Err(anyhow!("{refusal}"))).context("enrolling a batch")
 }
 
 fn summary(world: &World) -> anyhow::Result<Summary> {

@@ -12,7 +12,7 @@ use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::world::World;
 use decant_tests::repack::{install, nothing, refusal, status, wasm};
 use decant_tests::vessel::{set_controllers, upgrade};
-use decant_tests::{engine, modules, route, settle};
+use decant_tests::{engine, hand_over, modules, route, settle};
 
 /// The user whose canister it is.
 const USER: u64 = 1;
@@ -92,8 +92,7 @@ fn relocate(world: &World, canister: Principal) -> JobView {
 
 /// The job that relocates a canister.
 fn enrolled(world: &World, canister: Principal) -> u64 {
-    let enrolled: Result<Vec<u64>, String> =
-        update(&world.pic, world.index, world.operator, "relocate", (vec![canister],)).expect("it answers");
+    let enrolled = hand_over(world, vec![canister]);
     enrolled.expect("the index enrols")[0]
 }
 

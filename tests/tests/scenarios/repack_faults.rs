@@ -21,7 +21,7 @@ use decant_tests::repack::{
     RunState, digest, enrol_with, grow, install, install_shapes, nothing, plan, refusal, shapes_plan,
     snapshots, status, used,
 };
-use decant_tests::{assert_serves, bloated_on, fleet_on, modules, settle};
+use decant_tests::{assert_serves, bloated_on, fleet_on, hand_over, modules, settle};
 use ic_stable_structures::VectorMemory;
 use serde_bytes::ByteBuf;
 
@@ -202,9 +202,7 @@ fn sweep_relocations(fault: Fault, engine: &Engine, world: &World, mut fleet: Fl
         let user = &fleet.users[nth as usize];
         let (number, original) = (user.number, user.original);
         let has_happened = arm(engine, world, fault, nth);
-        let enrolled: Result<Vec<u64>, String> =
-            update(&world.pic, world.index, world.operator, "relocate", (vec![original],))
-                .expect("the index answers");
+        let enrolled = hand_over(world, vec![original]);
         let id = enrolled.expect("the index enrols")[0];
         let jobs = settle(world);
         disarm(engine, world);

@@ -10,7 +10,9 @@ use decant_cli::rehearsal::world::{RETENTION_SECONDS, World};
 use decant_cli::rehearsal::{Generation, Options, Retention};
 use decant_tests::keeper::{FAR_NANOS, Keeper, bump, bumped, call, disarmed, peek};
 use decant_tests::repack::{RunState, install, nothing, snapshots, status, used};
-use decant_tests::{assert_serves, bloated_on, engine, enrol, modules, route, settle, settle_with};
+use decant_tests::{
+    assert_serves, bloated_on, engine, enrol, hand_over, modules, route, settle, settle_with,
+};
 use serde_bytes::ByteBuf;
 
 fn options(retention: Retention) -> Options {
@@ -185,9 +187,7 @@ fn a_timer_that_every_upgrade_disarms_is_due_at_the_same_moment_on_the_fresh_can
     bump(&world, original);
     call(&world, original, "arm");
     world.propose(&plan(&world, &options, &[&module])).expect("the plan is approved");
-    let enrolled: Result<Vec<u64>, String> =
-        update(&world.pic, world.index, world.operator, "relocate", (vec![original],))
-            .expect("the index answers");
+    let enrolled = hand_over(&world, vec![original]);
     enrolled.expect("the index enrols");
     let job = settle(&world).remove(0);
     assert_eq!(job.outcome, Outcome::Done, "{job:?}");

@@ -140,6 +140,7 @@ fn whoever_may_not_call_a_method_of_the_coordinator_is_refused_before_anything_i
         ("decant_enrol", &[INDEX]),
         ("decant_execute_plan", &[GOVERNANCE]),
         ("decant_job", &anybody),
+        ("decant_job_of", &anybody),
         ("decant_jobs", known),
         ("decant_pause", operators),
         ("decant_render_plan", known),
@@ -147,6 +148,7 @@ fn whoever_may_not_call_a_method_of_the_coordinator_is_refused_before_anything_i
         ("decant_retry", operators),
         ("decant_summary", known),
         ("decant_validate_plan", operators),
+        ("decant_withdraw", &[INDEX]),
     ]);
     let scene = Scene::new();
     let methods = methods("canisters/coordinator/coordinator.did");
@@ -173,8 +175,10 @@ fn whoever_may_not_call_a_method_of_an_index_is_refused_before_anything_is_decod
     let anybody = [&USERS[..], &CANISTERS[..]].concat();
     let operators: &[&str] = &[OPERATOR];
     let table = BTreeMap::from([
-        ("decant_resolve", &anybody[..]),
+        ("decant_ended", &[] as &[&str]),
+        ("decant_resolve", &anybody),
         ("decant_swap", &[]),
+        ("ended", operators),
         ("register", operators),
         ("relocate", operators),
         ("reroute", operators),

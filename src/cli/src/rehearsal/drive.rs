@@ -105,9 +105,11 @@ pub fn relocate(
 fn enrol(world: &World, fleet: &Fleet) -> anyhow::Result<()> {
     let originals: Vec<Principal> = fleet.users.iter().map(|user| user.original).collect();
     for batch in originals.chunks(ENROLMENT) {
-        let enrolled: Result<Vec<u64>, String> =
+        let answers: Vec<Result<u64, String>> =
             update(&world.pic, world.index, world.operator, "relocate", (batch.to_vec(),))?;
-        enrolled.map_err(|error| anyhow!("the index could not enrol: {error}"))?;
+        for (canister, answer) in batch.iter().zip(answers) {
+            answer.map_err(|error| anyhow!("the index could not enrol {canister}: {error}"))?;
+        }
     }
     Ok(())
 }

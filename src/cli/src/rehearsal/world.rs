@@ -114,6 +114,11 @@ impl World {
                 super::Strategy::RelocateSnapshot => Strategy::RelocateVessel(by_vessel(modules)?),
             },
             indexes: vec![self.index],
+            routes: match options.strategy {
+                super::Strategy::Repack => None,
+                super::Strategy::Relocate | super::Strategy::RelocateSnapshot => Some(vec![self.index]),
+            },
+            subscribers: None,
             tombstone: None,
             bucket_pages: 1,
             min_reclaimed_pages: 0,
