@@ -99,6 +99,11 @@ pub fn jobs(world: &World) -> Vec<JobView> {
         .expect("the coordinator answers")
 }
 
+/// The latest job of a canister.
+pub fn job_of(world: &World, canister: Principal) -> Option<JobView> {
+    query(&world.pic, world.coordinator, "decant_job_of", (canister,)).expect("the coordinator answers")
+}
+
 /// The canister that the index names for a user.
 pub fn route(world: &World, user: u64) -> Principal {
     let routed: Option<Principal> =

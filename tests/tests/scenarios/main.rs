@@ -1,6 +1,7 @@
 //! Scenarios through the `pocket_ic` client, in one binary: the engine and the modules are made once.
 
 mod assets;
+mod enrolment;
 mod failures;
 mod idioms;
 mod metadata;

@@ -76,3 +76,15 @@ fn the_summary_names_governance_and_nobody_else_executes_a_plan() {
     assert!(refusal.contains(&format!("propose them to {}", world.governance)), "{refusal}");
     world.propose(&plan).expect("governance executes the same plan");
 }
+
+/// A vote takes days, and tools clear chunk stores.
+#[test]
+fn a_plan_whose_module_is_gone_when_the_vote_is_over_is_not_executed() {
+    let world = World::new(engine(), modules(), &Options::default()).expect("the world is made");
+    let (_, plan) = examples().remove(0);
+    world.upload(&EMPTY_MODULE).expect("it is stored");
+    let id = world.submit(&plan).expect("it is valid");
+    world.pic.clear_chunk_store(world.coordinator, Some(world.operator)).expect("its controller clears it");
+    let refusal = world.approve(id).expect_err("it fails").to_string();
+    assert!(refusal.contains("is not in the coordinator's chunk store"), "{refusal}");
+}

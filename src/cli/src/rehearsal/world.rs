@@ -138,6 +138,11 @@ impl World {
 
     /// Proposes a plan to governance and approves it; answers what voters read.
     pub fn propose(&self, plan: &Plan) -> anyhow::Result<String> {
+        self.approve(self.submit(plan)?)
+    }
+
+    /// Proposes a plan to governance; answers the number of the proposal.
+    pub fn submit(&self, plan: &Plan) -> anyhow::Result<u64> {
         let submission = Submission {
             target: self.coordinator,
             validator_method: "decant_validate_plan".to_owned(),
@@ -147,9 +152,13 @@ impl World {
         let pic = &self.pic;
         let proposed: Result<u64, String> =
             update(pic, self.governance, self.operator, "propose", (submission,))?;
-        let id = proposed.map_err(|refusal| anyhow!("the plan is refused: {refusal}"))?;
+        proposed.map_err(|refusal| anyhow!("the plan is refused: {refusal}"))
+    }
+
+    /// Approves a proposal; answers what voters read.
+    pub fn approve(&self, id: u64) -> anyhow::Result<String> {
         let approved: Result<Proposal, String> =
-            update(pic, self.governance, self.operator, "approve", (id,))?;
+            update(&self.pic, self.governance, self.operator, "approve", (id,))?;
         let proposal = approved.map_err(|refusal| anyhow!("the proposal is refused: {refusal}"))?;
         match proposal.status {
             ProposalStatus::Executed => Ok(proposal.rendered),
