@@ -1,0 +1,73 @@
+//! Who may start, by which figures.
+
+use super::{Account, FLOOR_CYCLES, JOB_CYCLES, MODULE_CYCLES, Prices, least, runway_days};
+
+/// A subnet with 13 nodes.
+const PRICES: Prices = Prices { byte: 1_000, creation: 500_000_000_000, waiting: 42_000_000_000 };
+const TARGET: u128 = 500_000_000_000 + 400_000_000_000;
+/// More than anything takes.
+const RICH: u128 = u128::MAX;
+
+fn relocations(max_cycles: u128) -> Account {
+    Account { max_cycles, spent: 0, open: 0, without_target: 0, per_target: Some(400_000_000_000) }
+}
+
+#[test]
+fn a_job_starts_only_if_the_plan_may_spend_what_it_and_those_on_their_way_take() {
+    let one = TARGET + JOB_CYCLES;
+    assert_eq!(relocations(one).may_start(PRICES, RICH, 0), Ok(()));
+    let refusal = relocations(one - 1).may_start(PRICES, RICH, 0).expect_err("a cycle is missing");
+    assert!(refusal.contains(&one.to_string()), "{refusal}");
+    let with_one = Account { open: 1, without_target: 1, ..relocations(2 * one) };
+    assert_eq!(with_one.may_start(PRICES, RICH, 0), Ok(()));
+    assert!(Account { spent: 1, ..with_one }.may_start(PRICES, RICH, 0).is_err(), "what is spent counts");
+    // One that has its canister has spent what that took, and may take calls only.
+    let served = Account { open: 1, without_target: 0, spent: TARGET, ..relocations(2 * one) };
+    assert_eq!(served.may_start(PRICES, RICH, 0), Ok(()));
+}
+
+#[test]
+fn a_job_starts_only_if_the_coordinator_has_what_it_takes_above_its_floor() {
+    let repacks = Account { per_target: None, ..relocations(RICH) };
+    let needed = FLOOR_CYCLES + JOB_CYCLES + PRICES.waiting;
+    assert_eq!(repacks.may_start(PRICES, needed, 0), Ok(()));
+    assert!(repacks.may_start(PRICES, needed - 1, 0).is_err());
+    let promised = Account { open: 3, ..repacks }.promised(PRICES);
+    assert_eq!(promised, 3 * (JOB_CYCLES + PRICES.waiting));
+    assert!(repacks.may_start(PRICES, needed, promised).is_err(), "others have a claim on it");
+    assert_eq!(repacks.may_start(PRICES, needed + promised, promised), Ok(()));
+}
+
+#[test]
+fn a_creation_leaves_what_the_calls_of_open_jobs_take() {
+    let account = Account { open: 2, without_target: 1, ..relocations(TARGET + 2 * JOB_CYCLES) };
+    assert!(account.may_spend(TARGET, PRICES, FLOOR_CYCLES + TARGET));
+    assert!(!account.may_spend(TARGET + 1, PRICES, RICH), "the plan's bound");
+    assert!(!account.may_spend(TARGET, PRICES, FLOOR_CYCLES + TARGET - 1), "the floor");
+}
+
+#[test]
+fn a_subnet_with_more_nodes_takes_more() {
+    let larger = Prices { byte: 2_615, ..PRICES };
+    assert!(larger.here(JOB_CYCLES) > JOB_CYCLES * 26 / 10);
+    assert_eq!(PRICES.here(JOB_CYCLES), JOB_CYCLES);
+}
+
+#[test]
+fn nothing_overflows_whatever_a_plan_says() {
+    let account = Account { max_cycles: RICH, spent: RICH, open: u64::MAX - 1, without_target: u64::MAX - 1, per_target: Some(RICH) };
+    assert_eq!(account.promised(PRICES), RICH);
+    assert!(account.may_start(PRICES, RICH - 1, RICH).is_err());
+}
+
+#[test]
+fn the_least_of_a_plan_is_one_job_and_the_modules_that_it_reads() {
+    assert_eq!(least(None, 0, PRICES), JOB_CYCLES);
+    assert_eq!(least(Some(400_000_000_000), 2, PRICES), TARGET + JOB_CYCLES + 2 * MODULE_CYCLES);
+}
+
+#[test]
+fn the_runway_is_told_in_days_where_it_is_known() {
+    assert_eq!(runway_days(10_000, 3_000), Some(3));
+    assert_eq!(runway_days(10_000, 0), None);
+}
