@@ -1,7 +1,7 @@
 //! What an original owns or controls would be lost with it: tokens at ledgers, control of canisters.
 
 use crate::outcomes::failed;
-use crate::{management, store};
+use crate::{management, replies, store};
 use candid::{CandidType, Nat, Principal};
 use decant_engine::{Job, Outcome, Reason, ReasonCode, Value};
 use ic_cdk::call::{Call, CallFailed, Response};
@@ -77,7 +77,6 @@ fn decoded<R: CandidType + DeserializeOwned>(
         Outcome::Refused(reason) => Box::new(Outcome::Transient(reason)),
         other => Box::new(other),
     })?;
-    response
-        .candid()
-        .map_err(|error| Box::new(Outcome::Transient(Reason::new(ReasonCode::Rejected, error.to_string()))))
+    replies::told(response)
+        .map_err(|why| Box::new(Outcome::Transient(Reason::new(ReasonCode::Rejected, why))))
 }

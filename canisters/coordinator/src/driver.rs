@@ -3,122 +3,217 @@
 //! Every change is stored with its event before the next effect starts, since a canister's state is committed
 //! at every `await`. What is under way lives on the heap only: after an upgrade, or a trapped callback, a job
 //! that waits for a reply finds nobody driving it, and observes.
+//!
+//! Each job is driven in a message of its own, and so is each creation: a trap cancels all tasks of its message, and
+//! nothing else. One timer wakes the coordinator when the next job is due, and none when nothing is.
 
-use crate::{platform, pool, store};
+use crate::store::{self, Pause};
+use crate::{platform, pool};
 use decant_api::JobId;
-use decant_engine::{Entry, Event, Job, Limits, Step, apply, next_step};
-use std::cell::RefCell;
+use decant_engine::{
+    Entry, Event, Job, Limits, Place, Stage, Step, TimeNanos, WATCH_NANOS, apply, next_step,
+};
+use ic_cdk::api::CanisterStatusCode;
+use ic_cdk_timers::TimerId;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How often jobs are looked at that nobody woke.
-const WATCH: Duration = Duration::from_secs(10);
 /// Steps of one job without a call in between: more would be a loop.
 const STEPS_WITHOUT_CALL: u32 = 16;
+/// Jobs that are driven at a time, of all plans together. The library that keeps timers has 250 messages of its own
+/// open at most, and retries in every round when it has to.
+const DRIVEN_AT_A_TIME: usize = 200;
+/// Shortest and longest time until the timer wakes the coordinator. What a stop swallows comes again after that.
+const SLEEP: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
+/// Time after which a reply that a canister gives itself has arrived.
+const OWN_REPLY_NANOS: u64 = 2_000_000_000;
 
 thread_local! {
     /// Jobs that a task of this heap drives.
     static DRIVEN: RefCell<BTreeSet<JobId>> = const { RefCell::new(BTreeSet::new()) };
+    /// Messages that are to come, or are not through.
+    static MESSAGES: Cell<u32> = const { Cell::new(0) };
+    /// When the last of them was.
+    static LAST_NANOS: Cell<TimeNanos> = const { Cell::new(0) };
+    /// Whether one of them will look.
+    static IS_WOKEN: Cell<bool> = const { Cell::new(false) };
+    /// The timer, and for when it is set.
+    static TIMER: Cell<Option<(TimerId, TimeNanos)>> = const { Cell::new(None) };
 }
 
-/// Holds a job for one task. Its drop runs when the task ends, and in the cleanup of a callback that trapped.
-struct Guard(JobId);
+/// Runs when it is dropped: when its task ends, in the cleanup of a callback that trapped, and when the message of its
+/// task never came because the canister was stopped.
+struct Finally<F: FnMut()>(F);
 
-impl Guard {
-    fn new(id: JobId) -> Option<Self> {
-        // Made only if the job is free: its drop would free a job that another task drives.
-        DRIVEN.with_borrow_mut(|driven| driven.insert(id)).then(|| Self(id))
-    }
-}
-
-impl Drop for Guard {
+impl<F: FnMut()> Drop for Finally<F> {
     fn drop(&mut self) {
-        DRIVEN.with_borrow_mut(|driven| driven.remove(&self.0));
+        (self.0)();
     }
 }
 
-/// Starts the timers of a fresh or upgraded coordinator.
-pub(crate) fn start() {
-    ic_cdk_timers::set_timer_interval(WATCH, async || look());
-    wake();
+/// Holds a job for one task, if it is free.
+fn hold(id: JobId) -> Option<Finally<impl FnMut()>> {
+    // Made only then: its drop would free a job that another task drives.
+    DRIVEN.with_borrow_mut(|driven| driven.insert(id)).then(|| {
+        Finally(move || {
+            DRIVEN.with_borrow_mut(|driven| driven.remove(&id));
+        })
+    })
 }
 
-/// Looks at the jobs soon, in a message of its own.
+/// Runs a task soon, in a message of its own.
+pub(crate) fn in_message(task: impl Future<Output = ()> + 'static) {
+    MESSAGES.set(MESSAGES.get() + 1);
+    let counted = Finally(|| {
+        MESSAGES.set(MESSAGES.get().saturating_sub(1));
+        LAST_NANOS.set(now());
+    });
+    ic_cdk_timers::set_timer(Duration::ZERO, async move {
+        let _counted = counted;
+        task.await;
+    });
+}
+
+/// Looks at the jobs soon.
 pub(crate) fn wake() {
-    ic_cdk_timers::set_timer(Duration::ZERO, async { look() });
+    // Should a stop swallow the message, the timer looks.
+    sleep_until(now().saturating_add(WATCH_NANOS));
+    if !IS_WOKEN.replace(true) {
+        let woken = Finally(|| IS_WOKEN.set(false));
+        in_message(async move {
+            drop(woken);
+            look();
+        });
+    }
 }
 
-/// Starts queued jobs within the limits and drives every job that nobody drives.
+/// Whether nothing is under way that an upgrade would tear from its reply.
+pub(crate) fn is_quiet() -> bool {
+    let is_over = |at_nanos: TimeNanos| at_nanos.saturating_add(OWN_REPLY_NANOS) < now();
+    MESSAGES.get() == 0
+        && is_over(LAST_NANOS.get())
+        && TIMER.get().is_none_or(|(_, at_nanos)| at_nanos > now())
+}
+
+/// Whether calls may be made: a canister that is being stopped waits for each of them.
+pub(crate) fn is_running() -> bool {
+    ic_cdk::api::canister_status() == CanisterStatusCode::Running
+}
+
+/// Starts queued jobs within the limits, and drives every job that is due and that nobody drives.
 fn look() {
-    start_queued();
-    for id in store::active() {
-        if let Some(guard) = Guard::new(id) {
-            ic_cdk::futures::spawn(drive(guard));
+    LAST_NANOS.set(now());
+    if is_running() {
+        start_queued();
+        let free = DRIVEN_AT_A_TIME.saturating_sub(DRIVEN.with_borrow(BTreeSet::len));
+        let is_driven = |id| DRIVEN.with_borrow(|driven| driven.contains(&id));
+        for id in store::board(|board| board.take_due(now(), is_driven, free)) {
+            in_message(drive(id));
         }
     }
+    if let Some((timer, _)) = TIMER.take() {
+        ic_cdk_timers::clear_timer(timer);
+    }
+    if let Some(due_nanos) = store::board(|board| board.first_due()) {
+        sleep_until(due_nanos);
+    }
+}
+
+/// Sets the timer for then, unless it is set for an earlier time. It is one that repeats: a message that a stop
+/// swallows comes again.
+fn sleep_until(due_nanos: TimeNanos) {
+    if TIMER.get().is_some_and(|(_, at_nanos)| at_nanos <= due_nanos) {
+        return;
+    }
+    if let Some((timer, _)) = TIMER.take() {
+        ic_cdk_timers::clear_timer(timer);
+    }
+    let delay = Duration::from_nanos(due_nanos.saturating_sub(now())).clamp(*SLEEP.start(), *SLEEP.end());
+    let timer = ic_cdk_timers::set_timer_interval(delay, || async { look() });
+    let at_nanos = now().saturating_add(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX));
+    TIMER.set(Some((timer, at_nanos)));
 }
 
 fn start_queued() {
-    if store::config().is_paused {
+    if store::pause() != Pause::Running {
         return;
     }
-    let active: Vec<Job> = store::active().into_iter().filter_map(store::job).collect();
-    let mut running = active.iter().filter(|job| !job.state().is_parked()).count();
-    while let Some(id) = store::first_queued() {
-        let Some(job) = store::job(id) else { return };
-        let plan_id = job.plan().plan_id;
-        let limit = store::plan(plan_id).map_or(1, |record| record.plan.max_in_flight as usize);
-        if running >= limit {
-            return;
-        }
-        store::activate(id);
-        running += 1;
-    }
+    let mut working = store::count(Place::Working);
+    let may_start = |plan_id, of_plan| {
+        let may = of_plan < store::max_in_flight(plan_id) && working < DRIVEN_AT_A_TIME as u64;
+        working += u64::from(may);
+        may
+    };
+    store::start(may_start, now());
 }
 
 /// Drives a job until it waits, ends or parks.
-async fn drive(guard: Guard) {
-    let id = guard.0;
+async fn drive(id: JobId) {
+    let Some(held) = hold(id) else { return };
+    let was_working = store::board(|board| board.place(id)) == Some(Place::Working);
+    let due_nanos = steps(id).await;
+    drop(held);
+    let is_working = store::board(|board| {
+        board.due_at(id, due_nanos);
+        board.place(id) == Some(Place::Working)
+    });
+    if was_working && !is_working {
+        // Its slot is free.
+        wake();
+    } else if let Some(due_nanos) = due_nanos {
+        sleep_until(due_nanos);
+    }
+}
+
+/// Takes steps; answers when there will be more to do.
+async fn steps(id: JobId) -> Option<TimeNanos> {
     let limits = Limits::default();
     let mut without_call = 0;
     // A call that is under way now was sent by a task that is gone.
     let mut may_be_lost = true;
     while let Some(mut job) = store::job(id) {
-        let step = next_step(&job, now(), &limits);
+        let later = Some(now().saturating_add(WATCH_NANOS));
+        if without_call > STEPS_WITHOUT_CALL || !is_running() {
+            return later;
+        }
         without_call += 1;
+        let step = next_step(&job, now(), &limits);
+        if is_on_hold(&job) && !matches!(step, Step::Record(_) | Step::InFlight { .. }) {
+            return limits.fence_ends_nanos(&job);
+        }
         match step {
             Step::Record(event) => {
                 if !record(&mut job, event) {
-                    break;
+                    return later;
                 }
             }
             Step::TakeFromPool => match store::take_from_pool() {
                 Some(target) => {
                     if !record(&mut job, Event::TargetTaken { target }) {
                         store::add_to_pool(target);
-                        break;
+                        return later;
                     }
                 }
                 None => {
-                    pool::refill(job.plan().plan_id, wanted(), wake);
+                    pool::refill(job.plan().plan_id, store::board(|board| board.wanting()), wake);
                     record(&mut job, Event::PoolEmpty);
-                    break;
                 }
             },
             Step::ReturnToPool { target } => {
                 if !record(&mut job, Event::TargetReturned) {
-                    break;
+                    return later;
                 }
                 store::add_to_pool(target);
             }
             Step::Call { ticket, effect, .. } => {
                 if !record(&mut job, Event::Started { ticket }) {
-                    break;
+                    return later;
                 }
                 without_call = 0;
                 may_be_lost = false;
-                let outcome = platform::perform(&job, effect).await;
-                let Some(mut job) = store::job(id) else { break };
+                let outcome = platform::perform(&job, effect).await.bounded();
+                let Some(mut job) = store::job(id) else { return None };
                 // A reply that makes no sense is as good as none.
                 if !record(&mut job, Event::Replied { ticket, outcome }) {
                     record(&mut job, Event::reply_lost(ticket));
@@ -126,29 +221,20 @@ async fn drive(guard: Guard) {
             }
             Step::InFlight { ticket } if may_be_lost => {
                 if !record(&mut job, Event::reply_lost(ticket)) {
-                    break;
+                    return later;
                 }
             }
-            Step::Wait { until_nanos } => {
-                wake_at(until_nanos);
-                break;
-            }
-            Step::InFlight { .. } | Step::Parked => break,
-            Step::Finished => {
-                wake();
-                break;
-            }
-        }
-        if without_call > STEPS_WITHOUT_CALL {
-            break;
+            Step::InFlight { .. } => return later,
+            Step::Wait { until_nanos } => return Some(until_nanos),
+            Step::Parked | Step::Finished => return None,
         }
     }
-    drop(guard);
+    None
 }
 
-/// Canisters that the jobs without a target need.
-fn wanted() -> usize {
-    store::active().into_iter().filter_map(store::job).filter(|job| job.target().is_none()).count()
+/// Whether a job may come no nearer to its commit point now.
+fn is_on_hold(job: &Job) -> bool {
+    job.state().stage() == Stage::BeforeCommit && store::pause() == Pause::Hold
 }
 
 /// Applies an event, stores the job and journals the event. False if the event does not fit.
@@ -156,7 +242,7 @@ fn record(job: &mut Job, event: Event) -> bool {
     let at_nanos = now();
     match apply(job, event.clone(), at_nanos) {
         Ok(()) => {
-            store::record(job, Entry { at_nanos, event });
+            store::record(job, &Entry { at_nanos, event });
             true
         }
         Err(illegal) => {
@@ -168,26 +254,27 @@ fn record(job: &mut Job, event: Event) -> bool {
 
 /// Applies what an operator wants of a job.
 pub(crate) fn apply_for_operator(id: JobId, event: Event) -> Result<(), String> {
-    let job = store::job(id).ok_or_else(|| format!("there is no job {id}"))?;
+    let job = store::job(id).ok_or_else(|| format!("there is no job {id} that can be read"))?;
     change(job, event, now())?;
     wake();
     Ok(())
 }
 
 /// Applies what somebody wants of a job, and keeps it; whoever calls this wakes the driver.
-pub(crate) fn change(mut job: Job, event: Event, at_nanos: u64) -> Result<(), String> {
+pub(crate) fn change(mut job: Job, event: Event, at_nanos: TimeNanos) -> Result<(), String> {
     apply(&mut job, event.clone(), at_nanos).map_err(|error| error.to_string())?;
-    store::record(&job, Entry { at_nanos, event });
+    store::record(&job, &Entry { at_nanos, event });
+    store::board(|board| board.due_at(job.id(), Some(at_nanos)));
     Ok(())
 }
 
-fn wake_at(until_nanos: u64) {
-    let delay = Duration::from_nanos(until_nanos.saturating_sub(now()));
-    if delay < WATCH {
-        ic_cdk_timers::set_timer(delay, async { look() });
-    }
+/// Says what jobs may do from now on.
+pub(crate) fn set_pause(pause: Pause) {
+    store::set_pause(pause);
+    store::board(|board| board.wake_working(now()));
+    wake();
 }
 
-fn now() -> u64 {
+fn now() -> TimeNanos {
     ic_cdk::api::time()
 }

@@ -46,7 +46,7 @@ pub(crate) fn enrol(asked: &Asked, canisters: &[Principal]) -> Vec<Result<JobId,
     };
     let routes = routes(&record.plan, index);
     let max_canisters = record.plan.max_canisters;
-    let mut enrolled = record.enrolled;
+    let mut enrolled = record.used.enrolled;
     let mut enrol_one = |position: usize, canister: Principal| {
         if let Some(job) = open_job(canister) {
             return Ok(job.id());
@@ -70,7 +70,7 @@ pub(crate) fn enrol(asked: &Asked, canisters: &[Principal]) -> Vec<Result<JobId,
     };
     let answers: Vec<_> =
         canisters.iter().enumerate().map(|(position, it)| enrol_one(position, *it)).collect();
-    store::change_plan(plan_id, |record| record.enrolled = enrolled);
+    store::change_used(plan_id, |used| used.enrolled = enrolled);
     answers
 }
 
@@ -144,7 +144,7 @@ pub(crate) fn withdraw(asked: &Asked, canisters: &[Principal]) -> Vec<Result<Job
     };
     let answers = canisters.iter().map(|canister| withdraw_one(*canister)).collect();
     for (plan_id, (_, given_back)) in plans {
-        store::change_plan(plan_id, |record| record.enrolled = record.enrolled.saturating_sub(given_back));
+        store::change_used(plan_id, |used| used.enrolled = used.enrolled.saturating_sub(given_back));
     }
     answers
 }

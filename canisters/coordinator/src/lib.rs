@@ -8,6 +8,7 @@
 //! | `enrolment` | indexes hand canisters over |
 //! | `driver` | jobs, one step after the other, several at a time |
 //! | `platform` | effects as calls, and what their values mean |
+//! | `replies` | what others answer, decoded within bounds |
 //! | `outcomes` | what rejects and refusals mean for a job |
 //! | `vessels`, `pages`, `modules`, `snapshots` | the same for code that nobody can change |
 //! | `carried` | the vessel that this module carries |
@@ -27,6 +28,7 @@ mod pages;
 mod plans;
 mod platform;
 mod pool;
+mod replies;
 mod snapshots;
 mod store;
 mod vessels;
@@ -34,7 +36,7 @@ mod views;
 
 use candid::{CandidType, Principal};
 use decant_api::JobId;
-use decant_api::jobs::{JobView, JobsArgs, Summary};
+use decant_api::jobs::{JobView, JobsArgs, Pause, Summary};
 use decant_api::plan::Plan;
 use decant_api::routes::{EnrolError, WithdrawError};
 use enrolment::Asked;
@@ -50,27 +52,27 @@ struct InitArgs {
 #[ic_cdk::init]
 fn init(args: InitArgs) {
     store::set_governance(args.governance);
-    driver::start();
 }
 
 #[ic_cdk::pre_upgrade]
 fn pre_upgrade() {
-    // The reply to a creation is the only place where the new id is told: it must not meet other code.
-    if pool::is_creating() {
-        ic_cdk::trap("a canister is being created for the pool: upgrade again in a few seconds");
+    // A reply must not meet other code, where its callback may be another function (spec, "Callbacks after upgrades"). A
+    // canister that is stopped awaits none.
+    let is_stopped = ic_cdk::api::canister_status() == ic_cdk::api::CanisterStatusCode::Stopped;
+    if !is_stopped && !driver::is_quiet() {
+        ic_cdk::trap(
+            "calls are under way: stop the coordinator, upgrade it, start it; its jobs go on from there",
+        );
     }
 }
 
 #[ic_cdk::post_upgrade]
 fn post_upgrade() {
-    // An upgrade that traps is refused: the build that was there goes on, and finishes what it began.
-    if let Some(job) = store::job_of_old_build() {
-        ic_cdk::trap(format!(
-            "job {job} is on its way by snapshots, as only the build that is there does it: pause, let it end, then upgrade"
-        ));
+    // An upgrade that traps is refused: the build that was there goes on.
+    if let Err(why) = store::restore() {
+        ic_cdk::trap(why);
     }
-    store::rebuild_indexes();
-    driver::start();
+    driver::wake();
 }
 
 #[ic_cdk::inspect_message]
@@ -112,9 +114,8 @@ fn decant_withdraw(canisters: Vec<Principal>) -> Vec<Result<JobId, WithdrawError
 }
 
 #[ic_cdk::update(guard = "access::decant_pause")]
-fn decant_pause(is_paused: bool) -> Result<(), String> {
-    store::set_paused(is_paused);
-    driver::wake();
+fn decant_pause(pause: Pause) -> Result<(), String> {
+    driver::set_pause(pause.into());
     Ok(())
 }
 

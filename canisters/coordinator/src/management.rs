@@ -1,7 +1,7 @@
 //! The management canister, with records of only the fields that are used: replicas of any age understand and
 //! are understood.
 
-use crate::store;
+use crate::{replies, store};
 use candid::{CandidType, Nat, Principal};
 use ic_cdk::call::{Call, CallFailed, Response};
 use serde::Deserialize;
@@ -156,7 +156,7 @@ pub(crate) async fn create_canister(cycles: u128) -> Result<Principal, String> {
         .with_cycles(cycles)
         .await
         .map_err(|error| error.to_string())?;
-    let created: OfCanister = response.candid().map_err(|error| error.to_string())?;
+    let created: OfCanister = replies::told(response)?;
     Ok(created.canister_id)
 }
 
@@ -231,6 +231,6 @@ pub(crate) async fn keep_chunk(chunk: &[u8]) -> Result<ByteBuf, CallFailed> {
 pub(crate) async fn stored_chunks() -> Result<Vec<ByteBuf>, String> {
     let own = OfCanister { canister_id: ic_cdk::api::canister_self() };
     let response = call("stored_chunks", &own).await.map_err(|error| error.to_string())?;
-    let chunks: Vec<ChunkHash> = response.candid().map_err(|error| error.to_string())?;
+    let chunks: Vec<ChunkHash> = replies::told(response)?;
     Ok(chunks.into_iter().map(|chunk| chunk.hash).collect())
 }

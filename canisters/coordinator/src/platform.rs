@@ -5,6 +5,7 @@ use crate::management::{
     NewSettings, OfCanister, Origin, OtherSettings, RunState, Status, UpdateSettings, Visibility,
 };
 use crate::outcomes::{failed, has_no_method, installed, is_gone, is_time_out, refused};
+use crate::replies::{self, TOLD_BYTES};
 use crate::{assets, store, vessels};
 use candid::{CandidType, Nat, Principal};
 use decant_api::error::KitError;
@@ -157,10 +158,10 @@ fn answered<R: CandidType + DeserializeOwned>(
         Ok(response) => response,
         Err(error) => return failed(&error),
     };
-    match response.candid::<Result<R, KitError>>() {
+    match replies::told::<Result<R, KitError>>(response) {
         Ok(Ok(answer)) => Outcome::Done(value(answer)),
         Ok(Err(error)) => refused(&error),
-        Err(error) => Outcome::Refused(Reason::new(ReasonCode::NoKit, error.to_string())),
+        Err(why) => Outcome::Refused(Reason::new(ReasonCode::NoKit, why)),
     }
 }
 
@@ -190,11 +191,13 @@ async fn hash(canister: Principal, method: &str, args: JobArgs) -> Outcome {
     outcome
 }
 
-/// The cycles travel in a message of the source, unbounded; so does the question.
+/// The cycles travel in a message of the source, unbounded. The question does not: nobody waits for ever for a canister
+/// that may never answer, and a drain that is asked for again sends what is left.
 async fn drain(job: &Job, source: Principal, to: Principal, keep: u128) -> Outcome {
     store::count_call();
     let args = DrainArgs { job: job.id(), to, keep };
-    let response = Call::unbounded_wait(source, "decant_drain").with_arg(args).await;
+    let response =
+        Call::bounded_wait(source, "decant_drain").change_timeout(TIMEOUT_SECONDS).with_arg(args).await;
     let drained_before = job.counters().drained_cycles;
     answered(response, |amount: Nat| Value::Drained {
         total_cycles: drained_before.saturating_add(amount.0.try_into().unwrap_or(0)),
@@ -210,7 +213,7 @@ async fn swap(job: &Job, index: Principal, from: Principal, to: Principal) -> Ou
         Ok(response) => response,
         Err(error) => return failed(&error),
     };
-    match response.candid::<Result<(), SwapError>>() {
+    match replies::told::<Result<(), SwapError>>(response) {
         Ok(Ok(())) => Outcome::Done(Value::Acknowledged),
         Ok(Err(error)) => {
             let code = match &error {
@@ -220,7 +223,8 @@ async fn swap(job: &Job, index: Principal, from: Principal, to: Principal) -> Ou
             };
             Outcome::Refused(Reason::new(code, error.to_string()))
         }
-        Err(error) => Outcome::Refused(Reason::new(ReasonCode::Rejected, error.to_string())),
+        // Nobody knows what an index did that answers something else.
+        Err(why) => Outcome::Unknown(Reason::new(ReasonCode::Rejected, why)),
     }
 }
 
@@ -284,7 +288,7 @@ async fn look(job: &Job, canister: Principal, since_nanos: u64) -> Outcome {
         other => return other,
     };
     let info = match management::history(canister).await {
-        Ok(response) => response.candid::<Info>(),
+        Ok(response) => replies::told::<Info>(response),
         Err(error) => return failed(&error),
     };
     let Ok(Info { recent_changes }) = info else {
@@ -338,7 +342,7 @@ fn told(origin: &Origin, change: &Change) -> String {
 async fn measure(job: &Job, source: Principal, bucket_pages: u16) -> Outcome {
     store::count_call();
     let status = match Call::bounded_wait(source, "decant_status").change_timeout(TIMEOUT_SECONDS).await {
-        Ok(response) => response.candid::<KitStatus>(),
+        Ok(response) => replies::told::<KitStatus>(response),
         Err(error) => return failed(&error),
     };
     let Ok(KitStatus { layout, stable_pages, .. }) = status else {
@@ -372,8 +376,9 @@ async fn canister_status(job: &Job, canister: Principal) -> Outcome {
         Err(error) if is_gone(&error) => return Outcome::Done(Value::Gone),
         Err(error) => return failed(&error),
     };
-    let owners = response.candid::<Status<ControllersOnly>>();
-    let status = response.candid::<Status<OtherSettings>>();
+    let reply = response.into_bytes();
+    let owners = replies::decoded::<Status<ControllersOnly>>(&reply, TOLD_BYTES);
+    let status = replies::decoded::<Status<OtherSettings>>(&reply, TOLD_BYTES);
     let (Ok(owners), Ok(status)) = (owners, status) else {
         return Outcome::Refused(Reason::new(ReasonCode::Rejected, "the status does not decode"));
     };
@@ -461,7 +466,7 @@ async fn kit_status(canister: Principal) -> Outcome {
     store::count_call();
     let response = Call::bounded_wait(canister, "decant_status").change_timeout(TIMEOUT_SECONDS).await;
     let status = match response {
-        Ok(response) => response.candid::<KitStatus>(),
+        Ok(response) => replies::told::<KitStatus>(response),
         Err(error) if is_gone(&error) => return Outcome::Done(Value::Gone),
         Err(error) if has_no_method(&error) => {
             return Outcome::Refused(Reason::new(ReasonCode::NoKit, error.to_string()));
@@ -483,7 +488,7 @@ async fn kit_status(canister: Principal) -> Outcome {
             stable_pages: status.stable_pages,
             has_root: status.root.is_some(),
         })),
-        Err(error) => Outcome::Refused(Reason::new(ReasonCode::NoKit, error.to_string())),
+        Err(why) => Outcome::Refused(Reason::new(ReasonCode::NoKit, why)),
     }
 }
 

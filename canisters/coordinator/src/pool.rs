@@ -1,47 +1,64 @@
 //! Fresh canisters. They are created here and never inside a job: the reply does nothing but keep the new id,
 //! so that no lost reply strands a canister.
 
-use crate::{management, store};
+use crate::{driver, management, store};
 use std::cell::Cell;
 
 /// Creations at a time.
-const CREATIONS: u32 = 10;
+const CREATIONS: usize = 10;
 /// Cycles that stay with the coordinator for its own work.
 const RESERVE_CYCLES: u128 = 1_000_000_000_000;
 
 thread_local! {
-    static CREATING: Cell<u32> = const { Cell::new(0) };
+    static CREATING: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Whether the reply to a creation is awaited.
-pub(crate) fn is_creating() -> bool {
-    CREATING.get() > 0
+/// Counts a creation until its task is over, however that comes about.
+struct Creating;
+
+impl Creating {
+    fn new() -> Self {
+        CREATING.set(CREATING.get() + 1);
+        Self
+    }
 }
 
-/// Begins as many creations as the jobs that wait need, within the plan's cycles; calls `when_settled` after each.
+impl Drop for Creating {
+    fn drop(&mut self) {
+        CREATING.set(CREATING.get().saturating_sub(1));
+    }
+}
+
+/// Begins as many creations as the jobs that wait need, within the plan's cycles, each in a message of its own; calls
+/// `when_settled` after each.
 pub(crate) fn refill(plan_id: u64, wanted: usize, when_settled: fn()) {
-    let have = store::pool().len() + CREATING.get() as usize;
+    let have = store::pool().len() + CREATING.get();
     for _ in have..wanted {
         let Some(record) = store::plan(plan_id) else { return };
         let price = ic_cdk::api::cost_create_canister() + record.plan.cycles_per_target;
-        let is_within_plan = record.cycles_spent.saturating_add(price) <= record.plan.max_cycles;
+        let is_within_plan = record.used.cycles.saturating_add(price) <= record.plan.max_cycles;
         let is_affordable = ic_cdk::api::canister_liquid_cycle_balance() > price + RESERVE_CYCLES;
         if CREATING.get() >= CREATIONS || !is_within_plan || !is_affordable {
             return;
         }
-        store::count_cycles(plan_id, price);
-        CREATING.set(CREATING.get() + 1);
-        ic_cdk::futures::spawn(async move {
-            let created = management::create_canister(price).await;
-            CREATING.set(CREATING.get().saturating_sub(1));
-            match created {
-                Ok(canister) => store::add_to_pool(canister),
-                // What was reserved for it comes back with the reject.
-                Err(_) => store::change_plan(plan_id, |record| {
-                    record.cycles_spent = record.cycles_spent.saturating_sub(price);
-                }),
-            }
+        let creating = Creating::new();
+        driver::in_message(async move {
+            create(plan_id, price).await;
+            drop(creating);
             when_settled();
         });
+    }
+}
+
+async fn create(plan_id: u64, price: u128) {
+    if !driver::is_running() {
+        return;
+    }
+    store::count_cycles(plan_id, price);
+    match management::create_canister(price).await {
+        // Nothing before this: the id is told here and nowhere else.
+        Ok(canister) => store::add_to_pool(canister),
+        // What was reserved for it comes back with the reject.
+        Err(_) => store::change_used(plan_id, |used| used.cycles = used.cycles.saturating_sub(price)),
     }
 }

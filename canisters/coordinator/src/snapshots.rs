@@ -1,6 +1,7 @@
 //! Snapshots at the management canister, with records of only the fields that are used.
 
 use crate::management::{self, ChunkHash, OfCanister};
+use crate::replies::{self, DATA_BYTES};
 use candid::{CandidType, Nat, Principal};
 use decant_engine::SnapshotId;
 use ic_cdk::call::CallFailed;
@@ -141,7 +142,8 @@ impl From<CallFailed> for Failure {
 
 async fn ask<R: CandidType + DeserializeOwned>(method: &str, arg: &impl CandidType) -> Result<R, Failure> {
     let response = management::call(method, arg).await?;
-    response.candid().map_err(|error| Failure::Reply(format!("{method}: {error}")))
+    replies::decoded(&response.into_bytes(), DATA_BYTES)
+        .map_err(|why| Failure::Reply(format!("{method}: {why}")))
 }
 
 /// All snapshots of a canister.

@@ -3,8 +3,8 @@
 use crate::store;
 use candid::Principal;
 use decant_api::JobId;
-use decant_api::jobs::{JobView, JobsArgs, Outcome, Summary};
-use decant_engine::{Job, State};
+use decant_api::jobs::{JobView, JobsArgs, Outcome, Pause, Summary};
+use decant_engine::{Job, Place, State};
 
 /// Jobs in one answer.
 const PAGE: usize = 1_000;
@@ -14,18 +14,18 @@ const HOPS: usize = 100;
 /// The coordinator and all its jobs in numbers.
 pub(crate) fn summary() -> Summary {
     let config = store::config();
-    let active = store::active();
-    let parked =
-        active.iter().filter_map(|id| store::job(*id)).filter(|job| job.state().is_parked()).count() as u64;
+    let waiting = store::count(Place::Waiting);
     Summary {
         governance: config.governance,
-        queued: store::queued_count(),
-        running: active.len() as u64 - parked,
+        queued: store::count(Place::Queued),
+        running: store::count(Place::Working) + waiting,
+        waiting,
         done: config.done,
         rolled_back: config.rolled_back,
-        parked,
+        parked: store::count(Place::Parked),
+        aside: store::aside(PAGE),
         pool: store::pool(),
-        is_paused: config.is_paused,
+        pause: config.pause.into(),
         cycles_spent: config.cycles_spent,
         calls: config.calls,
         target_calls: config.target_calls,
@@ -96,5 +96,25 @@ fn view(job: &Job) -> JobView {
         drained_cycles: counters.drained_cycles,
         burned_cycles: counters.burned_cycles,
         timer_lost_nanos: times.timer_lost_nanos,
+    }
+}
+
+impl From<store::Pause> for Pause {
+    fn from(pause: store::Pause) -> Self {
+        match pause {
+            store::Pause::Running => Self::Running,
+            store::Pause::NoJobs => Self::NoJobs,
+            store::Pause::Hold => Self::Hold,
+        }
+    }
+}
+
+impl From<Pause> for store::Pause {
+    fn from(pause: Pause) -> Self {
+        match pause {
+            Pause::Running => Self::Running,
+            Pause::NoJobs => Self::NoJobs,
+            Pause::Hold => Self::Hold,
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! decant_job     : (nat64) -> (opt JobView) query;
 //! decant_job_of  : (principal) -> (opt JobView) query;
 //! decant_resolve : (principal) -> (principal) query;
-//! decant_pause   : (bool) -> (variant { Ok; Err : text });
+//! decant_pause   : (Pause) -> (variant { Ok; Err : text });
 //! decant_retry   : (nat64) -> (variant { Ok; Err : text });
 //! decant_abort   : (nat64) -> (variant { Ok; Err : text });
 //! ```
@@ -87,6 +87,18 @@ pub struct JobsArgs {
     pub limit: u32,
 }
 
+/// What jobs may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, CandidType, Deserialize)]
+pub enum Pause {
+    /// All.
+    Running,
+    /// No job is started; those on their way go on.
+    NoJobs,
+    /// Nor does a job come nearer to its commit point. Ways back go on, a source that is fenced for too long goes back, and
+    /// what is committed is finished.
+    Hold,
+}
+
 /// A coordinator and all its jobs in numbers.
 #[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
 pub struct Summary {
@@ -96,16 +108,20 @@ pub struct Summary {
     pub queued: u64,
     /// On their way.
     pub running: u64,
+    /// Of these, in retention or between tries at something that does not answer: they take no place of others.
+    pub waiting: u64,
     /// Done.
     pub done: u64,
     /// Rolled back.
     pub rolled_back: u64,
     /// Parked.
     pub parked: u64,
+    /// Jobs whose record this build can't read: nobody touches them.
+    pub aside: Vec<JobId>,
     /// Fresh canisters that no job has yet.
     pub pool: Vec<Principal>,
-    /// Whether new jobs wait.
-    pub is_paused: bool,
+    /// What jobs may do.
+    pub pause: Pause,
     /// Cycles spent, creations included.
     pub cycles_spent: u128,
     /// Calls that the coordinator made, those for the pool included.

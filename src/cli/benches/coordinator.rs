@@ -6,7 +6,7 @@
 
 use anyhow::{Context, anyhow};
 use candid::Principal;
-use decant_api::jobs::Summary;
+use decant_api::jobs::{Pause, Summary};
 use decant_api::plan::Plan;
 use decant_api::routes::EnrolError;
 use decant_cli::engine::Engine;
@@ -51,14 +51,14 @@ fn measure(engine: &Engine, modules: &Modules, jobs: u64) -> anyhow::Result<Meas
     let world = World::new(engine, modules, &options)?;
     let plan = world.plan(modules, &options)?;
     world.propose(&Plan { indexes: vec![world.operator], max_canisters: jobs, ..plan })?;
-    pause(&world, true)?;
+    pause(&world, Pause::NoJobs)?;
     let numbers: Vec<u64> = (0..jobs).collect();
     for batch in numbers.chunks(BATCH as usize) {
         enrol(&world, batch)?;
     }
     let stable_bytes = summary(&world)?.stable_pages * 65_536;
     let before = world.pic.cycle_balance(world.coordinator);
-    pause(&world, false)?;
+    pause(&world, Pause::Running)?;
     let ended = loop {
         world.pic.advance_time(Duration::from_secs(1));
         world.pic.tick();
@@ -74,9 +74,9 @@ fn measure(engine: &Engine, modules: &Modules, jobs: u64) -> anyhow::Result<Meas
     })
 }
 
-fn pause(world: &World, is_paused: bool) -> anyhow::Result<()> {
+fn pause(world: &World, pause: Pause) -> anyhow::Result<()> {
     let paused: Result<(), String> =
-        update(&world.pic, world.coordinator, world.operator, "decant_pause", (is_paused,))?;
+        update(&world.pic, world.coordinator, world.operator, "decant_pause", (pause,))?;
     paused.map_err(|refusal| anyhow!("the coordinator refused: {refusal}"))
 }
 

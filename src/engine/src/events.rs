@@ -22,6 +22,18 @@ pub enum Outcome {
     Unknown(Reason),
 }
 
+impl Outcome {
+    /// The same, cut where it is larger than a job can hold, so that it is bounded before it is journalled; by so much less
+    /// that it is still known to be too large.
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        match self {
+            Self::Done(value) => Self::Done(value.bounded()),
+            other => other,
+        }
+    }
+}
+
 /// An event. The number in the comment is its tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {

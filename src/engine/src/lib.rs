@@ -39,12 +39,14 @@
 //! | `values` | what calls answer, reduced to what decisions need |
 //! | `step` | decides: the next step, limits, back-off |
 //! | `apply` | changes: outcomes, looks, giving up |
+//! | `board` | which open job is where, and when it is due |
 //! | `invariants` | what holds of every job between two events |
 //!
 //! `apply` and `step` know no strategy. A new state is a variant with its tag, and a function in its place.
 
 mod apply;
 mod back;
+mod board;
 mod effects;
 mod error;
 mod events;
@@ -63,6 +65,7 @@ mod values;
 mod vessel;
 
 pub use apply::apply;
+pub use board::{Board, Place, WATCH_NANOS};
 pub use effects::{Delivery, Effect, ModuleRole, VesselRole};
 pub use error::{EnrolmentError, IllegalTransition, Why};
 pub use events::{Entry, Event, Outcome};

@@ -1,6 +1,6 @@
 //! How often, how long, how much.
 
-use crate::{Attempt, JobId, Stage, State, TimeNanos, VesselState};
+use crate::{Attempt, Job, JobId, Stage, State, TimeNanos, VesselState};
 
 const SECOND_NANOS: u64 = 1_000_000_000;
 
@@ -85,6 +85,13 @@ impl Limits {
             (_, Stage::BeforeCommit) => self.step_deadline_nanos,
             _ => self.settled_deadline_nanos,
         }
+    }
+
+    /// When a source has been fenced for as long as it may be before the commit point, if it is fenced.
+    pub fn fence_ends_nanos(&self, job: &Job) -> Option<TimeNanos> {
+        let is_before_commit = job.state.stage() == Stage::BeforeCommit;
+        let fenced_nanos = job.times.fenced_nanos.filter(|_| is_before_commit)?;
+        Some(fenced_nanos.saturating_add(self.fence_deadline_nanos))
     }
 
     /// When the next try may start: at once for the first one, later with each that failed.

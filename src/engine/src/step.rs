@@ -3,9 +3,7 @@
 use candid::Principal;
 
 use crate::apply::rules;
-use crate::{
-    Effect, Event, Job, Limits, Phase, Reason, ReasonCode, Stage, State, TimeNanos, Undo, VesselState,
-};
+use crate::{Effect, Event, Job, Limits, Phase, Reason, ReasonCode, State, TimeNanos, Undo, VesselState};
 
 /// What a driver does next for a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,12 +117,9 @@ fn limit_reached(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Option<Rea
         };
         return Some(Reason::new(code, format!("{} s when {state}{because}", age_nanos / 1_000_000_000)));
     }
-    let fenced_nanos = job.times.fenced_nanos.filter(|_| job.state.stage() == Stage::BeforeCommit)?;
-    let fenced_for_nanos = now_nanos.saturating_sub(fenced_nanos);
-    (fenced_for_nanos >= limits.fence_deadline_nanos).then(|| {
-        Reason::new(
-            ReasonCode::Overdue,
-            format!("fenced for {} s, now {state}", fenced_for_nanos / 1_000_000_000),
-        )
+    (now_nanos >= limits.fence_ends_nanos(job)?).then(|| {
+        let fenced_for_nanos = now_nanos.saturating_sub(job.times.fenced_nanos.unwrap_or(now_nanos));
+        let detail = format!("fenced for {} s, now {state}", fenced_for_nanos / 1_000_000_000);
+        Reason::new(ReasonCode::Overdue, detail)
     })
 }

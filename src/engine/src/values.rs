@@ -4,12 +4,22 @@ use candid::Principal;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::{JobId, TimeNanos};
+use crate::{JobId, MAX_DETAIL_BYTES, TimeNanos};
 
 /// Bytes of a fingerprint that a job can hold.
 pub const MAX_FINGERPRINT_BYTES: usize = 256;
 /// Bytes of settings, the controllers not counted, that a job can hold.
 pub const MAX_SETTINGS_BYTES: usize = 16_384;
+
+/// Most controllers, and most snapshots, that are read of a list; the platform allows ten of each.
+const MAX_LISTED: usize = 100;
+/// Bytes of a snapshot's name that are read; the platform's have fewer.
+const MAX_SNAPSHOT_ID_BYTES: usize = 64;
+
+/// Cut between characters, as a reason is.
+fn cut(text: &mut String) {
+    text.truncate(text.floor_char_boundary(MAX_DETAIL_BYTES));
+}
 
 /// 32 bytes: a root, or the hash of a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -369,6 +379,40 @@ pub struct Known {
 }
 
 impl Value {
+    /// See [`Outcome::bounded`](crate::Outcome::bounded).
+    pub(crate) fn bounded(mut self) -> Self {
+        match &mut self {
+            Self::Canister(view) => {
+                view.settings.others.truncate(MAX_SETTINGS_BYTES + 1);
+                view.settings.controllers.truncate(MAX_LISTED);
+                view.acted.iter_mut().chain(&mut view.emptied).for_each(cut);
+            }
+            Self::Kit(KitView { layout: LayoutView::Unreadable { reason }, .. }) => cut(reason),
+            Self::Hashed(seal) => seal.fingerprint.truncate(MAX_FINGERPRINT_BYTES + 1),
+            Self::Image(ImageView {
+                kind: ImageKind::DoesNotFit { reason } | ImageKind::Unreadable { reason },
+                ..
+            })
+            | Self::Assets(Some(reason)) => cut(reason),
+            Self::Snapshots(all) => {
+                all.truncate(MAX_LISTED);
+                all.iter_mut().for_each(|id| id.0.truncate(MAX_SNAPSHOT_ID_BYTES));
+            }
+            Self::Snapshot(id) => id.0.truncate(MAX_SNAPSHOT_ID_BYTES),
+            Self::Acknowledged
+            | Self::Gone
+            | Self::Kit(_)
+            | Self::Working { .. }
+            | Self::Pulled { .. }
+            | Self::Drained { .. }
+            | Self::Image(_)
+            | Self::Assets(None)
+            | Self::Known(_)
+            | Self::Poured { .. } => {}
+        }
+        self
+    }
+
     /// For messages.
     pub fn name(&self) -> &'static str {
         match self {

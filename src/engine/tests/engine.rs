@@ -1,6 +1,7 @@
 //! What the engine decides and stores, state by state. `simulation` is about the promises.
 
 mod common;
+mod golden;
 #[path = "engine/observations.rs"]
 mod observations;
 #[path = "engine/storage.rs"]

@@ -1,7 +1,7 @@
 //! What goes wrong before the commit point ends with the source serving, nothing lost, and a reason.
 
 use candid::{CandidType, Principal};
-use decant_api::jobs::{JobView, Outcome};
+use decant_api::jobs::{JobView, Outcome, Pause};
 use decant_api::plan::{Plan, Relocation, Retention, Strategy};
 use decant_api::source::{Fence, FreezeArgs, JobArgs, KitStatus, SealProgress};
 use decant_api::target::BeginArgs;
@@ -125,7 +125,7 @@ fn an_index_that_answers_a_conflict_rolls_back() {
     let options = small(1);
     let (mut world, mut users) = fleet(&options, &modules().kit);
     approve(&mut world, &options);
-    pause(&world, true);
+    pause(&world, Pause::NoJobs);
     enrol(&world, &users).expect("the index enrols");
     let (original, stranger) = (users.users[0].original, world.pic.create_canister());
     let reroute = |from: Principal, to: Principal| {
@@ -135,7 +135,7 @@ fn an_index_that_answers_a_conflict_rolls_back() {
         rerouted.expect("a controller may reroute");
     };
     reroute(original, stranger);
-    pause(&world, false);
+    pause(&world, Pause::Running);
     let jobs = settle(&world);
     reroute(stranger, original);
     assert_rolled_back(&world, &mut users, &jobs, "route");
@@ -239,7 +239,7 @@ fn a_source_that_the_coordinator_does_not_control_is_left_alone() {
     let options = small(1);
     let (mut world, mut users) = fleet(&options, &modules().kit);
     approve(&mut world, &options);
-    pause(&world, true);
+    pause(&world, Pause::NoJobs);
     enrol(&world, &users).expect("the index enrols");
     let source = users.users[0].original;
     let settings = Settings { controllers: Some(vec![world.operator]) };
@@ -250,7 +250,7 @@ fn a_source_that_the_coordinator_does_not_control_is_left_alone() {
         .pic
         .update_call_with_effective_principal(management, about, world.operator, "update_settings", arg)
         .expect("the operator controls it");
-    pause(&world, false);
+    pause(&world, Pause::Running);
     let jobs = settle(&world);
     assert_rolled_back(&world, &mut users, &jobs, "not authorised");
 }
@@ -347,10 +347,9 @@ fn a_record_larger_than_a_chunk_is_relocated() {
     assert_serves(&world, &mut users, 0, jobs[0].target.expect("a done job has a target"));
 }
 
-fn pause(world: &World, is_paused: bool) {
+fn pause(world: &World, pause: Pause) {
     let paused: Result<(), String> =
-        update(&world.pic, world.coordinator, world.operator, "decant_pause", (is_paused,))
-            .expect("it answers");
+        update(&world.pic, world.coordinator, world.operator, "decant_pause", (pause,)).expect("it answers");
     paused.expect("a controller may pause");
 }
 

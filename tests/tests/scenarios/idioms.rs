@@ -2,7 +2,7 @@
 //! erases what it has read. Design, section 6, promise 10.
 
 use candid::{CandidType, Principal};
-use decant_api::jobs::{JobView, Outcome};
+use decant_api::jobs::{JobView, Outcome, Pause};
 use decant_api::plan::{Plan, Strategy};
 use decant_api::routes::SwapError;
 use decant_api::source::{FreezeArgs, JobArgs, KitStatus, SealProgress};
@@ -100,10 +100,9 @@ fn settled(world: &World, id: u64) -> JobView {
     settle(world).into_iter().find(|job| job.id == id).expect("the job is there")
 }
 
-fn pause(world: &World, is_paused: bool) {
+fn pause(world: &World, pause: Pause) {
     let paused: Result<(), String> =
-        update(&world.pic, world.coordinator, world.operator, "decant_pause", (is_paused,))
-            .expect("it answers");
+        update(&world.pic, world.coordinator, world.operator, "decant_pause", (pause,)).expect("it answers");
     paused.expect("a controller may pause");
 }
 
@@ -162,10 +161,10 @@ fn it_serves_after_a_roll_back_and_is_relocated_whole_at_the_second_try() {
         world.propose(&takers(&world)).expect("the plan is approved");
         // Before the job asks for the route, somebody else has it.
         let stranger = world.pic.create_canister();
-        pause(&world, true);
+        pause(&world, Pause::NoJobs);
         let id = enrolled(&world, canister);
         reroute(&world, canister, stranger);
-        pause(&world, false);
+        pause(&world, Pause::Running);
         let job = settled(&world, id);
         assert!(refusal(&job).contains("route"), "{job:?}");
         reroute(&world, stranger, canister);

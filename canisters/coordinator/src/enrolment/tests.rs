@@ -65,7 +65,7 @@ fn each_canister_is_answered_for_and_asking_again_gives_the_same_job() {
     let answers = enrol(&asked(INDEX), &canisters);
     assert_eq!(answers, [Ok(1), Err(EnrolError::NoCanister), Ok(2), Ok(1)]);
     assert_eq!(enrol(&asked(INDEX), &canisters), answers, "a reply may be lost");
-    assert_eq!(store::plan(1).expect("the plan is there").enrolled, 2, "each counts once");
+    assert_eq!(store::plan(1).expect("the plan is there").used.enrolled, 2, "each counts once");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn what_can_t_be_moved_is_refused_at_once_with_a_code() {
     for (canister, why) in refused {
         assert_eq!(enrol(&asked(INDEX), &[canister]), [Err(why)], "{canister}");
     }
-    assert_eq!(store::plan(1).expect("the plan is there").enrolled, 0);
+    assert_eq!(store::plan(1).expect("the plan is there").used.enrolled, 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use decant_engine::{Entry, Event, Job, Outcome, Reason, ReasonCode, Retention, V
 use serde::Serialize;
 
 use crate::common::{NOW_NANOS, canister, gave_up, in_every_state, new_job, new_job_with, path};
+use crate::golden;
 
 fn bytes(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -29,6 +30,25 @@ fn a_job_in_any_state_can_be_stored_and_read() {
         let read: Job = ciborium::from_reader(bytes(&job).as_slice()).expect("it can be read");
         assert_eq!(read, job, "{label}");
     }
+}
+
+#[test]
+fn jobs_and_entries_that_were_stored_once_are_read_for_ever() {
+    golden::check("relocate.txt", "job", in_every_state());
+    let outcome = Outcome::Done(Value::Acknowledged);
+    let events = [
+        Event::Started { ticket: 1 },
+        Event::Replied { ticket: 1, outcome },
+        Event::TargetTaken { target: canister(1) },
+        Event::PoolEmpty,
+        Event::TargetReturned,
+        Event::RetentionElapsed,
+        gave_up(),
+        Event::AbortRequested,
+        Event::Retried,
+    ];
+    let entries = events.map(|event| (event.name().to_owned(), Entry { at_nanos: NOW_NANOS, event }));
+    golden::check("relocate.txt", "entry", entries);
 }
 
 #[test]

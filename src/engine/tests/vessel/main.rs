@@ -4,6 +4,8 @@
 mod canister;
 mod checks;
 mod effects;
+#[path = "../golden/mod.rs"]
+mod golden;
 mod others;
 #[path = "../simulation/prng.rs"]
 mod prng;

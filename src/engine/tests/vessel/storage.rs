@@ -9,6 +9,7 @@ use decant_engine::{
 };
 use serde::Serialize;
 
+use crate::golden;
 use crate::run::{Fault, Run, plans};
 use crate::world::{Timers, Trouble, principal};
 
@@ -71,6 +72,18 @@ fn a_job_in_any_state_can_be_stored_and_read() {
         let read: Job = ciborium::from_reader(bytes(&job).as_slice()).expect("it can be read");
         assert_eq!(read, job);
     }
+}
+
+#[test]
+fn jobs_that_were_stored_once_are_read_for_ever() {
+    let labelled = jobs().into_iter().map(|job| {
+        let undo = match job.state() {
+            State::RollingBack { undo, .. } => format!(" {:?}", undo.last()),
+            _ => String::new(),
+        };
+        (format!("{}{undo}", job.state().name()), job)
+    });
+    golden::check("vessel.txt", "job", labelled);
 }
 
 #[test]

@@ -1,0 +1,196 @@
+//! Jobs and their journals. One function writes a job, and moves it to where it belongs by what it says of itself.
+
+use super::records::{self, Damaged, Record};
+use super::{Memory, Set, change_config, memory};
+use candid::Principal;
+use decant_api::JobId;
+use decant_engine::{Board, Entry, Job, Place, State, TimeNanos};
+use ic_stable_structures::StableBTreeMap;
+use std::cell::RefCell;
+use std::ops::Bound;
+
+/// Entries of a job's journal that are kept, the last ones: it is removed in one message when the job ends, whatever its
+/// canisters made it do.
+const JOURNAL_ENTRIES: u32 = 1_000;
+
+thread_local! {
+    static JOBS: RefCell<StableBTreeMap<JobId, Vec<u8>, Memory>> =
+        RefCell::new(StableBTreeMap::init(memory(2)));
+    static JOURNAL: RefCell<StableBTreeMap<(JobId, u32), Vec<u8>, Memory>> =
+        RefCell::new(StableBTreeMap::init(memory(3)));
+    static BY_SOURCE: RefCell<StableBTreeMap<Principal, JobId, Memory>> =
+        RefCell::new(StableBTreeMap::init(memory(6)));
+    static BY_TARGET: RefCell<StableBTreeMap<Principal, JobId, Memory>> =
+        RefCell::new(StableBTreeMap::init(memory(11)));
+    static ASIDE: RefCell<Set<JobId>> = RefCell::new(StableBTreeMap::init(memory(9)));
+    static BOARD: RefCell<Board> = RefCell::default();
+}
+
+/// Reads or changes who is where.
+pub(crate) fn board<R>(ask: impl FnOnce(&mut Board) -> R) -> R {
+    BOARD.with_borrow_mut(ask)
+}
+
+/// Keeps a new job and puts it in line.
+pub(crate) fn enqueue(job: &Job) {
+    BY_SOURCE.with_borrow_mut(|by_source| by_source.insert(job.source(), job.id()));
+    put(job);
+}
+
+/// The only place where a job is written.
+fn put(job: &Job) {
+    JOBS.with_borrow_mut(|jobs| jobs.insert(job.id(), job.encode()));
+    name_target(job);
+    board(|board| board.put(job));
+}
+
+/// A job by number. One that can't be read is set aside, and is none.
+pub(crate) fn job(id: JobId) -> Option<Job> {
+    let bytes = JOBS.with_borrow(|jobs| jobs.get(&id))?;
+    match Job::decode(&bytes) {
+        Ok(job) => Some(job),
+        Err(Damaged(why)) => {
+            set_aside(id, &why);
+            None
+        }
+    }
+}
+
+fn set_aside(id: JobId, why: &str) {
+    ic_cdk::println!("job {id} can't be read and is set aside: {why}");
+    ASIDE.with_borrow_mut(|aside| aside.insert(id, ()));
+    board(|board| board.set_aside(id));
+}
+
+/// Jobs that can't be read: nobody touches them until a build comes that reads them.
+pub(crate) fn aside(limit: usize) -> Vec<JobId> {
+    ASIDE.with_borrow(|aside| aside.keys().take(limit).collect())
+}
+
+/// The latest job of a source.
+pub(crate) fn job_of(source: Principal) -> Option<JobId> {
+    BY_SOURCE.with_borrow(|by_source| by_source.get(&source))
+}
+
+/// The latest job whose target a canister is or was.
+pub(crate) fn job_to(target: Principal) -> Option<JobId> {
+    BY_TARGET.with_borrow(|by_target| by_target.get(&target))
+}
+
+fn name_target(job: &Job) {
+    if let Some(target) = job.target().filter(|target| job_to(*target) != Some(job.id())) {
+        BY_TARGET.with_borrow_mut(|by_target| by_target.insert(target, job.id()));
+    }
+}
+
+/// Jobs after `after`, in order, those that can be read.
+pub(crate) fn jobs_after(after: JobId, limit: usize) -> Vec<Job> {
+    JOBS.with_borrow(|jobs| {
+        jobs.range((Bound::Excluded(after), Bound::Unbounded))
+            .filter_map(|entry| Job::decode(&entry.value()).ok())
+            .take(limit)
+            .collect()
+    })
+}
+
+/// Stores a changed job and journals the event that changed it, in one message: neither is ever seen without
+/// the other. The journal of an ended job is dropped; what it proves is in the job.
+pub(crate) fn record(job: &Job, entry: &Entry) {
+    let id = job.id();
+    put(job);
+    if job.state().is_ended() {
+        drop_journal(id);
+        change_config(|config| match job.state() {
+            State::Done { .. } => config.done += 1,
+            _ => config.rolled_back += 1,
+        });
+        return;
+    }
+    JOURNAL.with_borrow_mut(|journal| {
+        let all = (id, 0)..=(id, u32::MAX);
+        let next = journal.keys_range(all.clone()).next_back().map_or(0, |(_, last)| last.saturating_add(1));
+        journal.insert((id, next), entry.encode());
+        let first = journal.keys_range(all).next();
+        if let Some(first) = first.filter(|(_, first)| next - first >= JOURNAL_ENTRIES) {
+            journal.remove(&first);
+        }
+    });
+}
+
+fn drop_journal(id: JobId) {
+    JOURNAL.with_borrow_mut(|journal| {
+        let keys: Vec<_> = journal.keys_range((id, 0)..=(id, u32::MAX)).collect();
+        for key in keys {
+            journal.remove(&key);
+        }
+    });
+}
+
+/// Reads all that has not ended, as an upgrade must before it is accepted, and says anew who is where.
+///
+/// # Errors
+/// What this build can't go on with, and what to do.
+pub(crate) fn rebuild() -> Result<(), String> {
+    let mut made = Board::default();
+    let is_kept = BY_TARGET.with_borrow(|by_target| !by_target.is_empty());
+    JOBS.with_borrow(|jobs| {
+        for entry in jobs.iter() {
+            let (id, bytes) = entry.into_pair();
+            if records::has_ended(&bytes) {
+                // Earlier builds did not keep whose target a canister is.
+                if !is_kept && let Ok(job) = Job::decode(&bytes) {
+                    name_target(&job);
+                }
+                continue;
+            }
+            match Job::decode(&bytes) {
+                Ok(job) if job.is_of_old_build() => {
+                    return Err(format!(
+                        "job {id} is on its way by snapshots, as only the build that is there does it: pause, let it \
+                         end, then upgrade"
+                    ));
+                }
+                Ok(job) => {
+                    name_target(&job);
+                    ASIDE.with_borrow_mut(|aside| aside.remove(&id));
+                    made.put(&job);
+                }
+                Err(_) if ASIDE.with_borrow(|aside| aside.contains_key(&id)) => made.set_aside(id),
+                Err(Damaged(why)) => {
+                    return Err(format!(
+                        "this build can't read job {id}: {why}. If the build that is there can't either, call \
+                         decant_retry({id}), which sets it aside, and upgrade again"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    })?;
+    board(|board| *board = made);
+    Ok(())
+}
+
+/// A plan's jobs in line and on their way may start while `may_start` says so; those that are due are taken.
+pub(crate) fn start(may_start: impl FnMut(u64, u64) -> bool, now_nanos: TimeNanos) {
+    board(|board| board.start(may_start, now_nanos));
+}
+
+/// Open jobs in a place.
+pub(crate) fn count(place: Place) -> u64 {
+    board(|board| board.count_all(place))
+}
+
+/// Writes bytes as another build, or a fault, may have left them.
+#[cfg(test)]
+pub(crate) fn write_raw(id: JobId, bytes: &[u8]) {
+    JOBS.with_borrow_mut(|jobs| jobs.insert(id, bytes.to_vec()));
+}
+
+/// What is kept of a job's journal.
+#[cfg(test)]
+pub(crate) fn journal(id: JobId) -> Vec<Entry> {
+    JOURNAL.with_borrow(|journal| {
+        let all = journal.range((id, 0)..=(id, u32::MAX));
+        all.map(|entry| Entry::decode(&entry.value()).expect("an entry")).collect()
+    })
+}

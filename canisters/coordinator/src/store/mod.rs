@@ -1,0 +1,163 @@
+//! What outlasts an upgrade. Buckets of one page: Decant does not bloat its own memory.
+//!
+//! | memory | map |
+//! |---|---|
+//! | 0 | configuration |
+//! | 1 | plans by number |
+//! | 2 | jobs by number |
+//! | 3 | journals of jobs that are not ended, by job and position |
+//! | 4, 5 | sets of commit 1c49434: jobs in line, and on their way. Not read |
+//! | 6 | the latest job of a source |
+//! | 7 | the pool |
+//! | 8 | modules that were read out of snapshots, by hash |
+//! | 9 | jobs that are set aside |
+//! | 10 | the latest plan that names an index |
+//! | 11 | the latest job of a target |
+//! | 12 | what was used of a plan |
+
+mod jobs;
+mod plans;
+mod records;
+#[cfg(test)]
+mod tests;
+
+use candid::Principal;
+use decant_engine::Digest;
+use ic_stable_structures::memory_manager::{MemoryId, MemoryManager, VirtualMemory};
+use ic_stable_structures::{DefaultMemoryImpl, StableBTreeMap, StableCell};
+use std::cell::RefCell;
+
+pub(crate) use jobs::{aside, board, count, enqueue, job, job_of, job_to, jobs_after, record, start};
+pub(crate) use plans::{add_plan, change_used, is_index, max_in_flight, plan, plan_count, plan_of};
+use records::Record;
+pub(crate) use records::{Config, Damaged, KnownModule, Pause, PlanRecord};
+
+type Memory = VirtualMemory<DefaultMemoryImpl>;
+/// Maps to nothing: a set.
+type Set<K> = StableBTreeMap<K, (), Memory>;
+
+/// Pages of 64 KiB in a bucket of the coordinator's own memory.
+const BUCKET_PAGES: u16 = 1;
+
+thread_local! {
+    static MEMORY: MemoryManager<DefaultMemoryImpl> =
+        MemoryManager::init_with_bucket_size(DefaultMemoryImpl::default(), BUCKET_PAGES);
+    static CONFIG: RefCell<StableCell<Vec<u8>, Memory>> =
+        RefCell::new(StableCell::init(memory(0), Config::default().encode()));
+    static POOL: RefCell<Set<Principal>> = RefCell::new(StableBTreeMap::init(memory(7)));
+    static MODULES: RefCell<StableBTreeMap<[u8; 32], Vec<u8>, Memory>> =
+        RefCell::new(StableBTreeMap::init(memory(8)));
+}
+
+fn memory(id: u8) -> Memory {
+    MEMORY.with(|manager| manager.get(MemoryId::new(id)))
+}
+
+/// Reads all that this build will need, as an upgrade must before it is accepted: one that traps is refused, and the
+/// build that was there goes on.
+///
+/// # Errors
+/// What it can't go on with, and what to do.
+pub(crate) fn restore() -> Result<(), String> {
+    let config = CONFIG.with_borrow(|cell| Config::decode(cell.get()));
+    if let Err(Damaged(why)) = config {
+        return Err(format!("this build can't read the configuration: {why}"));
+    }
+    plans::rebuild()?;
+    jobs::rebuild()
+}
+
+/// The configuration now.
+pub(crate) fn config() -> Config {
+    CONFIG.with_borrow(|cell| Config::decode(cell.get())).unwrap_or_else(|Damaged(why)| {
+        // Every upgrade has read it.
+        ic_cdk::trap(format!("the coordinator's configuration is damaged: {why}"))
+    })
+}
+
+fn change_config<R>(change: impl FnOnce(&mut Config) -> R) -> R {
+    let mut config = config();
+    let result = change(&mut config);
+    CONFIG.with_borrow_mut(|cell| cell.set(config.encode()));
+    result
+}
+
+/// Whose proposals are executed.
+pub(crate) fn governance() -> Principal {
+    config().governance
+}
+
+/// Sets whose proposals are executed.
+pub(crate) fn set_governance(governance: Principal) {
+    change_config(|config| config.governance = governance);
+}
+
+/// What jobs may do.
+pub(crate) fn pause() -> Pause {
+    config().pause
+}
+
+/// Says what jobs may do.
+pub(crate) fn set_pause(pause: Pause) {
+    change_config(|config| config.pause = pause);
+}
+
+/// Counts calls that the coordinator made.
+pub(crate) fn count_call() {
+    change_config(|config| config.calls += 1);
+}
+
+/// Counts calls that a target made to its source.
+pub(crate) fn count_target_calls(calls: u64) {
+    change_config(|config| config.target_calls = config.target_calls.saturating_add(calls));
+}
+
+/// Counts cycles that went into a fresh canister, for its plan too.
+pub(crate) fn count_cycles(plan_id: u64, cycles: u128) {
+    change_config(|config| config.cycles_spent = config.cycles_spent.saturating_add(cycles));
+    change_used(plan_id, |used| used.cycles = used.cycles.saturating_add(cycles));
+}
+
+/// The number that the next job gets.
+pub(crate) fn next_job_id() -> decant_api::JobId {
+    change_config(|config| {
+        let id = config.next_job;
+        config.next_job += 1;
+        id
+    })
+}
+
+/// A module that was read out of a snapshot. One whose record can't be read is read anew.
+pub(crate) fn module(hash: &Digest) -> Option<KnownModule> {
+    let bytes = MODULES.with_borrow(|modules| modules.get(&hash.0))?;
+    KnownModule::decode(&bytes).ok()
+}
+
+/// Keeps what is known of a module.
+pub(crate) fn keep_module(hash: &Digest, module: &KnownModule) {
+    MODULES.with_borrow_mut(|modules| modules.insert(hash.0, module.encode()));
+}
+
+/// The pool.
+pub(crate) fn pool() -> Vec<Principal> {
+    POOL.with_borrow(|pool| pool.keys().collect())
+}
+
+/// Whether a canister waits in the pool.
+pub(crate) fn is_in_pool(canister: Principal) -> bool {
+    POOL.with_borrow(|pool| pool.contains_key(&canister))
+}
+
+/// Puts a fresh canister into the pool.
+pub(crate) fn add_to_pool(canister: Principal) {
+    POOL.with_borrow_mut(|pool| pool.insert(canister, ()));
+}
+
+/// Takes a canister out of the pool.
+pub(crate) fn take_from_pool() -> Option<Principal> {
+    POOL.with_borrow_mut(|pool| {
+        let canister = pool.keys().next()?;
+        pool.remove(&canister);
+        Some(canister)
+    })
+}

@@ -1,0 +1,103 @@
+//! Plans, by number. One that can't be read is none: its jobs can't be started, and say so.
+
+use super::records::{Damaged, PlanRecord, Record, Used};
+use super::{Memory, change_config, memory};
+use candid::Principal;
+use decant_api::plan::Plan;
+use ic_stable_structures::StableBTreeMap;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+thread_local! {
+    static PLANS: RefCell<StableBTreeMap<u64, Vec<u8>, Memory>> =
+        RefCell::new(StableBTreeMap::init(memory(1)));
+    static BY_INDEX: RefCell<StableBTreeMap<Principal, u64, Memory>> =
+        RefCell::new(StableBTreeMap::init(memory(10)));
+    /// Apart from the plans, which may be large.
+    static USED: RefCell<StableBTreeMap<u64, Vec<u8>, Memory>> =
+        RefCell::new(StableBTreeMap::init(memory(12)));
+    /// Most jobs at a time, of plans that were asked for it: a plan never changes.
+    static IN_FLIGHT: RefCell<BTreeMap<u64, u64>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Keeps an approved plan; answers its number.
+pub(crate) fn add_plan(plan: Plan) -> u64 {
+    let id = change_config(|config| {
+        let id = config.next_plan;
+        config.next_plan += 1;
+        id
+    });
+    name_indexes(id, &plan);
+    let record = PlanRecord { plan, used: Used::default() };
+    PLANS.with_borrow_mut(|plans| plans.insert(id, record.encode()));
+    id
+}
+
+/// A later plan takes the place of an earlier one for the indexes that it names.
+fn name_indexes(id: u64, plan: &Plan) {
+    BY_INDEX.with_borrow_mut(|by_index| {
+        for index in &plan.indexes {
+            by_index.insert(*index, id);
+        }
+    });
+}
+
+/// A plan by number, and what was used of it.
+pub(crate) fn plan(id: u64) -> Option<PlanRecord> {
+    let bytes = PLANS.with_borrow(|plans| plans.get(&id))?;
+    let record = PlanRecord::decode(&bytes).ok()?;
+    let used = used(id).unwrap_or(record.used);
+    Some(PlanRecord { used, ..record })
+}
+
+/// What was used of a plan, if this build has written it.
+fn used(id: u64) -> Option<Used> {
+    let bytes = USED.with_borrow(|used| used.get(&id))?;
+    Used::decode(&bytes).ok()
+}
+
+/// Changes what was used of a plan.
+pub(crate) fn change_used<R>(id: u64, change: impl FnOnce(&mut Used) -> R) -> R {
+    let mut changed = used(id).or_else(|| plan(id).map(|record| record.used)).unwrap_or_default();
+    let result = change(&mut changed);
+    USED.with_borrow_mut(|used| used.insert(id, changed.encode()));
+    result
+}
+
+/// Most jobs of a plan at a time; none of one that can't be read.
+pub(crate) fn max_in_flight(id: u64) -> u64 {
+    IN_FLIGHT.with_borrow_mut(|known| {
+        *known.entry(id).or_insert_with(|| plan(id).map_or(0, |record| record.plan.max_in_flight.into()))
+    })
+}
+
+/// Number of approved plans.
+pub(crate) fn plan_count() -> u64 {
+    PLANS.with_borrow(StableBTreeMap::len)
+}
+
+/// Whether a plan names `index`: reads none.
+pub(crate) fn is_index(index: Principal) -> bool {
+    BY_INDEX.with_borrow(|by_index| by_index.contains_key(&index))
+}
+
+/// The latest plan that names `index`.
+pub(crate) fn plan_of(index: Principal) -> Option<u64> {
+    BY_INDEX.with_borrow(|by_index| by_index.get(&index))
+}
+
+/// Reads all plans, as an upgrade must before it is accepted, and says anew which indexes they name.
+///
+/// # Errors
+/// Which one this build can't read.
+pub(crate) fn rebuild() -> Result<(), String> {
+    PLANS.with_borrow(|plans| {
+        plans.iter().try_for_each(|entry| match PlanRecord::decode(&entry.value()) {
+            Ok(record) => {
+                name_indexes(*entry.key(), &record.plan);
+                Ok(())
+            }
+            Err(Damaged(why)) => Err(format!("this build can't read plan {}: {why}", entry.key())),
+        })
+    })
+}

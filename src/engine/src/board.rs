@@ -1,0 +1,230 @@
+//! Which open job is where, and when somebody must look at it. It is not stored: a driver that starts makes it of its jobs,
+//! so that it can't say anything else than they do. An ended job is nowhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Job, JobId, Limits, Stage, State, Step, TimeNanos, VesselState, next_step};
+
+const SECOND_NANOS: u64 = 1_000_000_000;
+/// Until a job is looked at that somebody drives, or should.
+pub const WATCH_NANOS: TimeNanos = 10 * SECOND_NANOS;
+/// Longest time between two looks at a job that can't be driven: a message that traps costs what it computed.
+const WATCH_CAP_NANOS: u64 = 3_600 * SECOND_NANOS;
+/// Tries from which on a job that waits for others does so without a slot: some two minutes each.
+const TRIES_WITH_SLOT: u32 = 8;
+
+/// Where an open job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In line.
+    Queued,
+    /// On its way, in one of the slots of its plan.
+    Working,
+    /// In retention, or between tries at something that does not answer: it costs nothing, and has no slot.
+    Waiting,
+    /// Until a person decides.
+    Parked,
+    /// Its record can't be read: it is reported, and nobody touches it.
+    Aside,
+}
+
+impl Place {
+    /// Where a job is by what it says of itself; an ended one is nowhere.
+    fn of(job: &Job) -> Option<Self> {
+        Some(match job.state() {
+            state if state.is_ended() => return None,
+            State::Queued if job.counters().calls == 0 => Self::Queued,
+            State::Parked { .. } => Self::Parked,
+            State::Retaining { .. } | State::Vessel(VesselState::Retaining { .. }) => Self::Waiting,
+            state if state.stage() != Stage::BeforeCommit && job.attempt().tries >= TRIES_WITH_SLOT => {
+                Self::Waiting
+            }
+            _ => Self::Working,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Spot {
+    place: Place,
+    plan_id: u64,
+    wants_target: bool,
+    due_nanos: Option<TimeNanos>,
+    /// Looks in a row after which nothing had become of it.
+    idle_looks: u32,
+}
+
+/// All open jobs.
+#[derive(Debug, Default)]
+pub struct Board {
+    spots: BTreeMap<JobId, Spot>,
+    queued: BTreeSet<(u64, JobId)>,
+    due: BTreeSet<(TimeNanos, JobId)>,
+    counts: BTreeMap<(u64, Place), u64>,
+    wanting: BTreeSet<JobId>,
+}
+
+impl Board {
+    /// The only way in, out, and from place to place: what the job says of itself.
+    pub fn put(&mut self, job: &Job) {
+        let before = self.take(job.id());
+        let Some(place) = Place::of(job) else { return };
+        let (plan_id, wants_target) = (job.plan().plan_id, matches!(job.state(), State::Admitted { .. }));
+        let kept = before.filter(|spot| spot.place == place).and_then(|spot| spot.due_nanos);
+        let due_nanos = match place {
+            Place::Queued | Place::Parked | Place::Aside => None,
+            Place::Working | Place::Waiting => kept.or_else(|| Some(due_nanos(job))),
+        };
+        // It was started, and is still as it was in line.
+        let is_started = place == Place::Queued && before.is_some_and(|spot| spot.place == Place::Working);
+        let (place, due_nanos) = match is_started {
+            true => (Place::Working, before.and_then(|spot| spot.due_nanos)),
+            false => (place, due_nanos),
+        };
+        self.set(job.id(), Spot { place, plan_id, wants_target, due_nanos, idle_looks: 0 });
+    }
+
+    /// A job whose record can't be read.
+    pub fn set_aside(&mut self, id: JobId) {
+        let plan_id = self.take(id).map_or(0, |spot| spot.plan_id);
+        let place = Place::Aside;
+        self.set(id, Spot { place, plan_id, wants_target: false, due_nanos: None, idle_looks: 0 });
+    }
+
+    /// Starts the first job of each plan's line while `may_start` says so of its plan and the jobs that work.
+    pub fn start(&mut self, mut may_start: impl FnMut(u64, u64) -> bool, now_nanos: TimeNanos) {
+        let mut plan_id = 0;
+        while let Some((next, id)) = self.queued.range((plan_id, 0)..).next().copied() {
+            if may_start(next, self.count(next, Place::Working)) {
+                plan_id = next;
+                self.change(id, |spot| {
+                    (spot.place, spot.due_nanos) = (Place::Working, Some(now_nanos));
+                });
+            } else {
+                plan_id = next.saturating_add(1);
+            }
+        }
+    }
+
+    /// Jobs that are due, at most so many, in the order in which they became so. They are looked at again later, unless
+    /// whoever drives them says when: a message that traps can't say anything.
+    pub fn take_due(
+        &mut self,
+        now_nanos: TimeNanos,
+        is_driven: impl Fn(JobId) -> bool,
+        limit: usize,
+    ) -> Vec<JobId> {
+        let due: Vec<JobId> = self.due.range(..=(now_nanos, JobId::MAX)).map(|(_, id)| *id).collect();
+        let mut taken = Vec::new();
+        for id in due {
+            if taken.len() >= limit {
+                break;
+            }
+            if is_driven(id) {
+                self.due_at(id, Some(now_nanos.saturating_add(WATCH_NANOS)));
+            } else {
+                self.change(id, |spot| {
+                    let factor = 1_u64.checked_shl(spot.idle_looks).unwrap_or(u64::MAX);
+                    let wait_nanos = WATCH_NANOS.saturating_mul(factor).min(WATCH_CAP_NANOS);
+                    spot.due_nanos = Some(now_nanos.saturating_add(wait_nanos));
+                    spot.idle_looks = spot.idle_looks.saturating_add(1);
+                });
+                taken.push(id);
+            }
+        }
+        taken
+    }
+
+    /// Says when a job that works or waits is to be looked at.
+    pub fn due_at(&mut self, id: JobId, due_nanos: Option<TimeNanos>) {
+        self.change(id, |spot| {
+            if matches!(spot.place, Place::Working | Place::Waiting) {
+                (spot.due_nanos, spot.idle_looks) = (due_nanos, 0);
+            }
+        });
+    }
+
+    /// All jobs that work are to be looked at.
+    pub fn wake_working(&mut self, now_nanos: TimeNanos) {
+        let working: Vec<JobId> =
+            self.spots.iter().filter(|(_, spot)| spot.place == Place::Working).map(|(id, _)| *id).collect();
+        for id in working {
+            self.due_at(id, Some(now_nanos));
+        }
+    }
+
+    /// When the next job is due.
+    pub fn first_due(&self) -> Option<TimeNanos> {
+        self.due.first().map(|(due_nanos, _)| *due_nanos)
+    }
+
+    /// Where a job is.
+    pub fn place(&self, id: JobId) -> Option<Place> {
+        self.spots.get(&id).map(|spot| spot.place)
+    }
+
+    /// Open jobs in a place, of one plan.
+    pub fn count(&self, plan_id: u64, place: Place) -> u64 {
+        self.counts.get(&(plan_id, place)).copied().unwrap_or_default()
+    }
+
+    /// Open jobs in a place.
+    pub fn count_all(&self, place: Place) -> u64 {
+        self.counts.iter().filter(|((_, of), _)| *of == place).map(|(_, count)| count).sum()
+    }
+
+    /// Jobs that wait for a canister of the pool.
+    pub fn wanting(&self) -> usize {
+        self.wanting.len()
+    }
+
+    /// Open jobs, after one, in order.
+    pub fn open_after(&self, after: JobId) -> impl Iterator<Item = (JobId, u64, Place)> + '_ {
+        let range = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
+        self.spots.range(range).map(|(id, spot)| (*id, spot.plan_id, spot.place))
+    }
+
+    fn change(&mut self, id: JobId, change: impl FnOnce(&mut Spot)) {
+        if let Some(mut spot) = self.take(id) {
+            change(&mut spot);
+            self.set(id, spot);
+        }
+    }
+
+    fn take(&mut self, id: JobId) -> Option<Spot> {
+        let spot = self.spots.remove(&id)?;
+        self.queued.remove(&(spot.plan_id, id));
+        self.wanting.remove(&id);
+        if let Some(due_nanos) = spot.due_nanos {
+            self.due.remove(&(due_nanos, id));
+        }
+        let key = (spot.plan_id, spot.place);
+        match self.count(key.0, key.1).saturating_sub(1) {
+            0 => self.counts.remove(&key),
+            count => self.counts.insert(key, count),
+        };
+        Some(spot)
+    }
+
+    fn set(&mut self, id: JobId, spot: Spot) {
+        if spot.place == Place::Queued {
+            self.queued.insert((spot.plan_id, id));
+        }
+        if spot.wants_target {
+            self.wanting.insert(id);
+        }
+        if let Some(due_nanos) = spot.due_nanos {
+            self.due.insert((due_nanos, id));
+        }
+        *self.counts.entry((spot.plan_id, spot.place)).or_default() += 1;
+        self.spots.insert(id, spot);
+    }
+}
+
+/// When a job says that it is to be looked at: when it was kept, or waited, long enough, and otherwise at once.
+fn due_nanos(job: &Job) -> TimeNanos {
+    match next_step(job, 0, &Limits::default()) {
+        Step::Wait { until_nanos } => until_nanos,
+        _ => 0,
+    }
+}
