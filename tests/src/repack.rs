@@ -108,7 +108,7 @@ pub fn plan(world: &World, modules: Vec<ModuleUse>) -> Plan {
         dependents: Vec::new(),
         max_canisters: 1_000,
         max_in_flight: 20,
-        max_cycles: 0,
+        max_cycles: 1_000_000_000_000_000,
         cycles_per_target: 0,
     }
 }

@@ -39,6 +39,7 @@ decant_kit::methods! { Who;
     update decant_abort: Operator, FEW;
     query decant_summary: AnybodyAsQuery, FEW;
     query decant_jobs: AnybodyAsQuery, FEW;
+    query decant_pool: AnybodyAsQuery, FEW;
     query decant_job: Anybody, FEW;
     query decant_job_of: Anybody, FEW;
     query decant_resolve: Anybody, FEW;

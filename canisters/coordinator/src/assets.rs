@@ -1,7 +1,7 @@
 //! What an original owns or controls would be lost with it: tokens at ledgers, control of canisters.
 
 use crate::outcomes::failed;
-use crate::{management, replies, store};
+use crate::{management, money, replies, store};
 use candid::{CandidType, Nat, Principal};
 use decant_engine::{Job, Outcome, Reason, ReasonCode, Value};
 use ic_cdk::call::{Call, CallFailed, Response};
@@ -45,14 +45,9 @@ async fn balance(ledger: Principal, owner: Principal) -> Result<Nat, Box<Outcome
         owner: Principal,
         subaccount: Option<ByteBuf>,
     }
-    store::count_call();
     let account = Account { owner, subaccount: None };
-    decoded(
-        Call::bounded_wait(ledger, "icrc1_balance_of")
-            .change_timeout(TIMEOUT_SECONDS)
-            .with_arg(account)
-            .await,
-    )
+    let call = Call::bounded_wait(ledger, "icrc1_balance_of").change_timeout(TIMEOUT_SECONDS);
+    decoded(money::send(call.with_arg(account)).await)
 }
 
 async fn controllers(canister: Principal) -> Result<Vec<Principal>, Box<Outcome>> {

@@ -7,11 +7,13 @@
 //! Each job is driven in a message of its own, and so is each creation: a trap cancels all tasks of its message, and
 //! nothing else. One timer wakes the coordinator when the next job is due, and none when nothing is.
 
+use crate::money::{self, Account, Prices, Short};
 use crate::store::{self, Pause};
 use crate::{platform, pool};
 use decant_api::JobId;
 use decant_engine::{
-    Entry, Event, Job, Limits, Place, Stage, Step, TimeNanos, WATCH_NANOS, apply, next_step,
+    Entry, Event, Job, Limits, Load, Place, Reason, ReasonCode, Stage, Step, TimeNanos, WATCH_NANOS, apply,
+    next_step,
 };
 use ic_cdk::api::CanisterStatusCode;
 use ic_cdk_timers::TimerId;
@@ -26,6 +28,10 @@ const STEPS_WITHOUT_CALL: u32 = 16;
 const DRIVEN_AT_A_TIME: usize = 200;
 /// Shortest and longest time until the timer wakes the coordinator. What a stop swallows comes again after that.
 const SLEEP: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
+/// Jobs in line that end in one message because their plan is spent.
+const ENDED_AT_A_TIME: usize = 200;
+/// Time between two looks whether there are cycles for those in line.
+const SHORT_NANOS: u64 = 600_000_000_000;
 /// Time after which a reply that a canister gives itself has arrived.
 const OWN_REPLY_NANOS: u64 = 2_000_000_000;
 
@@ -38,6 +44,8 @@ thread_local! {
     static LAST_NANOS: Cell<TimeNanos> = const { Cell::new(0) };
     /// Whether one of them will look.
     static IS_WOKEN: Cell<bool> = const { Cell::new(false) };
+    /// What jobs in line wait for, if it is cycles.
+    static SHORT: RefCell<Option<Short>> = const { RefCell::new(None) };
     /// The timer, and for when it is set.
     static TIMER: Cell<Option<(TimerId, TimeNanos)>> = const { Cell::new(None) };
 }
@@ -118,6 +126,10 @@ fn look() {
     if let Some(due_nanos) = store::board(|board| board.first_due()) {
         sleep_until(due_nanos);
     }
+    if let Some(Short::Coordinator(_)) = short() {
+        // Nobody tells a canister that it was topped up.
+        sleep_until(now().saturating_add(SHORT_NANOS));
+    }
 }
 
 /// Sets the timer for then, unless it is set for an earlier time. It is one that repeats: a message that a stop
@@ -135,24 +147,66 @@ fn sleep_until(due_nanos: TimeNanos) {
     TIMER.set(Some((timer, at_nanos)));
 }
 
+/// Starts jobs within the limits of their plans, and within what these may spend and the coordinator has.
 fn start_queued() {
-    if store::pause() != Pause::Running {
+    SHORT.set(None);
+    if store::pause() != Pause::Running || store::count(Place::Queued) == 0 {
         return;
     }
-    let mut working = store::count(Place::Working);
-    let may_start = |plan_id, of_plan| {
-        let may = of_plan < store::max_in_flight(plan_id) && working < DRIVEN_AT_A_TIME as u64;
-        working += u64::from(may);
-        may
+    let (prices, liquid) = (Prices::now(), ic_cdk::api::canister_liquid_cycle_balance());
+    let mut spent = Vec::new();
+    let (mut working, mut promised) = (store::count(Place::Working), money::promised(prices));
+    let may_start = |plan_id, load: Load| {
+        if load.working >= store::terms(plan_id).max_in_flight || working >= DRIVEN_AT_A_TIME as u64 {
+            return false;
+        }
+        match Account::of(plan_id, load).may_start(prices, liquid, promised) {
+            Ok(one) => {
+                working += 1;
+                promised = promised.saturating_add(one);
+                true
+            }
+            Err(short) => {
+                // Nothing that is under way could give anything back.
+                if matches!(short, Short::Plan(_)) && load.open == 0 {
+                    spent.push((plan_id, short.text().to_owned()));
+                }
+                SHORT.set(Some(short));
+                false
+            }
+        }
     };
     store::start(may_start, now());
+    for (plan_id, why) in spent {
+        end_line(plan_id, &why);
+    }
+    if money::wants_idle(now()) {
+        in_message(money::ask_idle());
+    }
+}
+
+/// A plan may not spend what one more job takes: those in its line end, some at a time.
+fn end_line(plan_id: u64, why: &str) {
+    let first = store::board(|board| board.line(plan_id, ENDED_AT_A_TIME));
+    if first.len() == ENDED_AT_A_TIME {
+        wake();
+    }
+    for mut job in first.into_iter().filter_map(store::job) {
+        record(&mut job, Event::GaveUp { reason: Reason::new(ReasonCode::OutOfCycles, why) });
+    }
+}
+
+/// What jobs in line wait for, if it is cycles.
+pub(crate) fn short() -> Option<Short> {
+    SHORT.with_borrow(Clone::clone)
 }
 
 /// Drives a job until it waits, ends or parks.
 async fn drive(id: JobId) {
     let Some(held) = hold(id) else { return };
+    let Some(plan_id) = store::board(|board| board.plan_of(id)) else { return };
     let was_working = store::board(|board| board.place(id)) == Some(Place::Working);
-    let due_nanos = steps(id).await;
+    let due_nanos = money::for_plan(plan_id, steps(id)).await;
     drop(held);
     let is_working = store::board(|board| {
         board.due_at(id, due_nanos);
@@ -188,15 +242,14 @@ async fn steps(id: JobId) -> Option<TimeNanos> {
                     return later;
                 }
             }
-            Step::TakeFromPool => match store::take_from_pool() {
+            Step::TakeFromPool => match pool::take(&job) {
                 Some(target) => {
                     if !record(&mut job, Event::TargetTaken { target }) {
-                        store::add_to_pool(target);
+                        pool::give_back(&job, target);
                         return later;
                     }
                 }
                 None => {
-                    pool::refill(job.plan().plan_id, store::board(|board| board.wanting()), wake);
                     record(&mut job, Event::PoolEmpty);
                 }
             },
@@ -204,7 +257,7 @@ async fn steps(id: JobId) -> Option<TimeNanos> {
                 if !record(&mut job, Event::TargetReturned) {
                     return later;
                 }
-                store::add_to_pool(target);
+                pool::give_back(&job, target);
             }
             Step::Call { ticket, effect, .. } => {
                 if !record(&mut job, Event::Started { ticket }) {

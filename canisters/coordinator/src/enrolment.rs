@@ -94,9 +94,9 @@ fn check_kind(canister: Principal, own: Principal) -> Result<(), EnrolError> {
     if canister == store::governance() {
         return Err(EnrolError::Governance);
     }
-    match store::is_in_pool(canister) {
-        true => Err(EnrolError::Pool),
-        false => Ok(()),
+    match store::pooled(canister) {
+        Some(_) => Err(EnrolError::Pool),
+        None => Ok(()),
     }
 }
 

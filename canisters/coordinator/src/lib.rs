@@ -13,6 +13,7 @@
 //! | `vessels`, `pages`, `modules`, `snapshots` | the same for code that nobody can change |
 //! | `carried` | the vessel that this module carries |
 //! | `assets` | what must not be lost with an original |
+//! | `money` | what plans spend, and what jobs may take |
 //! | `pool` | fresh canisters |
 //! | `views` | what everybody may know |
 
@@ -23,6 +24,7 @@ mod driver;
 mod enrolment;
 mod management;
 mod modules;
+mod money;
 mod outcomes;
 mod pages;
 mod plans;
@@ -36,7 +38,7 @@ mod views;
 
 use candid::{CandidType, Principal};
 use decant_api::JobId;
-use decant_api::jobs::{JobView, JobsArgs, Pause, Summary};
+use decant_api::jobs::{JobView, JobsArgs, Pause, PoolView, Summary};
 use decant_api::plan::Plan;
 use decant_api::routes::{EnrolError, WithdrawError};
 use enrolment::Asked;
@@ -137,6 +139,11 @@ fn decant_summary() -> Summary {
 #[ic_cdk::query(guard = "access::decant_jobs")]
 fn decant_jobs(args: JobsArgs) -> Vec<JobView> {
     views::jobs(&args)
+}
+
+#[ic_cdk::query(guard = "access::decant_pool")]
+fn decant_pool() -> Vec<PoolView> {
+    views::pool()
 }
 
 #[ic_cdk::query(guard = "access::decant_job")]

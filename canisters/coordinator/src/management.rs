@@ -1,7 +1,7 @@
 //! The management canister, with records of only the fields that are used: replicas of any age understand and
 //! are understood.
 
-use crate::{replies, store};
+use crate::{money, replies};
 use candid::{CandidType, Nat, Principal};
 use ic_cdk::call::{Call, CallFailed, Response};
 use serde::Deserialize;
@@ -140,8 +140,7 @@ pub(crate) struct InstallChunkedCode {
 
 /// Calls a method with an unbounded wait: its effect is never unknown.
 pub(crate) async fn call(method: &str, arg: &impl CandidType) -> Result<Response, CallFailed> {
-    store::count_call();
-    Call::unbounded_wait(Principal::management_canister(), method).with_arg(arg).await
+    money::send(Call::unbounded_wait(Principal::management_canister(), method).with_arg(arg)).await
 }
 
 /// Creates a canister of this subnet that the coordinator controls, with so many cycles.
@@ -150,14 +149,18 @@ pub(crate) async fn create_canister(cycles: u128) -> Result<Principal, String> {
     struct Arg {
         settings: Option<NewSettings>,
     }
-    store::count_call();
-    let response = Call::unbounded_wait(Principal::management_canister(), "create_canister")
-        .with_arg(Arg { settings: None })
-        .with_cycles(cycles)
-        .await
-        .map_err(|error| error.to_string())?;
+    let call = Call::unbounded_wait(Principal::management_canister(), "create_canister")
+        .with_arg(Arg { settings: None });
+    let response = money::send_with(call, cycles).await.map_err(|error| error.to_string())?;
     let created: OfCanister = replies::told(response)?;
     Ok(created.canister_id)
+}
+
+/// Gives cycles to a canister.
+pub(crate) async fn deposit(canister: Principal, cycles: u128) -> Result<(), CallFailed> {
+    let call = Call::unbounded_wait(Principal::management_canister(), "deposit_cycles")
+        .with_arg(OfCanister { canister_id: canister });
+    money::send_with(call, cycles).await.map(|_| ())
 }
 
 /// Who changed a canister.

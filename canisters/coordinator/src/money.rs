@@ -3,9 +3,14 @@
 //!
 //! Tasks of several jobs take turns, so what they cost can't be told by balances. [`for_plan`] says whose turn it is.
 
-use crate::store;
-use ic_cdk::api::{cost_call, cost_create_canister, instruction_counter};
+use crate::management::{self, OfCanister};
+use crate::replies;
+use crate::store::{self, Terms};
+use candid::{CandidType, Nat};
+use decant_engine::Load;
+use ic_cdk::api::{canister_liquid_cycle_balance, cost_call, cost_create_canister, instruction_counter};
 use ic_cdk::call::{Call, CallFailed, Response};
+use serde::Deserialize;
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -33,6 +38,10 @@ const TIMER_MESSAGES: u128 = 2;
 thread_local! {
     /// The plan whose task runs in this message.
     static PAYER: Cell<Option<u64>> = const { Cell::new(None) };
+    /// What the coordinator burns a day when it does nothing.
+    static IDLE_A_DAY: Cell<Option<u128>> = const { Cell::new(None) };
+    /// When it asked.
+    static ASKED_NANOS: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Prices of this subnet.
@@ -72,20 +81,25 @@ pub(crate) async fn for_plan<T>(plan_id: u64, task: impl Future<Output = T>) -> 
         PAYER.set(None);
         let instructions = u128::from(instruction_counter().saturating_sub(before));
         let cycles = messages * MESSAGE_CYCLES + instructions * INSTRUCTION_CYCLES;
-        store::add_spent(plan_id, Prices::now().here(cycles));
+        store::count_cycles(plan_id, Prices::now().here(cycles));
         messages = 1;
         polled
     })
     .await
 }
 
-/// Makes a call. The only place that does: it is counted, and so is what comes back.
+/// Makes a call: it is counted, and so is what comes back.
 pub(crate) async fn send(call: Call<'_, '_>) -> Result<Response, CallFailed> {
+    send_with(call, 0).await
+}
+
+/// Makes a call with cycles, which whoever gives them counts. The only place where calls are made.
+pub(crate) async fn send_with(call: Call<'_, '_>, cycles: u128) -> Result<Response, CallFailed> {
     store::count_call();
     let prices = Prices::now();
     let sent = call.get_cost().saturating_sub(prices.waiting).saturating_add(prices.here(CALL_CYCLES));
     count(sent);
-    let response = call.await;
+    let response = call.with_cycles(cycles).await;
     let received = response.as_ref().map_or(0, |response| response.len() as u128);
     count(received.saturating_mul(prices.byte));
     response
@@ -93,7 +107,25 @@ pub(crate) async fn send(call: Call<'_, '_>) -> Result<Response, CallFailed> {
 
 fn count(cycles: u128) {
     if let Some(plan_id) = PAYER.get() {
-        store::add_spent(plan_id, cycles);
+        store::count_cycles(plan_id, cycles);
+    }
+}
+
+/// Why no job is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Short {
+    /// The plan may not spend more.
+    Plan(String),
+    /// The coordinator has too little.
+    Coordinator(String),
+}
+
+impl Short {
+    /// What is missing, for people.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Plan(text) | Self::Coordinator(text) => text,
+        }
     }
 }
 
@@ -113,6 +145,13 @@ pub(crate) struct Account {
 }
 
 impl Account {
+    /// Of a plan with these jobs under way; one that can't be read may spend nothing.
+    pub(crate) fn of(plan_id: u64, load: Load) -> Self {
+        let Terms { max_cycles, per_target, .. } = store::terms(plan_id);
+        let spent = store::used(plan_id).cycles;
+        Self { max_cycles, spent, open: load.open, without_target: load.lacking, per_target }
+    }
+
     /// What a fresh canister costs.
     pub(crate) fn target(&self, prices: Prices) -> u128 {
         self.per_target.map_or(0, |cycles| cycles.saturating_add(prices.creation))
@@ -125,29 +164,31 @@ impl Account {
     }
 
     /// Whether one more job may be started, by the plan and by what the coordinator has: `liquid` cycles, of which the
-    /// open jobs of all plans may take `promised`.
+    /// open jobs of all plans may take `promised`. Answers how much more they may take with it.
     ///
     /// # Errors
     /// What is missing.
-    pub(crate) fn may_start(&self, prices: Prices, liquid: u128, promised: u128) -> Result<(), String> {
+    pub(crate) fn may_start(&self, prices: Prices, liquid: u128, promised: u128) -> Result<u128, Short> {
         let with_one_more =
             Self { open: self.open + 1, without_target: self.without_target + 1, ..*self }.reserved(prices);
         let wanted = self.spent.saturating_add(with_one_more);
         if wanted > self.max_cycles {
-            return Err(format!(
+            return Err(Short::Plan(format!(
                 "the plan may spend {}, has spent {}, and its jobs may take {with_one_more} with one more",
                 self.max_cycles, self.spent
-            ));
+            )));
         }
         let one = with_one_more.saturating_sub(self.reserved(prices)).saturating_add(prices.waiting);
         let needed = FLOOR_CYCLES.saturating_add(promised).saturating_add(one);
         match liquid >= needed {
-            true => Ok(()),
-            false => Err(format!("the coordinator has {liquid} cycles and needs {needed}: top up")),
+            true => Ok(one),
+            false => Err(Short::Coordinator(format!(
+                "the coordinator has {liquid} cycles to spend and needs {needed}: top up"
+            ))),
         }
     }
 
-    /// Whether a canister may be created, or given so many cycles: what jobs may take besides stays.
+    /// Whether a canister may be created, or given so many cycles: what the calls of open jobs may take stays.
     pub(crate) fn may_spend(&self, cycles: u128, prices: Prices, liquid: u128) -> bool {
         let calls = prices.here(JOB_CYCLES).saturating_mul(self.open.into());
         self.spent.saturating_add(calls).saturating_add(cycles) <= self.max_cycles
@@ -160,16 +201,51 @@ impl Account {
     }
 }
 
+/// What the open jobs of all plans may take of the coordinator.
+pub(crate) fn promised(prices: Prices) -> u128 {
+    let loads: Vec<(u64, Load)> =
+        store::board(|board| board.plans().into_iter().map(|plan| (plan, board.load(plan))).collect());
+    loads
+        .into_iter()
+        .fold(0, |sum, (plan, load)| sum.saturating_add(Account::of(plan, load).promised(prices)))
+}
+
 /// The least that a plan must be allowed to spend: one job, and reading the modules that nobody uploaded.
 pub(crate) fn least(per_target: Option<u128>, modules_to_read: usize, prices: Prices) -> u128 {
-    let account =
-        Account { max_cycles: 0, spent: 0, open: 1, without_target: 1, per_target };
+    let account = Account { max_cycles: 0, spent: 0, open: 1, without_target: 1, per_target };
     let modules = prices.here(MODULE_CYCLES).saturating_mul(modules_to_read as u128);
     account.reserved(prices).saturating_add(modules)
 }
 
-/// Days until the coordinator freezes if it does nothing: with so many cycles above its freezing threshold, and what it
-/// burns a day.
-pub(crate) fn runway_days(liquid: u128, idle_a_day: u128) -> Option<u64> {
+/// Asks what the coordinator burns a day when it does nothing: when jobs are started, once a day at most.
+pub(crate) async fn ask_idle() {
+    let own = OfCanister { canister_id: ic_cdk::api::canister_self() };
+    let response = management::call("canister_status", &own).await.map_err(|error| error.to_string());
+    if let Ok(Burned { idle_cycles_burned_per_day }) = response.and_then(replies::told) {
+        IDLE_A_DAY.set(u128::try_from(idle_cycles_burned_per_day.0).ok());
+    }
+}
+
+/// Whether it is time to ask again.
+pub(crate) fn wants_idle(now_nanos: u64) -> bool {
+    const DAY_NANOS: u64 = 86_400_000_000_000;
+    let is_due = now_nanos.saturating_sub(ASKED_NANOS.get()) >= DAY_NANOS;
+    if is_due {
+        ASKED_NANOS.set(now_nanos);
+    }
+    is_due
+}
+
+#[derive(CandidType, Deserialize)]
+struct Burned {
+    idle_cycles_burned_per_day: Nat,
+}
+
+/// Days until the coordinator freezes if it does nothing, if it has asked since it was upgraded.
+pub(crate) fn runway_days() -> Option<u64> {
+    days(canister_liquid_cycle_balance(), IDLE_A_DAY.get()?)
+}
+
+fn days(liquid: u128, idle_a_day: u128) -> Option<u64> {
     liquid.checked_div(idle_a_day).map(|days| u64::try_from(days).unwrap_or(u64::MAX))
 }

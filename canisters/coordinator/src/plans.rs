@@ -1,6 +1,7 @@
 //! What governance approves: shown to voters when it is proposed, checked again when it is executed.
 
 use crate::enrolment::is_canister;
+use crate::money::{self, Prices};
 use crate::{management, store};
 use candid::Principal;
 use decant_api::plan::{ByVessel, ModuleRef, ModuleUse, Plan, Retention, Strategy};
@@ -12,6 +13,11 @@ const PLANS: u64 = 10_000;
 const CHUNKS: usize = 100;
 /// Jobs at a time: each holds a callback and a response of 2 MiB at most.
 const IN_FLIGHT: u32 = 200;
+/// Cycles that a fresh canister needs besides its creation: an installation prepays 300 B instructions and comes back
+/// with most of it (code, `MAX_INSTRUCTIONS_PER_INSTALL_CODE`), and 42 B a call that waits.
+const LEAST_TARGET: u128 = 350_000_000_000;
+/// Cycles that no fresh canister needs: a thousand times a creation.
+const MOST_TARGET: u128 = 500_000_000_000_000;
 /// Bytes of a title.
 const TITLE_BYTES: usize = 200;
 /// Bytes of an argument of `init` or `post_upgrade`.
@@ -26,6 +32,7 @@ const GROWTH_PERCENT: u32 = 10_000;
 /// Renders a plan for people, or says why it is none. Whether its chunks are stored is only known to a call.
 pub(crate) fn render(plan: &Plan) -> Result<String, String> {
     check(plan)?;
+    check_means(plan)?;
     Ok(text(plan))
 }
 
@@ -64,6 +71,7 @@ fn chunks(plan: &Plan) -> impl Iterator<Item = &ByteBuf> {
 /// Keeps a plan, from now on in force. The world has moved since it was validated: everything is checked again.
 pub(crate) async fn execute(plan: Plan) -> Result<(), String> {
     check(&plan)?;
+    check_means(&plan)?;
     check_chunks(&plan).await?;
     if store::plan_count() >= PLANS {
         return Err(format!("there are {PLANS} plans already"));
@@ -72,8 +80,16 @@ pub(crate) async fn execute(plan: Plan) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether it may spend what its first job takes, at the prices of this subnet.
+fn check_means(plan: &Plan) -> Result<(), String> {
+    let modules = plan.strategy.by_vessel().map_or(&[][..], |by| &by.modules);
+    let to_read = modules.iter().filter(|module| module.chunk_hashes.is_empty()).count();
+    let least = money::least(plan.per_target(), to_read, Prices::now());
+    check_limit("max_cycles", plan.max_cycles, least, u128::MAX)
+}
+
 fn check(plan: &Plan) -> Result<(), String> {
-    let limits: [(&str, u128, u128, u128); 7] = [
+    let limits: [(&str, u128, u128, u128); 8] = [
         ("title (bytes)", plan.title.len() as u128, 1, TITLE_BYTES as u128),
         ("indexes", plan.indexes.len() as u128, 1, decant_engine::MAX_INDEXES as u128),
         ("ledgers", plan.ledgers.len() as u128, 0, CHECKED as u128),
@@ -81,6 +97,12 @@ fn check(plan: &Plan) -> Result<(), String> {
         ("bucket_pages", plan.bucket_pages.into(), 1, u16::MAX.into()),
         ("max_canisters", plan.max_canisters.into(), 1, u64::MAX.into()),
         ("max_in_flight", plan.max_in_flight.into(), 1, IN_FLIGHT.into()),
+        (
+            "cycles_per_target",
+            plan.cycles_per_target,
+            plan.per_target().map_or(0, |_| LEAST_TARGET),
+            MOST_TARGET,
+        ),
     ];
     for (name, value, min, max) in limits {
         check_limit(name, value, min, max)?;
@@ -140,7 +162,6 @@ fn check_limit(name: &str, value: u128, min: u128, max: u128) -> Result<(), Stri
 fn check_strategy(plan: &Plan) -> Result<(), String> {
     let by = match &plan.strategy {
         Strategy::Relocate(relocation) => {
-            check_limit("max_cycles", plan.max_cycles, 1, u128::MAX)?;
             let least = relocation.precopy_min_pages.unwrap_or(1);
             check_limit("precopy_min_pages", least.into(), 1, u64::MAX.into())?;
             check_limit("init_arg (bytes)", relocation.init_arg.len() as u128, 0, ARG_BYTES as u128)?;
@@ -160,10 +181,7 @@ fn check_strategy(plan: &Plan) -> Result<(), String> {
         Strategy::RelocateSnapshot(_) => {
             return Err("relocation by snapshots is one through vessels now: name RelocateVessel".to_owned());
         }
-        Strategy::RelocateVessel(by) => {
-            check_limit("max_cycles", plan.max_cycles, 1, u128::MAX)?;
-            by
-        }
+        Strategy::RelocateVessel(by) => by,
         Strategy::Repack(by) => by,
     };
     check_limit("modules", by.modules.len() as u128, 1, MODULES as u128)?;
@@ -307,12 +325,16 @@ fn render_modules(by: &ByVessel) -> String {
 }
 
 fn render_cost(plan: &Plan) -> String {
-    match &plan.strategy {
-        Strategy::Relocate(_) | Strategy::RelocateVessel(_) | Strategy::RelocateSnapshot(_) => format!(
-            "Spends at most {} cycles in all; a fresh canister gets {} cycles besides its creation.",
-            plan.max_cycles, plan.cycles_per_target
-        ),
-        Strategy::Repack(_) => "Each canister pays for its own snapshots and upgrades.".to_owned(),
+    let spends = format!(
+        "Spends at most {} cycles in all, creations and calls: no job is started that could exceed them. One that is on its \
+         way is finished or undone, whatever that takes.",
+        plan.max_cycles
+    );
+    match plan.per_target() {
+        Some(cycles) => {
+            format!("{spends} A fresh canister gets {cycles} cycles besides its creation.")
+        }
+        None => format!("{spends} Each canister pays for its own snapshots and upgrades besides."),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::management::{
 };
 use crate::outcomes::{failed, has_no_method, installed, is_gone, is_time_out, refused};
 use crate::replies::{self, TOLD_BYTES};
-use crate::{assets, store, vessels};
+use crate::{assets, money, store, vessels};
 use candid::{CandidType, Nat, Principal};
 use decant_api::error::KitError;
 use decant_api::plan::{Plan, Strategy};
@@ -138,6 +138,12 @@ fn pulled(progress: PullProgress) -> Value {
     Value::Pulled { is_complete, done_bytes, wire_bytes }
 }
 
+/// Calls a method that may be repeated: it waits a bounded time.
+async fn ask(canister: Principal, method: &str, args: &impl CandidType) -> Result<Response, CallFailed> {
+    let call = Call::bounded_wait(canister, method).change_timeout(TIMEOUT_SECONDS);
+    money::send(call.with_arg(args)).await
+}
+
 /// A call to the kit: safe to repeat, so it waits a bounded time.
 async fn kit<R: CandidType + DeserializeOwned>(
     canister: Principal,
@@ -145,8 +151,7 @@ async fn kit<R: CandidType + DeserializeOwned>(
     args: &impl CandidType,
     value: impl FnOnce(R) -> Value,
 ) -> Outcome {
-    store::count_call();
-    let response = Call::bounded_wait(canister, method).change_timeout(TIMEOUT_SECONDS).with_arg(args).await;
+    let response = ask(canister, method, args).await;
     answered(response, value)
 }
 
@@ -194,10 +199,8 @@ async fn hash(canister: Principal, method: &str, args: JobArgs) -> Outcome {
 /// The cycles travel in a message of the source, unbounded. The question does not: nobody waits for ever for a canister
 /// that may never answer, and a drain that is asked for again sends what is left.
 async fn drain(job: &Job, source: Principal, to: Principal, keep: u128) -> Outcome {
-    store::count_call();
     let args = DrainArgs { job: job.id(), to, keep };
-    let response =
-        Call::bounded_wait(source, "decant_drain").change_timeout(TIMEOUT_SECONDS).with_arg(args).await;
+    let response = ask(source, "decant_drain", &args).await;
     let drained_before = job.counters().drained_cycles;
     answered(response, |amount: Nat| Value::Drained {
         total_cycles: drained_before.saturating_add(amount.0.try_into().unwrap_or(0)),
@@ -205,10 +208,11 @@ async fn drain(job: &Job, source: Principal, to: Principal, keep: u128) -> Outco
 }
 
 async fn swap(job: &Job, index: Principal, from: Principal, to: Principal) -> Outcome {
-    store::count_call();
+    if job.target() == Some(to) {
+        store::name_route(to);
+    }
     let args = SwapArgs { job: job.id(), from, to };
-    let response =
-        Call::bounded_wait(index, "decant_swap").change_timeout(TIMEOUT_SECONDS).with_arg(args).await;
+    let response = ask(index, "decant_swap", &args).await;
     let response = match response {
         Ok(response) => response,
         Err(error) => return failed(&error),
@@ -340,8 +344,7 @@ fn told(origin: &Origin, change: &Change) -> String {
 
 /// What a sealed vessel holds, and how large its compact image would be.
 async fn measure(job: &Job, source: Principal, bucket_pages: u16) -> Outcome {
-    store::count_call();
-    let status = match Call::bounded_wait(source, "decant_status").change_timeout(TIMEOUT_SECONDS).await {
+    let status = match ask(source, "decant_status", &()).await {
         Ok(response) => replies::told::<KitStatus>(response),
         Err(error) => return failed(&error),
     };
@@ -463,8 +466,7 @@ fn defaults() -> NewSettings {
 }
 
 async fn kit_status(canister: Principal) -> Outcome {
-    store::count_call();
-    let response = Call::bounded_wait(canister, "decant_status").change_timeout(TIMEOUT_SECONDS).await;
+    let response = ask(canister, "decant_status", &()).await;
     let status = match response {
         Ok(response) => replies::told::<KitStatus>(response),
         Err(error) if is_gone(&error) => return Outcome::Done(Value::Gone),

@@ -1,16 +1,25 @@
-//! Fresh canisters. They are created here and never inside a job: the reply does nothing but keep the new id,
-//! so that no lost reply strands a canister.
+//! Fresh canisters. They are created here and never inside a job: the reply does nothing but keep the new id, so that no
+//! lost reply strands a canister. Whatever comes in is looked at before it goes out: it has no module and no snapshots,
+//! nobody else controls it, and it has the cycles that the plan gives. What is not so is set aside, and what is gone goes.
 
-use crate::{driver, management, store};
-use std::cell::Cell;
+use crate::management::{self, ControllersOnly, OfCanister, RunState, Status};
+use crate::money::{self, Account, Prices};
+use crate::outcomes::is_gone;
+use crate::store::{self, Pooled};
+use crate::{driver, replies};
+use candid::Principal;
+use decant_engine::{Job, TimeNanos};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 /// Creations at a time.
 const CREATIONS: usize = 10;
-/// Cycles that stay with the coordinator for its own work.
-const RESERVE_CYCLES: u128 = 1_000_000_000_000;
+/// How long a look holds: longer than the longest back-off of a job that waits for it. The job looks once more.
+const LOOK_HOLDS_NANOS: u64 = 300_000_000_000;
 
 thread_local! {
     static CREATING: Cell<usize> = const { Cell::new(0) };
+    static LOOKED_AT: RefCell<BTreeSet<Principal>> = const { RefCell::new(BTreeSet::new()) };
 }
 
 /// Counts a creation until its task is over, however that comes about.
@@ -29,36 +38,150 @@ impl Drop for Creating {
     }
 }
 
-/// Begins as many creations as the jobs that wait need, within the plan's cycles, each in a message of its own; calls
-/// `when_settled` after each.
-pub(crate) fn refill(plan_id: u64, wanted: usize, when_settled: fn()) {
-    let have = store::pool().len() + CREATING.get();
-    for _ in have..wanted {
-        let Some(record) = store::plan(plan_id) else { return };
-        let price = ic_cdk::api::cost_create_canister() + record.plan.cycles_per_target;
-        let is_within_plan = record.used.cycles.saturating_add(price) <= record.plan.max_cycles;
-        let is_affordable = ic_cdk::api::canister_liquid_cycle_balance() > price + RESERVE_CYCLES;
-        if CREATING.get() >= CREATIONS || !is_within_plan || !is_affordable {
-            return;
+/// Holds a canister for one look.
+struct Looking(Principal);
+
+impl Looking {
+    fn new(canister: Principal) -> Option<Self> {
+        // Made only if nobody looks: its drop would end the other's hold.
+        LOOKED_AT.with_borrow_mut(|looked_at| looked_at.insert(canister)).then(|| Self(canister))
+    }
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        LOOKED_AT.with_borrow_mut(|looked_at| looked_at.remove(&self.0));
+    }
+}
+
+/// A canister for a job, if one is there that was just looked at. Otherwise there will be, as far as the plan's cycles go.
+pub(crate) fn take(job: &Job) -> Option<Principal> {
+    let since_nanos = ic_cdk::api::time().saturating_sub(LOOK_HOLDS_NANOS);
+    store::take_from_pool(job.source(), since_nanos).or_else(|| {
+        refill(job.plan().plan_id, job.source(), since_nanos);
+        None
+    })
+}
+
+/// Takes a canister back that a job had. One that a route named serves its source or nobody: indexes remember it.
+pub(crate) fn give_back(job: &Job, canister: Principal) {
+    let kept_for = store::was_named(canister).then(|| job.source());
+    store::put_in_pool(canister, &Pooled { kept_for, ..Pooled::default() });
+}
+
+/// Looks at what is there, and creates what the jobs that wait need besides, each in a message of its own.
+fn refill(plan_id: u64, source: Principal, since_nanos: TimeNanos) {
+    let wanted = store::board(|board| board.wanting());
+    let mut usable = CREATING.get();
+    for (canister, pooled) in store::pool() {
+        let is_for_it = pooled.kept_for.is_none_or(|kept_for| kept_for == source);
+        if usable >= wanted || pooled.aside.is_some() || !is_for_it {
+            continue;
         }
+        usable += 1;
+        let is_known = pooled.looked_nanos.is_some_and(|at_nanos| at_nanos >= since_nanos);
+        if let Some(looking) = Looking::new(canister).filter(|_| !is_known) {
+            driver::in_message(async move {
+                money::for_plan(plan_id, look(plan_id, canister)).await;
+                drop(looking);
+                driver::wake();
+            });
+        }
+    }
+    for _ in usable..wanted.min(CREATIONS) {
         let creating = Creating::new();
         driver::in_message(async move {
-            create(plan_id, price).await;
+            money::for_plan(plan_id, create(plan_id)).await;
             drop(creating);
-            when_settled();
+            driver::wake();
         });
     }
 }
 
-async fn create(plan_id: u64, price: u128) {
-    if !driver::is_running() {
+fn account(plan_id: u64) -> Account {
+    Account::of(plan_id, store::board(|board| board.load(plan_id)))
+}
+
+async fn create(plan_id: u64) {
+    let (account, prices) = (account(plan_id), Prices::now());
+    let price = account.target(prices);
+    let liquid = ic_cdk::api::canister_liquid_cycle_balance();
+    if !driver::is_running() || !account.may_spend(price, prices, liquid) {
         return;
     }
+    // Before it is spent, so that the next one is decided by it.
     store::count_cycles(plan_id, price);
     match management::create_canister(price).await {
         // Nothing before this: the id is told here and nowhere else.
-        Ok(canister) => store::add_to_pool(canister),
-        // What was reserved for it comes back with the reject.
-        Err(_) => store::change_used(plan_id, |used| used.cycles = used.cycles.saturating_sub(price)),
+        Ok(canister) => {
+            let looked_nanos = Some(ic_cdk::api::time());
+            store::put_in_pool(canister, &Pooled { looked_nanos, ..Pooled::default() });
+        }
+        // What was counted for it comes back with the reject.
+        Err(_) => store::give_back(plan_id, price),
     }
+}
+
+/// Looks at a canister of the pool, and gives it what it lacks of the plan's cycles.
+async fn look(plan_id: u64, canister: Principal) {
+    if !driver::is_running() {
+        return;
+    }
+    let response = management::call("canister_status", &OfCanister { canister_id: canister }).await;
+    let status = match response {
+        Ok(response) => replies::told::<Status<ControllersOnly>>(response),
+        Err(error) if is_gone(&error) => return store::remove_from_pool(canister),
+        Err(error) => Err(error.to_string()),
+    };
+    let found = status.and_then(|status| match unfit(&status) {
+        Some(why) => Err(why),
+        None => Ok(u128::try_from(status.cycles.0).unwrap_or(u128::MAX)),
+    });
+    let Some(mut pooled) = store::pooled(canister) else { return };
+    match found {
+        Ok(balance) if top_up(plan_id, canister, balance).await => {
+            pooled.looked_nanos = Some(ic_cdk::api::time());
+        }
+        // The plan may not spend more, or the call failed: later.
+        Ok(_) => return,
+        Err(why) => pooled.aside = Some(why),
+    }
+    // It may have been taken out meanwhile.
+    if store::pooled(canister).is_some() {
+        store::put_in_pool(canister, &pooled);
+    }
+}
+
+/// Why a canister serves nobody.
+fn unfit(status: &Status<ControllersOnly>) -> Option<String> {
+    let own = ic_cdk::api::canister_self();
+    let snapshots = status.memory_metrics.as_ref().and_then(|metrics| metrics.snapshots_size.as_ref());
+    if status.settings.controllers != [own] {
+        return Some("others control it too".to_owned());
+    }
+    if let Some(hash) = &status.module_hash {
+        return Some(format!("it runs a module, {}", crate::plans::hex(hash)));
+    }
+    if snapshots.is_some_and(|bytes| *bytes > 0_u8) {
+        return Some("it has snapshots".to_owned());
+    }
+    (!matches!(status.status, RunState::Running)).then(|| "it does not run".to_owned())
+}
+
+/// Gives a canister what it has less than the plan gives. Whether it has it then.
+async fn top_up(plan_id: u64, canister: Principal, balance: u128) -> bool {
+    let account = account(plan_id);
+    let missing = account.per_target.unwrap_or_default().saturating_sub(balance);
+    if missing == 0 {
+        return true;
+    }
+    if !account.may_spend(missing, Prices::now(), ic_cdk::api::canister_liquid_cycle_balance()) {
+        return false;
+    }
+    store::count_cycles(plan_id, missing);
+    let is_done = management::deposit(canister, missing).await.is_ok();
+    if !is_done {
+        store::give_back(plan_id, missing);
+    }
+    is_done
 }

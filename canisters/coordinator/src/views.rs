@@ -1,9 +1,9 @@
 //! What everybody may know.
 
-use crate::store;
+use crate::{driver, money, store};
 use candid::Principal;
 use decant_api::JobId;
-use decant_api::jobs::{JobView, JobsArgs, Outcome, Pause, Summary};
+use decant_api::jobs::{JobView, JobsArgs, Outcome, Pause, PoolView, Summary};
 use decant_engine::{Job, Place, State};
 
 /// Jobs in one answer.
@@ -24,13 +24,25 @@ pub(crate) fn summary() -> Summary {
         rolled_back: config.rolled_back,
         parked: store::count(Place::Parked),
         aside: store::aside(PAGE),
-        pool: store::pool(),
+        pool: store::pool().into_iter().map(|(canister, _)| canister).collect(),
+        waits_for: driver::short().map(|short| short.text().to_owned()),
+        runway_days: money::runway_days(),
         pause: config.pause.into(),
         cycles_spent: config.cycles_spent,
         calls: config.calls,
         target_calls: config.target_calls,
         stable_pages: ic_cdk::api::stable_size(),
     }
+}
+
+/// The pool, and what is known of each.
+pub(crate) fn pool() -> Vec<PoolView> {
+    let view = |(canister, pooled): (Principal, store::Pooled)| PoolView {
+        canister,
+        kept_for: pooled.kept_for,
+        aside: pooled.aside,
+    };
+    store::pool().into_iter().map(view).collect()
 }
 
 /// Jobs after a number.

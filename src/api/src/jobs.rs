@@ -5,6 +5,7 @@
 //! decant_jobs    : (JobsArgs) -> (vec JobView) query;
 //! decant_job     : (nat64) -> (opt JobView) query;
 //! decant_job_of  : (principal) -> (opt JobView) query;
+//! decant_pool    : () -> (vec PoolView) query;
 //! decant_resolve : (principal) -> (principal) query;
 //! decant_pause   : (Pause) -> (variant { Ok; Err : text });
 //! decant_retry   : (nat64) -> (variant { Ok; Err : text });
@@ -118,8 +119,12 @@ pub struct Summary {
     pub parked: u64,
     /// Jobs whose record this build can't read: nobody touches them.
     pub aside: Vec<JobId>,
-    /// Fresh canisters that no job has yet.
+    /// Canisters of its own that no job has.
     pub pool: Vec<Principal>,
+    /// What jobs in line wait for, if it is cycles: of their plan, or of the coordinator.
+    pub waits_for: Option<String>,
+    /// Days until the coordinator freezes if it does nothing, by what it burned a day when it last asked.
+    pub runway_days: Option<u64>,
     /// What jobs may do.
     pub pause: Pause,
     /// Cycles spent, creations included.
@@ -130,4 +135,15 @@ pub struct Summary {
     pub target_calls: u64,
     /// Stable memory of the coordinator in pages of 64 KiB.
     pub stable_pages: u64,
+}
+
+/// A canister that no job has.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct PoolView {
+    /// It.
+    pub canister: Principal,
+    /// The only source that it may serve: an index may remember that it was that one's.
+    pub kept_for: Option<Principal>,
+    /// Why it serves nobody.
+    pub aside: Option<String>,
 }

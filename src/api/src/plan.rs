@@ -138,3 +138,15 @@ pub struct Plan {
     /// Cycles that a fresh canister gets, its creation not included.
     pub cycles_per_target: u128,
 }
+
+impl Plan {
+    /// Cycles that a fresh canister gets besides its creation; none: the plan creates none.
+    pub fn per_target(&self) -> Option<u128> {
+        match self.strategy {
+            Strategy::Repack(_) => None,
+            Strategy::Relocate(_) | Strategy::RelocateVessel(_) | Strategy::RelocateSnapshot(_) => {
+                Some(self.cycles_per_target)
+            }
+        }
+    }
+}

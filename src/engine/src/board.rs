@@ -49,6 +49,7 @@ struct Spot {
     place: Place,
     plan_id: u64,
     wants_target: bool,
+    lacks_target: bool,
     due_nanos: Option<TimeNanos>,
     /// Looks in a row after which nothing had become of it.
     idle_looks: u32,
@@ -62,6 +63,18 @@ pub struct Board {
     due: BTreeSet<(TimeNanos, JobId)>,
     counts: BTreeMap<(u64, Place), u64>,
     wanting: BTreeSet<JobId>,
+    lacking: BTreeSet<(u64, JobId)>,
+}
+
+/// The jobs of one plan that were started and have not ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Those that have a slot.
+    pub working: u64,
+    /// All of them: working, waiting, parked, aside.
+    pub open: u64,
+    /// Those that will want a canister of the pool, and have none yet.
+    pub lacking: u64,
 }
 
 impl Board {
@@ -70,6 +83,9 @@ impl Board {
         let before = self.take(job.id());
         let Some(place) = Place::of(job) else { return };
         let (plan_id, wants_target) = (job.plan().plan_id, matches!(job.state(), State::Admitted { .. }));
+        let lacks_target = job.plan().strategy.has_target()
+            && job.target().is_none()
+            && job.state().stage() == Stage::BeforeCommit;
         let kept = before.filter(|spot| spot.place == place).and_then(|spot| spot.due_nanos);
         let due_nanos = match place {
             Place::Queued | Place::Parked | Place::Aside => None,
@@ -81,21 +97,22 @@ impl Board {
             true => (Place::Working, before.and_then(|spot| spot.due_nanos)),
             false => (place, due_nanos),
         };
-        self.set(job.id(), Spot { place, plan_id, wants_target, due_nanos, idle_looks: 0 });
+        self.set(job.id(), Spot { place, plan_id, wants_target, lacks_target, due_nanos, idle_looks: 0 });
     }
 
     /// A job whose record can't be read.
     pub fn set_aside(&mut self, id: JobId) {
         let plan_id = self.take(id).map_or(0, |spot| spot.plan_id);
         let place = Place::Aside;
-        self.set(id, Spot { place, plan_id, wants_target: false, due_nanos: None, idle_looks: 0 });
+        let (wants_target, lacks_target) = (false, false);
+        self.set(id, Spot { place, plan_id, wants_target, lacks_target, due_nanos: None, idle_looks: 0 });
     }
 
-    /// Starts the first job of each plan's line while `may_start` says so of its plan and the jobs that work.
-    pub fn start(&mut self, mut may_start: impl FnMut(u64, u64) -> bool, now_nanos: TimeNanos) {
+    /// Starts the first job of each plan's line while `may_start` says so of its plan and the jobs that it has under way.
+    pub fn start(&mut self, mut may_start: impl FnMut(u64, Load) -> bool, now_nanos: TimeNanos) {
         let mut plan_id = 0;
         while let Some((next, id)) = self.queued.range((plan_id, 0)..).next().copied() {
-            if may_start(next, self.count(next, Place::Working)) {
+            if may_start(next, self.load(next)) {
                 plan_id = next;
                 self.change(id, |spot| {
                     (spot.place, spot.due_nanos) = (Place::Working, Some(now_nanos));
@@ -163,6 +180,31 @@ impl Board {
         self.spots.get(&id).map(|spot| spot.place)
     }
 
+    /// The plan of an open job.
+    pub fn plan_of(&self, id: JobId) -> Option<u64> {
+        self.spots.get(&id).map(|spot| spot.plan_id)
+    }
+
+    /// What a plan has under way.
+    pub fn load(&self, plan_id: u64) -> Load {
+        let started = [Place::Working, Place::Waiting, Place::Parked, Place::Aside];
+        Load {
+            working: self.count(plan_id, Place::Working),
+            open: started.iter().map(|place| self.count(plan_id, *place)).sum(),
+            lacking: self.lacking.range((plan_id, 0)..=(plan_id, JobId::MAX)).count() as u64,
+        }
+    }
+
+    /// The first jobs in the line of a plan.
+    pub fn line(&self, plan_id: u64, limit: usize) -> Vec<JobId> {
+        self.queued.range((plan_id, 0)..=(plan_id, JobId::MAX)).take(limit).map(|(_, id)| *id).collect()
+    }
+
+    /// Plans with open jobs.
+    pub fn plans(&self) -> BTreeSet<u64> {
+        self.counts.keys().map(|(plan_id, _)| *plan_id).collect()
+    }
+
     /// Open jobs in a place, of one plan.
     pub fn count(&self, plan_id: u64, place: Place) -> u64 {
         self.counts.get(&(plan_id, place)).copied().unwrap_or_default()
@@ -195,6 +237,7 @@ impl Board {
         let spot = self.spots.remove(&id)?;
         self.queued.remove(&(spot.plan_id, id));
         self.wanting.remove(&id);
+        self.lacking.remove(&(spot.plan_id, id));
         if let Some(due_nanos) = spot.due_nanos {
             self.due.remove(&(due_nanos, id));
         }
@@ -212,6 +255,9 @@ impl Board {
         }
         if spot.wants_target {
             self.wanting.insert(id);
+        }
+        if spot.lacks_target && spot.place != Place::Queued {
+            self.lacking.insert((spot.plan_id, id));
         }
         if let Some(due_nanos) = spot.due_nanos {
             self.due.insert((due_nanos, id));

@@ -65,7 +65,7 @@ mod values;
 mod vessel;
 
 pub use apply::apply;
-pub use board::{Board, Place, WATCH_NANOS};
+pub use board::{Board, Load, Place, WATCH_NANOS};
 pub use effects::{Delivery, Effect, ModuleRole, VesselRole};
 pub use error::{EnrolmentError, IllegalTransition, Why};
 pub use events::{Entry, Event, Outcome};

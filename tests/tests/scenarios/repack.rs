@@ -19,7 +19,8 @@ fn plan(world: &World, options: &Options, used: Vec<ModuleUse>) -> Plan {
             rolls_back_on_lost_timer: None,
         }),
         retention: Retention::None,
-        max_cycles: 0,
+        routes: None,
+        max_cycles: 1_000_000_000_000_000,
         cycles_per_target: 0,
         ..relocation
     }

@@ -72,7 +72,7 @@ fn each_canister_is_answered_for_and_asking_again_gives_the_same_job() {
 fn what_can_t_be_moved_is_refused_at_once_with_a_code() {
     store::set_governance(GOVERNANCE);
     store::add_plan(Plan { routes: Some(vec![OTHER_INDEX]), ..plan() });
-    store::add_to_pool(canister(50));
+    store::put_in_pool(canister(50), &store::Pooled::default());
     let person = Principal::self_authenticating(b"a person");
     let refused = [
         (OWN, EnrolError::Coordinator),

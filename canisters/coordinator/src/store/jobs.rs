@@ -4,7 +4,7 @@ use super::records::{self, Damaged, Record};
 use super::{Memory, Set, change_config, memory};
 use candid::Principal;
 use decant_api::JobId;
-use decant_engine::{Board, Entry, Job, Place, State, TimeNanos};
+use decant_engine::{Board, Entry, Job, Load, Place, State, TimeNanos};
 use ic_stable_structures::StableBTreeMap;
 use std::cell::RefCell;
 use std::ops::Bound;
@@ -171,7 +171,7 @@ pub(crate) fn rebuild() -> Result<(), String> {
 }
 
 /// A plan's jobs in line and on their way may start while `may_start` says so; those that are due are taken.
-pub(crate) fn start(may_start: impl FnMut(u64, u64) -> bool, now_nanos: TimeNanos) {
+pub(crate) fn start(may_start: impl FnMut(u64, Load) -> bool, now_nanos: TimeNanos) {
     board(|board| board.start(may_start, now_nanos));
 }
 

@@ -8,15 +8,18 @@
 //! | 3 | journals of jobs that are not ended, by job and position |
 //! | 4, 5 | sets of commit 1c49434: jobs in line, and on their way. Not read |
 //! | 6 | the latest job of a source |
-//! | 7 | the pool |
+//! | 7 | the pool up to commit 1c49434 |
 //! | 8 | modules that were read out of snapshots, by hash |
 //! | 9 | jobs that are set aside |
 //! | 10 | the latest plan that names an index |
 //! | 11 | the latest job of a target |
 //! | 12 | what was used of a plan |
+//! | 13 | the pool |
+//! | 14 | canisters that an index was told to route to |
 
 mod jobs;
 mod plans;
+mod pool;
 mod records;
 #[cfg(test)]
 mod tests;
@@ -28,9 +31,10 @@ use ic_stable_structures::{DefaultMemoryImpl, StableBTreeMap, StableCell};
 use std::cell::RefCell;
 
 pub(crate) use jobs::{aside, board, count, enqueue, job, job_of, job_to, jobs_after, record, start};
-pub(crate) use plans::{add_plan, change_used, is_index, max_in_flight, plan, plan_count, plan_of};
+pub(crate) use plans::{Terms, add_plan, change_used, is_index, plan, plan_count, plan_of, terms, used};
+pub(crate) use pool::{name_route, pool, pooled, put_in_pool, remove_from_pool, take_from_pool, was_named};
 use records::Record;
-pub(crate) use records::{Config, Damaged, KnownModule, Pause, PlanRecord};
+pub(crate) use records::{Config, Damaged, KnownModule, Pause, PlanRecord, Pooled};
 
 type Memory = VirtualMemory<DefaultMemoryImpl>;
 /// Maps to nothing: a set.
@@ -44,7 +48,6 @@ thread_local! {
         MemoryManager::init_with_bucket_size(DefaultMemoryImpl::default(), BUCKET_PAGES);
     static CONFIG: RefCell<StableCell<Vec<u8>, Memory>> =
         RefCell::new(StableCell::init(memory(0), Config::default().encode()));
-    static POOL: RefCell<Set<Principal>> = RefCell::new(StableBTreeMap::init(memory(7)));
     static MODULES: RefCell<StableBTreeMap<[u8; 32], Vec<u8>, Memory>> =
         RefCell::new(StableBTreeMap::init(memory(8)));
 }
@@ -64,6 +67,7 @@ pub(crate) fn restore() -> Result<(), String> {
         return Err(format!("this build can't read the configuration: {why}"));
     }
     plans::rebuild()?;
+    pool::rebuild();
     jobs::rebuild()
 }
 
@@ -112,10 +116,16 @@ pub(crate) fn count_target_calls(calls: u64) {
     change_config(|config| config.target_calls = config.target_calls.saturating_add(calls));
 }
 
-/// Counts cycles that went into a fresh canister, for its plan too.
+/// Counts cycles that were spent, for a plan.
 pub(crate) fn count_cycles(plan_id: u64, cycles: u128) {
     change_config(|config| config.cycles_spent = config.cycles_spent.saturating_add(cycles));
     change_used(plan_id, |used| used.cycles = used.cycles.saturating_add(cycles));
+}
+
+/// Takes back what was counted, because it came back.
+pub(crate) fn give_back(plan_id: u64, cycles: u128) {
+    change_config(|config| config.cycles_spent = config.cycles_spent.saturating_sub(cycles));
+    change_used(plan_id, |used| used.cycles = used.cycles.saturating_sub(cycles));
 }
 
 /// The number that the next job gets.
@@ -136,28 +146,4 @@ pub(crate) fn module(hash: &Digest) -> Option<KnownModule> {
 /// Keeps what is known of a module.
 pub(crate) fn keep_module(hash: &Digest, module: &KnownModule) {
     MODULES.with_borrow_mut(|modules| modules.insert(hash.0, module.encode()));
-}
-
-/// The pool.
-pub(crate) fn pool() -> Vec<Principal> {
-    POOL.with_borrow(|pool| pool.keys().collect())
-}
-
-/// Whether a canister waits in the pool.
-pub(crate) fn is_in_pool(canister: Principal) -> bool {
-    POOL.with_borrow(|pool| pool.contains_key(&canister))
-}
-
-/// Puts a fresh canister into the pool.
-pub(crate) fn add_to_pool(canister: Principal) {
-    POOL.with_borrow_mut(|pool| pool.insert(canister, ()));
-}
-
-/// Takes a canister out of the pool.
-pub(crate) fn take_from_pool() -> Option<Principal> {
-    POOL.with_borrow_mut(|pool| {
-        let canister = pool.keys().next()?;
-        pool.remove(&canister);
-        Some(canister)
-    })
 }

@@ -16,8 +16,8 @@ thread_local! {
     /// Apart from the plans, which may be large.
     static USED: RefCell<StableBTreeMap<u64, Vec<u8>, Memory>> =
         RefCell::new(StableBTreeMap::init(memory(12)));
-    /// Most jobs at a time, of plans that were asked for it: a plan never changes.
-    static IN_FLIGHT: RefCell<BTreeMap<u64, u64>> = const { RefCell::new(BTreeMap::new()) };
+    /// Of plans that were asked for them: a plan never changes.
+    static TERMS: RefCell<BTreeMap<u64, Terms>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// Keeps an approved plan; answers its number.
@@ -46,29 +46,50 @@ fn name_indexes(id: u64, plan: &Plan) {
 pub(crate) fn plan(id: u64) -> Option<PlanRecord> {
     let bytes = PLANS.with_borrow(|plans| plans.get(&id))?;
     let record = PlanRecord::decode(&bytes).ok()?;
-    let used = used(id).unwrap_or(record.used);
+    let used = written(id).unwrap_or(record.used);
     Some(PlanRecord { used, ..record })
 }
 
 /// What was used of a plan, if this build has written it.
-fn used(id: u64) -> Option<Used> {
+fn written(id: u64) -> Option<Used> {
     let bytes = USED.with_borrow(|used| used.get(&id))?;
     Used::decode(&bytes).ok()
 }
 
+/// What was used of a plan.
+pub(crate) fn used(id: u64) -> Used {
+    written(id).or_else(|| plan(id).map(|record| record.used)).unwrap_or_default()
+}
+
 /// Changes what was used of a plan.
 pub(crate) fn change_used<R>(id: u64, change: impl FnOnce(&mut Used) -> R) -> R {
-    let mut changed = used(id).or_else(|| plan(id).map(|record| record.used)).unwrap_or_default();
+    let mut changed = used(id);
     let result = change(&mut changed);
     USED.with_borrow_mut(|used| used.insert(id, changed.encode()));
     result
 }
 
-/// Most jobs of a plan at a time; none of one that can't be read.
-pub(crate) fn max_in_flight(id: u64) -> u64 {
-    IN_FLIGHT.with_borrow_mut(|known| {
-        *known.entry(id).or_insert_with(|| plan(id).map_or(0, |record| record.plan.max_in_flight.into()))
-    })
+/// What a plan says of all its jobs together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Terms {
+    /// Most jobs at a time.
+    pub(crate) max_in_flight: u64,
+    /// Most cycles in all.
+    pub(crate) max_cycles: u128,
+    /// Cycles that a fresh canister gets besides its creation; none: none is created.
+    pub(crate) per_target: Option<u128>,
+}
+
+/// The terms of a plan; one that can't be read allows nothing.
+pub(crate) fn terms(id: u64) -> Terms {
+    let read = || {
+        plan(id).map_or_else(Terms::default, |PlanRecord { plan, .. }| Terms {
+            max_in_flight: plan.max_in_flight.into(),
+            max_cycles: plan.max_cycles,
+            per_target: plan.per_target(),
+        })
+    };
+    TERMS.with_borrow_mut(|known| *known.entry(id).or_insert_with(read))
 }
 
 /// Number of approved plans.

@@ -107,6 +107,20 @@ pub(crate) struct Used {
     pub(crate) cycles: u128,
 }
 
+/// A canister of the pool.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pooled {
+    /// When somebody looked at it and found it fit; not since it came in, if there is none.
+    #[serde(rename = "l", default)]
+    pub(crate) looked_nanos: Option<u64>,
+    /// The only source that it may serve: an index may remember that it was that one's.
+    #[serde(rename = "k", default)]
+    pub(crate) kept_for: Option<Principal>,
+    /// Why it serves nobody.
+    #[serde(rename = "a", default)]
+    pub(crate) aside: Option<String>,
+}
+
 /// A module that was read, or the vessel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KnownModule {
@@ -192,6 +206,16 @@ impl Record for PlanRecord {
 }
 
 impl Record for Used {
+    fn encode(&self) -> Vec<u8> {
+        write(&[VERSION], self)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        in_cbor(bytes)
+    }
+}
+
+impl Record for Pooled {
     fn encode(&self) -> Vec<u8> {
         write(&[VERSION], self)
     }

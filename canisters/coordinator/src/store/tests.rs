@@ -211,7 +211,7 @@ fn a_job_that_is_aborted_in_line_is_in_no_queue_and_never_starts() {
     decant_engine::apply(&mut job, Event::AbortRequested, 2).expect("a queued job can be aborted");
     record(&job, &Entry { at_nanos: 2, event: Event::AbortRequested });
     assert_eq!(count(Place::Queued), 1);
-    start(|_, working| working < 5, 3);
+    start(|_, load| load.working < 5, 3);
     let taken = board(|board| board.take_due(3, |_| false, 10));
     assert_eq!(taken, [other.id()]);
     assert_eq!(board(|board| board.place(job.id())), None);

@@ -1,0 +1,76 @@
+//! The pool: canisters of the coordinator's own that no job has. One is handed out only when somebody has just looked at
+//! it, and what a route ever named serves its first source or nobody.
+
+use super::records::{Pooled, Record};
+use super::{Memory, Set, memory};
+use candid::Principal;
+use decant_engine::TimeNanos;
+use ic_stable_structures::StableBTreeMap;
+use std::cell::RefCell;
+
+thread_local! {
+    /// Up to commit 1c49434: ids alone.
+    static OLD_POOL: RefCell<Set<Principal>> = RefCell::new(StableBTreeMap::init(memory(7)));
+    static POOL: RefCell<StableBTreeMap<Principal, Vec<u8>, Memory>> =
+        RefCell::new(StableBTreeMap::init(memory(13)));
+    /// Canisters that an index was told to route to.
+    static NAMED: RefCell<Set<Principal>> = RefCell::new(StableBTreeMap::init(memory(14)));
+}
+
+/// The pool.
+pub(crate) fn pool() -> Vec<(Principal, Pooled)> {
+    POOL.with_borrow(|pool| {
+        pool.iter().map(|entry| (*entry.key(), Pooled::decode(&entry.value()).unwrap_or_default())).collect()
+    })
+}
+
+/// What is known of a canister of the pool.
+pub(crate) fn pooled(canister: Principal) -> Option<Pooled> {
+    let bytes = POOL.with_borrow(|pool| pool.get(&canister))?;
+    Some(Pooled::decode(&bytes).unwrap_or_default())
+}
+
+/// Puts a canister into the pool, or keeps what is known of it now.
+pub(crate) fn put_in_pool(canister: Principal, pooled: &Pooled) {
+    POOL.with_borrow_mut(|pool| pool.insert(canister, pooled.encode()));
+}
+
+/// Takes a canister out of the pool that is fit for a source, and that somebody has looked at since then.
+pub(crate) fn take_from_pool(source: Principal, since_nanos: TimeNanos) -> Option<Principal> {
+    let fit = |kept: bool| {
+        move |(_, pooled): &(Principal, Pooled)| {
+            pooled.aside.is_none()
+                && pooled.kept_for == kept.then_some(source)
+                && pooled.looked_nanos.is_some_and(|at_nanos| at_nanos >= since_nanos)
+        }
+    };
+    let all = pool();
+    let (canister, _) =
+        all.iter().find(|it| fit(true)(it)).or_else(|| all.iter().find(|it| fit(false)(it)))?;
+    remove_from_pool(*canister);
+    Some(*canister)
+}
+
+/// Removes a canister from the pool.
+pub(crate) fn remove_from_pool(canister: Principal) {
+    POOL.with_borrow_mut(|pool| pool.remove(&canister));
+}
+
+/// An index is about to be told to route to a canister.
+pub(crate) fn name_route(canister: Principal) {
+    NAMED.with_borrow_mut(|named| named.insert(canister, ()));
+}
+
+/// Whether an index was ever told to route to a canister.
+pub(crate) fn was_named(canister: Principal) -> bool {
+    NAMED.with_borrow(|named| named.contains_key(&canister))
+}
+
+/// Takes over what earlier builds kept: nobody has looked at those.
+pub(super) fn rebuild() {
+    let old: Vec<Principal> = OLD_POOL.with_borrow(|pool| pool.keys().collect());
+    for canister in old {
+        OLD_POOL.with_borrow_mut(|pool| pool.remove(&canister));
+        put_in_pool(canister, &Pooled::default());
+    }
+}
