@@ -190,7 +190,8 @@ async fn steps(id: JobId) -> Option<TimeNanos> {
             }
             Step::TakeFromPool => match store::take_from_pool() {
                 Some(target) => {
-                    if !record(&mut job, Event::TargetTaken { target }) {
+                    let is_new = pool::is_new(target);
+                    if !record(&mut job, Event::TargetTaken { target, is_new }) {
                         store::add_to_pool(target);
                         return later;
                     }
