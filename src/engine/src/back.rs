@@ -377,6 +377,18 @@ fn reset_target(job: &Job) -> Option<Rules> {
     Some(rules)
 }
 
+/// The topmost undo is to be left undone. A target that is not emptied does not go to the pool.
+pub(crate) fn skip(job: &mut Job) {
+    let State::RollingBack { undo, .. } = &job.state else { return };
+    let is_of_target = matches!(
+        undo.last(),
+        Some(Undo::CheckTarget | Undo::UninstallTarget | Undo::StartTarget | Undo::ResetTarget)
+    );
+    if is_of_target {
+        give_up_target(job, "was skipped by an operator");
+    }
+}
+
 /// The target is somebody else's, or nobody's: it is left alone, and does not go to the pool.
 fn give_up_target(job: &mut Job, what: &str) -> Next {
     let target = job.target.take().map(|target| target.to_text()).unwrap_or_default();

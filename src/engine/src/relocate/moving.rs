@@ -75,7 +75,8 @@ pub(crate) fn switching(job: &Job, root: Digest, next: u16) -> Option<Rules> {
         })
         .undo(undo)
         .undo((0..next).map(|index| Undo::SwapBack { index }));
-    rules.undo_call.extend(swaps_back);
+    // Where no swap may have happened the route names the source, and users need not wait for an index that is down.
+    rules.undo_call.extend(swaps_back.filter(|_| job.attempt.is_unsure));
     if !job.plan.strategy.is_by_vessel() {
         return Some(rules);
     }

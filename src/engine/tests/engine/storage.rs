@@ -39,13 +39,14 @@ fn jobs_and_entries_that_were_stored_once_are_read_for_ever() {
     let events = [
         Event::Started { ticket: 1 },
         Event::Replied { ticket: 1, outcome },
-        Event::TargetTaken { target: canister(1) },
+        Event::TargetTaken { target: canister(1), is_new: true },
         Event::PoolEmpty,
         Event::TargetReturned,
         Event::RetentionElapsed,
         gave_up(),
         Event::AbortRequested,
         Event::Retried,
+        Event::Skipped,
     ];
     let entries = events.map(|event| (event.name().to_owned(), Entry { at_nanos: NOW_NANOS, event }));
     golden::check("relocate.txt", "entry", entries);
@@ -138,6 +139,7 @@ fn the_tags_of_events_never_change() {
         (7, gave_up()),
         (8, Event::AbortRequested),
         (9, Event::Retried),
+        (10, Event::Skipped),
     ];
     for (tag, event) in events {
         assert_eq!(event.tag(), tag);
