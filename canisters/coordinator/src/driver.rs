@@ -9,7 +9,7 @@
 
 use crate::money::{self, Account, Prices, Short};
 use crate::store::{self, Pause};
-use crate::{platform, pool};
+use crate::{notices, platform, pool};
 use decant_api::JobId;
 use decant_engine::{
     Entry, Event, Job, Limits, Load, Place, Reason, ReasonCode, Stage, Step, TimeNanos, WATCH_NANOS, apply,
@@ -112,8 +112,10 @@ pub(crate) fn is_running() -> bool {
 /// Starts queued jobs within the limits, and drives every job that is due and that nobody drives.
 fn look() {
     LAST_NANOS.set(now());
+    let mut notices_due = None;
     if is_running() {
         start_queued();
+        notices_due = notices::look(now());
         let free = DRIVEN_AT_A_TIME.saturating_sub(DRIVEN.with_borrow(BTreeSet::len));
         let is_driven = |id| DRIVEN.with_borrow(|driven| driven.contains(&id));
         for id in store::board(|board| board.take_due(now(), is_driven, free)) {
@@ -124,6 +126,9 @@ fn look() {
         ic_cdk_timers::clear_timer(timer);
     }
     if let Some(due_nanos) = store::board(|board| board.first_due()) {
+        sleep_until(due_nanos);
+    }
+    if let Some(due_nanos) = notices_due {
         sleep_until(due_nanos);
     }
     if let Some(Short::Coordinator(_)) = short() {
@@ -244,7 +249,8 @@ async fn steps(id: JobId) -> Option<TimeNanos> {
             }
             Step::TakeFromPool => match pool::take(&job) {
                 Some(target) => {
-                    if !record(&mut job, Event::TargetTaken { target }) {
+                    let is_new = pool::is_new(target);
+                    if !record(&mut job, Event::TargetTaken { target, is_new }) {
                         pool::give_back(&job, target);
                         return later;
                     }

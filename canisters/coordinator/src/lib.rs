@@ -14,6 +14,7 @@
 //! | `carried` | the vessel that this module carries |
 //! | `assets` | what must not be lost with an original |
 //! | `money` | what plans spend, and what jobs may take |
+//! | `notices` | who is told what became of jobs |
 //! | `pool` | fresh canisters |
 //! | `views` | what everybody may know |
 
@@ -25,6 +26,7 @@ mod enrolment;
 mod management;
 mod modules;
 mod money;
+mod notices;
 mod outcomes;
 mod pages;
 mod plans;

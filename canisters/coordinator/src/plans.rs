@@ -44,7 +44,7 @@ pub(crate) async fn validate(plan: &Plan) -> Result<String, String> {
 }
 
 async fn check_chunks(plan: &Plan) -> Result<(), String> {
-    let stored = management::stored_chunks().await?;
+    let stored = management::stored_chunks().await.map_err(|failure| failure.to_string())?;
     for chunk in chunks(plan) {
         if !stored.contains(chunk) {
             return Err(format!(

@@ -10,7 +10,7 @@ use crate::{assets, money, store, vessels};
 use candid::{CandidType, Nat, Principal};
 use decant_api::error::KitError;
 use decant_api::plan::{Plan, Strategy};
-use decant_api::routes::{SwapArgs, SwapError};
+use decant_api::routes::{Ended, SwapArgs, SwapError};
 use decant_api::source::{
     DrainArgs, Fence, FreezeArgs, Hold, JobArgs, KitStatus, LayoutSummary, OfferArgs, RetireArgs,
     SealProgress,
@@ -144,8 +144,21 @@ async fn ask(canister: Principal, method: &str, args: &impl CandidType) -> Resul
     money::send(call.with_arg(args)).await
 }
 
-/// A call to the kit: safe to repeat, so it waits a bounded time.
+/// A call to the kit that runs no code of the dapp: a trap there is ours, or was somebody's one message, and it is tried again.
 async fn kit<R: CandidType + DeserializeOwned>(
+    canister: Principal,
+    method: &str,
+    args: &impl CandidType,
+    value: impl FnOnce(R) -> Value,
+) -> Outcome {
+    match hooked(canister, method, args, value).await {
+        Outcome::Refused(reason) if reason.code() == ReasonCode::Trapped => Outcome::Transient(reason),
+        outcome => outcome,
+    }
+}
+
+/// A call to the kit: safe to repeat, so it waits a bounded time. Its hooks may run.
+async fn hooked<R: CandidType + DeserializeOwned>(
     canister: Principal,
     method: &str,
     args: &impl CandidType,
@@ -172,7 +185,7 @@ fn answered<R: CandidType + DeserializeOwned>(
 
 async fn hash(canister: Principal, method: &str, args: JobArgs) -> Outcome {
     let mut is_malformed = false;
-    let outcome = kit(canister, method, &args, |progress: SealProgress| match progress {
+    let outcome = hooked(canister, method, &args, |progress: SealProgress| match progress {
         SealProgress::Working { done_bytes, .. } => Value::Working { done_bytes },
         SealProgress::Done(seal) => match digest(&seal.root) {
             Some(root) => Value::Hashed(engine::Seal {
@@ -199,6 +212,14 @@ async fn hash(canister: Principal, method: &str, args: JobArgs) -> Outcome {
 /// The cycles travel in a message of the source, unbounded. The question does not: nobody waits for ever for a canister
 /// that may never answer, and a drain that is asked for again sends what is left.
 async fn drain(job: &Job, source: Principal, to: Principal, keep: u128) -> Outcome {
+    if job.attempt().slices == 0 {
+        // What its freezing threshold reserves would be burned with it.
+        let settings = NewSettings { freezing_threshold: Some(Nat::from(0_u8)), ..NewSettings::default() };
+        let lowered = manage("update_settings", &UpdateSettings { canister_id: source, settings }).await;
+        if !matches!(lowered, Outcome::Done(_)) {
+            return lowered;
+        }
+    }
     let args = DrainArgs { job: job.id(), to, keep };
     let response = ask(source, "decant_drain", &args).await;
     let drained_before = job.counters().drained_cycles;
@@ -230,6 +251,11 @@ async fn swap(job: &Job, index: Principal, from: Principal, to: Principal) -> Ou
         // Nobody knows what an index did that answers something else.
         Err(why) => Outcome::Unknown(Reason::new(ReasonCode::Rejected, why)),
     }
+}
+
+/// Tells somebody what became of jobs. Whether it answered.
+pub(crate) async fn tell(who: Principal, batch: &[Ended]) -> bool {
+    ask(who, "decant_ended", &batch).await.is_ok()
 }
 
 async fn manage(method: &str, args: &impl CandidType) -> Outcome {

@@ -10,16 +10,27 @@ use crate::{driver, replies};
 use candid::Principal;
 use decant_engine::{Job, TimeNanos};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Creations at a time.
 const CREATIONS: usize = 10;
 /// How long a look holds: longer than the longest back-off of a job that waits for it. The job looks once more.
 const LOOK_HOLDS_NANOS: u64 = 300_000_000_000;
 
+/// For how long a canister counts as new (nanoseconds): a relocation takes longer, so that none that was put back with this
+/// heap from a snapshot of the coordinator can serve anybody yet.
+const NEW_NANOS: u64 = 5_000_000_000;
+
 thread_local! {
     static CREATING: Cell<usize> = const { Cell::new(0) };
     static LOOKED_AT: RefCell<BTreeSet<Principal>> = const { RefCell::new(BTreeSet::new()) };
+    static NEW: RefCell<BTreeMap<Principal, TimeNanos>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Whether a canister that was just taken out of the pool was created this moment, and nobody had it yet.
+pub(crate) fn is_new(canister: Principal) -> bool {
+    let created_nanos = NEW.with_borrow_mut(|new| new.remove(&canister));
+    created_nanos.is_some_and(|at| ic_cdk::api::time().saturating_sub(at) < NEW_NANOS)
 }
 
 /// Counts a creation until its task is over, however that comes about.
@@ -114,8 +125,10 @@ async fn create(plan_id: u64) {
     match management::create_canister(price).await {
         // Nothing before this: the id is told here and nowhere else.
         Ok(canister) => {
-            let looked_nanos = Some(ic_cdk::api::time());
-            store::put_in_pool(canister, &Pooled { looked_nanos, ..Pooled::default() });
+            let now_nanos = ic_cdk::api::time();
+            let pooled = Pooled { looked_nanos: Some(now_nanos), ..Pooled::default() };
+            store::put_in_pool(canister, &pooled);
+            NEW.with_borrow_mut(|new| new.insert(canister, now_nanos));
         }
         // What was counted for it comes back with the reject.
         Err(_) => store::give_back(plan_id, price),

@@ -80,21 +80,26 @@ pub(crate) fn resolve(canister: Principal) -> Principal {
     at
 }
 
+/// How a job stands.
+pub(crate) fn outcome(job: &Job) -> Outcome {
+    let reason = job.explanation().unwrap_or_default();
+    match job.state() {
+        State::Done { .. } => Outcome::Done,
+        State::RolledBack { .. } => Outcome::RolledBack { reason },
+        State::Parked { .. } => Outcome::Parked { reason },
+        _ => Outcome::Running,
+    }
+}
+
 fn view(job: &Job) -> JobView {
     let (counters, times) = (job.counters(), job.times());
-    let reason = job.explanation().unwrap_or_default();
     JobView {
         id: job.id(),
         source: job.source(),
         target: job.target(),
         index: job.indexes().first().copied().unwrap_or(Principal::management_canister()),
         state: job.state().name().to_owned(),
-        outcome: match job.state() {
-            State::Done { .. } => Outcome::Done,
-            State::RolledBack { .. } => Outcome::RolledBack { reason },
-            State::Parked { .. } => Outcome::Parked { reason },
-            _ => Outcome::Running,
-        },
+        outcome: outcome(job),
         enrolled_nanos: times.enrolled_nanos,
         fenced_nanos: times.fenced_nanos,
         committed_nanos: times.committed_nanos,

@@ -2,7 +2,7 @@
 
 use crate::rules::{Next, Rules, Verdict, When};
 use crate::{
-    Attempt, Event, IllegalTransition, Job, Limits, Outcome, Phase, Reason, ReasonCode, Stage, State,
+    Attempt, Event, IllegalTransition, Job, Left, Limits, Outcome, Phase, Reason, ReasonCode, Stage, State,
     TimeNanos, Undo, Value, VesselState, Why, back, invariants, relocate, vessel,
 };
 
@@ -50,7 +50,7 @@ fn transition(job: &mut Job, event: Event, now_nanos: TimeNanos) -> Result<(), W
     match event {
         Event::Started { ticket } => started(job, ticket, now_nanos),
         Event::Replied { ticket, outcome } => replied(job, ticket, outcome, now_nanos),
-        Event::TargetTaken { target } => target_taken(job, target, now_nanos),
+        Event::TargetTaken { target, is_new } => target_taken(job, target, is_new, now_nanos),
         Event::PoolEmpty => match job.state {
             State::Admitted { .. } => {
                 count_try(job, now_nanos);
@@ -78,20 +78,8 @@ fn transition(job: &mut Job, event: Event, now_nanos: TimeNanos) -> Result<(), W
         },
         Event::GaveUp { reason } => gave_up(job, reason, now_nanos),
         Event::AbortRequested => abort_requested(job, now_nanos),
-        Event::Retried => match &job.state {
-            State::Parked { resume, .. } => {
-                // Whatever was unsure when it parked still is: the phase stays, the count begins again.
-                job.state = (**resume).clone();
-                job.attempt = Attempt {
-                    phase: job.attempt.phase.clone(),
-                    is_unsure: job.attempt.is_unsure,
-                    is_sent: job.attempt.is_sent,
-                    ..Attempt::default()
-                };
-                Ok(())
-            }
-            _ => Err(Why::WrongState),
-        },
+        Event::Retried => retried(job),
+        Event::Skipped => skipped(job, now_nanos),
     }
 }
 
@@ -152,7 +140,7 @@ fn settle_call(job: &mut Job, outcome: Outcome, now_nanos: TimeNanos) -> Result<
         }
         Outcome::Refused(reason) => match (rules.refused)(job, reason.code()) {
             Some(next) => follow(job, next, now_nanos),
-            None if job.state.stage() != Stage::BeforeCommit => job.attempt.last_reason = Some(reason),
+            None if job.state.stage() != Stage::BeforeCommit => refused(job, reason),
             None if job.attempt.is_unsure && rules.look.is_some() => {
                 job.attempt.phase = Phase::Observe { refusal: Some(reason) };
             }
@@ -161,7 +149,7 @@ fn settle_call(job: &mut Job, outcome: Outcome, now_nanos: TimeNanos) -> Result<
                 fail(job, reason, is_untouched, now_nanos);
             }
         },
-        Outcome::Transient(reason) => job.attempt.last_reason = Some(reason),
+        Outcome::Transient(reason) => put_off(job, reason),
         Outcome::Unknown(reason) => {
             job.attempt.last_reason = Some(reason);
             job.attempt.is_unsure = true;
@@ -208,11 +196,15 @@ fn settle_look(
             Some(next) => follow(job, next, now_nanos),
             None if job.state.stage() == Stage::BeforeCommit => fail(job, reason, is_untouched, now_nanos),
             None => {
-                job.attempt.last_reason = Some(reason);
+                refused(job, reason);
                 job.attempt.phase = Phase::Observe { refusal };
             }
         },
-        Outcome::Transient(reason) | Outcome::Unknown(reason) => {
+        Outcome::Transient(reason) => {
+            put_off(job, reason);
+            job.attempt.phase = Phase::Observe { refusal };
+        }
+        Outcome::Unknown(reason) => {
             job.attempt.last_reason = Some(reason);
             job.attempt.phase = Phase::Observe { refusal };
         }
@@ -220,7 +212,27 @@ fn settle_look(
     Ok(())
 }
 
-fn target_taken(job: &mut Job, target: candid::Principal, now_nanos: TimeNanos) -> Result<(), Why> {
+/// A refusal on the way back, or after the commit point: it is asked again.
+fn refused(job: &mut Job, reason: Reason) {
+    job.attempt.refusals = job.attempt.refusals.saturating_add(1);
+    job.attempt.last_reason = Some(reason);
+}
+
+/// It may work later. What was not tried at all is no try, but is waited after as one.
+fn put_off(job: &mut Job, reason: Reason) {
+    if reason.code().is_no_try() {
+        job.attempt.tries = job.attempt.tries.saturating_sub(1);
+        job.attempt.idles = job.attempt.idles.saturating_add(1);
+    }
+    job.attempt.last_reason = Some(reason);
+}
+
+fn target_taken(
+    job: &mut Job,
+    target: candid::Principal,
+    is_new: bool,
+    now_nanos: TimeNanos,
+) -> Result<(), Why> {
     let State::Admitted { settings } = &job.state else { return Err(Why::WrongState) };
     let is_taken = target == job.source || job.indexes.contains(&target);
     if is_taken || target == candid::Principal::management_canister() {
@@ -229,6 +241,10 @@ fn target_taken(job: &mut Job, target: candid::Principal, now_nanos: TimeNanos) 
     let settings = settings.clone();
     job.target = Some(target);
     enter(job, State::Reserved { settings }, now_nanos);
+    if is_new {
+        job.target_left = Some(Left { module: None, since_nanos: now_nanos, version: None });
+        job.attempt.phase = Phase::Looked { at_nanos: now_nanos };
+    }
     Ok(())
 }
 
@@ -261,8 +277,51 @@ fn abort_requested(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
     Ok(())
 }
 
+fn retried(job: &mut Job) -> Result<(), Why> {
+    if let State::Parked { resume, .. } = &job.state {
+        job.state = (**resume).clone();
+    } else if job.attempt.phase.is_in_flight() {
+        return Err(Why::CallUnderWay);
+    } else if job.state.is_ended() || job.attempt.waits() == 0 {
+        return Err(Why::WrongState);
+    }
+    // Whatever was unsure still is: the phase stays, the count begins again.
+    job.attempt = Attempt {
+        phase: job.attempt.phase.clone(),
+        is_unsure: job.attempt.is_unsure,
+        is_sent: job.attempt.is_sent,
+        ..Attempt::default()
+    };
+    Ok(())
+}
+
+/// What the job can't do is left undone. Before the commit point there is nothing to be left, nor where users wait for it.
+fn skipped(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
+    if job.attempt.phase.is_in_flight() {
+        return Err(Why::CallUnderWay);
+    }
+    let state = match &job.state {
+        State::Parked { resume, .. } => (**resume).clone(),
+        other => other.clone(),
+    };
+    match (&state, state.root()) {
+        (State::RollingBack { undo, .. }, _) if undo.last() != Some(&Undo::ReturnTarget) => {
+            job.state = state;
+            back::skip(job);
+            undone(job, now_nanos);
+        }
+        // What is left of the source stays as it is: fenced, or stopped.
+        (_, Some(root)) if state.stage() == Stage::AfterCommit && job.times.served_nanos.is_some() => {
+            job.state = state;
+            enter(job, State::Done { root }, now_nanos);
+        }
+        _ => return Err(Why::WrongState),
+    }
+    Ok(())
+}
+
 fn count_try(job: &mut Job, now_nanos: TimeNanos) {
-    if job.attempt.tries == 0 {
+    if job.attempt.waits() == 0 {
         job.attempt.first_nanos = now_nanos;
     }
     job.attempt.tries = job.attempt.tries.saturating_add(1);
@@ -315,7 +374,7 @@ fn again(job: &mut Job, done_bytes: u64) {
     attempt.slices = attempt.slices.saturating_add(1);
     if done_bytes > attempt.done_bytes {
         attempt.done_bytes = done_bytes;
-        attempt.tries = 0;
+        (attempt.tries, attempt.idles, attempt.refusals) = (0, 0, 0);
         attempt.last_reason = None;
     }
 }

@@ -217,10 +217,11 @@ fn disown(job: &Job) -> Option<Rules> {
     Some(rules)
 }
 
-/// The source has no snapshot of this job. The list says what there is to delete, also when nobody knows what became of
+/// There is no snapshot of this job. The list says what there is to delete, also when nobody knows what became of
 /// a call.
 fn drop_snapshot(job: &Job, undo: Undo) -> Option<Rules> {
-    let canister = job.source;
+    // The second snapshot of a relocation is the target's.
+    let canister = if undo == Undo::DropUploaded { job.image() } else { job.source };
     let rules = match job.held.as_ref()?.dropping.clone() {
         Some(snapshot) => Rules::call(Effect::DeleteSnapshot { canister, snapshot }),
         None => Rules::call(Effect::ListSnapshots { canister }),
@@ -374,6 +375,18 @@ fn reset_target(job: &Job) -> Option<Rules> {
             other => wrong(other),
         });
     Some(rules)
+}
+
+/// The topmost undo is to be left undone. A target that is not emptied does not go to the pool.
+pub(crate) fn skip(job: &mut Job) {
+    let State::RollingBack { undo, .. } = &job.state else { return };
+    let is_of_target = matches!(
+        undo.last(),
+        Some(Undo::CheckTarget | Undo::UninstallTarget | Undo::StartTarget | Undo::ResetTarget)
+    );
+    if is_of_target {
+        give_up_target(job, "was skipped by an operator");
+    }
 }
 
 /// The target is somebody else's, or nobody's: it is left alone, and does not go to the pool.

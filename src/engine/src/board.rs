@@ -10,8 +10,6 @@ const SECOND_NANOS: u64 = 1_000_000_000;
 pub const WATCH_NANOS: TimeNanos = 10 * SECOND_NANOS;
 /// Longest time between two looks at a job that can't be driven: a message that traps costs what it computed.
 const WATCH_CAP_NANOS: u64 = 3_600 * SECOND_NANOS;
-/// Tries from which on a job that waits for others does so without a slot: some two minutes each.
-const TRIES_WITH_SLOT: u32 = 8;
 
 /// Where an open job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,9 +34,7 @@ impl Place {
             State::Queued if job.counters().calls == 0 => Self::Queued,
             State::Parked { .. } => Self::Parked,
             State::Retaining { .. } | State::Vessel(VesselState::Retaining { .. }) => Self::Waiting,
-            state if state.stage() != Stage::BeforeCommit && job.attempt().tries >= TRIES_WITH_SLOT => {
-                Self::Waiting
-            }
+            _ if job.waits_for_others() => Self::Waiting,
             _ => Self::Working,
         })
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Reason, ReasonCode, TimeNanos, Value};
 
 /// How a call ended.
+#[expect(clippy::large_enum_variant, reason = "one at a time, on its way into a record")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// It is done.
@@ -35,6 +36,7 @@ impl Outcome {
 }
 
 /// An event. The number in the comment is its tag.
+#[expect(clippy::large_enum_variant, reason = "one at a time, on its way into a record")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// 1: the call of this ticket is about to be sent.
@@ -60,6 +62,9 @@ pub enum Event {
         /// The fresh canister.
         #[serde(rename = "p")]
         target: Principal,
+        /// Whether it was created this moment: nobody can have done anything with it, and no look is needed.
+        #[serde(rename = "f", default, skip_serializing_if = "std::ops::Not::not")]
+        is_new: bool,
     },
     /// 4: the pool had none.
     #[serde(rename = "4")]
@@ -80,9 +85,12 @@ pub enum Event {
     /// 8: an operator wants the job rolled back.
     #[serde(rename = "8")]
     AbortRequested,
-    /// 9: an operator wants a parked job to go on.
+    /// 9: an operator wants a job to go on at once: one that is parked, or one that waits between tries.
     #[serde(rename = "9")]
     Retried,
+    /// 10: an operator says that what the job can't do need not be done.
+    #[serde(rename = "10")]
+    Skipped,
 }
 
 impl Event {
@@ -103,6 +111,7 @@ impl Event {
             Self::GaveUp { .. } => 7,
             Self::AbortRequested => 8,
             Self::Retried => 9,
+            Self::Skipped => 10,
         }
     }
 
@@ -118,6 +127,7 @@ impl Event {
             Self::GaveUp { .. } => "gave up",
             Self::AbortRequested => "abort requested",
             Self::Retried => "retried",
+            Self::Skipped => "skipped",
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Digest, EnrolmentError, Held, JobId, Left, MAX_INDEXES, PlanEssentials, Reason, ReasonCode, Retention,
-    State, Strategy, TimeNanos,
+    Stage, State, Strategy, TimeNanos,
 };
 
 /// Where the one call of a state is.
@@ -77,6 +77,12 @@ pub struct Attempt {
     /// Whether the call of the state was sent, not only a look before it.
     #[serde(rename = "c", default, skip_serializing_if = "std::ops::Not::not")]
     pub is_sent: bool,
+    /// Calls besides that were not tried: they could not be sent, or the platform put them off.
+    #[serde(rename = "i", default, skip_serializing_if = "is_default")]
+    pub idles: u32,
+    /// How many of the tries were refused.
+    #[serde(rename = "r", default, skip_serializing_if = "is_default")]
+    pub refusals: u32,
     /// Time of the first of the tries.
     #[serde(rename = "f")]
     pub first_nanos: TimeNanos,
@@ -89,6 +95,16 @@ pub struct Attempt {
     /// Why the last try did not do it.
     #[serde(rename = "w")]
     pub last_reason: Option<Reason>,
+}
+
+/// Waits from which on a job counts as one that waits for others: some two minutes each.
+const LONG_WAITS: u32 = 8;
+
+impl Attempt {
+    /// How often in a row it waited, or will.
+    pub fn waits(&self) -> u32 {
+        self.tries.saturating_add(self.idles)
+    }
 }
 
 /// What a job counted.
@@ -293,6 +309,28 @@ impl Job {
     /// Where it is.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Whether it goes back, or is committed, and has long been waiting for others: it takes no place of other jobs, goes on
+    /// by itself when they are mended, and says what it waits for.
+    pub fn waits_for_others(&self) -> bool {
+        let is_settled = matches!(self.state.stage(), Stage::RollingBack | Stage::AfterCommit);
+        is_settled && !self.state.is_parked() && self.attempt.waits() >= LONG_WAITS
+    }
+
+    /// What the last try of the present step met with.
+    pub fn trouble(&self) -> Option<&Reason> {
+        self.attempt.last_reason.as_ref()
+    }
+
+    /// The code of why it ended, parked or goes back, or of what it met with.
+    pub fn reason_code(&self) -> Option<ReasonCode> {
+        match &self.state {
+            State::RollingBack { reason, .. }
+            | State::RolledBack { reason }
+            | State::Parked { reason, .. } => Some(reason.code()),
+            _ => self.trouble().map(Reason::code),
+        }
     }
 
     /// Why it ended, parked or goes back; for a parked job with the command that moves it on.

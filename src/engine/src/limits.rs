@@ -11,8 +11,8 @@ pub struct Limits {
     pub max_tries_before_commit: u32,
     /// Tries of `stop_canister` before the commit point: each may take 5 minutes, while users wait.
     pub max_tries_stop: u32,
-    /// Tries of a step that undoes, or after the commit point; then the job parks.
-    pub max_tries_settled: u32,
+    /// Refusals of a step after the commit point; then a person has to decide. The way back asks nobody: it goes on.
+    pub max_refusals_settled: u32,
     /// Calls that a sliced step may take, each with progress.
     pub max_slices: u32,
     /// Wait after the first try that failed; it doubles with each.
@@ -21,8 +21,6 @@ pub struct Limits {
     pub backoff_cap_nanos: u64,
     /// Longest time from the first try of a step before the commit point to its progress.
     pub step_deadline_nanos: u64,
-    /// The same after the commit point and when rolling back.
-    pub settled_deadline_nanos: u64,
     /// Longest time that a source may be fenced before the commit point.
     pub fence_deadline_nanos: u64,
     /// Longest wait for a canister from the pool.
@@ -42,12 +40,11 @@ impl Default for Limits {
         Self {
             max_tries_before_commit: 8,
             max_tries_stop: 3,
-            max_tries_settled: 24,
+            max_refusals_settled: 24,
             max_slices: 100_000,
             backoff_base_nanos: SECOND_NANOS,
             backoff_cap_nanos: 120 * SECOND_NANOS,
             step_deadline_nanos: 30 * 60 * SECOND_NANOS,
-            settled_deadline_nanos: 24 * 3_600 * SECOND_NANOS,
             fence_deadline_nanos: 2 * 3_600 * SECOND_NANOS,
             pool_deadline_nanos: 24 * 3_600 * SECOND_NANOS,
             max_batches_per_pull: 16,
@@ -67,23 +64,21 @@ impl Limits {
     /// What is not used comes back, but must be there.
     pub const UPGRADE_PREPAID_CYCLES: u128 = 300_000_000_000;
 
-    /// Most tries of that state.
+    /// Most tries of that state, one before the commit point.
     pub(crate) fn max_tries(&self, state: &State) -> u32 {
-        match (state, state.stage()) {
+        match state {
             // An empty pool costs nobody anything: its deadline is the only limit.
-            (State::Admitted { .. }, _) => u32::MAX,
-            (State::Frozen | State::Vessel(VesselState::Ready), _) => self.max_tries_stop,
-            (_, Stage::BeforeCommit) => self.max_tries_before_commit,
-            _ => self.max_tries_settled,
+            State::Admitted { .. } => u32::MAX,
+            State::Frozen | State::Vessel(VesselState::Ready) => self.max_tries_stop,
+            _ => self.max_tries_before_commit,
         }
     }
 
-    /// Longest time from the first try of that state to its progress.
+    /// Longest time from the first try of that state, one before the commit point, to its progress.
     pub(crate) fn deadline_nanos(&self, state: &State) -> u64 {
-        match (state, state.stage()) {
-            (State::Admitted { .. }, _) => self.pool_deadline_nanos,
-            (_, Stage::BeforeCommit) => self.step_deadline_nanos,
-            _ => self.settled_deadline_nanos,
+        match state {
+            State::Admitted { .. } => self.pool_deadline_nanos,
+            _ => self.step_deadline_nanos,
         }
     }
 
@@ -96,10 +91,10 @@ impl Limits {
 
     /// When the next try may start: at once for the first one, later with each that failed.
     pub(crate) fn not_before_nanos(&self, job: JobId, attempt: &Attempt) -> TimeNanos {
-        if attempt.tries == 0 {
+        if attempt.waits() == 0 {
             return 0;
         }
-        attempt.last_nanos.saturating_add(self.backoff_nanos(job, attempt.tries))
+        attempt.last_nanos.saturating_add(self.backoff_nanos(job, attempt.waits()))
     }
 
     /// Doubles with each try up to the cap, less up to a quarter so that jobs that failed together don't come

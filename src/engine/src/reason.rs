@@ -127,12 +127,23 @@ pub enum ReasonCode {
     /// Its heap may not be as large as a vessel needs it.
     #[serde(rename = "40")]
     SmallHeapLimit,
+    /// The coordinator could not send the call: nothing happened.
+    #[serde(rename = "41")]
+    NotSent,
+    /// The platform puts the call off: so much was done lately.
+    #[serde(rename = "42")]
+    RateLimited,
     /// An earlier build of the coordinator began the job.
     #[serde(rename = "39")]
     OldBuild,
 }
 
 impl ReasonCode {
+    /// Whether nothing was tried at all, so that it counts for no limit of tries.
+    pub(crate) fn is_no_try(self) -> bool {
+        matches!(self, Self::NotSent | Self::RateLimited)
+    }
+
     /// What happened, and what to do about it.
     pub fn text(self) -> &'static str {
         match self {
@@ -187,6 +198,8 @@ impl ReasonCode {
             Self::OldBuild => {
                 "an earlier build of the coordinator began it; put that back and drain it first"
             }
+            Self::NotSent => "the coordinator could not send the call; top it up",
+            Self::RateLimited => "put off by the platform's rate limits; it is tried again",
             Self::HasAssets => "owns or controls something that would be lost with it; move it",
         }
     }

@@ -451,6 +451,31 @@ impl State {
         }
     }
 
+    /// The root that the source and what took its place both had, where the state carries it.
+    pub(crate) fn root(&self) -> Option<Digest> {
+        match self {
+            Self::Committed { root }
+            | Self::Retired { root }
+            | Self::Retaining { root, .. }
+            | Self::Confirming { root }
+            | Self::Rechecking { root }
+            | Self::Draining { root }
+            | Self::Entombing { root }
+            | Self::Stopping { root }
+            | Self::Checking { root }
+            | Self::Deleting { root, .. }
+            | Self::Assessing { root }
+            | Self::Vessel(
+                VesselState::Starting { root }
+                | VesselState::Serving { root }
+                | VesselState::DroppingUploaded { root }
+                | VesselState::Retaining { root, .. }
+                | VesselState::DroppingSaved { root },
+            ) => Some(*root),
+            _ => None,
+        }
+    }
+
     /// Whether nothing will ever happen to the job again.
     pub fn is_ended(&self) -> bool {
         matches!(self, Self::Done { .. } | Self::RolledBack { .. })

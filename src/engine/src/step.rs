@@ -3,7 +3,9 @@
 use candid::Principal;
 
 use crate::apply::rules;
-use crate::{Effect, Event, Job, Limits, Phase, Reason, ReasonCode, State, TimeNanos, Undo, VesselState};
+use crate::{
+    Effect, Event, Job, Limits, Phase, Reason, ReasonCode, Stage, State, TimeNanos, Undo, VesselState,
+};
 
 /// What a driver does next for a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,16 +103,28 @@ fn limit_reached(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Option<Rea
     let state = job.state.name();
     let last = attempt.last_reason.as_ref();
     let because = last.map(|reason| format!(": {reason}")).unwrap_or_default();
-    if attempt.tries >= limits.max_tries(&job.state) {
-        let detail = format!("{} times when {state}{because}", attempt.tries);
-        return Some(Reason::new(ReasonCode::TriedTooOften, detail));
-    }
     if attempt.slices >= limits.max_slices {
         let detail = format!("{} slices when {state}", attempt.slices);
         return Some(Reason::new(ReasonCode::TriedTooOften, detail));
     }
+    let too_often = |times: u32| {
+        let detail = format!("{times} times when {state}{because}");
+        Some(Reason::new(ReasonCode::TriedTooOften, detail))
+    };
+    match job.state.stage() {
+        Stage::BeforeCommit => {}
+        // The same is asked, and refused, as often as it makes sense: a person decides.
+        Stage::AfterCommit if attempt.refusals >= limits.max_refusals_settled => {
+            return too_often(attempt.refusals);
+        }
+        // All else is mended by others, and then goes on: users wait, or what they left is cleared away.
+        Stage::RollingBack | Stage::AfterCommit | Stage::Ended => return None,
+    }
+    if attempt.tries >= limits.max_tries(&job.state) {
+        return too_often(attempt.tries);
+    }
     let age_nanos = now_nanos.saturating_sub(attempt.first_nanos);
-    if attempt.tries > 0 && age_nanos >= limits.deadline_nanos(&job.state) {
+    if attempt.waits() > 0 && age_nanos >= limits.deadline_nanos(&job.state) {
         let code = match job.state {
             State::Admitted { .. } => ReasonCode::PoolEmpty,
             _ => ReasonCode::Overdue,

@@ -1,5 +1,6 @@
 //! Jobs and their journals. One function writes a job, and moves it to where it belongs by what it says of itself.
 
+use super::ended;
 use super::records::{self, Damaged, Record};
 use super::{Memory, Set, change_config, memory};
 use candid::Principal;
@@ -100,6 +101,7 @@ pub(crate) fn record(job: &Job, entry: &Entry) {
     put(job);
     if job.state().is_ended() {
         drop_journal(id);
+        ended::append(id);
         change_config(|config| match job.state() {
             State::Done { .. } => config.done += 1,
             _ => config.rolled_back += 1,

@@ -16,7 +16,10 @@
 //! | 12 | what was used of a plan |
 //! | 13 | the pool |
 //! | 14 | canisters that an index was told to route to |
+//! | 15 | jobs in the order in which they ended |
+//! | 16 | how far those are told who are told of that |
 
+mod ended;
 mod jobs;
 mod plans;
 mod pool;
@@ -30,8 +33,11 @@ use ic_stable_structures::memory_manager::{MemoryId, MemoryManager, VirtualMemor
 use ic_stable_structures::{DefaultMemoryImpl, StableBTreeMap, StableCell};
 use std::cell::RefCell;
 
+pub(crate) use ended::{behind, ended_count, ended_from, set_told};
 pub(crate) use jobs::{aside, board, count, enqueue, job, job_of, job_to, jobs_after, record, start};
-pub(crate) use plans::{Terms, add_plan, change_used, is_index, plan, plan_count, plan_of, terms, used};
+pub(crate) use plans::{
+    Terms, add_plan, change_used, is_index, is_subscriber, plan, plan_count, plan_of, terms, used,
+};
 pub(crate) use pool::{name_route, pool, pooled, put_in_pool, remove_from_pool, take_from_pool, was_named};
 use records::Record;
 pub(crate) use records::{Config, Damaged, KnownModule, Pause, PlanRecord, Pooled};

@@ -1,5 +1,6 @@
 //! Plans, by number. One that can't be read is none: its jobs can't be started, and say so.
 
+use super::ended;
 use super::records::{Damaged, PlanRecord, Record, Used};
 use super::{Memory, change_config, memory};
 use candid::Principal;
@@ -18,6 +19,8 @@ thread_local! {
         RefCell::new(StableBTreeMap::init(memory(12)));
     /// Of plans that were asked for them: a plan never changes.
     static TERMS: RefCell<BTreeMap<u64, Terms>> = const { RefCell::new(BTreeMap::new()) };
+    /// The same of those who are told besides indexes.
+    static SUBSCRIBERS: RefCell<BTreeMap<u64, Vec<Principal>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// Keeps an approved plan; answers its number.
@@ -28,6 +31,7 @@ pub(crate) fn add_plan(plan: Plan) -> u64 {
         id
     });
     name_indexes(id, &plan);
+    ended::subscribe(&plan);
     let record = PlanRecord { plan, used: Used::default() };
     PLANS.with_borrow_mut(|plans| plans.insert(id, record.encode()));
     id
@@ -90,6 +94,12 @@ pub(crate) fn terms(id: u64) -> Terms {
         })
     };
     TERMS.with_borrow_mut(|known| *known.entry(id).or_insert_with(read))
+}
+
+/// Whether a plan says that somebody is told of its jobs, besides the indexes.
+pub(crate) fn is_subscriber(id: u64, who: Principal) -> bool {
+    let read = || plan(id).and_then(|record| record.plan.subscribers).unwrap_or_default();
+    SUBSCRIBERS.with_borrow_mut(|known| known.entry(id).or_insert_with(read).contains(&who))
 }
 
 /// Number of approved plans.

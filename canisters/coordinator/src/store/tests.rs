@@ -191,7 +191,6 @@ fn new_job(plan_id: u64) -> Job {
         bucket_pages: 1,
         min_reclaimed_pages: 0,
         retention: decant_engine::Retention::None,
-        has_final_recheck: false,
         has_asset_checks: false,
         rolls_back_on_lost_timer: false,
     };

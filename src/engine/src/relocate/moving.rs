@@ -59,7 +59,7 @@ pub(crate) fn target_verified(job: &Job, seal: Seal) -> Option<Rules> {
 pub(crate) fn switching(job: &Job, root: Digest, next: u16) -> Option<Rules> {
     let to = job.target?;
     let undo = match job.plan.strategy.is_by_vessel() {
-        true => crate::vessel::sealed_undo(job),
+        true => crate::vessel::poured_undo(job),
         false => source_held().collect(),
     };
     let swap =
@@ -75,7 +75,8 @@ pub(crate) fn switching(job: &Job, root: Digest, next: u16) -> Option<Rules> {
         })
         .undo(undo)
         .undo((0..next).map(|index| Undo::SwapBack { index }));
-    rules.undo_call.extend(swaps_back);
+    // Where no swap may have happened the route names the source, and users need not wait for an index that is down.
+    rules.undo_call.extend(swaps_back.filter(|_| job.attempt.is_unsure));
     if !job.plan.strategy.is_by_vessel() {
         return Some(rules);
     }

@@ -193,7 +193,7 @@ fn a_rollback_leaves_what_others_hold_alone_and_is_done() {
     assert!(refused(&swap_back, ReasonCode::NoRoute) && refused(&swap_back, ReasonCode::RouteConflict));
     assert!(refused(&uninstall, ReasonCode::Gone));
     for state in [&thaw, &swap_back, &uninstall] {
-        assert!(!refused(state, ReasonCode::NotAuthorised), "{state} is tried again, then parked");
+        assert!(!refused(state, ReasonCode::NotAuthorised), "{state} is tried again");
     }
 }
 

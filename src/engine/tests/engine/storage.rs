@@ -39,13 +39,14 @@ fn jobs_and_entries_that_were_stored_once_are_read_for_ever() {
     let events = [
         Event::Started { ticket: 1 },
         Event::Replied { ticket: 1, outcome },
-        Event::TargetTaken { target: canister(1) },
+        Event::TargetTaken { target: canister(1), is_new: true },
         Event::PoolEmpty,
         Event::TargetReturned,
         Event::RetentionElapsed,
         gave_up(),
         Event::AbortRequested,
         Event::Retried,
+        Event::Skipped,
     ];
     let entries = events.map(|event| (event.name().to_owned(), Entry { at_nanos: NOW_NANOS, event }));
     golden::check("relocate.txt", "entry", entries);
@@ -111,7 +112,6 @@ fn the_tags_of_states_never_change() {
         (21, "retired"),
         (22, "retaining"),
         (23, "confirming"),
-        (24, "rechecking"),
         (25, "draining"),
         (26, "entombing"),
         (27, "stopping"),
@@ -132,13 +132,14 @@ fn the_tags_of_events_never_change() {
     let events = [
         (1, Event::Started { ticket: 1 }),
         (2, Event::Replied { ticket: 1, outcome }),
-        (3, Event::TargetTaken { target: canister(1) }),
+        (3, Event::TargetTaken { target: canister(1), is_new: false }),
         (4, Event::PoolEmpty),
         (5, Event::TargetReturned),
         (6, Event::RetentionElapsed),
         (7, gave_up()),
         (8, Event::AbortRequested),
         (9, Event::Retried),
+        (10, Event::Skipped),
     ];
     for (tag, event) in events {
         assert_eq!(event.tag(), tag);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use candid::Principal;
 use decant_engine::{FenceView, Stage, State, invariants, replay};
 
-use crate::coordinator::{Coordinator, index};
+use crate::coordinator::{Coordinator, index, is_stuck};
 use crate::world::World;
 
 /// At every moment.
@@ -110,6 +110,7 @@ pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
             State::Parked { .. } => {
                 assert!(job.explanation().is_some_and(|why| why.contains("decant_retry")))
             }
+            _ if is_stuck(job) => assert!(job.trouble().is_some(), "it says what it waits for: {job:?}"),
             other => panic!("promise 8: termination: {other:?}"),
         }
         replays(coordinator, position);

@@ -48,16 +48,17 @@ pub(crate) struct Coordinator {
     messages: Vec<Message>,
     stale: Vec<(JobId, u32, Outcome)>,
     has_no_cycles: bool,
+    /// Whether it goes on for however long jobs wait for others.
+    is_patient: bool,
 }
 
-pub(crate) fn plan(retention: Retention, has_final_recheck: bool) -> PlanEssentials {
+pub(crate) fn plan(retention: Retention) -> PlanEssentials {
     PlanEssentials {
         plan_id: 1,
         strategy: Strategy::Relocate { module_hash: Module::Compact.hash(), precopy_min_pages: None },
         bucket_pages: 1,
         min_reclaimed_pages: 64,
         retention,
-        has_final_recheck,
         has_asset_checks: false,
         rolls_back_on_lost_timer: false,
     }
@@ -92,6 +93,7 @@ impl Coordinator {
             messages: Vec::new(),
             stale: Vec::new(),
             has_no_cycles: false,
+            is_patient: false,
         }
     }
 
@@ -106,7 +108,10 @@ impl Coordinator {
     }
 
     pub(crate) fn is_at_rest(&self) -> bool {
-        self.jobs.iter().all(|it| it.job.state().is_ended() || it.job.state().is_parked())
+        self.jobs.iter().all(|it| {
+            let state = it.job.state();
+            state.is_ended() || state.is_parked() || (is_stuck(&it.job) && !self.is_patient)
+        })
     }
 
     /// A turn of the timer for one job.
@@ -127,11 +132,12 @@ impl Coordinator {
                 }
             }
             Step::TakeFromPool => {
-                if self.pool.is_empty() {
+                let is_new = self.pool.is_empty();
+                if is_new {
                     self.pool.extend(world.create_canister());
                 }
                 let event = match self.pool.pop() {
-                    Some(target) => Event::TargetTaken { target },
+                    Some(target) => Event::TargetTaken { target, is_new },
                     None => Event::PoolEmpty,
                 };
                 self.record(position, event);
@@ -168,7 +174,7 @@ impl Coordinator {
         }
         let has_no_cycles = self.has_no_cycles && world.trouble == Trouble::NoCycles;
         if !message.is_forgotten && (has_no_cycles || prng.permille(chaos.reject)) {
-            let code = if has_no_cycles { ReasonCode::OutOfCycles } else { ReasonCode::Rejected };
+            let code = if has_no_cycles { ReasonCode::NotSent } else { ReasonCode::Rejected };
             self.messages[position].outcome = Some(Outcome::Transient(code.into()));
         } else if is_best_effort && prng.permille(chaos.lose) {
             // Nobody knows: it may be dropped, done, or still be done later.
@@ -270,9 +276,9 @@ impl Coordinator {
         }
     }
 
-    /// The operator mends what is broken and calls `decant_retry`.
+    /// What is broken is mended; the operator calls `decant_retry` for what is parked.
     pub(crate) fn retry(&mut self) {
-        self.has_no_cycles = false;
+        (self.has_no_cycles, self.is_patient) = (false, true);
         for position in 0..self.jobs.len() {
             if let State::Parked { reason, .. } = self.jobs[position].job.state()
                 && reason.code() != ReasonCode::ChangedAfterSeal
@@ -281,6 +287,11 @@ impl Coordinator {
             }
         }
     }
+}
+
+/// Whether it has waited for others for so long that it does until they are mended.
+pub(crate) fn is_stuck(job: &Job) -> bool {
+    job.waits_for_others() && job.attempt().waits() >= 24
 }
 
 /// The index of that number.

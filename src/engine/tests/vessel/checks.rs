@@ -86,6 +86,7 @@ pub(crate) fn at_rest(run: &Run) {
             assert!(job.explanation().is_some_and(|why| why.contains("decant_retry")), "it says what to do");
             assert!(!reason.to_string().is_empty());
         }
+        _ if run.is_stuck() => assert!(job.trouble().is_some(), "it says what it waits for: {job:?}"),
         other => panic!("promise 8: termination: {other:?}"),
     }
     let strangers = world.canisters.values().flat_map(|it| &it.snapshots);

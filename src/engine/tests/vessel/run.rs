@@ -67,6 +67,8 @@ pub(crate) struct Run {
     late: Vec<Effect>,
     /// How often a user writes between two moments, in a thousand.
     pub(crate) writes: u64,
+    /// Whether it goes on for however long the job waits for others.
+    pub(crate) is_patient: bool,
 }
 
 /// Every strategy by vessel with every retention that it can have.
@@ -95,7 +97,6 @@ impl Run {
             bucket_pages: 1,
             min_reclaimed_pages: 64,
             retention,
-            has_final_recheck: seed % 2 == 0 && strategy == Strategy::RelocateVessel,
             has_asset_checks: false,
             rolls_back_on_lost_timer: false,
         };
@@ -112,6 +113,7 @@ impl Run {
             prng,
             late: Vec::new(),
             writes: 500,
+            is_patient: false,
         }
     }
 
@@ -204,11 +206,12 @@ impl Run {
             Step::InFlight { ticket } => self.record(Event::reply_lost(ticket)),
             Step::Record(event) => self.record(event),
             Step::TakeFromPool => {
-                if self.pool.is_empty() {
+                let is_new = self.pool.is_empty();
+                if is_new {
                     self.pool.extend(self.world.create_canister());
                 }
                 let event = match self.pool.pop() {
-                    Some(target) => Event::TargetTaken { target },
+                    Some(target) => Event::TargetTaken { target, is_new },
                     None => Event::PoolEmpty,
                 };
                 self.record(event);
@@ -274,7 +277,8 @@ impl Run {
             if !self.has_looked() {
                 beside(self);
             }
-            if !self.step(fault) {
+            let gives_up = self.is_stuck() && !self.is_patient && !self.has_looked();
+            if gives_up || !self.step(fault) {
                 self.arrive(None);
                 at_rest(self);
                 return;
@@ -283,27 +287,32 @@ impl Run {
         panic!("promise 8: termination: {:?}", self.job);
     }
 
-    /// An operator mends what is broken and calls `decant_retry`; it runs to its end.
-    pub(crate) fn mend(&mut self) {
+    /// Whether it has waited for others for so long that it does until they are mended.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.job.waits_for_others() && self.job.attempt().waits() >= 24
+    }
+
+    /// What is broken is mended. An operator calls `decant_retry` where the job is parked; it runs to its end.
+    fn go_on(&mut self) {
         self.world.trouble = Trouble::Nothing;
-        for _ in 0..3 {
+        self.is_patient = true;
+        for _ in 0..4 {
             if self.job.state().is_parked() {
                 self.record(Event::Retried);
-                self.run(&mut |_, _, _| Fault::Nothing);
             }
+            self.run(&mut |_, _, _| Fault::Nothing);
         }
+    }
+
+    /// It ends.
+    pub(crate) fn mend(&mut self) {
+        self.go_on();
         assert!(self.job.state().is_ended(), "promise 8: what is parked moves on: {:?}", self.job);
     }
 
     /// The same, where somebody else may have made it impossible: it ends, or stays parked and says why.
     pub(crate) fn try_to_mend(&mut self) {
-        self.world.trouble = Trouble::Nothing;
-        for _ in 0..4 {
-            if self.job.state().is_parked() {
-                self.record(Event::Retried);
-                self.run(&mut |_, _, _| Fault::Nothing);
-            }
-        }
+        self.go_on();
         assert!(self.job.state().is_ended() || self.job.explanation().is_some(), "{:?}", self.job);
     }
 

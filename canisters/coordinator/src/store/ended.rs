@@ -1,0 +1,58 @@
+//! Jobs in the order in which they ended, and how far each of those who are told has been told: a number for each, however
+//! long somebody does not answer.
+
+use super::{Memory, memory};
+use candid::Principal;
+use decant_api::JobId;
+use decant_api::plan::{Plan, Strategy};
+use ic_stable_structures::StableBTreeMap;
+use std::cell::RefCell;
+
+thread_local! {
+    static ENDED: RefCell<StableBTreeMap<u64, JobId, Memory>> =
+        RefCell::new(StableBTreeMap::init(memory(15)));
+    static TOLD: RefCell<StableBTreeMap<Principal, u64, Memory>> =
+        RefCell::new(StableBTreeMap::init(memory(16)));
+}
+
+/// The number that the next job to end gets.
+pub(crate) fn ended_count() -> u64 {
+    ENDED.with_borrow(StableBTreeMap::len)
+}
+
+/// A job has ended.
+pub(super) fn append(id: JobId) {
+    ENDED.with_borrow_mut(|ended| ended.insert(ended.len(), id));
+}
+
+/// Jobs in the order in which they ended, from a number on.
+pub(crate) fn ended_from(first: u64, limit: usize) -> Vec<JobId> {
+    ENDED.with_borrow(|ended| ended.range(first..).take(limit).map(|entry| entry.value()).collect())
+}
+
+/// Those who are told of a plan's jobs: of what ends from now on.
+pub(super) fn subscribe(plan: &Plan) {
+    let routes = match (&plan.strategy, &plan.routes) {
+        (Strategy::Repack(_), _) => &[][..],
+        (_, Some(routes)) => routes,
+        (_, None) => &plan.indexes,
+    };
+    for who in routes.iter().chain(plan.subscribers.iter().flatten()) {
+        if TOLD.with_borrow(|told| !told.contains_key(who)) {
+            set_told(*who, ended_count());
+        }
+    }
+}
+
+/// Those who were not told of all that ended, with the number of the first that they were not told of.
+pub(crate) fn behind() -> Vec<(Principal, u64)> {
+    let count = ended_count();
+    TOLD.with_borrow(|told| {
+        told.iter().map(|entry| entry.into_pair()).filter(|(_, first)| *first < count).collect()
+    })
+}
+
+/// Somebody was told of all before that number.
+pub(crate) fn set_told(who: Principal, before: u64) {
+    TOLD.with_borrow_mut(|told| told.insert(who, before));
+}

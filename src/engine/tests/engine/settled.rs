@@ -1,0 +1,111 @@
+//! The way back and what is committed: others are waited for, people decide what only they can, and both may be skipped.
+
+use decant_engine::{Event, Job, Limits, Outcome, ReasonCode, State, Step, Undo, apply, next_step};
+
+use crate::common::{NOW_NANOS, gave_up, in_every_state, sent};
+use crate::transitions::{reply, try_event};
+
+/// The job after so many tries of its step that ended so.
+fn tried(mut job: Job, times: u32, outcome: &Outcome) -> Job {
+    for _ in 0..times {
+        job = reply(&sent(job).expect("it can be sent"), outcome.clone()).expect("it ended");
+    }
+    job
+}
+
+fn find(label: &str) -> Job {
+    in_every_state().into_iter().find(|(known, _)| known == label).expect("it is reached").1
+}
+
+const YEAR_NANOS: u64 = 31_536_000_000_000_000;
+
+fn gives_up_after_a_year(job: &Job) -> bool {
+    matches!(next_step(job, NOW_NANOS + YEAR_NANOS, &Limits::default()), Step::Record(Event::GaveUp { .. }))
+}
+
+#[test]
+fn the_way_back_needs_nobody_it_goes_on_at_the_cap_for_ever_and_reports() {
+    let down = Outcome::Transient(ReasonCode::NotRunning.into());
+    let no = Outcome::Refused(ReasonCode::NotAuthorised.into());
+    for label in ["rolling back: Some(SwapBack { index: 0 })", "rolling back: Some(ThawSource)"] {
+        for outcome in [&down, &no] {
+            let job = tried(find(label), 1_000, outcome);
+            assert!(!gives_up_after_a_year(&job), "{label}");
+            assert!(job.waits_for_others() && job.trouble().is_some(), "{label}");
+            let Step::Wait { until_nanos } = next_step(&job, job.attempt().last_nanos, &Limits::default())
+            else {
+                panic!("{label}: it waits")
+            };
+            assert!(until_nanos - job.attempt().last_nanos <= Limits::default().backoff_cap_nanos, "{label}");
+        }
+    }
+}
+
+#[test]
+fn a_person_decides_what_is_refused_again_and_again_after_the_commit_point_and_nothing_else() {
+    let no = Outcome::Refused(ReasonCode::NotAuthorised.into());
+    let down = Outcome::Transient(ReasonCode::NotRunning.into());
+    assert!(!gives_up_after_a_year(&tried(find("committed"), 23, &no)));
+    assert!(gives_up_after_a_year(&tried(find("committed"), 24, &no)));
+    assert!(!gives_up_after_a_year(&tried(find("committed"), 1_000, &down)));
+}
+
+#[test]
+fn what_could_not_be_sent_is_no_try_and_is_waited_after_as_one() {
+    for code in [ReasonCode::NotSent, ReasonCode::RateLimited] {
+        let job = tried(find("provisioned"), 100, &Outcome::Transient(code.into()));
+        assert_eq!((job.attempt().tries, job.attempt().waits()), (0, 100));
+        let soon_nanos = NOW_NANOS + 1_000_000_000;
+        assert!(matches!(next_step(&job, soon_nanos, &Limits::default()), Step::Wait { .. }), "{code:?}");
+        // Nobody waits for ever for a step before the commit point, whoever is to blame.
+        assert!(gives_up_after_a_year(&job), "{code:?}");
+    }
+    let job = tried(find("provisioned"), 8, &Outcome::Transient(ReasonCode::OutOfCycles.into()));
+    let later_nanos = NOW_NANOS + 600_000_000_000;
+    assert!(matches!(next_step(&job, later_nanos, &Limits::default()), Step::Record(Event::GaveUp { .. })));
+}
+
+#[test]
+fn users_get_their_canister_back_before_an_index_that_is_down() {
+    // Each swap was rejected before the index saw it: its route names the source.
+    let down = Outcome::Transient(ReasonCode::NotRunning.into());
+    let mut job = tried(find("switching"), 8, &down);
+    apply(&mut job, gave_up(), NOW_NANOS + 9).expect("it can be given up");
+    let State::RollingBack { undo, .. } = job.state() else { panic!("{job:?}") };
+    assert!(!undo.iter().any(|it| matches!(it, Undo::SwapBack { .. })), "{undo:?}");
+    // Nobody knows of one of them: users wait until the index says that its route names the source.
+    let unknown = Outcome::Unknown(ReasonCode::ReplyLost.into());
+    let mut job = tried(tried(find("switching"), 1, &unknown), 3, &down);
+    apply(&mut job, gave_up(), NOW_NANOS + 9).expect("it can be given up");
+    let State::RollingBack { undo, .. } = job.state() else { panic!("{job:?}") };
+    assert_eq!(undo.last(), Some(&Undo::SwapBack { index: 0 }), "{undo:?}");
+}
+
+#[test]
+fn what_is_skipped_is_left_undone_and_the_job_ends() {
+    for label in ["retaining", "confirming", "draining", "entombing", "deleting"] {
+        let job = try_event(&find(label), Event::Skipped).expect(label);
+        assert!(matches!(job.state(), State::Done { .. }), "{label}");
+    }
+    for (label, _) in in_every_state() {
+        let before = find(&label);
+        if matches!(before.state(), State::RollingBack { .. }) && !label.contains("ReturnTarget") {
+            let job = try_event(&before, Event::Skipped).expect(&label);
+            let State::RollingBack { undo, .. } = job.state() else {
+                assert!(matches!(job.state(), State::RolledBack { .. }), "{label}: {job:?}");
+                continue;
+            };
+            let is_kept = job.target().is_some();
+            assert_eq!(
+                undo.contains(&Undo::ReturnTarget),
+                is_kept,
+                "{label}: no target is in the pool unemptied"
+            );
+            let is_of_source = ["SwapBack", "ThawSource", "StartSource"].iter().any(|it| label.contains(it));
+            assert_eq!(is_kept, is_of_source, "{label}");
+        }
+    }
+    for label in ["queued", "sealed", "switching", "committed", "retired", "done", "rolled back"] {
+        assert!(try_event(&find(label), Event::Skipped).is_err(), "{label}");
+    }
+}
