@@ -15,6 +15,7 @@
 //! | `assets` | what must not be lost with an original |
 //! | `money` | what plans spend, and what jobs may take |
 //! | `notices` | who is told what became of jobs |
+//! | `payouts` | what is left over is taken out |
 //! | `pool` | fresh canisters |
 //! | `views` | what everybody may know |
 
@@ -29,6 +30,7 @@ mod money;
 mod notices;
 mod outcomes;
 mod pages;
+mod payouts;
 mod plans;
 mod platform;
 mod pool;
@@ -41,6 +43,7 @@ mod views;
 use candid::{CandidType, Principal};
 use decant_api::JobId;
 use decant_api::jobs::{JobView, JobsArgs, Pause, PoolView, Summary};
+use decant_api::payout::Payout;
 use decant_api::plan::Plan;
 use decant_api::routes::{EnrolError, WithdrawError};
 use enrolment::Asked;
@@ -101,6 +104,24 @@ async fn decant_execute_plan(plan: Plan) {
         ic_cdk::trap(refusal);
     }
     driver::wake();
+}
+
+#[ic_cdk::update(guard = "access::decant_validate_payout")]
+fn decant_validate_payout(payout: Payout) -> Result<String, String> {
+    payouts::validate(&payout)
+}
+
+#[ic_cdk::update(guard = "access::decant_execute_payout")]
+async fn decant_execute_payout(payout: Payout) {
+    if let Err(refusal) = payouts::execute(payout).await {
+        // As above.
+        ic_cdk::trap(refusal);
+    }
+}
+
+#[ic_cdk::update(guard = "access::decant_delete_pooled")]
+async fn decant_delete_pooled(canister: Principal) -> Result<(), String> {
+    payouts::delete_pooled(canister).await
 }
 
 #[ic_cdk::update(guard = "access::decant_enrol")]

@@ -7,12 +7,24 @@ use candid::Principal;
 use decant_api::plan::{ByVessel, ModuleRef, ModuleUse, Plan, Retention, Strategy};
 use serde_bytes::ByteBuf;
 
+#[cfg(test)]
+mod tests;
+
 /// Plans that are kept.
 const PLANS: u64 = 10_000;
 /// Chunks of a module (spec: a chunk store has 100).
 const CHUNKS: usize = 100;
-/// Jobs at a time: each holds a callback and a response of 2 MiB at most.
+/// Jobs at a time: each has one call open, so that they fit the queue and the heap.
 const IN_FLIGHT: u32 = 200;
+/// Messages that a queue between two canisters holds (docs, "resource limits").
+#[cfg(test)]
+const QUEUE: u64 = 500;
+/// Bytes that a call holds on the heap: a request and a response of 2 MiB, and what is decoded of that.
+#[cfg(test)]
+const CALL_BYTES: u64 = 3 * (2 << 20);
+/// Bytes of the heap of a canister, by default.
+#[cfg(test)]
+const HEAP_BYTES: u64 = 3 << 30;
 /// Cycles that a fresh canister needs besides its creation: an installation prepays 300 B instructions and comes back
 /// with most of it (code, `MAX_INSTRUCTIONS_PER_INSTALL_CODE`), and 42 B a call that waits.
 const LEAST_TARGET: u128 = 350_000_000_000;

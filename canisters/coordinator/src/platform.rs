@@ -8,6 +8,7 @@ use crate::outcomes::{failed, has_no_method, installed, is_gone, is_time_out, re
 use crate::replies::{self, TOLD_BYTES};
 use crate::{assets, money, store, vessels};
 use candid::{CandidType, Nat, Principal};
+use decant_api::JobId;
 use decant_api::error::KitError;
 use decant_api::plan::{Plan, Strategy};
 use decant_api::routes::{Ended, SwapArgs, SwapError};
@@ -26,6 +27,8 @@ use ic_cdk::call::{Call, CallFailed, Response};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
+/// Tries to fetch what an installation gave back.
+const DRAIN_TRIES: u32 = 3;
 /// Seconds that a best-effort call waits.
 const TIMEOUT_SECONDS: u32 = 120;
 
@@ -226,6 +229,15 @@ async fn drain(job: &Job, source: Principal, to: Principal, keep: u128) -> Outco
     answered(response, |amount: Nat| Value::Drained {
         total_cycles: drained_before.saturating_add(amount.0.try_into().unwrap_or(0)),
     })
+}
+
+/// Sends what is left of the cycles of a source that runs the vessel. Whether it did is seen by its balance alone.
+pub(crate) async fn drain_rest(job: JobId, source: Principal, to: Principal) {
+    for _ in 0..DRAIN_TRIES {
+        if ask(source, "decant_drain", &DrainArgs { job, to, keep: 0 }).await.is_ok() {
+            return;
+        }
+    }
 }
 
 async fn swap(job: &Job, index: Principal, from: Principal, to: Principal) -> Outcome {

@@ -135,33 +135,74 @@ async fn create(plan_id: u64) {
     }
 }
 
+/// How a canister of the pool is, with its cycles; nothing where it is gone, and it is in the pool no more.
+///
+/// # Errors
+/// Why it serves nobody.
+pub(crate) async fn check(canister: Principal) -> Result<Option<u128>, String> {
+    let response = management::call("canister_status", &OfCanister { canister_id: canister }).await;
+    let status = match response {
+        Ok(response) => replies::told::<Status<ControllersOnly>>(response)?,
+        Err(error) if is_gone(&error) => {
+            store::remove_from_pool(canister);
+            return Ok(None);
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    match unfit(&status) {
+        Some(why) => Err(why),
+        None => Ok(Some(u128::try_from(status.cycles.0).unwrap_or(u128::MAX))),
+    }
+}
+
 /// Looks at a canister of the pool, and gives it what it lacks of the plan's cycles.
 async fn look(plan_id: u64, canister: Principal) {
     if !driver::is_running() {
         return;
     }
-    let response = management::call("canister_status", &OfCanister { canister_id: canister }).await;
-    let status = match response {
-        Ok(response) => replies::told::<Status<ControllersOnly>>(response),
-        Err(error) if is_gone(&error) => return store::remove_from_pool(canister),
-        Err(error) => Err(error.to_string()),
+    let found = check(canister).await;
+    let is_topped_up = match &found {
+        Ok(Some(balance)) => top_up(plan_id, canister, *balance).await,
+        _ => false,
     };
-    let found = status.and_then(|status| match unfit(&status) {
-        Some(why) => Err(why),
-        None => Ok(u128::try_from(status.cycles.0).unwrap_or(u128::MAX)),
-    });
-    let Some(mut pooled) = store::pooled(canister) else { return };
-    match found {
-        Ok(balance) if top_up(plan_id, canister, balance).await => {
-            pooled.looked_nanos = Some(ic_cdk::api::time());
-        }
+    // It may have been taken out meanwhile.
+    let Some(pooled) = store::pooled(canister) else { return };
+    let pooled = match found {
+        Ok(_) if is_topped_up => Pooled { looked_nanos: Some(ic_cdk::api::time()), ..pooled },
         // The plan may not spend more, or the call failed: later.
         Ok(_) => return,
-        Err(why) => pooled.aside = Some(why),
-    }
-    // It may have been taken out meanwhile.
-    if store::pooled(canister).is_some() {
-        store::put_in_pool(canister, &pooled);
+        Err(why) => Pooled { aside: Some(why), ..pooled },
+    };
+    store::put_in_pool(canister, &pooled);
+}
+
+/// A canister that no job gets any more.
+pub(crate) struct Held(Looking);
+
+/// Holds a canister of the pool that is to be deleted.
+///
+/// # Errors
+/// It is not in the pool, or somebody looks at it.
+pub(crate) fn hold_for_deletion(canister: Principal) -> Result<Held, String> {
+    let looking = store::pooled(canister).and_then(|_| Looking::new(canister));
+    let looking =
+        looking.ok_or_else(|| format!("{canister} is not in the pool, or is looked at just now"))?;
+    let aside = Some("it is being deleted".to_owned());
+    store::put_in_pool(canister, &Pooled { aside, ..Pooled::default() });
+    Ok(Held(looking))
+}
+
+impl Held {
+    /// It is gone, or stays aside with the reason.
+    pub(crate) fn ended(self, deleted: &Result<(), String>) {
+        let canister = self.0.0;
+        match deleted {
+            Ok(()) => store::remove_from_pool(canister),
+            Err(why) => {
+                let aside = Some(format!("it could not be deleted: {why}"));
+                store::put_in_pool(canister, &Pooled { aside, ..Pooled::default() });
+            }
+        }
     }
 }
 

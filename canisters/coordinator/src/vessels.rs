@@ -5,9 +5,11 @@ use crate::management::{self, ChunkHash, Failure, InstallChunkedCode, InstallMod
 use crate::modules::{self, Unknown};
 use crate::outcomes::{failed, installed};
 use crate::pages::{self, EMPTY_MODULE};
+use crate::platform;
 use crate::snapshots::{self, Timer, UploadMetadata};
 use crate::store::{self, KnownModule};
 use candid::Principal;
+use decant_api::JobId;
 use decant_api::plan::{ModuleUse, Plan};
 use decant_api::source::LayoutSummary;
 use decant_api::vessel as api;
@@ -192,17 +194,30 @@ pub(crate) async fn install(job: &Job, canister: Principal, role: VesselRole, ha
             (InstallMode::Install, api::VesselRole::Target { source, bucket_pages })
         }
     };
-    put(job, canister, mode, role, hash).await
+    put(job.id(), canister, mode, role, hash).await
 }
 
-/// What stays of a source: without stable memory, it answers where the state went.
+/// What stays of a source: without stable memory, it answers where the state went. What its installation gave back goes
+/// to the target too; where that fails it stays, and nothing else does.
 pub(crate) async fn entomb(job: &Job, canister: Principal, hash: &Digest) -> Outcome {
-    let to = job.target().unwrap_or(Principal::management_canister());
-    put(job, canister, InstallMode::Reinstall, api::VesselRole::Moved { to }, hash).await
+    let Some(to) = job.target() else {
+        return Outcome::Refused(Reason::new(ReasonCode::Contradiction, "no target"));
+    };
+    let outcome = put(job.id(), canister, InstallMode::Reinstall, api::VesselRole::Moved { to }, hash).await;
+    if matches!(outcome, Outcome::Done(_)) {
+        platform::drain_rest(job.id(), canister, to).await;
+    }
+    outcome
+}
+
+/// Lets a canister of the pool run the vessel, so that it can send its cycles.
+pub(crate) async fn lend(canister: Principal) -> Outcome {
+    let role = api::VesselRole::Moved { to: ic_cdk::api::canister_self() };
+    put(0, canister, InstallMode::Reinstall, role, &carried::hash()).await
 }
 
 async fn put(
-    job: &Job,
+    job: JobId,
     canister: Principal,
     mode: InstallMode,
     role: api::VesselRole,
@@ -213,7 +228,7 @@ async fn put(
         Ok(None) => return Outcome::Refused(Reason::new(ReasonCode::WrongModule, "no such vessel is known")),
         Err(error) => return failed(&error),
     };
-    let arg = candid::encode_one(api::VesselArgs { job: job.id(), role }).unwrap_or_default();
+    let arg = candid::encode_one(api::VesselArgs { job, role }).unwrap_or_default();
     let args = InstallChunkedCode {
         mode,
         target_canister: canister,

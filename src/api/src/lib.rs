@@ -7,6 +7,7 @@
 //! | [`vessel`] | the coordinator to a vessel: what it is, and to write the compact image |
 //! | [`routes`] | the coordinator to an index: swap a route; an index to the coordinator: enrol |
 //! | [`plan`] | governance to the coordinator: what is to be done, within which bounds |
+//! | [`payout`] | operators and governance to the coordinator: what is left over |
 //! | [`jobs`] | everybody to the coordinator: how far jobs are |
 //!
 //! Every endpoint answers a `Result`: a refusal is a value with a reason, a trap is a bug. Unknown record
@@ -15,6 +16,7 @@
 
 pub mod error;
 pub mod jobs;
+pub mod payout;
 pub mod plan;
 pub mod routes;
 pub mod source;

@@ -137,16 +137,20 @@ fn whoever_may_not_call_a_method_of_the_coordinator_is_refused_before_anything_i
     let operators: &[&str] = &[OPERATOR, GOVERNANCE];
     let table = BTreeMap::from([
         ("decant_abort", operators),
+        ("decant_delete_pooled", operators),
         ("decant_enrol", &[INDEX]),
+        ("decant_execute_payout", &[GOVERNANCE]),
         ("decant_execute_plan", &[GOVERNANCE]),
         ("decant_job", &anybody),
         ("decant_job_of", &anybody),
         ("decant_jobs", known),
         ("decant_pause", operators),
+        ("decant_pool", known),
         ("decant_render_plan", known),
         ("decant_resolve", &anybody),
         ("decant_retry", operators),
         ("decant_summary", known),
+        ("decant_validate_payout", operators),
         ("decant_validate_plan", operators),
         ("decant_withdraw", &[INDEX]),
     ]);

@@ -1,0 +1,39 @@
+//! What may be paid out, and what voters read of it.
+
+use super::{check, text};
+use candid::Principal;
+use decant_api::payout::{Payee, Payout};
+use serde_bytes::ByteBuf;
+
+const CANISTER: Principal = Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, 5, 1, 1]);
+
+fn account(owner: Principal, subaccount: Option<Vec<u8>>) -> Payout {
+    let subaccount = subaccount.map(ByteBuf::from);
+    Payout { cycles: 7, to: Payee::Account { ledger: CANISTER, owner, subaccount } }
+}
+
+#[test]
+fn voters_read_how_much_goes_where() {
+    let payout = Payout { cycles: 7, to: Payee::Canister(CANISTER) };
+    assert_eq!(check(&payout), Ok(()));
+    assert!(text(&payout).contains(&format!("7 cycles of the coordinator go to the canister {CANISTER}")));
+    let payout = account(Principal::management_canister(), Some(vec![9; 32]));
+    assert_eq!(check(&payout), Ok(()));
+    let shown = text(&payout);
+    assert!(shown.contains(&"09".repeat(32)) && shown.contains(&CANISTER.to_string()), "{shown}");
+}
+
+#[test]
+fn nothing_goes_to_nobody() {
+    let person = Principal::self_authenticating(b"a person");
+    let refused = [
+        Payout { cycles: 0, to: Payee::Canister(CANISTER) },
+        Payout { cycles: 7, to: Payee::Canister(person) },
+        Payout { cycles: 7, to: Payee::Canister(Principal::management_canister()) },
+        account(Principal::anonymous(), None),
+        account(person, Some(vec![9; 31])),
+    ];
+    for payout in refused {
+        assert!(check(&payout).is_err(), "{payout:?}");
+    }
+}

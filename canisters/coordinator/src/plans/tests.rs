@@ -1,0 +1,93 @@
+//! Who may be named in a plan, what voters read of it, and limits that fit each other.
+
+use super::{CALL_BYTES, HEAP_BYTES, IN_FLIGHT, LEAST_TARGET, QUEUE, check, text};
+use candid::Principal;
+use decant_api::plan::{ByVessel, ModuleUse, Plan, Retention, Strategy};
+use serde_bytes::ByteBuf;
+
+const fn canister(number: u8) -> Principal {
+    Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, number, 1, 1])
+}
+
+fn by_vessel() -> ByVessel {
+    let module = ModuleUse {
+        hash: ByteBuf::from([7; 32]),
+        chunk_hashes: Vec::new(),
+        upgrade_arg: ByteBuf::new(),
+        may_lose_heap: false,
+    };
+    ByVessel {
+        modules: vec![module],
+        growth_percent: 0,
+        may_drop_tail: false,
+        rolls_back_on_lost_timer: None,
+    }
+}
+
+fn relocation() -> Plan {
+    Plan {
+        title: "Test".to_owned(),
+        strategy: Strategy::RelocateVessel(by_vessel()),
+        indexes: vec![canister(1)],
+        routes: Some(vec![canister(1), canister(2)]),
+        subscribers: Some(vec![canister(3)]),
+        tombstone: None,
+        bucket_pages: 1,
+        min_reclaimed_pages: 0,
+        retention: Retention::None,
+        ledgers: Vec::new(),
+        dependents: Vec::new(),
+        max_canisters: 10,
+        max_in_flight: 10,
+        max_cycles: 1,
+        cycles_per_target: LEAST_TARGET,
+    }
+}
+
+#[test]
+fn voters_read_which_indexes_are_swapped_and_who_is_told() {
+    let plan = relocation();
+    assert_eq!(check(&plan), Ok(()));
+    let shown = text(&plan);
+    let swapped = format!("Routes are swapped in {}, {}, in each of them.", canister(1), canister(2));
+    assert!(shown.contains(&swapped), "{shown}");
+    assert!(shown.contains(&format!("{} are told what became of each", canister(3))), "{shown}");
+    let alone = text(&Plan { routes: None, subscribers: None, ..relocation() });
+    assert!(alone.contains("in the index that enrols a canister, and in NO OTHER"), "{alone}");
+    let repack = Plan { strategy: Strategy::Repack(by_vessel()), routes: None, ..relocation() };
+    assert_eq!(check(&Plan { cycles_per_target: 0, ..repack.clone() }), Ok(()));
+    assert!(!text(&repack).contains("Routes"));
+}
+
+#[test]
+fn nobody_and_nothing_that_is_no_canister_is_named() {
+    let person = Principal::self_authenticating(b"a person");
+    let refused = [
+        (Plan { indexes: vec![Principal::anonymous()], ..relocation() }, "indexes"),
+        (Plan { indexes: vec![Principal::management_canister()], ..relocation() }, "indexes"),
+        (Plan { routes: Some(Vec::new()), ..relocation() }, "routes"),
+        (Plan { routes: Some(vec![person]), ..relocation() }, "routes"),
+        (Plan { routes: Some(vec![canister(1), canister(1)]), ..relocation() }, "twice"),
+        (Plan { routes: Some(vec![canister(1); 9]), ..relocation() }, "routes"),
+        (Plan { routes: None, indexes: vec![person], ..relocation() }, "routes"),
+        (Plan { subscribers: Some(vec![person]), ..relocation() }, "subscribers"),
+        (Plan { strategy: Strategy::Repack(by_vessel()), ..relocation() }, "routes"),
+        (Plan { cycles_per_target: LEAST_TARGET - 1, ..relocation() }, "cycles_per_target"),
+        (Plan { cycles_per_target: u128::MAX, ..relocation() }, "cycles_per_target"),
+        (Plan { max_in_flight: IN_FLIGHT + 1, ..relocation() }, "max_in_flight"),
+    ];
+    for (plan, why) in refused {
+        let refusal = check(&plan).expect_err("it is refused");
+        assert!(refusal.contains(why), "{why}: {refusal}");
+    }
+    let by_person = Plan { indexes: vec![person], ..relocation() };
+    assert_eq!(check(&by_person), Ok(()), "a person enrols, and canisters are swapped");
+}
+
+/// Each job has one call open at a time: `drive` waits for it.
+#[test]
+fn as_many_jobs_as_a_plan_may_have_fit_the_queue_and_the_heap() {
+    let jobs = u64::from(IN_FLIGHT);
+    assert!(jobs <= QUEUE * 4 / 5, "a fifth of the queue is for creations, looks and notices");
+    assert!(jobs * CALL_BYTES <= HEAP_BYTES / 2, "half of the heap is for all else");
+}
