@@ -5,6 +5,7 @@ mod enrolment;
 mod failures;
 mod idioms;
 mod metadata;
+mod money;
 mod precopy;
 mod proposals;
 mod rehearsals;

@@ -11,7 +11,7 @@ use decant_api::jobs::{Outcome, Summary};
 use decant_api::plan::{ByVessel, Plan, Strategy};
 use decant_cli::engine::Engine;
 use decant_cli::rehearsal::Options;
-use decant_cli::rehearsal::calls::{query, update};
+use decant_cli::rehearsal::calls::query;
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
 use decant_shapes_model::{Kind, Shapes, Spec, StructureSpec};

@@ -1,0 +1,273 @@
+//! What is spent is counted, what is not needed is not created, what is left can be taken out (promises 5 and 13); and who
+//! is told what became of jobs.
+
+use candid::{CandidType, Principal};
+use decant_api::jobs::{JobView, Outcome, PoolView, Summary};
+use decant_api::payout::{Payee, Payout};
+use decant_api::plan::Plan;
+use decant_api::routes::Ended;
+use decant_cli::rehearsal::calls::{idle_cycles_a_day, query, update};
+use decant_cli::rehearsal::fleet::Fleet;
+use decant_cli::rehearsal::{Options, Retention, world::World};
+use decant_tests::repack::{create, install_shapes, manage, one_of_each, repack, shapes_plan};
+use decant_tests::{assert_serves, engine, fleet, hand_over, job_of, modules, settle};
+use serde::Deserialize;
+use serde_bytes::ByteBuf;
+use std::time::Duration;
+
+/// Rounds in which something must come about.
+const ROUNDS: u32 = 2_000;
+
+fn summary(world: &World) -> Summary {
+    query(&world.pic, world.coordinator, "decant_summary", ()).expect("the coordinator answers")
+}
+
+fn pool(world: &World) -> Vec<PoolView> {
+    query(&world.pic, world.coordinator, "decant_pool", ()).expect("the coordinator answers")
+}
+
+/// Users with the kit, and a plan for their relocation.
+fn relocation(canisters: u32, retention: Retention, change: impl FnOnce(&mut Plan)) -> (World, Fleet) {
+    let options = Options { canisters, state_kib: 8, retention, ..Options::default() };
+    let (world, users) = fleet(&options, &modules().kit);
+    let mut plan = world.plan(modules(), &options).expect("the modules are uploaded");
+    plan.max_canisters = 100;
+    plan.max_cycles = 100_000_000_000_000;
+    change(&mut plan);
+    world.propose(&plan).expect("the plan is approved");
+    (world, users)
+}
+
+fn tick_until(world: &World, what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..ROUNDS {
+        if is_so() {
+            return;
+        }
+        world.pic.advance_time(Duration::from_secs(1));
+        world.pic.tick();
+    }
+    panic!("{what} did not come about in {ROUNDS} rounds");
+}
+
+/// A job of the canister that has just got a target.
+fn with_target(world: &World, original: Principal) -> JobView {
+    hand_over(world, vec![original]).expect("the index enrols");
+    tick_until(world, "a target", || job_of(world, original).is_some_and(|job| job.target.is_some()));
+    job_of(world, original).expect("it has a job")
+}
+
+fn abort(world: &World, job: u64) {
+    let aborted: Result<(), String> =
+        update(&world.pic, world.coordinator, world.operator, "decant_abort", (job,)).expect("it answers");
+    aborted.expect("it is not committed");
+}
+
+#[test]
+fn what_the_coordinator_loses_by_a_plan_is_what_the_plan_has_spent() {
+    let world = World::new(engine(), modules(), &Options::default()).expect("the world is made");
+    let canisters: Vec<Principal> = (0..3).map(|_| install_shapes(&world, &one_of_each(16))).collect();
+    let (before, begun) = (world.pic.cycle_balance(world.coordinator), world.pic.get_time());
+    let jobs = repack(&world, &shapes_plan(&world), &canisters);
+    assert!(jobs.iter().all(|job| job.outcome == Outcome::Done), "{jobs:?}");
+    let lost = before - world.pic.cycle_balance(world.coordinator);
+    let seconds = world.pic.get_time().as_nanos_since_unix_epoch() - begun.as_nanos_since_unix_epoch();
+    let idle = idle_cycles_a_day(&world.pic, world.operator, &[world.coordinator]).expect("it is told");
+    let idle = idle * u128::from(seconds / 1_000_000_000) / 86_400;
+    let spent = summary(&world).cycles_spent;
+    // Governance's two calls and the enrolment are nobody's: some 20 M each.
+    let others = 200_000_000;
+    assert!(lost <= spent + idle + others, "lost {lost}, spent {spent}, idle {idle}");
+    assert!(spent <= (lost - idle.min(lost)) * 3 / 2, "lost {lost}, spent {spent}, idle {idle}");
+}
+
+#[test]
+fn a_plan_that_can_not_pay_one_job_is_refused_with_the_figure() {
+    let world = World::new(engine(), modules(), &Options::default()).expect("the world is made");
+    let plan = Plan { max_cycles: 1, ..shapes_plan(&world) };
+    let refusal = world.propose(&plan).expect_err("it could do nothing").to_string();
+    assert!(refusal.contains("max_cycles is 1 and must be from "), "{refusal}");
+}
+
+#[test]
+fn one_relocation_takes_one_canister_whatever_else_is_under_way() {
+    let (world, mut users) = relocation(1, Retention::Tombstone, |_| ());
+    let repacks = Plan { max_in_flight: 10, ..shapes_plan(&world) };
+    let canisters: Vec<Principal> = (0..10).map(|_| install_shapes(&world, &one_of_each(16))).collect();
+    world.propose(&repacks).expect("it is approved");
+    let enrolled: Vec<Result<u64, decant_api::routes::EnrolError>> =
+        update(&world.pic, world.coordinator, world.operator, "decant_enrol", (canisters,))
+            .expect("it answers");
+    assert!(enrolled.iter().all(Result::is_ok), "{enrolled:?}");
+    hand_over(&world, vec![users.users[0].original]).expect("the index enrols");
+    let jobs = settle(&world);
+    assert!(jobs.iter().all(|job| job.outcome == Outcome::Done), "{jobs:?}");
+    assert_eq!(pool(&world), [], "none was created for nobody");
+    let target = job_of(&world, users.users[0].original).and_then(|job| job.target).expect("it moved");
+    assert_serves(&world, &mut users, 0, target);
+}
+
+#[test]
+fn a_canister_that_comes_back_serves_the_next_and_one_that_is_gone_serves_nobody() {
+    let (world, mut users) = relocation(1, Retention::Tombstone, |_| ());
+    let original = users.users[0].original;
+    let job = with_target(&world, original);
+    abort(&world, job.id);
+    settle(&world);
+    let back: Vec<Principal> = pool(&world).into_iter().map(|it| it.canister).collect();
+    assert_eq!(back, [job.target.expect("it had one")], "it comes back");
+    let again = with_target(&world, original);
+    assert_eq!(again.target, job.target, "and goes out again, after a look");
+    // Whoever controls the source controls the target, and tidies up.
+    let target = again.target.expect("it has one");
+    tick_until(&world, "its settings", || world.pic.get_controllers(target).contains(&world.operator));
+    world.pic.stop_canister(target, Some(world.operator)).expect("it stops");
+    world.pic.delete_canister(target, Some(world.operator)).expect("it goes");
+    settle(&world);
+    hand_over(&world, vec![original]).expect("the index enrols");
+    settle(&world);
+    let job = job_of(&world, original).expect("it has a job");
+    assert_eq!(job.outcome, Outcome::Done, "{job:?}");
+    assert!(pool(&world).iter().all(|it| it.canister != target), "what is gone is in no pool");
+    assert_serves(&world, &mut users, 0, job.target.expect("it moved"));
+}
+
+#[test]
+fn a_canister_of_the_pool_that_somebody_else_controls_or_uses_is_set_aside() {
+    #[derive(CandidType)]
+    struct OfCanister {
+        canister_id: Principal,
+    }
+    let (world, users) = relocation(1, Retention::Tombstone, |_| ());
+    let original = users.users[0].original;
+    let job = with_target(&world, original);
+    let target = job.target.expect("it has one");
+    tick_until(&world, "its settings", || world.pic.get_controllers(target).contains(&world.operator));
+    let taken: Snapshot =
+        manage(&world, target, "take_canister_snapshot", &OfCanister { canister_id: target });
+    assert!(!taken.id.is_empty());
+    abort(&world, job.id);
+    settle(&world);
+    hand_over(&world, vec![original]).expect("the index enrols");
+    settle(&world);
+    let job = job_of(&world, original).expect("it has a job");
+    assert_eq!(job.outcome, Outcome::Done, "{job:?}");
+    assert_ne!(job.target, Some(target), "another one");
+    let aside = pool(&world).into_iter().find(|it| it.canister == target).expect("it is still known");
+    assert_eq!(aside.aside.as_deref(), Some("it has snapshots"));
+}
+
+#[derive(CandidType, Deserialize)]
+struct Snapshot {
+    id: ByteBuf,
+}
+
+#[test]
+fn what_is_left_in_the_pool_is_deleted_and_its_cycles_come_back() {
+    let (world, users) = relocation(1, Retention::Tombstone, |_| ());
+    let job = with_target(&world, users.users[0].original);
+    abort(&world, job.id);
+    settle(&world);
+    let canister = job.target.expect("it had one");
+    let held = world.pic.cycle_balance(canister);
+    let before = world.pic.cycle_balance(world.coordinator);
+    let deleted: Result<(), String> =
+        update(&world.pic, world.coordinator, world.operator, "decant_delete_pooled", (canister,))
+            .expect("it answers");
+    deleted.expect("it is the coordinator's");
+    let back = world.pic.cycle_balance(world.coordinator) - before;
+    assert!(back > held * 8 / 10, "{back} of {held} came back");
+    assert!(!world.pic.canister_exists(canister));
+    assert_eq!(pool(&world), []);
+}
+
+#[test]
+fn governance_pays_cycles_out_and_leaves_the_floor() {
+    #[derive(CandidType)]
+    struct Submission {
+        target: Principal,
+        validator_method: String,
+        target_method: String,
+        payload: ByteBuf,
+    }
+    let world = World::new(engine(), modules(), &Options::default()).expect("the world is made");
+    let to = create(&world);
+    let propose = |cycles: u128| -> Result<u64, String> {
+        let payout = Payout { cycles, to: Payee::Canister(to) };
+        let submission = Submission {
+            target: world.coordinator,
+            validator_method: "decant_validate_payout".to_owned(),
+            target_method: "decant_execute_payout".to_owned(),
+            payload: ByteBuf::from(candid::encode_one(payout).expect("it encodes")),
+        };
+        update(&world.pic, world.governance, world.operator, "propose", (submission,)).expect("it answers")
+    };
+    let all = world.pic.cycle_balance(world.coordinator);
+    let refusal = propose(all).expect_err("the floor stays");
+    assert!(refusal.contains("cycles are free"), "{refusal}");
+    let before = world.pic.cycle_balance(to);
+    let proposal = propose(7_000_000_000_000).expect("that much is free");
+    let shown = world.approve(proposal).expect("it is executed");
+    assert!(shown.contains(&to.to_string()), "{shown}");
+    assert_eq!(world.pic.cycle_balance(to) - before, 7_000_000_000_000);
+}
+
+#[test]
+fn a_freezing_reserve_is_not_burned_with_its_original() {
+    #[derive(CandidType)]
+    struct Settings {
+        freezing_threshold: Option<candid::Nat>,
+    }
+    #[derive(CandidType)]
+    struct UpdateSettings {
+        canister_id: Principal,
+        settings: Settings,
+    }
+    let (world, mut users) = relocation(1, Retention::None, |_| ());
+    let original = users.users[0].original;
+    let year = candid::Nat::from(31_536_000_u64);
+    let settings = Settings { freezing_threshold: Some(year) };
+    let () = manage(&world, original, "update_settings", &UpdateSettings { canister_id: original, settings });
+    hand_over(&world, vec![original]).expect("the index enrols");
+    let job = settle(&world).remove(0);
+    assert_eq!(job.outcome, Outcome::Done, "{job:?}");
+    assert!(job.burned_cycles < 70_000_000_000, "{} cycles were burned", job.burned_cycles);
+    assert_serves(&world, &mut users, 0, job.target.expect("it moved"));
+}
+
+#[test]
+fn a_tombstone_keeps_what_its_last_call_prepaid_and_no_more() {
+    let (world, users) = relocation(1, Retention::Tombstone, |_| ());
+    let original = users.users[0].original;
+    hand_over(&world, vec![original]).expect("the index enrols");
+    assert_eq!(settle(&world).remove(0).outcome, Outcome::Done);
+    let left = world.pic.cycle_balance(original);
+    assert!(left < 70_000_000_000, "{left} cycles are left");
+}
+
+#[test]
+fn indexes_and_subscribers_are_told_what_became_of_jobs_and_one_without_ears_holds_nobody_up() {
+    let deaf = |plan: &mut Plan| {
+        let nobody = Principal::from_slice(&[0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 1, 1]);
+        plan.subscribers = Some(vec![nobody]);
+    };
+    let (world, users) = relocation(2, Retention::Tombstone, deaf);
+    let ended = |world: &World| -> Vec<Ended> {
+        query(&world.pic, world.index, "ended", ()).expect("the index answers")
+    };
+    let first = with_target(&world, users.users[0].original);
+    abort(&world, first.id);
+    hand_over(&world, vec![users.users[1].original]).expect("the index enrols");
+    let jobs = settle(&world);
+    tick_until(&world, "two notices", || ended(&world).len() == 2);
+    for (notice, job) in ended(&world).iter().zip(&jobs) {
+        let new = if job.outcome == Outcome::Done { job.target } else { None };
+        let expected = Ended {
+            job: job.id,
+            old: job.source,
+            new: new.unwrap_or(job.source),
+            outcome: job.outcome.clone(),
+        };
+        assert_eq!(*notice, expected);
+    }
+    assert_eq!(jobs[1].outcome, Outcome::Done, "{:?}", jobs[1]);
+}
