@@ -1,9 +1,11 @@
 //! What the scenarios share: the modules, the engine, and a small world.
 
 pub mod candid_text;
+pub mod dapps;
 pub mod faults;
 pub mod keeper;
 pub mod ledger;
+pub mod others;
 pub mod precopy;
 pub mod repack;
 pub mod vessel;

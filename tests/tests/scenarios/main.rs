@@ -2,8 +2,11 @@
 
 mod assets;
 mod failures;
+mod field;
 mod idioms;
+mod layouts;
 mod metadata;
+mod others;
 mod precopy;
 mod proposals;
 mod rehearsals;

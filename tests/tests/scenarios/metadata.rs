@@ -7,13 +7,14 @@ use std::process::Command;
 use wasmparser::{Parser, Payload};
 
 /// Modules, and whether the kit is in them.
-const MODULES: [(&str, bool); 16] = [
+const MODULES: [(&str, bool); 17] = [
     ("coordinator", false),
     ("eraser", true),
     ("governance", false),
     ("heap-only", false),
     ("index", false),
     ("ledger", false),
+    ("regions", true),
     ("shapes", false),
     ("taker", true),
     ("tombstone", false),

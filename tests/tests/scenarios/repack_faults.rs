@@ -255,6 +255,7 @@ fn sweep_by_snapshot(fault: Fault) {
             growth_percent: 100,
             may_drop_tail: false,
             rolls_back_on_lost_timer: None,
+            manager_page: None,
         }),
         tombstone: None,
         ..relocation
