@@ -256,7 +256,7 @@ fn sweep_by_snapshot(fault: Fault) {
             growth_percent: 100,
             may_drop_tail: false,
         }),
-        tombstone: Some(world.upload(&modules().tombstone).expect("the tombstone is uploaded")),
+        tombstone: None,
         ..relocation
     };
     sweep_relocations(fault, engine, &world, fleet, &plan);

@@ -26,7 +26,7 @@ fn plan(world: &World, options: &Options, modules_used: &[&[u8]]) -> Plan {
             growth_percent: 100,
             may_drop_tail: false,
         }),
-        tombstone: Some(world.upload(&modules().tombstone).expect("the tombstone is uploaded")),
+        tombstone: None,
         ..world.plan(modules(), options).expect("the plan is made")
     }
 }
@@ -116,7 +116,7 @@ fn originals_become_tombstones_that_answer_where_the_state_is() {
     assert_moved(&world, &mut fleet, &jobs);
     for (job, user) in jobs.iter().zip(&fleet.users) {
         let stands = status(&world, user.original);
-        let tombstone = used(&modules().tombstone, nothing()).hash;
+        let tombstone = used(&modules().vessel, nothing()).hash;
         assert_eq!((stands.status, stands.stable_pages()), (RunState::Running, 0));
         assert_eq!(stands.module_hash, Some(tombstone));
         assert!(snapshots(&world, user.original).is_empty());

@@ -101,9 +101,6 @@ impl World {
 
     /// The plan of a rehearsal; its modules are in the coordinator's chunk store.
     pub fn plan(&self, modules: &Modules, options: &Options) -> anyhow::Result<Plan> {
-        let needs_tombstone = options.retention == Retention::Tombstone
-            || options.strategy == super::Strategy::RelocateSnapshot;
-        let tombstone = if needs_tombstone { Some(self.upload(&modules.tombstone)?) } else { None };
         Ok(Plan {
             title: "Give the fleet its memory back".to_owned(),
             strategy: match options.strategy {
@@ -116,7 +113,7 @@ impl World {
                 super::Strategy::RelocateSnapshot => Strategy::RelocateSnapshot(by_snapshot(modules)?),
             },
             indexes: vec![self.index],
-            tombstone,
+            tombstone: None,
             bucket_pages: 1,
             min_reclaimed_pages: 0,
             retention: match options.retention {
