@@ -118,7 +118,7 @@ fn originals_become_tombstones_that_answer_where_the_state_is() {
     assert_moved(&world, &mut fleet, &jobs);
     for (job, user) in jobs.iter().zip(&fleet.users) {
         let stands = status(&world, user.original);
-        let tombstone = used(&modules().tombstone, nothing()).hash;
+        let tombstone = used(&modules().vessel, nothing()).hash;
         assert_eq!((stands.status, stands.stable_pages()), (RunState::Running, 0));
         assert_eq!(stands.module_hash, Some(tombstone));
         assert!(snapshots(&world, user.original).is_empty());
