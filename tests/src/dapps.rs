@@ -9,7 +9,7 @@ use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::world::World;
 use ic_management_canister_types::{
     ReadCanisterSnapshotDataArgs, ReadCanisterSnapshotDataResult, ReadCanisterSnapshotMetadataArgs,
-    ReadCanisterSnapshotMetadataResult, SnapshotDataKind, SnapshotMetadataGlobal,
+    ReadCanisterSnapshotMetadataResult, SnapshotDataKind,
 };
 use sha2::{Digest, Sha256};
 
@@ -161,7 +161,7 @@ pub fn enrolled(world: &World, canisters: &[Principal]) -> Vec<u64> {
 pub struct Contents {
     module: [u8; 32],
     heap: [u8; 32],
-    globals: Vec<Option<SnapshotMetadataGlobal>>,
+    globals: Vec<u8>,
     stable: [u8; 32],
 }
 
@@ -192,7 +192,7 @@ pub fn contents(world: &World, canister: Principal) -> Contents {
             size,
         }),
         heap: hash(metadata.wasm_memory_size, &|offset, size| SnapshotDataKind::WasmMemory { offset, size }),
-        globals: metadata.globals,
+        globals: candid::encode_one(&metadata.globals).expect("globals encode"),
         stable: hash(metadata.stable_memory_size, &|offset, size| SnapshotDataKind::StableMemory {
             offset,
             size,

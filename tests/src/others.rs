@@ -164,7 +164,7 @@ fn send(
         canister_id: Principal,
         settings: Settings,
     }
-    #[derive(CandidType)]
+    #[derive(CandidType, Deserialize)]
     enum Mode {
         #[serde(rename = "upgrade")]
         Upgrade,

@@ -4,9 +4,9 @@
 //! at every `await`. What is under way lives on the heap only: after an upgrade, or a trapped callback, a job
 //! that waits for a reply finds nobody driving it, and observes.
 
-use crate::{platform, pool, store};
+use crate::{platform, pool, put_back, store, trial};
 use decant_api::JobId;
-use decant_engine::{Entry, Event, Job, Limits, Step, apply, next_step};
+use decant_engine::{Entry, Event, Job, Limits, State, Step, apply, next_step};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -43,13 +43,19 @@ pub(crate) fn start() {
     wake();
 }
 
-/// Looks at the jobs soon, in a message of its own.
+/// Looks at the jobs soon, in a message of its own; unless the coordinator was put back from a snapshot, which a message
+/// like this one finds out first, since timers are gone then.
 pub(crate) fn wake() {
-    ic_cdk_timers::set_timer(Duration::ZERO, async { look() });
+    if put_back::is_whole(wake) {
+        ic_cdk_timers::set_timer(Duration::ZERO, async { look() });
+    }
 }
 
 /// Starts queued jobs within the limits and drives every job that nobody drives.
 fn look() {
+    if !put_back::is_whole(wake) {
+        return;
+    }
     start_queued();
     for id in store::active() {
         if let Some(guard) = Guard::new(id) {
@@ -92,17 +98,16 @@ async fn drive(guard: Guard) {
                     break;
                 }
             }
-            Step::TakeFromPool => match store::take_from_pool() {
-                Some(target) => {
-                    if !record(&mut job, Event::TargetTaken { target }) {
-                        store::add_to_pool(target);
+            Step::TakeFromPool => match trial::refusal(job.plan().plan_id) {
+                Some(reason) => {
+                    if !record(&mut job, Event::GaveUp { reason }) {
                         break;
                     }
                 }
                 None => {
-                    pool::refill(job.plan().plan_id, wanted(), wake);
-                    record(&mut job, Event::PoolEmpty);
-                    break;
+                    if !take_from_pool(&mut job) {
+                        break;
+                    }
                 }
             },
             Step::ReturnToPool { target } => {
@@ -146,17 +151,36 @@ async fn drive(guard: Guard) {
     drop(guard);
 }
 
-/// Canisters that the jobs without a target need.
-fn wanted() -> usize {
-    store::active().into_iter().filter_map(store::job).filter(|job| job.target().is_none()).count()
+/// Gives a job a canister of the pool. Answers whether it goes on.
+fn take_from_pool(job: &mut Job) -> bool {
+    let Some(target) = store::take_from_pool() else {
+        refill(job.plan().plan_id);
+        record(job, Event::PoolEmpty);
+        return false;
+    };
+    let is_taken = record(job, Event::TargetTaken { target });
+    if !is_taken {
+        store::add_to_pool(target);
+    }
+    is_taken
+}
+
+/// Begins to create what the jobs on their way need.
+fn refill(plan_id: u64) {
+    let active: Vec<Job> = store::active().into_iter().filter_map(store::job).collect();
+    pool::refill(plan_id, trial::wanted(plan_id, &active), wake);
 }
 
 /// Applies an event, stores the job and journals the event. False if the event does not fit.
 fn record(job: &mut Job, event: Event) -> bool {
     let at_nanos = now();
+    let is_on_trial = matches!(job.state(), State::Installed);
     match apply(job, event.clone(), at_nanos) {
         Ok(()) => {
             store::record(job, Entry { at_nanos, event });
+            if is_on_trial && !matches!(job.state(), State::Installed) && trial::told(job) {
+                refill(job.plan().plan_id);
+            }
             true
         }
         Err(illegal) => {

@@ -26,8 +26,10 @@ mod pages;
 mod plans;
 mod platform;
 mod pool;
+mod put_back;
 mod snapshots;
 mod store;
+mod trial;
 mod vessels;
 mod views;
 
@@ -49,6 +51,7 @@ struct InitArgs {
 #[ic_cdk::init]
 fn init(args: InitArgs) {
     store::set_governance(args.governance);
+    put_back::begin_anew();
     driver::start();
 }
 
@@ -67,6 +70,10 @@ fn post_upgrade() {
         ic_cdk::trap(format!(
             "job {job} is on its way by snapshots, as only the build that is there does it: pause, let it end, then upgrade"
         ));
+    }
+    if store::config().whole_nanos.is_none() {
+        // The build before this one did not ask.
+        put_back::begin_anew();
     }
     driver::start();
 }
@@ -96,6 +103,9 @@ fn decant_enrol(canisters: Vec<Principal>) -> Result<Vec<JobId>, EnrolError> {
 fn decant_pause(is_paused: bool) -> Result<(), String> {
     operators::operates(msg_caller())?;
     store::set_paused(is_paused);
+    if !is_paused && store::config().put_back_nanos.is_some() {
+        put_back::begin_anew();
+    }
     driver::wake();
     Ok(())
 }

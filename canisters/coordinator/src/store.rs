@@ -41,6 +41,10 @@ pub(crate) struct Config {
     pub(crate) cycles_spent: u128,
     pub(crate) calls: u64,
     pub(crate) target_calls: u64,
+    /// When the coordinator was last known to remember all that it did. Records of earlier builds lack it.
+    pub(crate) whole_nanos: Option<u64>,
+    /// When it was put back from a snapshot, until an operator lets it go on.
+    pub(crate) put_back_nanos: Option<u64>,
 }
 
 impl Default for Config {
@@ -55,6 +59,8 @@ impl Default for Config {
             cycles_spent: 0,
             calls: 0,
             target_calls: 0,
+            whole_nanos: None,
+            put_back_nanos: None,
         }
     }
 }
@@ -65,6 +71,8 @@ pub(crate) struct PlanRecord {
     pub(crate) plan: Plan,
     pub(crate) enrolled: u64,
     pub(crate) cycles_spent: u128,
+    /// Whether its compact build can be a target; unknown before the first one.
+    pub(crate) fits: Option<bool>,
 }
 
 /// A module that was read, or the vessel.
@@ -187,6 +195,13 @@ pub(crate) fn set_paused(is_paused: bool) {
     change_config(|config| config.is_paused = is_paused);
 }
 
+/// Remembers when the coordinator was put back from a snapshot, if it was, and when it was last known to be whole.
+pub(crate) fn set_put_back(put_back_nanos: Option<u64>, whole_nanos: u64) {
+    change_config(|config| {
+        (config.put_back_nanos, config.whole_nanos) = (put_back_nanos, Some(whole_nanos));
+    });
+}
+
 /// Counts calls that the coordinator made.
 pub(crate) fn count_call() {
     change_config(|config| config.calls += 1);
@@ -210,7 +225,9 @@ pub(crate) fn add_plan(plan: Plan) -> u64 {
         config.next_plan += 1;
         id
     });
-    PLANS.with_borrow_mut(|plans| plans.insert(id, PlanRecord { plan, enrolled: 0, cycles_spent: 0 }));
+    PLANS.with_borrow_mut(|plans| {
+        plans.insert(id, PlanRecord { plan, enrolled: 0, cycles_spent: 0, fits: None })
+    });
     id
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn summary() -> Summary {
         parked,
         pool: store::pool(),
         is_paused: config.is_paused,
+        put_back_nanos: config.put_back_nanos,
         cycles_spent: config.cycles_spent,
         calls: config.calls,
         target_calls: config.target_calls,

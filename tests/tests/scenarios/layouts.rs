@@ -50,6 +50,11 @@ fn argument(spec: Spec) -> Vec<u8> {
     candid::encode_one(spec).expect("a specification encodes")
 }
 
+/// The argument of one whose `init` opens its memories.
+pub(crate) fn opened_at_init() -> Vec<u8> {
+    argument(Spec { opens_at_init: true, ..PLAIN })
+}
+
 fn note(world: &World, canister: Principal, text: &str) {
     let _: u64 = update(&world.pic, canister, world.operator, "note", (text,)).expect("it is noted");
 }
