@@ -5,6 +5,7 @@ use crate::repack::{job, nothing};
 use crate::{jobs, settle_with};
 use candid::{CandidType, Principal};
 use decant_api::jobs::JobView;
+use decant_cli::rehearsal::calls::update;
 use decant_cli::rehearsal::world::World;
 use pocket_ic::common::rest::{RawEffectivePrincipal, RawMessageId};
 use serde::Deserialize;
@@ -138,6 +139,13 @@ impl Beside {
     }
 }
 
+fn pause(world: &World, is_paused: bool) {
+    let paused: Result<(), String> =
+        update(&world.pic, world.coordinator, world.operator, "decant_pause", (is_paused,))
+            .expect("it answers");
+    paused.expect("a controller may pause");
+}
+
 /// Sends a message; `None` if it is not even taken, as by a canister that is stopped.
 fn send(
     world: &World,
@@ -221,8 +229,10 @@ fn send(
 
 /// The names of the states in which somebody can see a job, in the order in which it passes them.
 pub fn states(world: &World, canister: Principal) -> Vec<String> {
+    pause(world, true);
     let id = enrolled(world, &[canister])[0];
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen = vec![job(world, id).state];
+    pause(world, false);
     settle_with(world, |_| {
         let state = job(world, id).state;
         if !seen.contains(&state) {
@@ -236,6 +246,8 @@ pub fn states(world: &World, canister: Principal) -> Vec<String> {
 /// ended, or are parked.
 pub fn beside(world: &World, cases: &[(Act, &str, Principal)], other_build: &[u8]) -> Vec<Beside> {
     let canisters: Vec<Principal> = cases.iter().map(|(_, _, canister)| *canister).collect();
+    // All are seen before their first step.
+    pause(world, true);
     let ids = enrolled(world, &canisters);
     let mut all: Vec<Beside> = cases
         .iter()
@@ -246,6 +258,8 @@ pub fn beside(world: &World, cases: &[(Act, &str, Principal)], other_build: &[u8
         let now = jobs(world);
         all.iter_mut().for_each(|one| one.go_on(world, &now, other_build));
     };
+    go_on();
+    pause(world, false);
     settle_with(world, |_| go_on());
     for _ in 0..ROUNDS {
         go_on();

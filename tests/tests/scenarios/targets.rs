@@ -24,7 +24,14 @@ pub(crate) fn relocation(
     relocation.init_arg = ByteBuf::from(init_arg);
     change(&mut relocation);
     let strategy = Strategy::Relocate(relocation);
-    Plan { strategy, retention: Retention::None, max_in_flight: 20, max_canisters: 100, ..plan }
+    Plan {
+        strategy,
+        retention: Retention::None,
+        max_in_flight: 20,
+        max_canisters: 100,
+        max_cycles: 1_000_000_000_000_000,
+        ..plan
+    }
 }
 
 fn taker(world: &World, user: u64, module: &[u8]) -> Principal {

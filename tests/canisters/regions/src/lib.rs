@@ -23,8 +23,8 @@ const OUTER: u8 = 254;
 const INNER_BUCKET_PAGES: u16 = 16;
 /// Pages that a cell behind the manager may have.
 const BEHIND_PAGES: u64 = 15;
-/// Bytes of a page that the cell before the manager fills at most, its own header aside.
-const FILLED_BYTES: u64 = 65_000;
+/// Bytes of a page that fill the cell before the manager: what is noted has room besides.
+const FILLED_BYTES: u64 = 64_000;
 
 decant_kit::export! { save = nothing, load = nothing }
 
