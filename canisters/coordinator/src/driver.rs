@@ -158,7 +158,8 @@ fn take_from_pool(job: &mut Job) -> bool {
         record(job, Event::PoolEmpty);
         return false;
     };
-    let is_taken = record(job, Event::TargetTaken { target });
+    let is_new = pool::is_new(target);
+    let is_taken = record(job, Event::TargetTaken { target, is_new });
     if !is_taken {
         store::add_to_pool(target);
     }

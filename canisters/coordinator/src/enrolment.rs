@@ -85,7 +85,6 @@ fn essentials(plan_id: u64, record: &PlanRecord) -> Option<PlanEssentials> {
         bucket_pages: plan.bucket_pages,
         min_reclaimed_pages: plan.min_reclaimed_pages,
         retention,
-        has_final_recheck: strategy.has_target(),
         has_asset_checks: !(plan.ledgers.is_empty() && plan.dependents.is_empty()),
         rolls_back_on_lost_timer: plan
             .strategy

@@ -5,6 +5,7 @@ use crate::store;
 use candid::{CandidType, Nat, Principal};
 use ic_cdk::call::{Call, CallFailed, Response};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 
@@ -227,10 +228,41 @@ pub(crate) async fn keep_chunk(chunk: &[u8]) -> Result<ByteBuf, CallFailed> {
     Ok(hash)
 }
 
+/// Why a call about snapshots brought nothing.
+pub(crate) enum Failure {
+    /// It was rejected, or not sent.
+    Call(CallFailed),
+    /// Its reply is something else.
+    Reply(String),
+}
+
+impl From<CallFailed> for Failure {
+    fn from(error: CallFailed) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Call(error) => error.fmt(f),
+            Self::Reply(reason) => reason.fmt(f),
+        }
+    }
+}
+
+/// Calls a method of the management canister and decodes its reply.
+pub(crate) async fn ask<R: CandidType + DeserializeOwned>(
+    method: &str,
+    arg: &impl CandidType,
+) -> Result<R, Failure> {
+    let response = call(method, arg).await?;
+    response.candid().map_err(|error| Failure::Reply(format!("{method}: {error}")))
+}
+
 /// Hashes of the chunks in the coordinator's own chunk store.
-pub(crate) async fn stored_chunks() -> Result<Vec<ByteBuf>, String> {
+pub(crate) async fn stored_chunks() -> Result<Vec<ByteBuf>, Failure> {
     let own = OfCanister { canister_id: ic_cdk::api::canister_self() };
-    let response = call("stored_chunks", &own).await.map_err(|error| error.to_string())?;
-    let chunks: Vec<ChunkHash> = response.candid().map_err(|error| error.to_string())?;
+    let chunks: Vec<ChunkHash> = ask("stored_chunks", &own).await?;
     Ok(chunks.into_iter().map(|chunk| chunk.hash).collect())
 }

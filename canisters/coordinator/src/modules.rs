@@ -1,7 +1,8 @@
 //! The modules that canisters run: read out of a snapshot once, and known by their hash from then on.
 
 use crate::management;
-use crate::snapshots::{self, Failure, ReadKind, Slice};
+use crate::management::Failure;
+use crate::snapshots::{self, ReadKind, Slice};
 use crate::store::{self, KnownModule};
 use candid::Principal;
 use decant_api::plan::{ModuleUse, Plan};
@@ -74,7 +75,7 @@ pub(crate) async fn learn(
 /// Whether its chunks are still in the chunk store, which anybody who controls the coordinator may clear.
 pub(crate) async fn is_stored(known: &KnownModule, planned: &ModuleUse) -> Result<bool, Failure> {
     let needed = chunks(known, planned);
-    let stored = management::stored_chunks().await.map_err(Failure::Reply)?;
+    let stored = management::stored_chunks().await?;
     Ok(!needed.is_empty() && needed.iter().all(|chunk| stored.contains(chunk)))
 }
 

@@ -124,6 +124,9 @@ pub(crate) fn refused(error: &KitError) -> Outcome {
         KitError::Transfer { .. } => ReasonCode::RootMismatch,
         KitError::RootChanged { .. } => ReasonCode::ChangedAfterSeal,
         KitError::NotAPair { .. } => ReasonCode::Rejected,
+        KitError::Hashing { done_bytes, .. } => {
+            return Outcome::Done(Value::Working { done_bytes: *done_bytes });
+        }
         // The target asked the source, and only the journey failed.
         KitError::CallFailed { .. } => {
             return Outcome::Transient(Reason::new(ReasonCode::Rejected, error.to_string()));

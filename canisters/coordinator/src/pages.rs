@@ -2,7 +2,8 @@
 //! pages of state do not pass through here.
 
 use crate::management::ChunkHash;
-use crate::snapshots::{self, Failure, Metadata, Offset, ReadKind, Slice, WriteKind};
+use crate::management::Failure;
+use crate::snapshots::{self, Metadata, Offset, ReadKind, Slice, WriteKind};
 use candid::Principal;
 use decant_engine::SnapshotId;
 use decant_layout::{HEADER_BYTES, Image, Layout, PAGE_BYTES, Structure, Tail, TailScan, manager_places};

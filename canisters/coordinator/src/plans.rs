@@ -24,7 +24,7 @@ const GROWTH_PERCENT: u32 = 10_000;
 /// Renders a plan for voters, or says why it cannot be executed.
 pub(crate) async fn validate(plan: &Plan) -> Result<String, String> {
     check(plan)?;
-    let stored = management::stored_chunks().await?;
+    let stored = management::stored_chunks().await.map_err(|failure| failure.to_string())?;
     for chunk in chunks(plan) {
         if !stored.contains(chunk) {
             return Err(format!(

@@ -137,8 +137,21 @@ fn pulled(progress: PullProgress) -> Value {
     Value::Pulled { is_complete, done_bytes, wire_bytes }
 }
 
-/// A call to the kit: safe to repeat, so it waits a bounded time.
+/// A call to the kit that runs no code of the dapp: a trap there is ours, or was somebody's one message, and it is tried again.
 async fn kit<R: CandidType + DeserializeOwned>(
+    canister: Principal,
+    method: &str,
+    args: &impl CandidType,
+    value: impl FnOnce(R) -> Value,
+) -> Outcome {
+    match hooked(canister, method, args, value).await {
+        Outcome::Refused(reason) if reason.code() == ReasonCode::Trapped => Outcome::Transient(reason),
+        outcome => outcome,
+    }
+}
+
+/// A call to the kit: safe to repeat, so it waits a bounded time. Its hooks may run.
+async fn hooked<R: CandidType + DeserializeOwned>(
     canister: Principal,
     method: &str,
     args: &impl CandidType,
@@ -166,7 +179,7 @@ fn answered<R: CandidType + DeserializeOwned>(
 
 async fn hash(canister: Principal, method: &str, args: JobArgs) -> Outcome {
     let mut is_malformed = false;
-    let outcome = kit(canister, method, &args, |progress: SealProgress| match progress {
+    let outcome = hooked(canister, method, &args, |progress: SealProgress| match progress {
         SealProgress::Working { done_bytes, .. } => Value::Working { done_bytes },
         SealProgress::Done(seal) => match digest(&seal.root) {
             Some(root) => Value::Hashed(engine::Seal {

@@ -2,15 +2,33 @@
 //! so that no lost reply strands a canister.
 
 use crate::{management, store};
-use std::cell::Cell;
+use candid::Principal;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 /// Creations at a time.
 const CREATIONS: u32 = 10;
 /// Cycles that stay with the coordinator for its own work.
 const RESERVE_CYCLES: u128 = 1_000_000_000_000;
 
+/// For how long a canister counts as new (nanoseconds): a relocation takes longer, so that none that was put back with this
+/// heap from a snapshot of the coordinator can serve anybody yet.
+const NEW_NANOS: u64 = 5_000_000_000;
+
 thread_local! {
     static CREATING: Cell<u32> = const { Cell::new(0) };
+    static NEW: RefCell<BTreeMap<Principal, u64>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Whether a canister that was just taken out of the pool was created this moment, and nobody had it yet.
+pub(crate) fn is_new(canister: Principal) -> bool {
+    let created_nanos = NEW.with_borrow_mut(|new| new.remove(&canister));
+    created_nanos.is_some_and(|at| ic_cdk::api::time().saturating_sub(at) < NEW_NANOS)
+}
+
+fn add(canister: Principal) {
+    store::add_to_pool(canister);
+    NEW.with_borrow_mut(|new| new.insert(canister, ic_cdk::api::time()));
 }
 
 /// Whether the reply to a creation is awaited.
@@ -35,7 +53,7 @@ pub(crate) fn refill(plan_id: u64, wanted: usize, when_settled: fn()) {
             let created = management::create_canister(price).await;
             CREATING.set(CREATING.get().saturating_sub(1));
             match created {
-                Ok(canister) => store::add_to_pool(canister),
+                Ok(canister) => add(canister),
                 // What was reserved for it comes back with the reject.
                 Err(_) => store::change_plan(plan_id, |record| {
                     record.cycles_spent = record.cycles_spent.saturating_sub(price);

@@ -1,11 +1,9 @@
 //! Snapshots at the management canister, with records of only the fields that are used.
 
-use crate::management::{self, ChunkHash, OfCanister};
+use crate::management::{self, ChunkHash, Failure, OfCanister, ask};
 use candid::{CandidType, Nat, Principal};
 use decant_engine::SnapshotId;
-use ic_cdk::call::CallFailed;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
 /// Whether, and for when, the global timer is armed.
@@ -123,25 +121,6 @@ struct OfSnapshot {
 #[derive(Debug, Clone, CandidType, Deserialize)]
 struct Listed {
     id: ByteBuf,
-}
-
-/// Why a call about snapshots brought nothing.
-pub(crate) enum Failure {
-    /// It was rejected, or not sent.
-    Call(CallFailed),
-    /// Its reply is something else.
-    Reply(String),
-}
-
-impl From<CallFailed> for Failure {
-    fn from(error: CallFailed) -> Self {
-        Self::Call(error)
-    }
-}
-
-async fn ask<R: CandidType + DeserializeOwned>(method: &str, arg: &impl CandidType) -> Result<R, Failure> {
-    let response = management::call(method, arg).await?;
-    response.candid().map_err(|error| Failure::Reply(format!("{method}: {error}")))
 }
 
 /// All snapshots of a canister.

@@ -1,11 +1,11 @@
 //! Effects of the strategies by vessel as calls, and what their answers mean.
 
 use crate::carried;
-use crate::management::{self, ChunkHash, InstallChunkedCode, InstallMode};
+use crate::management::{self, ChunkHash, Failure, InstallChunkedCode, InstallMode};
 use crate::modules::{self, Unknown};
 use crate::outcomes::{failed, installed};
 use crate::pages::{self, EMPTY_MODULE};
-use crate::snapshots::{self, Failure, Timer, UploadMetadata};
+use crate::snapshots::{self, Timer, UploadMetadata};
 use crate::store::{self, KnownModule};
 use candid::Principal;
 use decant_api::plan::{ModuleUse, Plan};

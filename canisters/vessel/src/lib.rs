@@ -97,7 +97,7 @@ fn decant_retire(args: RetireArgs) -> Result<KitStatus, KitError> {
 /// Sends the cycles away, once the state has moved.
 #[update]
 async fn decant_drain(args: DrainArgs) -> Result<u128, KitError> {
-    source::drain(args).await
+    vessel::drain(args).await
 }
 
 /// Reads from the source and writes the image.

@@ -62,6 +62,14 @@ pub enum KitError {
         /// Hex of the sealed root.
         sealed: String,
     },
+    /// Not all is hashed yet, and nothing else was done: call again.
+    #[error("{done_bytes} of {total_bytes} bytes are hashed: call again")]
+    Hashing {
+        /// Bytes hashed.
+        done_bytes: u64,
+        /// Bytes in all.
+        total_bytes: u64,
+    },
     /// The dapp's save and load do not do together what an upgrade does. Nothing has happened.
     #[error(
         "{idiom}; nothing was done: repack it, or relocate it through vessels, where its code sees one ordinary upgrade"

@@ -2,7 +2,7 @@
 
 use crate::rules::{Next, Rules, Verdict, When};
 use crate::{
-    Attempt, Event, IllegalTransition, Job, Limits, Outcome, Phase, Reason, ReasonCode, Stage, State,
+    Attempt, Event, IllegalTransition, Job, Left, Limits, Outcome, Phase, Reason, ReasonCode, Stage, State,
     TimeNanos, Undo, Value, VesselState, Why, back, invariants, relocate, vessel,
 };
 
@@ -50,7 +50,7 @@ fn transition(job: &mut Job, event: Event, now_nanos: TimeNanos) -> Result<(), W
     match event {
         Event::Started { ticket } => started(job, ticket, now_nanos),
         Event::Replied { ticket, outcome } => replied(job, ticket, outcome, now_nanos),
-        Event::TargetTaken { target } => target_taken(job, target, now_nanos),
+        Event::TargetTaken { target, is_new } => target_taken(job, target, is_new, now_nanos),
         Event::PoolEmpty => match job.state {
             State::Admitted { .. } => {
                 count_try(job, now_nanos);
@@ -220,7 +220,12 @@ fn settle_look(
     Ok(())
 }
 
-fn target_taken(job: &mut Job, target: candid::Principal, now_nanos: TimeNanos) -> Result<(), Why> {
+fn target_taken(
+    job: &mut Job,
+    target: candid::Principal,
+    is_new: bool,
+    now_nanos: TimeNanos,
+) -> Result<(), Why> {
     let State::Admitted { settings } = &job.state else { return Err(Why::WrongState) };
     let is_taken = target == job.source || job.indexes.contains(&target);
     if is_taken || target == candid::Principal::management_canister() {
@@ -229,6 +234,10 @@ fn target_taken(job: &mut Job, target: candid::Principal, now_nanos: TimeNanos) 
     let settings = settings.clone();
     job.target = Some(target);
     enter(job, State::Reserved { settings }, now_nanos);
+    if is_new {
+        job.target_left = Some(Left { module: None, since_nanos: now_nanos, version: None });
+        job.attempt.phase = Phase::Looked { at_nanos: now_nanos };
+    }
     Ok(())
 }
 

@@ -217,10 +217,11 @@ fn disown(job: &Job) -> Option<Rules> {
     Some(rules)
 }
 
-/// The source has no snapshot of this job. The list says what there is to delete, also when nobody knows what became of
+/// There is no snapshot of this job. The list says what there is to delete, also when nobody knows what became of
 /// a call.
 fn drop_snapshot(job: &Job, undo: Undo) -> Option<Rules> {
-    let canister = job.source;
+    // The second snapshot of a relocation is the target's.
+    let canister = if undo == Undo::DropUploaded { job.image() } else { job.source };
     let rules = match job.held.as_ref()?.dropping.clone() {
         Some(snapshot) => Rules::call(Effect::DeleteSnapshot { canister, snapshot }),
         None => Rules::call(Effect::ListSnapshots { canister }),

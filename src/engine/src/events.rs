@@ -48,6 +48,9 @@ pub enum Event {
         /// The fresh canister.
         #[serde(rename = "p")]
         target: Principal,
+        /// Whether it was created this moment: nobody can have done anything with it, and no look is needed.
+        #[serde(rename = "f", default, skip_serializing_if = "std::ops::Not::not")]
+        is_new: bool,
     },
     /// 4: the pool had none.
     #[serde(rename = "4")]

@@ -219,7 +219,6 @@ fn contents(job: &Job, state: &State) -> Result<(), Broken> {
         State::Stopping { .. } | State::Checking { .. } | State::Deleting { .. } if is_tombstone => {
             Err(Broken::Retention)
         }
-        State::Rechecking { .. } if !job.plan.has_final_recheck => Err(Broken::Retention),
         State::RollingBack { undo, reason } => {
             let is_in_order = undo.iter().zip(undo.iter().skip(1)).all(|(below, above)| below < above);
             if undo.is_empty() || !is_in_order {

@@ -101,10 +101,7 @@ pub struct PlanEssentials {
     /// What becomes of the source.
     #[serde(rename = "k")]
     pub retention: Retention,
-    /// Whether the source is hashed once more before it is emptied, when it has long been retired. Finds what
-    /// a heartbeat wrote after the last look before the commit point; needs a kit that rechecks when Moved.
-    #[serde(rename = "f")]
-    pub has_final_recheck: bool,
+    // "f" was whether the source is hashed once more before it is emptied, in earlier builds: it always is.
     /// Whether the plan names ledgers or canisters at which a source must own or control nothing.
     #[serde(rename = "a", default)]
     pub has_asset_checks: bool,

@@ -46,7 +46,7 @@ pub(crate) enum When {
     AfterLost,
     /// Also before a call, unless a reply of the same canister was received in the message that sends it.
     IfStale,
-    /// Before every call, in the message that sends it (promise 11).
+    /// Before every call, in the message that sends it (promise 11), but for a target that was created in it.
     First,
 }
 

@@ -115,7 +115,7 @@ macro_rules! export {
         async fn decant_drain(
             args: ::decant_kit::source::DrainArgs,
         ) -> Result<u128, ::decant_kit::api::KitError> {
-            ::decant_kit::source::drain(args).await
+            ::decant_kit::source::drain(&DECANT_HOOKS, args).await
         }
 
         #[::ic_cdk::update]

@@ -220,14 +220,23 @@ pub fn retire(args: RetireArgs) -> Result<KitStatus, KitError> {
     })
 }
 
-/// Sends the cycles of a retired source away and answers how many. Safe to repeat: what is left is sent then.
+/// Looks once more at the state of a retired source, as [`recheck`] does, then sends its cycles away and answers how many.
+/// Safe to repeat: what is left is sent then.
 ///
 /// # Errors
 /// [`KitError::NotAuthorised`], [`KitError::HeldByOther`]; [`KitError::WrongFence`] unless the state has
-/// moved; [`KitError::CallFailed`], and the cycles are still here.
-pub async fn drain(args: DrainArgs) -> Result<u128, KitError> {
+/// moved; [`KitError::Hashing`] until all is hashed, [`KitError::RootChanged`] if it is not what moved;
+/// [`KitError::CallFailed`]. The cycles are still here then.
+pub async fn drain(hooks: &Hooks, args: DrainArgs) -> Result<u128, KitError> {
     let asker = controller(args.job)?;
     state::with(|kit| kit.check(Act::Drain, &asker))?;
+    // What a vessel leaves in place of a source holds no state.
+    let holds_state = state::with(|kit| kit.sealing.is_some());
+    if holds_state
+        && let SealProgress::Working { done_bytes, total_bytes } = recheck(hooks, JobArgs { job: args.job })?
+    {
+        return Err(KitError::Hashing { done_bytes, total_bytes });
+    }
     cycles::send_all_but(args.keep, args.to).await
 }
 

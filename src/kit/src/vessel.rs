@@ -95,6 +95,14 @@ pub fn recheck(args: JobArgs) -> Result<SealProgress, KitError> {
     crate::source::recheck(&HOOKS, args)
 }
 
+/// As [`source::drain`](crate::source::drain).
+///
+/// # Errors
+/// As there.
+pub async fn drain(args: crate::source::DrainArgs) -> Result<u128, KitError> {
+    crate::source::drain(&HOOKS, args).await
+}
+
 /// As [`target::verify`](crate::target::verify); the dapp loads the state when the canister is upgraded to it.
 ///
 /// # Errors

@@ -187,8 +187,8 @@ fn the_coordinator_is_upgraded_before_every_reply_to_a_repack_of_an_unknown_modu
 
 /// More users than calls are made for a relocation.
 const USERS: u32 = 32;
-/// More users than calls are made for one by snapshot.
-const USERS_BY_SNAPSHOT: u32 = 52;
+/// More users than calls are made for one through vessels.
+const USERS_BY_VESSEL: u32 = 52;
 
 fn options(canisters: u32) -> Options {
     Options { canisters, state_kib: 8, ..Options::default() }
@@ -196,7 +196,7 @@ fn options(canisters: u32) -> Options {
 
 /// One job for each call that such a job makes, each on the canister of another user.
 fn sweep_relocations(fault: Fault, engine: &Engine, world: &World, mut fleet: Fleet, plan: &Plan) -> u32 {
-    let is_by_snapshot = matches!(plan.strategy, Strategy::RelocateVessel(_));
+    let is_by_vessel = matches!(plan.strategy, Strategy::RelocateVessel(_));
     world.propose(plan).expect("the plan is approved");
     let count = at_each_call(|nth| {
         let user = &fleet.users[nth as usize];
@@ -209,18 +209,11 @@ fn sweep_relocations(fault: Fault, engine: &Engine, world: &World, mut fleet: Fl
         let jobs = settle(world);
         disarm(engine, world);
         let job = jobs.into_iter().find(|job| job.id == id).expect("the job is listed");
-        let is_in_dapp =
-            matches!(&job.outcome, Outcome::RolledBack { reason } if reason.contains("code of the dapp"));
-        if fault == Fault::CallbackTraps && is_in_dapp && !is_by_snapshot {
-            // Not the coordinator trapped but the target that pulled: it would again.
-            assert_serves(world, &mut fleet, nth as usize, original);
-            return happened(&has_happened);
-        }
         assert_eq!(job.outcome, Outcome::Done, "promise 4, {fault:?} at call {nth}: {job:?}");
         let target = job.target.expect("a job that is done has a target");
         assert_serves(world, &mut fleet, nth as usize, target);
         assert!(!world.pic.canister_exists(original), "{fault:?} {nth}: the original of user {number}");
-        if is_by_snapshot {
+        if is_by_vessel {
             assert!(snapshots(world, target).is_empty(), "{fault:?} {nth}: snapshots of the job are left");
         }
         happened(&has_happened)
@@ -243,9 +236,9 @@ fn sweep_kit(fault: Fault) {
     sweep_relocations(fault, engine, &world, fleet, &plan);
 }
 
-fn sweep_by_snapshot(fault: Fault) {
+fn sweep_by_vessel(fault: Fault) {
     let engine = embedded();
-    let options = options(USERS_BY_SNAPSHOT);
+    let options = options(USERS_BY_VESSEL);
     let (world, fleet) = bloated_on(engine, &options);
     let relocation = world.plan(modules(), &options).expect("the plan is made");
     let modules_used = vec![used(&modules().managed, nothing())];
@@ -289,26 +282,26 @@ fn the_coordinator_is_upgraded_before_every_reply_to_a_relocation() {
 }
 
 #[test]
-fn every_call_of_a_relocation_by_snapshot_is_rejected_once() {
-    sweep_by_snapshot(Fault::Rejected);
+fn every_call_of_a_relocation_by_vessel_is_rejected_once() {
+    sweep_by_vessel(Fault::Rejected);
 }
 
 #[test]
-fn every_reply_to_a_relocation_by_snapshot_is_lost_once() {
-    sweep_by_snapshot(Fault::ReplyLost);
+fn every_reply_to_a_relocation_by_vessel_is_lost_once() {
+    sweep_by_vessel(Fault::ReplyLost);
 }
 
 #[test]
-fn every_callback_of_a_relocation_by_snapshot_traps_once() {
-    sweep_by_snapshot(Fault::CallbackTraps);
+fn every_callback_of_a_relocation_by_vessel_traps_once() {
+    sweep_by_vessel(Fault::CallbackTraps);
 }
 
 #[test]
-fn the_coordinator_is_upgraded_before_every_call_of_a_relocation_by_snapshot() {
-    sweep_by_snapshot(Fault::UpgradedBeforeCall);
+fn the_coordinator_is_upgraded_before_every_call_of_a_relocation_by_vessel() {
+    sweep_by_vessel(Fault::UpgradedBeforeCall);
 }
 
 #[test]
-fn the_coordinator_is_upgraded_before_every_reply_to_a_relocation_by_snapshot() {
-    sweep_by_snapshot(Fault::UpgradedBeforeReply);
+fn the_coordinator_is_upgraded_before_every_reply_to_a_relocation_by_vessel() {
+    sweep_by_vessel(Fault::UpgradedBeforeReply);
 }

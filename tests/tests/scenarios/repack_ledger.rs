@@ -3,6 +3,7 @@
 use candid::Principal;
 use decant_api::jobs::Outcome;
 use decant_cli::rehearsal::Options;
+use decant_cli::rehearsal::not_now::is_fence;
 use decant_cli::rehearsal::world::World;
 use decant_tests::ledger::{
     Info, LedgerArgument, LedgerUpgrade, Model, answers, ask, init, module, upgrade, user,
@@ -12,7 +13,6 @@ use decant_tests::repack::{
     status, used,
 };
 use decant_tests::{engine, modules};
-use pocket_ic::ErrorCode;
 
 /// Transfers that are sent before each round.
 const TRANSFERS: usize = 40;
@@ -46,9 +46,7 @@ fn a_ledger_under_load_is_repacked_and_no_transfer_is_lost_or_done_twice() {
         match message.and_then(|message| world.pic.await_call(message)) {
             Ok(reply) => taken.push(reply),
             Err(rejected) => {
-                let is_stopped =
-                    matches!(rejected.error_code, ErrorCode::CanisterStopped | ErrorCode::CanisterStopping);
-                assert!(is_stopped, "{rejected}");
+                assert!(is_fence(&rejected), "{rejected}");
                 refused += 1;
             }
         }

@@ -236,7 +236,7 @@ fn a_module_that_the_plan_does_not_name_is_refused() {
     let canister = shapes(&world, 128);
     let hash = hex::encode(used(&wasm("shapes"), nothing()).hash);
     let plan = plan(&world, vec![used(&wasm("ledger"), nothing())]);
-    assert_refused(&world, &plan, canister, "grow", &["not in the plan", &hash]);
+    assert_refused(&world, &plan, canister, "grow", &["does not name", &hash]);
 }
 
 #[test]

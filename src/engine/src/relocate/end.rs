@@ -28,12 +28,9 @@ pub(crate) fn committed(job: &Job, root: Digest) -> Option<Rules> {
 /// It does: the target serves from now on. One with the kit opens; one without it was dressed and stopped, and starts.
 pub(crate) fn retired(job: &Job, root: Digest, now_nanos: TimeNanos) -> Option<Rules> {
     let target = job.target?;
-    let after = move |job: &mut Job| match job.plan.retention {
-        Retention::Frozen { seconds } => {
-            let kept_nanos = seconds.saturating_mul(1_000_000_000);
-            State::Retaining { root, until_nanos: now_nanos.saturating_add(kept_nanos) }
-        }
-        Retention::Tombstone { .. } | Retention::None => confirmed(job, root),
+    let after = move |job: &mut Job| match job.held.as_ref().is_some_and(|held| held.uploaded.is_some()) {
+        true => State::Vessel(VesselState::DroppingUploaded { root }),
+        false => kept(job, root, now_nanos),
     };
     let gone = move || Verdict::Yield(gone(target, "target"));
     Some(match job.plan.strategy.is_by_vessel() {
@@ -59,6 +56,17 @@ pub(crate) fn retired(job: &Job, root: Digest, now_nanos: TimeNanos) -> Option<R
             },
         ),
     })
+}
+
+/// The target serves. The source is kept, if the plan says so.
+pub(crate) fn kept(job: &Job, root: Digest, now_nanos: TimeNanos) -> State {
+    match job.plan.retention {
+        Retention::Frozen { seconds } => {
+            let kept_nanos = seconds.saturating_mul(1_000_000_000);
+            State::Retaining { root, until_nanos: now_nanos.saturating_add(kept_nanos) }
+        }
+        Retention::Tombstone { .. } | Retention::None => confirmed(job, root),
+    }
 }
 
 /// The source was kept long enough. Is the target still there, and has nobody emptied it?
@@ -118,15 +126,19 @@ fn confirmed(job: &Job, root: Digest) -> State {
     if job.plan.has_asset_checks { State::Assessing { root } } else { assessed(job, root) }
 }
 
-/// The state after the source is known to own and control nothing.
+/// The state after the source is known to own and control nothing. One whose snapshot goes first is hashed before that;
+/// every source is when it is drained.
 fn assessed(job: &Job, root: Digest) -> State {
-    if job.plan.has_final_recheck { State::Rechecking { root } } else { rechecked(job, root) }
+    if has_saved(job) { State::Rechecking { root } } else { State::Draining { root } }
 }
 
 /// The state after the source is known to hold nothing but what was moved.
 fn rechecked(job: &Job, root: Digest) -> State {
-    let has_saved = job.held.as_ref().is_some_and(|held| held.saved.is_some());
-    if has_saved { State::Vessel(VesselState::DroppingSaved { root }) } else { State::Draining { root } }
+    if has_saved(job) { State::Vessel(VesselState::DroppingSaved { root }) } else { State::Draining { root } }
+}
+
+fn has_saved(job: &Job) -> bool {
+    job.held.as_ref().is_some_and(|held| held.saved.is_some())
 }
 
 /// What the source owns at ledgers and controls, if the plan names some, is lost with it.
@@ -143,7 +155,7 @@ pub(crate) fn assessing(job: &Job, root: Digest) -> Rules {
 
 /// Does the source still hold nothing but what was moved?
 pub(crate) fn rechecking(job: &Job, root: Digest) -> Rules {
-    let park = move || Next::Park { reason: left_behind(), resume: State::Rechecking { root } };
+    let park = move || differs(State::Rechecking { root });
     Rules::call(Effect::Recheck { source: job.source })
         .done(move |job, value| match value {
             Value::Working { done_bytes } => Ok(Next::Again { done_bytes }),
@@ -152,10 +164,14 @@ pub(crate) fn rechecking(job: &Job, root: Digest) -> Rules {
             other => wrong(&other),
         })
         .refused(move |_, code| match code {
-            // Its fingerprint differs, or its root: looking again does not help.
             ReasonCode::ChangedAfterSeal => Some(park()),
             _ => over(code, root),
         })
+}
+
+/// Its fingerprint differs, or its root: looking again does not help.
+fn differs(resume: State) -> Next {
+    Next::Park { reason: left_behind(), resume }
 }
 
 /// A source that is gone need not be deleted, and has no cycles to save.
@@ -163,7 +179,8 @@ fn over(code: ReasonCode, root: Digest) -> Option<Next> {
     (code == ReasonCode::Gone).then_some(Next::Enter(State::Done { root }))
 }
 
-/// The source may go; its cycles first. A drain answers what was drained in all.
+/// The source may go; its cycles first, once it has hashed that it holds nothing but what was moved. A drain answers what
+/// was drained in all.
 pub(crate) fn draining(job: &Job, root: Digest, limits: &Limits) -> Option<Rules> {
     let is_kept = matches!(job.plan.retention, Retention::Tombstone { .. });
     let keep_cycles = match is_kept {
@@ -172,11 +189,17 @@ pub(crate) fn draining(job: &Job, root: Digest, limits: &Limits) -> Option<Rules
     };
     let rules = Rules::call(Effect::Drain { source: job.source, to: job.target?, keep_cycles })
         .done(move |job, value| {
+            if let Value::Working { done_bytes } = value {
+                return Ok(Next::Again { done_bytes });
+            }
             let Value::Drained { total_cycles } = value else { return wrong(&value) };
             job.counters.drained_cycles = job.counters.drained_cycles.max(total_cycles);
             Ok(Next::Enter(if is_kept { State::Entombing { root } } else { State::Stopping { root } }))
         })
-        .refused(move |_, code| over(code, root));
+        .refused(move |_, code| match code {
+            ReasonCode::ChangedAfterSeal => Some(differs(State::Draining { root })),
+            _ => over(code, root),
+        });
     Some(rules)
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn target_verified(job: &Job, seal: Seal) -> Option<Rules> {
 pub(crate) fn switching(job: &Job, root: Digest, next: u16) -> Option<Rules> {
     let to = job.target?;
     let undo = match job.plan.strategy.is_by_vessel() {
-        true => crate::vessel::sealed_undo(job),
+        true => crate::vessel::poured_undo(job),
         false => source_held().collect(),
     };
     let swap =

@@ -2,6 +2,7 @@
 
 use super::{VesselState as At, kept_until, look};
 use crate::left::{module_as_left, run_state_is};
+use crate::relocate::end::kept;
 use crate::rules::{Next, Rules, wrong};
 use crate::{Digest, Effect, Job, Reason, ReasonCode, RunState, State, TimeNanos, Value};
 
@@ -59,7 +60,7 @@ pub(super) fn dropping_uploaded(job: &Job, root: Digest, now_nanos: TimeNanos) -
         }
         after_upload_dropped(job, root, now_nanos)
     };
-    let rules = Rules::call(Effect::DeleteSnapshot { canister: job.source, snapshot })
+    let rules = Rules::call(Effect::DeleteSnapshot { canister: job.image(), snapshot })
         .then(next)
         .refused(move |job, code| is_nothing(code).then(|| Next::Enter(next(job))));
     Some(rules)
@@ -67,6 +68,9 @@ pub(super) fn dropping_uploaded(job: &Job, root: Digest, now_nanos: TimeNanos) -
 
 /// What follows when the uploaded snapshot is gone.
 fn after_upload_dropped(job: &Job, root: Digest, now_nanos: TimeNanos) -> State {
+    if job.target.is_some() {
+        return kept(job, root, now_nanos);
+    }
     State::Vessel(match kept_until(job, now_nanos) {
         Some(until_nanos) => At::Retaining { root, until_nanos },
         None => At::DroppingSaved { root },

@@ -5,7 +5,7 @@ use super::clean::after_dressed;
 use super::{VesselState as At, image_left, image_left_mut, look, poured_undo};
 use crate::left::{module_as_left, stopped_as_left};
 use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
-use crate::{CanisterView, Digest, Effect, Job, Reason, ReasonCode, RunState, State, Value};
+use crate::{CanisterView, Digest, Effect, Job, Reason, ReasonCode, RunState, State, Undo, Value};
 
 /// The image is what was sealed. The vessel is stopped, so that the dapp's code doesn't run before its time.
 pub(super) fn resting(job: &Job, root: Digest) -> Rules {
@@ -84,19 +84,18 @@ fn serves_already(job: &Job, view: &CanisterView) -> bool {
 
 /// Where a timer was armed, a snapshot says whether it still is.
 fn after_look(job: &Job, root: Digest) -> State {
-    let has_timer = job.held.as_ref().is_some_and(|held| held.timer_nanos.is_some());
-    match (job.target.is_some(), has_timer) {
-        (false, true) => State::Vessel(At::Timing { root }),
-        _ => after_dressed(job, root),
+    match job.held.as_ref().is_some_and(|held| held.timer_nanos.is_some()) {
+        true => State::Vessel(At::Timing { root }),
+        false => after_dressed(job, root),
     }
 }
 
 /// It had a timer armed, and an upgrade disarms it, for everybody and always: did `post_upgrade` arm one?
 pub(super) fn timing(job: &Job, root: Digest) -> Option<Rules> {
-    let source = job.source;
+    let canister = job.image();
     let replaced = job.held.as_ref()?.uploaded.clone();
     let before = replaced.clone();
-    let rules = Rules::call(Effect::TakeSnapshot { canister: source, replaced })
+    let rules = Rules::call(Effect::TakeSnapshot { canister, replaced })
         .done(move |job, value| {
             let (Value::Snapshot(id), Some(held)) = (&value, &mut job.held) else { return wrong(&value) };
             held.uploaded = Some(id.clone());
@@ -104,10 +103,11 @@ pub(super) fn timing(job: &Job, root: Digest) -> Option<Rules> {
         })
         // What can't be known does not hold a job up, unless a snapshot may have been made.
         .refused(move |job, _| (!job.attempt.is_unsure).then(|| timer_lost(job, root)))
-        .look(When::AfterLost, Effect::ListSnapshots { canister: source }, move |job, value| {
+        .look(When::AfterLost, Effect::ListSnapshots { canister }, move |job, value| {
             new_snapshot(job, value, before.as_ref())
         })
         .undo(poured_undo(job))
+        .undo_call(Undo::DropUploaded)
         .makes_snapshot();
     Some(rules)
 }
@@ -115,7 +115,7 @@ pub(super) fn timing(job: &Job, root: Digest) -> Option<Rules> {
 /// There is a snapshot that says it.
 pub(super) fn timed(job: &Job, root: Digest) -> Option<Rules> {
     let snapshot = job.held.as_ref()?.uploaded.clone()?;
-    let rules = Rules::call(Effect::ReadImage { canister: job.source, snapshot })
+    let rules = Rules::call(Effect::ReadImage { canister: job.image(), snapshot })
         .done(move |job, value| match value {
             Value::Image(view) if view.timer_nanos.is_some() => Ok(Next::Enter(after_dressed(job, root))),
             Value::Image(_) => Ok(timer_lost(job, root)),

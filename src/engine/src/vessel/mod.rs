@@ -112,10 +112,11 @@ pub(crate) fn sealed_undo(job: &Job) -> Vec<Undo> {
     stopped_undo(job).into_iter().chain([Undo::LoadSaved, Undo::StopSource]).collect()
 }
 
-/// The same, when there may be an uploaded snapshot.
-fn poured_undo(job: &Job) -> Vec<Undo> {
+/// The same, when there may be a second snapshot: the uploaded one, or that of a target which told its timer.
+pub(crate) fn poured_undo(job: &Job) -> Vec<Undo> {
     let mut undo = sealed_undo(job);
-    undo.extend((job.target.is_none()).then_some(Undo::DropUploaded));
+    let has_second = job.held.as_ref().is_some_and(|held| held.uploaded.is_some());
+    undo.extend((has_second || job.target.is_none()).then_some(Undo::DropUploaded));
     undo.sort_unstable();
     undo
 }

@@ -75,7 +75,6 @@ pub(crate) fn new_job_with(retention: Retention, indexes: u8, precopy_min_pages:
         bucket_pages: u16::MAX,
         min_reclaimed_pages: 0,
         retention,
-        has_final_recheck: true,
         has_asset_checks: true,
         rolls_back_on_lost_timer: false,
     };
@@ -116,7 +115,7 @@ fn healthy(mut job: Job, now_nanos: u64) -> Option<Job> {
             Event::Replied { ticket, outcome: Outcome::Done(answer(&job, &effect)) }
         }
         Step::Record(recorded) => recorded,
-        Step::TakeFromPool => Event::TargetTaken { target: canister(2) },
+        Step::TakeFromPool => Event::TargetTaken { target: canister(2), is_new: false },
         Step::ReturnToPool { .. } => Event::TargetReturned,
         Step::Wait { until_nanos } => return healthy(job, until_nanos),
         Step::InFlight { .. } | Step::Finished | Step::Parked => return None,

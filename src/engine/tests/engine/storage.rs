@@ -91,7 +91,6 @@ fn the_tags_of_states_never_change() {
         (21, "retired"),
         (22, "retaining"),
         (23, "confirming"),
-        (24, "rechecking"),
         (25, "draining"),
         (26, "entombing"),
         (27, "stopping"),
@@ -112,7 +111,7 @@ fn the_tags_of_events_never_change() {
     let events = [
         (1, Event::Started { ticket: 1 }),
         (2, Event::Replied { ticket: 1, outcome }),
-        (3, Event::TargetTaken { target: canister(1) }),
+        (3, Event::TargetTaken { target: canister(1), is_new: false }),
         (4, Event::PoolEmpty),
         (5, Event::TargetReturned),
         (6, Event::RetentionElapsed),

@@ -50,14 +50,13 @@ pub(crate) struct Coordinator {
     has_no_cycles: bool,
 }
 
-pub(crate) fn plan(retention: Retention, has_final_recheck: bool) -> PlanEssentials {
+pub(crate) fn plan(retention: Retention) -> PlanEssentials {
     PlanEssentials {
         plan_id: 1,
         strategy: Strategy::Relocate { module_hash: Module::Compact.hash(), precopy_min_pages: None },
         bucket_pages: 1,
         min_reclaimed_pages: 64,
         retention,
-        has_final_recheck,
         has_asset_checks: false,
         rolls_back_on_lost_timer: false,
     }
@@ -127,11 +126,12 @@ impl Coordinator {
                 }
             }
             Step::TakeFromPool => {
-                if self.pool.is_empty() {
+                let is_new = self.pool.is_empty();
+                if is_new {
                     self.pool.extend(world.create_canister());
                 }
                 let event = match self.pool.pop() {
-                    Some(target) => Event::TargetTaken { target },
+                    Some(target) => Event::TargetTaken { target, is_new },
                     None => Event::PoolEmpty,
                 };
                 self.record(position, event);

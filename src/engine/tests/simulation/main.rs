@@ -54,7 +54,7 @@ fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut BTreeMap<&'sta
     let indexes = 1 + prng.below(3);
     let mut world = World::new(users, indexes, trouble, prng.next() % 900);
     let retention = retention(&mut prng);
-    let simple = plan(retention, prng.permille(500));
+    let simple = plan(retention);
     let plan = if seed.is_multiple_of(2) { simple } else { precopied(simple) };
     let mut coordinator = Coordinator::new(&world, plan);
     coordinator.has_history = seed.is_multiple_of(16);
@@ -126,7 +126,7 @@ fn promise_4_one_seed_is_one_history() {
     let end = |seed| {
         let mut prng = Prng::new(seed);
         let mut world = World::new(2, 2, Trouble::Nothing, 300);
-        let mut coordinator = Coordinator::new(&world, plan(Retention::None, true));
+        let mut coordinator = Coordinator::new(&world, plan(Retention::None));
         run(&mut world, &mut coordinator, Chaos { reject: 100, lose: 100, crash: 10, abort: 1 }, &mut prng);
         coordinator.jobs.into_iter().map(|it| it.journal).collect::<Vec<_>>()
     };
@@ -137,7 +137,7 @@ fn promise_4_one_seed_is_one_history() {
 fn users_are_refused_only_while_a_source_is_fenced() {
     let mut prng = Prng::new(1);
     let mut world = World::new(1, 1, Trouble::Nothing, 0);
-    let mut coordinator = Coordinator::new(&world, plan(Retention::None, false));
+    let mut coordinator = Coordinator::new(&world, plan(Retention::None));
     run(&mut world, &mut coordinator, Chaos::default(), &mut prng);
     assert!(matches!(coordinator.jobs[0].job.state(), State::Done { .. }));
     let refused_writes = world.users[0].refused_writes;

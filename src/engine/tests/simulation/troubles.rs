@@ -8,12 +8,12 @@ use crate::run::run;
 use crate::world::{Trouble, World};
 
 /// The codes with which the jobs of such worlds rolled back or parked; checks that they did.
-fn reasons(trouble: Trouble, has_final_recheck: bool) -> Vec<(bool, ReasonCode)> {
+fn reasons(trouble: Trouble) -> Vec<(bool, ReasonCode)> {
     let mut reasons = Vec::new();
     for seed in 0..60 {
         let mut prng = Prng::new(seed);
         let mut world = World::new(1 + prng.below(2), 1 + prng.below(3), trouble, 200);
-        let mut coordinator = Coordinator::new(&world, plan(Retention::None, has_final_recheck));
+        let mut coordinator = Coordinator::new(&world, plan(Retention::None));
         run(&mut world, &mut coordinator, Chaos::default(), &mut prng);
         for tracked in &coordinator.jobs {
             match tracked.job.state() {
@@ -35,7 +35,7 @@ fn reasons(trouble: Trouble, has_final_recheck: bool) -> Vec<(bool, ReasonCode)>
 }
 
 fn assert_all_roll_back(trouble: Trouble, code: ReasonCode) {
-    let reasons = reasons(trouble, false);
+    let reasons = reasons(trouble);
     assert!(!reasons.is_empty());
     assert!(reasons.iter().all(|reason| *reason == (false, code)), "{trouble:?}: {reasons:?}");
 }
@@ -52,7 +52,7 @@ fn a_wrong_wasm_hash_rolls_back_and_returns_the_target() {
 
 #[test]
 fn a_target_that_is_not_empty_rolls_back() {
-    let reasons = reasons(Trouble::DirtyTarget, false);
+    let reasons = reasons(Trouble::DirtyTarget);
     assert!(reasons.iter().all(|reason| *reason == (false, ReasonCode::NotEmpty)), "{reasons:?}");
 }
 
@@ -118,7 +118,7 @@ fn a_pool_that_stays_empty_rolls_back() {
 
 #[test]
 fn running_out_of_cycles_midway_parks_the_rollback_until_somebody_pays() {
-    let reasons = reasons(Trouble::NoCycles, false);
+    let reasons = reasons(Trouble::NoCycles);
     assert!(reasons.contains(&(true, ReasonCode::TriedTooOften)), "{reasons:?}");
 }
 
@@ -129,7 +129,7 @@ fn a_write_after_the_seal_rolls_back_or_after_the_commit_point_keeps_the_source(
         (false, ReasonCode::RootMismatch),
         (true, ReasonCode::ChangedAfterSeal),
     ];
-    let reasons = reasons(Trouble::WritesAfterSeal, true);
+    let reasons = reasons(Trouble::WritesAfterSeal);
     assert!(reasons.contains(&found[0]) && reasons.contains(&found[2]), "{reasons:?}");
     assert!(reasons.iter().all(|reason| found.contains(reason)), "{reasons:?}");
 }
@@ -139,7 +139,7 @@ fn a_tombstone_keeps_its_id_and_nothing_is_deleted() {
     let mut prng = Prng::new(3);
     let mut world = World::new(2, 2, Trouble::HasSnapshots, 300);
     let retention = Retention::Tombstone { module_hash: tombstone_hash() };
-    let mut coordinator = Coordinator::new(&world, plan(retention, true));
+    let mut coordinator = Coordinator::new(&world, plan(retention));
     run(&mut world, &mut coordinator, Chaos::default(), &mut prng);
     for tracked in &coordinator.jobs {
         assert!(matches!(tracked.job.state(), State::Done { .. }));

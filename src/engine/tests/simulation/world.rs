@@ -432,6 +432,14 @@ impl World {
             }
             (Effect::Retire { .. }, FenceView::Moved { .. }) => {}
             (Effect::Drain { to, keep_cycles, .. }, FenceView::Moved { .. }) => {
+                if more {
+                    canister.slices += 1;
+                    return Outcome::Done(Value::Working { done_bytes: canister.slices });
+                }
+                if canister.sealed.as_ref() != Some(&canister.content.seal()) {
+                    return refused(ReasonCode::ChangedAfterSeal);
+                }
+                canister.rechecked = Some(canister.content);
                 let sent = canister.cycles.saturating_sub(*keep_cycles + FEE_CYCLES);
                 let total = canister.drained.entry(job).or_default();
                 *total += sent;

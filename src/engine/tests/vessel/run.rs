@@ -95,7 +95,6 @@ impl Run {
             bucket_pages: 1,
             min_reclaimed_pages: 64,
             retention,
-            has_final_recheck: seed % 2 == 0 && strategy == Strategy::RelocateVessel,
             has_asset_checks: false,
             rolls_back_on_lost_timer: false,
         };
@@ -204,11 +203,12 @@ impl Run {
             Step::InFlight { ticket } => self.record(Event::reply_lost(ticket)),
             Step::Record(event) => self.record(event),
             Step::TakeFromPool => {
-                if self.pool.is_empty() {
+                let is_new = self.pool.is_empty();
+                if is_new {
                     self.pool.extend(self.world.create_canister());
                 }
                 let event = match self.pool.pop() {
-                    Some(target) => Event::TargetTaken { target },
+                    Some(target) => Event::TargetTaken { target, is_new },
                     None => Event::PoolEmpty,
                 };
                 self.record(event);

@@ -77,6 +77,10 @@ fn a_job_in_any_state_can_be_stored_and_read() {
 fn the_tags_of_the_states_by_vessel_never_change() {
     let mut found = BTreeSet::new();
     for job in jobs() {
+        if let State::Rechecking { .. } = job.state() {
+            assert_eq!(tag(&stored(job.state())), "24", "a state of relocations alone that only these have");
+            found.insert((job.state().tag(), job.state().name()));
+        }
         if let State::Vessel(at) = job.state() {
             let outer = stored(job.state());
             assert_eq!(tag(&outer), "100", "the strategy's");
@@ -86,6 +90,7 @@ fn the_tags_of_the_states_by_vessel_never_change() {
         }
     }
     let golden = [
+        (24, "rechecking"),
         (101, "listing"),
         (102, "recalling"),
         (103, "surveying"),
@@ -249,7 +254,6 @@ fn a_finished_job_takes_at_most_512_bytes() {
                     Retention::Frozen { .. } => Retention::Frozen { seconds: u64::MAX >> 34 },
                     other => other,
                 },
-                has_final_recheck: true,
                 has_asset_checks: true,
                 rolls_back_on_lost_timer: true,
             };
