@@ -1,7 +1,7 @@
 //! Whether the compact build of a plan can be a target: its `init` must leave stable memory alone. The first target tells,
 //! before a second canister is created for the plan.
 
-use crate::store;
+use crate::store::{self, PlanRecord};
 use decant_api::plan::Strategy;
 use decant_engine::{Job, Reason, ReasonCode, State};
 
@@ -18,16 +18,19 @@ pub(crate) fn refusal(plan_id: u64) -> Option<Reason> {
 /// Canisters that a plan needs now, when so many of these jobs have none: one, until the first target has told.
 pub(crate) fn wanted(plan_id: u64, jobs: &[Job]) -> usize {
     let waiting = jobs.iter().filter(|job| job.target().is_none()).count();
-    let is_open = store::plan(plan_id)
-        .is_some_and(|record| record.fits.is_none() && matches!(record.plan.strategy, Strategy::Relocate(_)));
-    if !is_open {
-        return waiting;
+    let Some(PlanRecord { plan, fits, .. }) = store::plan(plan_id) else { return 0 };
+    match (fits, plan.strategy) {
+        (Some(false), _) => 0,
+        (None, Strategy::Relocate(_)) => {
+            let has_target = |job: &Job| job.plan().plan_id == plan_id && job.target().is_some();
+            waiting.min(usize::from(!jobs.iter().any(has_target)))
+        }
+        _ => waiting,
     }
-    let is_on_trial = jobs.iter().any(|job| job.plan().plan_id == plan_id && job.target().is_some());
-    waiting.min(usize::from(!is_on_trial))
 }
 
-/// A job left the state in which its target was told to wait for a state; answers whether its plan was on trial until now.
+/// A job left the state in which its target was told to wait for a state; answers whether more
+/// are to be created from now on.
 pub(crate) fn told(job: &Job) -> bool {
     let fits = match job.state() {
         State::RollingBack { reason, .. } if reason.code() == ReasonCode::NotEmpty => false,
@@ -39,5 +42,5 @@ pub(crate) fn told(job: &Job) -> bool {
     if is_news {
         store::change_plan(plan_id, |record| record.fits = Some(fits));
     }
-    is_news
+    is_news && fits
 }
