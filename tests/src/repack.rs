@@ -96,6 +96,7 @@ pub fn plan(world: &World, modules: Vec<ModuleUse>) -> Plan {
             growth_percent: 100,
             may_drop_tail: false,
             rolls_back_on_lost_timer: None,
+            manager_page: None,
         }),
         indexes: vec![world.operator],
         tombstone: None,

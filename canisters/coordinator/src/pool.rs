@@ -47,6 +47,11 @@ impl Drop for Creating {
     }
 }
 
+/// No creation is under way any more: the coordinator was put back from a snapshot.
+pub(crate) fn forget_creations() {
+    CREATING.set(0);
+}
+
 /// Begins as many creations as the jobs that wait need, within the plan's cycles, each in a message of its own; calls
 /// `when_settled` after each.
 pub(crate) fn refill(plan_id: u64, wanted: usize, when_settled: fn()) {

@@ -26,6 +26,7 @@ pub(crate) fn summary() -> Summary {
         aside: store::aside(PAGE),
         pool: store::pool(),
         pause: config.pause.into(),
+        put_back_nanos: config.put_back_nanos,
         cycles_spent: config.cycles_spent,
         calls: config.calls,
         target_calls: config.target_calls,

@@ -2,10 +2,14 @@
 
 mod assets;
 mod failures;
+mod field;
 mod idioms;
+mod layouts;
 mod metadata;
+mod others;
 mod precopy;
 mod proposals;
+mod put_back;
 mod rehearsals;
 mod repack;
 mod repack_canisters;
@@ -18,4 +22,5 @@ mod repack_shapes;
 mod repack_survivors;
 mod schedules;
 mod settings;
+mod targets;
 mod vessel;

@@ -26,6 +26,7 @@ fn plan(world: &World, options: &Options, modules_used: &[&[u8]]) -> Plan {
             growth_percent: 100,
             may_drop_tail: false,
             rolls_back_on_lost_timer: None,
+            manager_page: None,
         }),
         tombstone: None,
         ..world.plan(modules(), options).expect("the plan is made")

@@ -22,7 +22,7 @@ pub(crate) fn add_plan(plan: Plan) -> u64 {
         config.next_plan += 1;
         id
     });
-    put(id, &PlanRecord { plan, enrolled: 0, cycles_spent: 0 });
+    put(id, &PlanRecord { plan, enrolled: 0, cycles_spent: 0, fits: None });
     id
 }
 

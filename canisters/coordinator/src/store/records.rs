@@ -71,6 +71,12 @@ pub(crate) struct Config {
     pub(crate) calls: u64,
     #[serde(rename = "t")]
     pub(crate) target_calls: u64,
+    /// When the coordinator was last known to remember all that it did.
+    #[serde(rename = "w", default)]
+    pub(crate) whole_nanos: Option<u64>,
+    /// When it was put back from a snapshot, until an operator lets it go on.
+    #[serde(rename = "b", default)]
+    pub(crate) put_back_nanos: Option<u64>,
 }
 
 impl Default for Config {
@@ -85,6 +91,8 @@ impl Default for Config {
             cycles_spent: 0,
             calls: 0,
             target_calls: 0,
+            whole_nanos: None,
+            put_back_nanos: None,
         }
     }
 }
@@ -95,6 +103,8 @@ pub(crate) struct PlanRecord {
     pub(crate) plan: Plan,
     pub(crate) enrolled: u64,
     pub(crate) cycles_spent: u128,
+    /// Whether its compact build can be a target; unknown before the first one.
+    pub(crate) fits: Option<bool>,
 }
 
 /// A module that was read, or the vessel.
@@ -123,6 +133,8 @@ struct StoredPlan {
     enrolled: u64,
     #[serde(rename = "s")]
     cycles_spent: u128,
+    #[serde(rename = "f", default)]
+    fits: Option<bool>,
 }
 
 impl Record for Config {
@@ -142,6 +154,8 @@ impl Record for Config {
             cycles_spent: u128,
             calls: u64,
             target_calls: u64,
+            whole_nanos: Option<u64>,
+            put_back_nanos: Option<u64>,
         }
         let Some(old) = in_candid::<Old>(bytes)? else { return in_cbor(bytes) };
         Ok(Self {
@@ -154,6 +168,8 @@ impl Record for Config {
             cycles_spent: old.cycles_spent,
             calls: old.calls,
             target_calls: old.target_calls,
+            whole_nanos: old.whole_nanos,
+            put_back_nanos: old.put_back_nanos,
         })
     }
 }
@@ -161,8 +177,8 @@ impl Record for Config {
 impl Record for PlanRecord {
     fn encode(&self) -> Vec<u8> {
         let plan = candid::encode_one(&self.plan).unwrap_or_else(|error| unwritten(error));
-        let (enrolled, cycles_spent) = (self.enrolled, self.cycles_spent);
-        write(&[VERSION], &StoredPlan { plan: ByteBuf::from(plan), enrolled, cycles_spent })
+        let Self { enrolled, cycles_spent, fits, .. } = *self;
+        write(&[VERSION], &StoredPlan { plan: ByteBuf::from(plan), enrolled, cycles_spent, fits })
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
@@ -171,13 +187,14 @@ impl Record for PlanRecord {
             plan: Plan,
             enrolled: u64,
             cycles_spent: u128,
+            fits: Option<bool>,
         }
-        if let Some(Old { plan, enrolled, cycles_spent }) = in_candid(bytes)? {
-            return Ok(Self { plan, enrolled, cycles_spent });
+        if let Some(Old { plan, enrolled, cycles_spent, fits }) = in_candid(bytes)? {
+            return Ok(Self { plan, enrolled, cycles_spent, fits });
         }
-        let StoredPlan { plan, enrolled, cycles_spent } = in_cbor(bytes)?;
+        let StoredPlan { plan, enrolled, cycles_spent, fits } = in_cbor(bytes)?;
         let plan = candid::decode_one(&plan).map_err(|error| Damaged(error.to_string()))?;
-        Ok(Self { plan, enrolled, cycles_spent })
+        Ok(Self { plan, enrolled, cycles_spent, fits })
     }
 }
 

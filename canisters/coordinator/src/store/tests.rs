@@ -42,6 +42,8 @@ fn config() -> Config {
         cycles_spent: 5_000_000_000_000,
         calls: 321,
         target_calls: 12,
+        whole_nanos: None,
+        put_back_nanos: None,
     }
 }
 
@@ -65,7 +67,7 @@ fn plan(title: &str, strategy: Strategy) -> PlanRecord {
         max_cycles: 3_000_000_000_000_000,
         cycles_per_target: 500_000_000_000,
     };
-    PlanRecord { plan, enrolled: 3, cycles_spent: 9 }
+    PlanRecord { plan, enrolled: 3, cycles_spent: 9, fits: None }
 }
 
 fn plans() -> [PlanRecord; 4] {
@@ -80,6 +82,7 @@ fn plans() -> [PlanRecord; 4] {
         growth_percent: 50,
         may_drop_tail: true,
         rolls_back_on_lost_timer: None,
+        manager_page: None,
     };
     let relocation = Relocation {
         module,
@@ -189,7 +192,6 @@ fn new_job(plan_id: u64) -> Job {
         bucket_pages: 1,
         min_reclaimed_pages: 0,
         retention: decant_engine::Retention::None,
-        has_final_recheck: false,
         has_asset_checks: false,
         rolls_back_on_lost_timer: false,
     };

@@ -116,8 +116,13 @@ pub(super) fn image(job: &Job, view: &ImageView) -> Result<u64, Reason> {
         ImageKind::Unreadable { reason } => {
             Err(Reason::new(ReasonCode::Unreadable, format!("{source}: {reason}")))
         }
-        ImageKind::Tailed { tail_pages } => {
-            Err(Reason::new(ReasonCode::HasTail, format!("{tail_pages} pages of {source}")))
+        ImageKind::Elsewhere { manager_page } => {
+            let detail = format!("one begins at page {manager_page} of {source}: name it as manager_page");
+            Err(Reason::new(ReasonCode::NothingToRepack, detail))
+        }
+        ImageKind::Tailed { tail_pages, signs } => {
+            let detail = format!("{tail_pages} pages of {source}: {signs}");
+            Err(Reason::new(ReasonCode::HasTail, detail))
         }
         ImageKind::DoesNotFit { reason } => Err(Reason::new(ReasonCode::BucketTooSmall, reason.clone())),
         ImageKind::Managed { compact_pages, .. } => {
