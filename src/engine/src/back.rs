@@ -73,7 +73,14 @@ fn load_saved(job: &Job) -> Option<Rules> {
     let (source, held) = (job.source, job.held.as_ref()?);
     let snapshot = held.saved.clone()?;
     let looked = look(job.source_left.as_ref(), source);
+    let saved = short(&snapshot);
     let rules = Rules::call(Effect::LoadSnapshot { canister: source, snapshot })
+        // Somebody deleted it: nothing brings it back.
+        .refused(move |job, code| {
+            let detail = format!("{saved} of {source}");
+            let reason = Reason::new(code, detail);
+            (code == ReasonCode::NoSnapshot).then(|| Next::Park { reason, resume: job.state.clone() })
+        })
         .done(|job, value| {
             if let (Some(left), Some(held)) = (&mut job.source_left, &mut job.held) {
                 // The upgrade to the vessel disarmed the timer, and a snapshot that was taken arms none.
@@ -248,7 +255,9 @@ fn listed(job: &mut Job, undo: Undo, all: &[SnapshotId]) -> Next {
     let resume = job.state.clone();
     let Some(held) = &mut job.held else { return Next::Undone };
     let is_there = |id: &Option<SnapshotId>| id.as_ref().is_some_and(|id| all.contains(id));
-    if held.is_unsure {
+    // Where the first snapshot of a relocation is known it is the second one that may be there: the target's.
+    let is_elsewhere = job.target.is_some() && undo == Undo::DropSaved && held.saved.is_some();
+    if held.is_unsure && !is_elsewhere {
         // The first list settles what nobody knew: whatever is new in a later one is somebody else's. What takes the
         // place of another one does so in one step: while that is there, what is new is not ours.
         held.is_unsure = false;
