@@ -253,10 +253,12 @@ fn listed(job: &mut Job, undo: Undo, all: &[SnapshotId]) -> Next {
     let unknown = new_ones(job, all);
     let done_bytes = job.attempt.done_bytes.saturating_add(1);
     let resume = job.state.clone();
+    let drops_second =
+        matches!(&job.state, State::RollingBack { undo, .. } if undo.contains(&Undo::DropUploaded));
     let Some(held) = &mut job.held else { return Next::Undone };
     let is_there = |id: &Option<SnapshotId>| id.as_ref().is_some_and(|id| all.contains(id));
-    // Where the first snapshot of a relocation is known it is the second one that may be there: the target's.
-    let is_elsewhere = job.target.is_some() && undo == Undo::DropSaved && held.saved.is_some();
+    // What nobody knows of may be the second snapshot of a relocation, which is at the target.
+    let is_elsewhere = undo == Undo::DropSaved && job.target.is_some() && drops_second;
     if held.is_unsure && !is_elsewhere {
         // The first list settles what nobody knew: whatever is new in a later one is somebody else's. What takes the
         // place of another one does so in one step: while that is there, what is new is not ours.
