@@ -1,10 +1,11 @@
 //! Faults at each call of a job, one job a fault. Only the embedded replica can be made to fail on purpose.
 
-use crate::modules;
+use crate::restart;
 use decant_cli::engine::Engine;
 use decant_cli::rehearsal::world::World;
 use decant_replica::Replica;
 use decant_replica::faults::CallView;
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -17,10 +18,13 @@ pub enum Fault {
     ReplyLost,
     /// It is executed, and the callback that takes its reply traps.
     CallbackTraps,
-    /// The coordinator is upgraded when it is sent and not executed yet.
-    UpgradedBeforeCall,
-    /// The coordinator is upgraded when it is executed and not answered yet: the reply meets nobody.
-    UpgradedBeforeReply,
+    /// The coordinator is stopped while it is under way, upgraded, and started.
+    Restarted,
+}
+
+thread_local! {
+    /// Says when the coordinator of this test is to be restarted.
+    static TO_RESTART: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
 }
 
 /// An embedded replica, whatever the environment says, started once in this process: it compiles each module once.
@@ -38,7 +42,6 @@ pub fn arm(engine: &Engine, world: &World, fault: Fault, nth: u32) -> Arc<Atomic
     let Engine::Embedded(replica) = engine else { panic!("only the embedded replica fails on purpose") };
     let has_happened = Arc::new(AtomicBool::new(false));
     let happened = Arc::clone(&has_happened);
-    let coordinator = world.coordinator;
     // Users, and what the index does before a job begins.
     let others = [world.operator, world.index, world.governance];
     let mut seen = 0;
@@ -61,26 +64,30 @@ pub fn arm(engine: &Engine, world: &World, fault: Fault, nth: u32) -> Arc<Atomic
             Fault::Rejected => faults.reject_transiently(move |call| note(is_due(call, false), &happened)),
             Fault::ReplyLost => faults.lose_replies(move |call| note(is_due(call, true), &happened)),
             Fault::CallbackTraps => faults.trap_callbacks(move |call| note(is_due(call, true), &happened)),
-            Fault::UpgradedBeforeCall | Fault::UpgradedBeforeReply => {
-                let no_arg = candid::encode_args(()).expect("nothing encodes");
-                let mut is_waiting = false;
-                faults.before_messages(move |instance, call| {
-                    is_waiting |= is_due(call, fault == Fault::UpgradedBeforeReply);
-                    // Refused while a canister is created: then before the next message.
-                    if is_waiting && instance.upgrade(coordinator, &modules().coordinator, &no_arg).is_ok() {
-                        is_waiting = false;
-                        happened.store(true, Ordering::Relaxed);
-                    }
-                });
-            }
+            Fault::Restarted => faults.before_messages(move |_, call| {
+                note(is_due(call, false), &happened);
+            }),
         }
     });
     prepared.expect("the instance is there");
+    if fault == Fault::Restarted {
+        TO_RESTART.set(Some(Arc::clone(&has_happened)));
+    }
     has_happened
+}
+
+/// Stops the coordinator, upgrades it and starts it, if that is due in this round.
+pub(crate) fn restart_if_due(world: &World) {
+    let is_due = TO_RESTART.with_borrow(|flag| flag.as_ref().is_some_and(|flag| happened(flag)));
+    if is_due {
+        TO_RESTART.set(None);
+        restart(world);
+    }
 }
 
 /// Takes what is prepared back.
 pub fn disarm(engine: &Engine, world: &World) {
+    TO_RESTART.set(None);
     let Engine::Embedded(replica) = engine else { return };
     let cleared = replica.with_instance(world.pic.instance_id(), |instance| instance.faults().clear());
     cleared.expect("the instance is there");

@@ -1,15 +1,17 @@
 //! What the scenarios share: the modules, the engine, and a small world.
 
 pub mod candid_text;
+pub mod dapps;
 pub mod faults;
 pub mod keeper;
 pub mod ledger;
+pub mod others;
 pub mod precopy;
 pub mod repack;
 pub mod vessel;
 
 use candid::Principal;
-use decant_api::jobs::{JobView, JobsArgs, Summary};
+use decant_api::jobs::{JobView, JobsArgs, Pause, Summary};
 use decant_cli::engine::Engine;
 use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::fleet::Fleet;
@@ -87,10 +89,28 @@ pub fn settle_with(world: &World, mut in_each_round: impl FnMut(u32)) -> Vec<Job
             return jobs(world);
         }
         in_each_round(round);
+        faults::restart_if_due(world);
         world.pic.advance_time(Duration::from_secs(2));
         world.pic.tick();
     }
     panic!("jobs still run after {ROUNDS} rounds: {:?}", jobs(world));
+}
+
+/// Stops the coordinator, upgrades it to the module that it runs, and starts it.
+pub fn restart(world: &World) {
+    let (pic, operator) = (&world.pic, Some(world.operator));
+    let no_arg = candid::encode_args(()).expect("nothing encodes");
+    pic.stop_canister(world.coordinator, operator).expect("a coordinator can be stopped at any time");
+    pic.upgrade_canister(world.coordinator, modules().coordinator.clone(), no_arg, operator)
+        .expect("one that is stopped can be upgraded");
+    pic.start_canister(world.coordinator, operator).expect("it is started");
+}
+
+/// Says as a controller of the coordinator what jobs may do.
+pub fn pause(world: &World, pause: Pause) {
+    let paused: Result<(), String> =
+        update(&world.pic, world.coordinator, world.operator, "decant_pause", (pause,)).expect("it answers");
+    paused.expect("a controller may pause");
 }
 
 /// All jobs.

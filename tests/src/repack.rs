@@ -23,8 +23,17 @@ const CYCLES: u128 = 1_000_000_000_000_000;
 
 /// A module that scripts/build leaves.
 pub fn wasm(name: &str) -> Vec<u8> {
+    built(&format!("{name}.wasm"))
+}
+
+/// The vessel as the coordinator carries it.
+pub fn carried_vessel() -> Vec<u8> {
+    built("vessel.wasm.gz")
+}
+
+fn built(file: &str) -> Vec<u8> {
     modules();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/canisters").join(format!("{name}.wasm"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/canisters").join(file);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -96,6 +105,7 @@ pub fn plan(world: &World, modules: Vec<ModuleUse>) -> Plan {
             growth_percent: 100,
             may_drop_tail: false,
             rolls_back_on_lost_timer: None,
+            manager_page: None,
         }),
         indexes: vec![world.operator],
         routes: None,

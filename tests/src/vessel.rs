@@ -17,7 +17,7 @@ pub const JOB: u64 = 7;
 
 /// The argument of a vessel.
 pub fn argument(role: VesselRole) -> Vec<u8> {
-    candid::encode_one(VesselArgs { job: JOB, role }).expect("the argument encodes")
+    candid::encode_one(VesselArgs { job: JOB, role, manager_page: None }).expect("the argument encodes")
 }
 
 /// Upgrades a canister to the vessel as a coordinator does: stopped, then started.

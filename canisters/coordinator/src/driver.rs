@@ -9,11 +9,11 @@
 
 use crate::money::{self, Account, Prices, Short};
 use crate::store::{self, Pause};
-use crate::{notices, platform, pool};
+use crate::{notices, platform, pool, put_back, trial};
 use decant_api::JobId;
 use decant_engine::{
-    Entry, Event, Job, Limits, Load, Place, Reason, ReasonCode, Stage, Step, TimeNanos, WATCH_NANOS, apply,
-    next_step,
+    Entry, Event, Job, Limits, Load, Place, Reason, ReasonCode, Stage, State, Step, TimeNanos, WATCH_NANOS,
+    apply, next_step,
 };
 use ic_cdk::api::CanisterStatusCode;
 use ic_cdk_timers::TimerId;
@@ -83,8 +83,11 @@ pub(crate) fn in_message(task: impl Future<Output = ()> + 'static) {
     });
 }
 
-/// Looks at the jobs soon.
+/// Looks at the jobs soon, unless the coordinator was put back from a snapshot.
 pub(crate) fn wake() {
+    if put_back::is_put_back() {
+        return;
+    }
     // Should a stop swallow the message, the timer looks.
     sleep_until(now().saturating_add(WATCH_NANOS));
     if !IS_WOKEN.replace(true) {
@@ -112,6 +115,16 @@ pub(crate) fn is_running() -> bool {
 /// Starts queued jobs within the limits, and drives every job that is due and that nobody drives.
 fn look() {
     LAST_NANOS.set(now());
+    IS_WOKEN.set(false);
+    if let Some((timer, _)) = TIMER.take() {
+        ic_cdk_timers::clear_timer(timer);
+    }
+    if put_back::is_put_back() {
+        return;
+    }
+    if !put_back::is_whole(wake) {
+        return sleep_until(now().saturating_add(WATCH_NANOS));
+    }
     let mut notices_due = None;
     if is_running() {
         start_queued();
@@ -121,9 +134,6 @@ fn look() {
         for id in store::board(|board| board.take_due(now(), is_driven, free)) {
             in_message(drive(id));
         }
-    }
-    if let Some((timer, _)) = TIMER.take() {
-        ic_cdk_timers::clear_timer(timer);
     }
     if let Some(due_nanos) = store::board(|board| board.first_due()) {
         sleep_until(due_nanos);
@@ -140,7 +150,9 @@ fn look() {
 /// Sets the timer for then, unless it is set for an earlier time. It is one that repeats: a message that a stop
 /// swallows comes again.
 fn sleep_until(due_nanos: TimeNanos) {
-    if TIMER.get().is_some_and(|(_, at_nanos)| at_nanos <= due_nanos) {
+    // One whose time is over long since is none: a snapshot of the coordinator was loaded.
+    let is_alive = |at_nanos: TimeNanos| at_nanos.saturating_add(WATCH_NANOS) > now();
+    if TIMER.get().is_some_and(|(_, at_nanos)| at_nanos <= due_nanos && is_alive(at_nanos)) {
         return;
     }
     if let Some((timer, _)) = TIMER.take() {
@@ -247,18 +259,15 @@ async fn steps(id: JobId) -> Option<TimeNanos> {
                     return later;
                 }
             }
-            Step::TakeFromPool => match pool::take(&job) {
-                Some(target) => {
-                    let is_new = pool::is_new(target);
-                    if !record(&mut job, Event::TargetTaken { target, is_new }) {
-                        pool::give_back(&job, target);
-                        return later;
-                    }
+            Step::TakeFromPool => {
+                let goes_on = match trial::refusal(job.plan().plan_id) {
+                    Some(reason) => record(&mut job, Event::GaveUp { reason }),
+                    None => take_from_pool(&mut job),
+                };
+                if !goes_on {
+                    return later;
                 }
-                None => {
-                    record(&mut job, Event::PoolEmpty);
-                }
-            },
+            }
             Step::ReturnToPool { target } => {
                 if !record(&mut job, Event::TargetReturned) {
                     return later;
@@ -272,7 +281,7 @@ async fn steps(id: JobId) -> Option<TimeNanos> {
                 without_call = 0;
                 may_be_lost = false;
                 let outcome = platform::perform(&job, effect).await.bounded();
-                let Some(mut job) = store::job(id) else { return None };
+                let mut job = store::job(id)?;
                 // A reply that makes no sense is as good as none.
                 if !record(&mut job, Event::Replied { ticket, outcome }) {
                     record(&mut job, Event::reply_lost(ticket));
@@ -296,12 +305,27 @@ fn is_on_hold(job: &Job) -> bool {
     job.state().stage() == Stage::BeforeCommit && store::pause() == Pause::Hold
 }
 
+/// Gives a job a canister of the pool, or begins to create what is needed. False if the event does not fit.
+fn take_from_pool(job: &mut Job) -> bool {
+    let Some(target) = pool::take(job) else { return record(job, Event::PoolEmpty) };
+    let is_new = pool::is_new(target);
+    let is_taken = record(job, Event::TargetTaken { target, is_new });
+    if !is_taken {
+        pool::give_back(job, target);
+    }
+    is_taken
+}
+
 /// Applies an event, stores the job and journals the event. False if the event does not fit.
 fn record(job: &mut Job, event: Event) -> bool {
     let at_nanos = now();
+    let is_on_trial = matches!(job.state(), State::Installed);
     match apply(job, event.clone(), at_nanos) {
         Ok(()) => {
             store::record(job, &Entry { at_nanos, event });
+            if is_on_trial && !matches!(job.state(), State::Installed) && trial::told(job) {
+                pool::refill(job);
+            }
             true
         }
         Err(illegal) => {
@@ -327,9 +351,17 @@ pub(crate) fn change(mut job: Job, event: Event, at_nanos: TimeNanos) -> Result<
     Ok(())
 }
 
-/// Says what jobs may do from now on.
+/// Says what jobs may do from now on, also where the coordinator was put back from a snapshot: nothing that was under way
+/// when that was taken is.
 pub(crate) fn set_pause(pause: Pause) {
     store::set_pause(pause);
+    if pause == Pause::Running && put_back::is_put_back() {
+        put_back::begin_anew();
+        DRIVEN.with_borrow_mut(BTreeSet::clear);
+        MESSAGES.set(0);
+        IS_WOKEN.set(false);
+        pool::forget_creations();
+    }
     store::board(|board| board.wake_working(now()));
     wake();
 }

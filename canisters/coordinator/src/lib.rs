@@ -34,9 +34,11 @@ mod payouts;
 mod plans;
 mod platform;
 mod pool;
+mod put_back;
 mod replies;
 mod snapshots;
 mod store;
+mod trial;
 mod vessels;
 mod views;
 
@@ -59,6 +61,7 @@ struct InitArgs {
 #[ic_cdk::init]
 fn init(args: InitArgs) {
     store::set_governance(args.governance);
+    put_back::begin_anew();
 }
 
 #[ic_cdk::pre_upgrade]
@@ -78,6 +81,10 @@ fn post_upgrade() {
     // An upgrade that traps is refused: the build that was there goes on.
     if let Err(why) = store::restore() {
         ic_cdk::trap(why);
+    }
+    if store::config().whole_nanos.is_none() {
+        // The build before this one did not ask.
+        put_back::begin_anew();
     }
     driver::wake();
 }

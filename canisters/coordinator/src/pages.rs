@@ -6,29 +6,67 @@ use crate::management::Failure;
 use crate::snapshots::{self, Metadata, Offset, ReadKind, Slice, WriteKind};
 use candid::Principal;
 use decant_engine::SnapshotId;
-use decant_layout::{HEADER_BYTES, Image, Layout, PAGE_BYTES, Tail, TailScan};
+use decant_layout::{HEADER_BYTES, Image, Layout, PAGE_BYTES, Structure, Tail, TailScan, manager_places};
+use futures_util::future::join_all;
 use serde_bytes::ByteBuf;
 
 /// Pages of a slice: 1,966,080 bytes of the 2,000,000 that a call may carry (code, `rs/types/management_canister_types`).
 const SLICE_PAGES: u64 = 30;
 /// Zeros behind the last bucket that are read at most: 16 MiB, each byte of which costs a thousand cycles.
 const TAIL_PAGES: u64 = 256;
+/// Bytes that tell what begins at a page.
+const SIGN_BYTES: u64 = 4;
+/// Reads of a few bytes at a time.
+const READS: usize = 16;
 /// A module that does nothing: the one that is to run is installed over it.
 pub(crate) const EMPTY_MODULE: &[u8; 8] = b"\0asm\x01\0\0\0";
 
-/// The stable memory of a snapshot, as its first bytes tell.
+/// The stable memory of a snapshot, as the header of a manager at that page tells. Raw if there is none.
 pub(crate) async fn image(
     canister: Principal,
     snapshot: &SnapshotId,
     metadata: &Metadata,
+    manager_page: u64,
 ) -> Result<Result<Image, String>, Failure> {
-    let size = metadata.stable_memory_size.min(HEADER_BYTES as u64);
-    let header = match size {
-        0 => ByteBuf::new(),
-        size => snapshots::read(canister, snapshot, ReadKind::Stable(Slice { offset: 0, size })).await?,
+    let size_pages = metadata.stable_memory_size / PAGE_BYTES;
+    let Some(page) = u32::try_from(manager_page).ok().filter(|page| u64::from(*page) < size_pages) else {
+        return Ok(Ok(if size_pages == 0 { Image::Empty } else { Image::Raw { size_pages } }));
     };
-    let pages = metadata.stable_memory_size / PAGE_BYTES;
-    Ok(Image::parse(&header, pages).map_err(|error| error.to_string()))
+    let header = read_at(canister, snapshot, page, HEADER_BYTES as u64).await?;
+    Ok(Image::parse_at(page, &header, size_pages).map_err(|error| error.to_string()))
+}
+
+/// The page at which a manager of a snapshot begins: the first one of those that canisters are known to have.
+pub(crate) async fn find_manager(
+    canister: Principal,
+    snapshot: &SnapshotId,
+    size_pages: u64,
+) -> Result<Option<u32>, Failure> {
+    let places: Vec<u32> = manager_places(size_pages).collect();
+    for places in places.chunks(READS) {
+        let signs = places.iter().map(|page| read_at(canister, snapshot, *page, SIGN_BYTES));
+        for (page, sign) in places.iter().zip(join_all(signs).await) {
+            if Structure::of(&sign?) != Some(Structure::Manager) {
+                continue;
+            }
+            let header = read_at(canister, snapshot, *page, HEADER_BYTES as u64).await?;
+            if Layout::parse_at(*page, &header, size_pages).is_ok() {
+                return Ok(Some(*page));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The first bytes of a page.
+async fn read_at(
+    canister: Principal,
+    snapshot: &SnapshotId,
+    page: u32,
+    size: u64,
+) -> Result<ByteBuf, Failure> {
+    let offset = u64::from(page) * PAGE_BYTES;
+    snapshots::read(canister, snapshot, ReadKind::Stable(Slice { offset, size })).await
 }
 
 /// What lies behind the last bucket; `None` if [`TAIL_PAGES`] zeros were read and more is there.

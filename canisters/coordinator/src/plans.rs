@@ -198,6 +198,7 @@ fn check_strategy(plan: &Plan) -> Result<(), String> {
     };
     check_limit("modules", by.modules.len() as u128, 1, MODULES as u128)?;
     check_limit("growth_percent", by.growth_percent.into(), 0, GROWTH_PERCENT.into())?;
+    check_limit("manager_page", by.manager_page.unwrap_or_default().into(), 0, u32::MAX.into())?;
     for (position, module) in by.modules.iter().enumerate() {
         check_limit("upgrade_arg (bytes)", module.upgrade_arg.len() as u128, 0, ARG_BYTES as u128)?;
         check_hashes("modules", &module.hash, &module.chunk_hashes)?;
@@ -333,7 +334,11 @@ fn render_modules(by: &ByVessel) -> String {
         Some(true) => "; one whose timer is disarmed goes back",
         _ => "",
     };
-    format!("{}; memories may grow by {} %{tail}{timer}", modules.join(", "), by.growth_percent)
+    let manager = match by.manager_page {
+        Some(page) => format!("; the MemoryManager begins at page {page}, and what lies before it is kept"),
+        None => String::new(),
+    };
+    format!("{}; memories may grow by {} %{tail}{timer}{manager}", modules.join(", "), by.growth_percent)
 }
 
 fn render_cost(plan: &Plan) -> String {

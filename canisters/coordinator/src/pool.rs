@@ -6,7 +6,7 @@ use crate::management::{self, ControllersOnly, OfCanister, RunState, Status};
 use crate::money::{self, Account, Prices};
 use crate::outcomes::is_gone;
 use crate::store::{self, Pooled};
-use crate::{driver, replies};
+use crate::{driver, replies, trial};
 use candid::Principal;
 use decant_engine::{Job, TimeNanos};
 use std::cell::{Cell, RefCell};
@@ -65,13 +65,22 @@ impl Drop for Looking {
     }
 }
 
+/// No creation and no look is under way any more: the coordinator was put back from a snapshot.
+pub(crate) fn forget_creations() {
+    CREATING.set(0);
+    LOOKED_AT.with_borrow_mut(BTreeSet::clear);
+}
+
 /// A canister for a job, if one is there that was just looked at. Otherwise there will be, as far as the plan's cycles go.
 pub(crate) fn take(job: &Job) -> Option<Principal> {
-    let since_nanos = ic_cdk::api::time().saturating_sub(LOOK_HOLDS_NANOS);
-    store::take_from_pool(job.source(), since_nanos).or_else(|| {
-        refill(job.plan().plan_id, job.source(), since_nanos);
+    store::take_from_pool(job.source(), looked_since()).or_else(|| {
+        refill(job);
         None
     })
+}
+
+fn looked_since() -> TimeNanos {
+    ic_cdk::api::time().saturating_sub(LOOK_HOLDS_NANOS)
 }
 
 /// Takes a canister back that a job had. One that a route named serves its source or nobody: indexes remember it.
@@ -80,9 +89,10 @@ pub(crate) fn give_back(job: &Job, canister: Principal) {
     store::put_in_pool(canister, &Pooled { kept_for, ..Pooled::default() });
 }
 
-/// Looks at what is there, and creates what the jobs that wait need besides, each in a message of its own.
-fn refill(plan_id: u64, source: Principal, since_nanos: TimeNanos) {
-    let wanted = store::board(|board| board.wanting());
+/// Looks at what is there, and creates what the jobs of the plan that wait need besides, each in a message of its own.
+pub(crate) fn refill(job: &Job) {
+    let (plan_id, source, since_nanos) = (job.plan().plan_id, job.source(), looked_since());
+    let wanted = trial::wanted(plan_id);
     let mut usable = CREATING.get();
     for (canister, pooled) in store::pool() {
         let is_for_it = pooled.kept_for.is_none_or(|kept_for| kept_for == source);

@@ -17,7 +17,9 @@ use decant_engine::{
     Digest, ImageKind, ImageView, Job, Known, Limits, Outcome, Reason, ReasonCode, SnapshotId, Value,
     VesselRole,
 };
-use decant_layout::{Accepted, Image, Layout, Obstacle, PAGE_BYTES, Tail, ensure_bucket_size_holds};
+use decant_layout::{
+    Accepted, Image, Layout, Leftover, Obstacle, PAGE_BYTES, Tail, ensure_bucket_size_holds,
+};
 use serde_bytes::ByteBuf;
 
 /// Creating a canister on 13 nodes (cost table): what this subnet asks says how many it has.
@@ -41,14 +43,19 @@ pub(crate) async fn read_image(job: &Job, canister: Principal, snapshot: &Snapsh
         Ok(metadata) => metadata,
         Err(failure) => return lost(&failure),
     };
-    let image = match pages::image(canister, snapshot, &metadata).await {
+    let plan = plan(job);
+    let manager_page = said(plan.as_ref()).manager_page.unwrap_or_default();
+    let image = match pages::image(canister, snapshot, &metadata, manager_page).await {
         Ok(image) => image,
         Err(failure) => return lost(&failure),
     };
-    let plan = plan(job);
     let kind = match image {
         Ok(Image::Empty) => ImageKind::Empty,
-        Ok(Image::Raw { .. }) => ImageKind::Raw,
+        Ok(Image::Raw { size_pages }) => match pages::find_manager(canister, snapshot, size_pages).await {
+            Ok(Some(manager_page)) => ImageKind::Elsewhere { manager_page },
+            Ok(None) => ImageKind::Raw,
+            Err(failure) => return lost(&failure),
+        },
         Ok(Image::Managed(layout)) => match accepted(canister, snapshot, plan.as_ref(), &layout).await {
             Ok(None) => planned(job, plan.as_ref(), &layout),
             Ok(Some(refused)) => refused,
@@ -69,10 +76,20 @@ pub(crate) async fn read_image(job: &Job, canister: Principal, snapshot: &Snapsh
     }))
 }
 
-/// What the plan says of an image: the growth in percent, and whether what lies behind the last bucket may be dropped.
-fn said(plan: Option<&Plan>) -> (u32, bool) {
-    plan.and_then(|plan| plan.strategy.by_vessel())
-        .map_or((0, false), |by| (by.growth_percent, by.may_drop_tail))
+/// What a plan says of an image.
+#[derive(Debug, Clone, Copy, Default)]
+struct Said {
+    growth_percent: u32,
+    drops_tail: bool,
+    manager_page: Option<u64>,
+}
+
+fn said(plan: Option<&Plan>) -> Said {
+    plan.and_then(|plan| plan.strategy.by_vessel()).map_or_else(Said::default, |by| Said {
+        growth_percent: by.growth_percent,
+        drops_tail: by.may_drop_tail,
+        manager_page: by.manager_page,
+    })
 }
 
 /// Why an image is left as it is, if it is.
@@ -82,24 +99,35 @@ async fn accepted(
     plan: Option<&Plan>,
     layout: &Layout,
 ) -> Result<Option<ImageKind>, Failure> {
-    let (_, tail_is_dropped) = said(plan);
+    let tail_is_dropped = said(plan).drops_tail;
     let accepted = Accepted { tail_is_dropped, ..Accepted::default() };
     let tail = match tail_is_dropped {
         true => Some(Tail::Nothing),
         false => pages::tail(canister, snapshot, layout).await?,
     };
     let tail_pages = layout.usage().tail_pages;
-    let Some(tail) = tail else { return Ok(Some(ImageKind::Tailed { tail_pages })) };
+    let Some(tail) = tail else {
+        let signs = "zeros as far as was read".to_owned();
+        return Ok(Some(ImageKind::Tailed { tail_pages, signs }));
+    };
     Ok(match layout.check(&tail, accepted) {
         Ok(()) => None,
-        Err(Obstacle::Tail(_)) => Some(ImageKind::Tailed { tail_pages }),
+        Err(Obstacle::Tail(leftover)) => Some(ImageKind::Tailed { tail_pages, signs: signs(&leftover) }),
         Err(obstacle) => Some(ImageKind::Unreadable { reason: obstacle.to_string() }),
     })
 }
 
+/// What was seen, in the few words that a reason has room for.
+fn signs(leftover: &Leftover) -> String {
+    match leftover.signs.first() {
+        Some(sign) => sign.to_string(),
+        None => format!("page {} is not zero", leftover.first_page_in_use),
+    }
+}
+
 fn planned(job: &Job, plan: Option<&Plan>, layout: &Layout) -> ImageKind {
     let bucket_pages = job.plan().bucket_pages;
-    let (growth_percent, _) = said(plan);
+    let growth_percent = said(plan).growth_percent;
     let sizes_pages: Vec<u64> = layout.memories().iter().map(|memory| memory.size_pages()).collect();
     if let Err(error) = ensure_bucket_size_holds(&sizes_pages, growth_percent, bucket_pages) {
         return ImageKind::DoesNotFit { reason: error.to_string() };
@@ -187,14 +215,14 @@ pub(crate) async fn upgrade(job: &Job, canister: Principal, hash: &Digest) -> Ou
 pub(crate) async fn install(job: &Job, canister: Principal, role: VesselRole, hash: &Digest) -> Outcome {
     let (mode, role) = match role {
         VesselRole::Source { reader } => {
-            let (_, drops_tail) = said(plan(job).as_ref());
+            let drops_tail = said(plan(job).as_ref()).drops_tail;
             (InstallMode::Upgrade(None), api::VesselRole::Source { reader, drops_tail })
         }
         VesselRole::Target { source, bucket_pages } => {
             (InstallMode::Install, api::VesselRole::Target { source, bucket_pages })
         }
     };
-    put(job.id(), canister, mode, role, hash).await
+    put(job.id(), canister, mode, role, hash, said(plan(job).as_ref()).manager_page).await
 }
 
 /// What stays of a source: without stable memory, it answers where the state went. What its installation gave back goes
@@ -203,7 +231,8 @@ pub(crate) async fn entomb(job: &Job, canister: Principal, hash: &Digest) -> Out
     let Some(to) = job.target() else {
         return Outcome::Refused(Reason::new(ReasonCode::Contradiction, "no target"));
     };
-    let outcome = put(job.id(), canister, InstallMode::Reinstall, api::VesselRole::Moved { to }, hash).await;
+    let outcome =
+        put(job.id(), canister, InstallMode::Reinstall, api::VesselRole::Moved { to }, hash, None).await;
     if matches!(outcome, Outcome::Done(_)) {
         platform::drain_rest(job.id(), canister, to).await;
     }
@@ -213,7 +242,7 @@ pub(crate) async fn entomb(job: &Job, canister: Principal, hash: &Digest) -> Out
 /// Lets a canister of the pool run the vessel, so that it can send its cycles.
 pub(crate) async fn lend(canister: Principal) -> Outcome {
     let role = api::VesselRole::Moved { to: ic_cdk::api::canister_self() };
-    put(0, canister, InstallMode::Reinstall, role, &carried::hash()).await
+    put(0, canister, InstallMode::Reinstall, role, &carried::hash(), None).await
 }
 
 async fn put(
@@ -222,13 +251,14 @@ async fn put(
     mode: InstallMode,
     role: api::VesselRole,
     hash: &Digest,
+    manager_page: Option<u64>,
 ) -> Outcome {
     let chunks = match carried::chunks(hash).await {
         Ok(Some(chunks)) => chunks,
         Ok(None) => return Outcome::Refused(Reason::new(ReasonCode::WrongModule, "no such vessel is known")),
         Err(error) => return failed(&error),
     };
-    let arg = candid::encode_one(api::VesselArgs { job, role }).unwrap_or_default();
+    let arg = candid::encode_one(api::VesselArgs { job, role, manager_page }).unwrap_or_default();
     let args = InstallChunkedCode {
         mode,
         target_canister: canister,

@@ -28,6 +28,7 @@ pub(crate) fn summary() -> Summary {
         waits_for: driver::short().map(|short| short.text().to_owned()),
         runway_days: money::runway_days(),
         pause: config.pause.into(),
+        put_back_nanos: config.put_back_nanos,
         cycles_spent: config.cycles_spent,
         calls: config.calls,
         target_calls: config.target_calls,

@@ -35,8 +35,8 @@ pub enum KitError {
     },
     /// A target must be empty.
     #[error(
-        "the target holds {stable_pages} pages of stable memory: either it is no fresh canister, or init of the module \
-         touches stable memory, as opening a structure there does, which it must leave to load"
+        "init of the module touches stable memory, as opening a structure there does, which it must leave to load; or the \
+         target is no fresh canister: it holds {stable_pages} pages"
     )]
     NotEmpty {
         /// Its stable memory in pages of 64 KiB.

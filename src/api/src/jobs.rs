@@ -127,6 +127,9 @@ pub struct Summary {
     pub runway_days: Option<u64>,
     /// What jobs may do.
     pub pause: Pause,
+    /// When the coordinator was put back from a snapshot. It leaves all jobs alone until an operator lets it go on
+    /// (`decant_pause(variant { Running })`): what it remembers is older than what is.
+    pub put_back_nanos: Option<TimeNanos>,
     /// Cycles spent, creations included.
     pub cycles_spent: u128,
     /// Calls that the coordinator made, those for the pool included.

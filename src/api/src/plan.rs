@@ -64,6 +64,9 @@ pub struct ByVessel {
     /// Whether a repack goes back if the global timer was armed, and the upgrade left it disarmed: `post_upgrade` arms
     /// none, as timers of ic-cdk do that are set there. Otherwise the job tells when it was due.
     pub rolls_back_on_lost_timer: Option<bool>,
+    /// The page at which the `MemoryManager` begins, where that is not the first one; what lies before it is kept, byte for
+    /// byte.
+    pub manager_page: Option<u64>,
 }
 
 /// A module that canisters run, and are upgraded from and to, once.

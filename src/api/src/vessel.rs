@@ -22,6 +22,8 @@ pub struct VesselArgs {
     pub job: JobId,
     /// What it is for.
     pub role: VesselRole,
+    /// The page at which the manager begins, if it is not the first one: what lies before it stays as it is.
+    pub manager_page: Option<u64>,
 }
 
 /// What a vessel is for.

@@ -73,7 +73,14 @@ fn load_saved(job: &Job) -> Option<Rules> {
     let (source, held) = (job.source, job.held.as_ref()?);
     let snapshot = held.saved.clone()?;
     let looked = look(job.source_left.as_ref(), source);
+    let saved = short(&snapshot);
     let rules = Rules::call(Effect::LoadSnapshot { canister: source, snapshot })
+        // Somebody deleted it: nothing brings it back.
+        .refused(move |job, code| {
+            let detail = format!("{saved} of {source}");
+            let reason = Reason::new(code, detail);
+            (code == ReasonCode::NoSnapshot).then(|| Next::Park { reason, resume: job.state.clone() })
+        })
         .done(|job, value| {
             if let (Some(left), Some(held)) = (&mut job.source_left, &mut job.held) {
                 // The upgrade to the vessel disarmed the timer, and a snapshot that was taken arms none.
@@ -246,9 +253,13 @@ fn listed(job: &mut Job, undo: Undo, all: &[SnapshotId]) -> Next {
     let unknown = new_ones(job, all);
     let done_bytes = job.attempt.done_bytes.saturating_add(1);
     let resume = job.state.clone();
+    let drops_second =
+        matches!(&job.state, State::RollingBack { undo, .. } if undo.contains(&Undo::DropUploaded));
     let Some(held) = &mut job.held else { return Next::Undone };
     let is_there = |id: &Option<SnapshotId>| id.as_ref().is_some_and(|id| all.contains(id));
-    if held.is_unsure {
+    // What nobody knows of may be the second snapshot of a relocation, which is at the target.
+    let is_elsewhere = undo == Undo::DropSaved && job.target.is_some() && drops_second;
+    if held.is_unsure && !is_elsewhere {
         // The first list settles what nobody knew: whatever is new in a later one is somebody else's. What takes the
         // place of another one does so in one step: while that is there, what is new is not ours.
         held.is_unsure = false;

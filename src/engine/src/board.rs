@@ -58,7 +58,7 @@ pub struct Board {
     queued: BTreeSet<(u64, JobId)>,
     due: BTreeSet<(TimeNanos, JobId)>,
     counts: BTreeMap<(u64, Place), u64>,
-    wanting: BTreeSet<JobId>,
+    wanting: BTreeSet<(u64, JobId)>,
     lacking: BTreeSet<(u64, JobId)>,
 }
 
@@ -211,9 +211,15 @@ impl Board {
         self.counts.iter().filter(|((_, of), _)| *of == place).map(|(_, count)| count).sum()
     }
 
-    /// Jobs that wait for a canister of the pool.
-    pub fn wanting(&self) -> usize {
-        self.wanting.len()
+    /// Jobs of a plan that wait for a canister of the pool.
+    pub fn wanting(&self, plan_id: u64) -> usize {
+        self.wanting.range((plan_id, 0)..=(plan_id, JobId::MAX)).count()
+    }
+
+    /// Jobs of a plan that work.
+    pub fn working(&self, plan_id: u64) -> Vec<JobId> {
+        let is_it = |spot: &Spot| spot.place == Place::Working && spot.plan_id == plan_id;
+        self.spots.iter().filter(|(_, spot)| is_it(spot)).map(|(id, _)| *id).collect()
     }
 
     /// Open jobs, after one, in order.
@@ -232,7 +238,7 @@ impl Board {
     fn take(&mut self, id: JobId) -> Option<Spot> {
         let spot = self.spots.remove(&id)?;
         self.queued.remove(&(spot.plan_id, id));
-        self.wanting.remove(&id);
+        self.wanting.remove(&(spot.plan_id, id));
         self.lacking.remove(&(spot.plan_id, id));
         if let Some(due_nanos) = spot.due_nanos {
             self.due.remove(&(due_nanos, id));
@@ -250,7 +256,7 @@ impl Board {
             self.queued.insert((spot.plan_id, id));
         }
         if spot.wants_target {
-            self.wanting.insert(id);
+            self.wanting.insert((spot.plan_id, id));
         }
         if spot.lacks_target && spot.place != Place::Queued {
             self.lacking.insert((spot.plan_id, id));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Reason, ReasonCode, TimeNanos, Value};
 
 /// How a call ended.
-#[expect(clippy::large_enum_variant, reason = "one at a time, on its way into a record")]
+#[expect(clippy::large_enum_variant, reason = "one is there at a time")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// It is done.
@@ -36,7 +36,7 @@ impl Outcome {
 }
 
 /// An event. The number in the comment is its tag.
-#[expect(clippy::large_enum_variant, reason = "one at a time, on its way into a record")]
+#[expect(clippy::large_enum_variant, reason = "one is there at a time")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// 1: the call of this ticket is about to be sent.

@@ -172,9 +172,7 @@ impl ReasonCode {
             Self::Rejected => "rejected",
             Self::TooLarge => "larger than a job can hold",
             Self::Contradiction => "what is seen contradicts what was acknowledged",
-            Self::NothingToRepack => {
-                "no MemoryManager at page 0, so no buckets to repack; look with `decant repack`"
-            }
+            Self::NothingToRepack => "no MemoryManager where the plan looks for one, so no buckets to repack",
             Self::AlreadyCompact => "already compact: the plan's buckets give nothing back",
             Self::BucketTooSmall => "the plan's buckets can't hold it; choose a larger bucket size",
             Self::LosesHeap => {

@@ -128,9 +128,16 @@ pub enum ImageKind {
     /// Nothing.
     #[serde(rename = "e")]
     Empty,
-    /// State from offset 0 on, no manager.
+    /// No manager.
     #[serde(rename = "r")]
     Raw,
+    /// A manager, at another page than where the plan says.
+    #[serde(rename = "p")]
+    Elsewhere {
+        /// Where.
+        #[serde(rename = "p")]
+        manager_page: u32,
+    },
     /// A manager, whose memories fit the plan's buckets.
     #[serde(rename = "m")]
     Managed {
@@ -150,6 +157,9 @@ pub enum ImageKind {
         /// How many.
         #[serde(rename = "p")]
         tail_pages: u64,
+        /// What was seen there.
+        #[serde(rename = "s", default, skip_serializing_if = "String::is_empty")]
+        signs: String,
     },
     /// A manager, whose memories, grown as the plan expects, do not fit the plan's buckets.
     #[serde(rename = "f")]

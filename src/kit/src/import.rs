@@ -56,7 +56,7 @@ struct Writing {
     expected: DigestSet,
     /// What was asked for, and how far it was served.
     wanted: Wanted,
-    /// The first chunk of a raw image: written last, as the header page of a managed one.
+    /// The first chunk of what no manager deals out: written last, as the header page of a manager.
     withheld: Option<Vec<u8>>,
 }
 
@@ -347,8 +347,8 @@ impl Import {
         if let Some(content) = &writing.withheld {
             writing.copy.view().write(stable, RAW_MEMORY, 0, content)?;
         }
-        if let Some(page) = writing.copy.view().header_page() {
-            stable.write(0, &page);
+        if let Some((offset_bytes, page)) = writing.copy.view().header_page() {
+            stable.write(offset_bytes, &page);
         }
         if let Stage::Writing(writing) = mem::replace(&mut self.stage, Stage::Waiting) {
             let Writing { manifest, copy, expected, .. } = *writing;
@@ -429,7 +429,7 @@ impl Written {
         may_continue: impl FnMut() -> bool,
     ) -> Result<Verdict, KitError> {
         if self.believes.is_none_or(|believes| believes && !is_undisturbed) {
-            let view = View::in_chunks(stable, self.manifest.shape().chunk_pages())?;
+            let view = View::like(self.manifest.shape(), stable)?;
             self.copy = if is_undisturbed { self.copy.carried_to(view) } else { Hashing::new(view) };
             self.believes = Some(is_undisturbed);
         }

@@ -2,14 +2,13 @@
 
 use decant_api::KitError;
 use decant_api::source::{Batch, DigestPage, Manifest, Opening, Seal, SealProgress, Wanted};
-use decant_layout::Accepted;
 use decant_transfer::{Digest, DigestSet, FrameEncoder, Slicing, pack};
 use serde_bytes::ByteBuf;
 
 use crate::hashing::{Hashing, transfer};
 use crate::limits::{DIGESTS_BYTES, MANIFEST_BYTES, OPENING_DIGESTS_BYTES, REPLY_BYTES, REQUEST_RUNS};
 use crate::stable::Stable;
-use crate::view::View;
+use crate::view::{Told, View};
 
 /// A source's work, from the first call of seal on: the state is saved.
 pub(crate) enum Sealing {
@@ -36,12 +35,8 @@ pub(crate) struct Sealed {
 
 impl Sealing {
     /// Starts with what is in stable memory now.
-    pub(crate) fn new(
-        stable: &impl Stable,
-        accepted: Accepted,
-        fingerprint: Vec<u8>,
-    ) -> Result<Self, KitError> {
-        let hashing = Hashing::new(View::of(stable)?.accepting(accepted));
+    pub(crate) fn new(stable: &impl Stable, told: Told, fingerprint: Vec<u8>) -> Result<Self, KitError> {
+        let hashing = Hashing::new(View::told(stable, told)?);
         Ok(Self::Hashing { hashing, fingerprint })
     }
 
@@ -178,10 +173,9 @@ impl Sealed {
         if is_undisturbed && fingerprint == self.fingerprint {
             return Ok(SealProgress::Done(self.seal()));
         }
-        let chunk_pages = self.view.shape().chunk_pages();
         let mut hashing = match self.recheck.take() {
             Some(hashing) => hashing,
-            None => Hashing::new(View::in_chunks(stable, chunk_pages)?.accepting(self.view.accepted())),
+            None => Hashing::new(self.view.anew(stable)?),
         };
         if hashing.run(stable, may_continue)? == Slicing::Paused {
             let progress = hashing.progress();

@@ -88,7 +88,7 @@ pub fn seal(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
             .unwrap_or_else(|error| ic_cdk::trap(error.to_string()));
         let progress = state::with(|kit| {
             kit.timer.park();
-            let sealing = Sealing::new(&CanisterMemory, kit.accepted, fingerprint)?;
+            let sealing = Sealing::new(&CanisterMemory, kit.told, fingerprint)?;
             let progress = sealing.progress();
             kit.sealing = Some(sealing);
             // From here on: what is written between two slices is in no digest either.

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 
 use decant_api::KitError;
 use decant_api::source::{Fence, Hold, KitStatus};
-use decant_layout::Accepted;
 use decant_transfer::Digest;
 use ic_cdk::api::canister_version;
 use serde_bytes::ByteBuf;
@@ -14,7 +13,7 @@ use crate::import::Import;
 use crate::sealing::Sealing;
 use crate::stable::{CanisterMemory, Stable};
 use crate::timer::ParkedTimer;
-use crate::view;
+use crate::view::{self, Told};
 use crate::watch::Watch;
 
 /// Version of the interface.
@@ -29,8 +28,8 @@ const _: () = assert!(KIT_VERSION < 10, "the version needs more digits");
 pub(crate) struct Kit {
     /// What the canister takes.
     pub(crate) fence: Fence,
-    /// What may be left behind.
-    pub(crate) accepted: Accepted,
+    /// What is told of stable memory: of a dapp's nothing but what its header says.
+    pub(crate) told: Told,
     /// Who may read while it is open; nobody once it is not.
     pub(crate) offer: Option<Hold>,
     /// The dapp's timer while it is fenced.
@@ -92,7 +91,7 @@ impl Kit {
         KitStatus {
             kit_version: KIT_VERSION,
             fence: self.fence.clone(),
-            layout: view::summary(&CanisterMemory, self.accepted),
+            layout: view::summary(&CanisterMemory, self.told),
             stable_pages: CanisterMemory.size_pages(),
             root: self.root.map(|root| ByteBuf::from(*root.as_bytes())),
             bytes_done: self.bytes_done,

@@ -27,6 +27,7 @@ use crate::source::controller;
 use crate::stable::{CanisterMemory, Stable};
 use crate::state;
 use crate::target::call_failed;
+use crate::view::Told;
 use crate::watch::Watch;
 
 const UPLOAD: &str = "upload_canister_snapshot_data";
@@ -51,8 +52,11 @@ pub fn born(args: VesselArgs) {
         VesselRole::Moved { to } => (Fence::Moved { hold: hold(to), to }, None),
     };
     let tail_is_dropped = matches!(args.role, VesselRole::Source { drops_tail: true, .. });
+    // A page that no stable memory has: nothing is found there.
+    let manager_page = args.manager_page.map_or(0, |page| u32::try_from(page).unwrap_or(u32::MAX));
+    let accepted = Accepted { tail_is_dropped, ..Accepted::default() };
     state::with(|kit| {
-        kit.accepted = Accepted { tail_is_dropped, ..Accepted::default() };
+        kit.told = Told { manager_page, accepted };
         (kit.fence, kit.import, kit.watch) = (fence, import, Watch::Alone);
     });
 }

@@ -14,6 +14,15 @@ use crate::stable::Stable;
 /// Reads of a page or less that a summary may take to look behind the manager: 4 MiB at most.
 const SUMMARY_READS: u32 = 64;
 
+/// What somebody who knows the canister's code says of its stable memory.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Told {
+    /// Where its manager begins.
+    pub(crate) manager_page: u32,
+    /// What may be left behind.
+    pub(crate) accepted: Accepted,
+}
+
 /// Where the memories of a shape are in stable memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct View {
@@ -27,18 +36,29 @@ pub(crate) struct View {
 impl View {
     /// What stable memory holds now, cut into chunks of a size that follows from its own.
     pub(crate) fn of(stable: &impl Stable) -> Result<Self, KitError> {
-        let image = image(stable)?;
+        Self::told(stable, Told::default())
+    }
+
+    /// The same, by what is told of it.
+    pub(crate) fn told(stable: &impl Stable, told: Told) -> Result<Self, KitError> {
+        let image = image(stable, told.manager_page)?;
         let size_pages = match &image {
-            Image::Managed(layout) => layout.usage().used_pages,
+            Image::Managed(layout) => layout.copied_pages(),
             Image::Empty | Image::Raw { .. } => stable.size_pages(),
         };
         let is_fine = size_pages <= FINE_STATE_PAGES;
-        Self::over(image, if is_fine { DEFAULT_CHUNK_PAGES } else { MAX_CHUNK_PAGES })
+        let chunk_pages = if is_fine { DEFAULT_CHUNK_PAGES } else { MAX_CHUNK_PAGES };
+        Ok(Self { accepted: told.accepted, ..Self::over(image, chunk_pages)? })
     }
 
-    /// What stable memory holds now, cut into chunks of that size.
-    pub(crate) fn in_chunks(stable: &impl Stable, chunk_pages: u32) -> Result<Self, KitError> {
-        Self::over(image(stable)?, chunk_pages)
+    /// What stable memory holds now, cut as a shape is, with a manager where that has one.
+    pub(crate) fn like(shape: &Shape, stable: &impl Stable) -> Result<Self, KitError> {
+        Self::over(image(stable, manager_page(shape)?)?, shape.chunk_pages())
+    }
+
+    /// The same once more.
+    pub(crate) fn anew(&self, stable: &impl Stable) -> Result<Self, KitError> {
+        Ok(Self { accepted: self.accepted, ..Self::like(&self.shape, stable)? })
     }
 
     /// Where a shape will be in a compact image; raw memory stays as it is.
@@ -46,21 +66,13 @@ impl View {
         let layout = match shape.kind() {
             Kind::Raw => None,
             Kind::Managed => {
-                let sizes_pages = shape.memories().iter().map(|memory| (memory.id, memory.size_pages));
-                Some(Layout::planned(sizes_pages, u32::from(bucket_pages)).map_err(unreadable)?)
+                let memories = shape.memories().iter().filter(|memory| memory.id != RAW_MEMORY);
+                let sizes_pages = memories.map(|memory| (memory.id, memory.size_pages));
+                let layout = Layout::planned_at(manager_page(&shape)?, sizes_pages, u32::from(bucket_pages));
+                Some(layout.map_err(unreadable)?)
             }
         };
         Ok(Self { shape, layout, accepted: Accepted::default() })
-    }
-
-    /// The same, for somebody who knows what may be left behind.
-    pub(crate) fn accepting(self, accepted: Accepted) -> Self {
-        Self { accepted, ..self }
-    }
-
-    /// What may be left behind.
-    pub(crate) fn accepted(&self) -> Accepted {
-        self.accepted
     }
 
     /// A look at what lies behind the manager, which no memory of the shape has.
@@ -145,9 +157,9 @@ impl View {
         self.layout.as_ref().map_or_else(|| self.shape.size_pages(), Layout::stable_size_pages)
     }
 
-    /// The page that makes an image of the rest, unless it is raw.
-    pub(crate) fn header_page(&self) -> Option<Vec<u8>> {
-        self.layout.as_ref().map(Layout::header_page)
+    /// The page that makes an image of the rest, and where it is, unless that is raw.
+    pub(crate) fn header_page(&self) -> Option<(u64, Vec<u8>)> {
+        self.layout.as_ref().map(|layout| (layout.header_offset_bytes(), layout.header_page()))
     }
 
     /// Reads bytes of a memory.
@@ -201,8 +213,9 @@ impl View {
             Image::Empty => (Shape::raw(0, chunk_pages), None),
             Image::Raw { size_pages } => (Shape::raw(size_pages, chunk_pages), None),
             Image::Managed(layout) => {
-                let sizes_pages = layout.memories().iter().map(|memory| (memory.id(), memory.size_pages()));
-                (Shape::managed(sizes_pages, chunk_pages), Some(layout))
+                let memories = layout.memories().iter().map(|memory| (memory.id(), memory.size_pages()));
+                let before = (RAW_MEMORY, layout.manager_page().into());
+                (Shape::managed(memories.chain([before]), chunk_pages), Some(layout))
             }
         };
         Ok(Self { shape: shape.map_err(unreadable)?, layout, accepted: Accepted::default() })
@@ -221,8 +234,8 @@ impl View {
 }
 
 /// The layout in a few words, for everybody to read: what lies behind the manager is looked at as far as that is cheap.
-pub(crate) fn summary(stable: &impl Stable, accepted: Accepted) -> LayoutSummary {
-    match image(stable) {
+pub(crate) fn summary(stable: &impl Stable, told: Told) -> LayoutSummary {
+    match image(stable, told.manager_page) {
         Ok(Image::Empty) => LayoutSummary::Empty,
         Ok(Image::Raw { .. }) => LayoutSummary::Raw,
         Ok(Image::Managed(layout)) => {
@@ -232,11 +245,11 @@ pub(crate) fn summary(stable: &impl Stable, accepted: Accepted) -> LayoutSummary
                 reads < SUMMARY_READS
             };
             let tail = tail(&mut TailScan::new(&layout), stable, 1, may_continue).unwrap_or(Tail::Nothing);
-            match layout.check(&tail, accepted) {
+            match layout.check(&tail, told.accepted) {
                 Ok(()) => LayoutSummary::Managed {
                     bucket_pages: layout.bucket_size_pages(),
                     memories: layout.memories().len() as u16,
-                    used_pages: layout.usage().used_pages,
+                    used_pages: layout.copied_pages(),
                 },
                 Err(obstacle) => LayoutSummary::Unreadable { reason: obstacle.to_string() },
             }
@@ -260,8 +273,13 @@ fn tail(
     tail
 }
 
-fn image(stable: &impl Stable) -> Result<Image, KitError> {
-    let image = Image::read(stable.size_pages(), |offset_bytes, buffer| {
+/// Where the manager of a shape begins.
+fn manager_page(shape: &Shape) -> Result<u32, KitError> {
+    u32::try_from(shape.prefix_pages()).map_err(unreadable)
+}
+
+fn image(stable: &impl Stable, manager_page: u32) -> Result<Image, KitError> {
+    let image = Image::read_at(manager_page, stable.size_pages(), |offset_bytes, buffer| {
         stable.read(offset_bytes, buffer);
         Ok::<(), Infallible>(())
     });

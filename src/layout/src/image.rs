@@ -28,7 +28,12 @@ impl Image {
         Self::parse_at(0, header, size_pages)
     }
 
-    fn parse_at(manager_page: u32, header: &[u8], size_pages: u64) -> Result<Self, LayoutError> {
+    /// Like [`parse`](Image::parse), for a manager that begins at `manager_page`, whose first bytes are `header`: raw if
+    /// there is none.
+    ///
+    /// # Errors
+    /// As [`parse`](Image::parse).
+    pub fn parse_at(manager_page: u32, header: &[u8], size_pages: u64) -> Result<Self, LayoutError> {
         if size_pages == 0 {
             return Ok(Self::Empty);
         }

@@ -128,6 +128,6 @@ pub use layout::{Layout, VirtualMemory};
 pub use obstacle::{Accepted, Obstacle};
 pub use pages::PageRun;
 pub use repack::{CopyRun, Repacked, copies, repack};
-pub use search::find_managers;
+pub use search::{find_managers, manager_places};
 pub use tail::{Leftover, Tail, TailScan};
 pub use usage::{MemoryUsage, Usage};

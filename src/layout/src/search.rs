@@ -1,14 +1,20 @@
 //! Where managers begin.
 
 use crate::contents::SIGN_BYTES;
-use crate::format::{MAGIC, VERSION};
-use crate::{HEADER_BYTES, Layout, PAGE_BYTES};
+use crate::{HEADER_BYTES, Layout, PAGE_BYTES, Structure};
 
 /// Pages of which every one is looked at, besides page 0. In the field managers begin at page 1 (Internet Identity, ICRC archives), 48
 /// (Orbit) and 32,768 (a variant of the ICP ledger): small numbers and powers of two.
 const NEAR_PAGES: u32 = 256;
 /// Managers that are kept: there is one, or two side by side. More are no managers.
 const MAX_FOUND: usize = 8;
+
+/// Pages of a stable memory of `size_pages` at which a manager may begin, ascending: those that [`find_managers`] looks at, for
+/// whoever reads them by calls. [`Structure::of`] tells by the first four bytes whether one does.
+pub fn manager_places(size_pages: u64) -> impl Iterator<Item = u32> {
+    let powers = (NEAR_PAGES.ilog2() + 1..u32::BITS).map(|exponent| 1 << exponent);
+    (0..=NEAR_PAGES).chain(powers).take_while(move |page| u64::from(*page) < size_pages)
+}
 
 /// Finds managers, in ascending order and not within each other: at pages 0 to 256, and at powers of two above. `read(offset_bytes, buffer)` reads a stable memory of `size_pages`: four bytes a place.
 ///
@@ -21,9 +27,8 @@ pub fn find_managers<E>(
     mut read: impl FnMut(u64, &mut [u8]) -> Result<(), E>,
 ) -> Result<Vec<Layout>, E> {
     let mut found: Vec<Layout> = Vec::new();
-    let powers = (NEAR_PAGES.ilog2() + 1..u32::BITS).map(|exponent| 1 << exponent);
-    for page in (0..=NEAR_PAGES).chain(powers) {
-        if u64::from(page) >= size_pages || found.len() == MAX_FOUND {
+    for page in manager_places(size_pages) {
+        if found.len() == MAX_FOUND {
             break;
         }
         // What is inside of one is its memories' business.
@@ -33,7 +38,7 @@ pub fn find_managers<E>(
         let offset_bytes = u64::from(page) * PAGE_BYTES;
         let mut sign = [0; SIGN_BYTES];
         read(offset_bytes, &mut sign)?;
-        if sign.starts_with(&MAGIC) && sign.ends_with(&[VERSION]) {
+        if Structure::of(&sign) == Some(Structure::Manager) {
             let mut header = vec![0; HEADER_BYTES];
             read(offset_bytes, &mut header)?;
             found.extend(Layout::parse_at(page, &header, size_pages));

@@ -1,6 +1,6 @@
 //! What can be wrong with what comes over the wire: what, where, and what to do about it.
 
-use crate::{ChunkId, Digest, Kind, MAX_CHUNK_PAGES, MAX_STATE_PAGES};
+use crate::{ChunkId, Digest, MAX_CHUNK_PAGES, MAX_STATE_PAGES};
 
 /// Why memories and chunk size are not a shape.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,15 +11,11 @@ pub enum ShapeError {
         /// The size asked for.
         chunk_pages: u32,
     },
-    /// A raw shape with a virtual memory, or a managed one with the raw memory.
-    #[error(
-        "memory {memory} can't be part of a {kind:?} shape: raw ones have memory 255, managed ones 0 to 254"
-    )]
+    /// A raw shape with a virtual memory.
+    #[error("memory {memory} can't be part of a raw shape, which has memory 255 and no other")]
     ForeignMemory {
         /// Id of the memory.
         memory: u8,
-        /// Kind of the shape.
-        kind: Kind,
     },
     /// Memories out of order, or one twice.
     #[error("memory {memory} is listed after one of its own or a higher id: list each once, in ascending id")]

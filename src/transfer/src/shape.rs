@@ -15,7 +15,8 @@ pub const MAX_CHUNK_PAGES: u32 = 16;
 /// Pages of all memories together at most: 500 GiB, what stable memory can hold (developer docs, "Resource
 /// limits").
 pub const MAX_STATE_PAGES: u64 = 500 * 16_384;
-/// The id that stands for a raw stable memory; ids of virtual memories end at 254.
+/// The id of pages that no manager deals out: a raw stable memory, or what lies before a manager that begins at another
+/// page. Ids of virtual memories end at 254.
 pub const RAW_MEMORY: u8 = 255;
 
 /// What kind of stable memory is transferred.
@@ -23,7 +24,7 @@ pub const RAW_MEMORY: u8 = 255;
 pub enum Kind {
     /// The stable memory as it is, from offset 0: one memory of id [`RAW_MEMORY`].
     Raw,
-    /// The virtual memories of a `MemoryManager`.
+    /// The virtual memories of a `MemoryManager`, and the pages before it.
     Managed,
 }
 
@@ -47,7 +48,7 @@ pub struct ChunkId {
 
 /// Which memories there are, how large, and how large a chunk is. Valid by construction, also when decoded:
 ///
-/// - ids ascend; a raw shape has no other id than [`RAW_MEMORY`], a managed one does not have it;
+/// - ids ascend; a raw shape has no other id than [`RAW_MEMORY`];
 /// - every memory has pages, all together at most [`MAX_STATE_PAGES`];
 /// - a chunk has 1 to [`MAX_CHUNK_PAGES`] pages; only the last one of a memory may have fewer.
 ///
@@ -91,8 +92,8 @@ impl Shape {
         let mut total_pages = 0_u64;
         let mut listed: Vec<MemoryShape> = Vec::new();
         for memory in memories.into_iter().filter(|memory| memory.size_pages > 0) {
-            if (memory.id == RAW_MEMORY) != (kind == Kind::Raw) {
-                return Err(ShapeError::ForeignMemory { memory: memory.id, kind });
+            if kind == Kind::Raw && memory.id != RAW_MEMORY {
+                return Err(ShapeError::ForeignMemory { memory: memory.id });
             }
             if listed.last().is_some_and(|last| last.id >= memory.id) {
                 return Err(ShapeError::NotAscending { memory: memory.id });
@@ -114,7 +115,8 @@ impl Shape {
         Self::new(Kind::Raw, chunk_pages, [MemoryShape { id: RAW_MEMORY, size_pages }])
     }
 
-    /// The shape of virtual memories of these ids and sizes in pages, in ascending id.
+    /// The shape of virtual memories of these ids and sizes in pages, in ascending id; what lies before their manager is
+    /// [`RAW_MEMORY`].
     ///
     /// # Errors
     /// As [`Shape::new`].
@@ -139,6 +141,14 @@ impl Shape {
     /// The memories, ascending by id, each with at least one page.
     pub fn memories(&self) -> &[MemoryShape] {
         &self.memories
+    }
+
+    /// Pages before the manager: 0 unless that begins at another page.
+    pub fn prefix_pages(&self) -> u64 {
+        match (self.kind, self.memories.last()) {
+            (Kind::Managed, Some(last)) if last.id == RAW_MEMORY => last.size_pages,
+            _ => 0,
+        }
     }
 
     /// Size of all memories together.

@@ -11,7 +11,7 @@ use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
 use decant_cli::rehearsal::{Modules, Options};
 use decant_tests::repack::wasm;
-use decant_tests::{assert_serves, enrol, fleet, modules, settle, settle_with};
+use decant_tests::{assert_serves, enrol, fleet, modules, pause, restart, settle, settle_with};
 use pocket_ic::common::rest::RawEffectivePrincipal;
 use serde_bytes::ByteBuf;
 use std::time::Duration;
@@ -142,7 +142,7 @@ fn an_index_that_answers_a_conflict_rolls_back() {
 }
 
 #[test]
-fn a_coordinator_that_is_upgraded_again_and_again_still_finishes_every_job() {
+fn a_coordinator_that_is_stopped_and_upgraded_again_and_again_still_finishes_every_job() {
     let options = small(4);
     let (mut world, mut users) = fleet(&options, &modules().kit);
     approve(&mut world, &options);
@@ -152,11 +152,8 @@ fn a_coordinator_that_is_upgraded_again_and_again_still_finishes_every_job() {
         if upgrades == 6 {
             return;
         }
-        let no_arg = candid::encode_args(()).expect("encodes");
-        let wasm = modules().coordinator.clone();
-        // Refused while a canister is being created for the pool: tried again in the next round.
-        let upgraded = world.pic.upgrade_canister(world.coordinator, wasm, no_arg, Some(world.operator));
-        upgrades += u32::from(upgraded.is_ok());
+        restart(&world);
+        upgrades += 1;
     });
     assert!(upgrades > 0, "the coordinator was never upgraded while jobs ran");
     for (position, job) in jobs.iter().enumerate() {
@@ -345,12 +342,6 @@ fn a_record_larger_than_a_chunk_is_relocated() {
     let jobs = settle(&world);
     assert_eq!(jobs[0].outcome, Outcome::Done, "{jobs:?}");
     assert_serves(&world, &mut users, 0, jobs[0].target.expect("a done job has a target"));
-}
-
-fn pause(world: &World, pause: Pause) {
-    let paused: Result<(), String> =
-        update(&world.pic, world.coordinator, world.operator, "decant_pause", (pause,)).expect("it answers");
-    paused.expect("a controller may pause");
 }
 
 #[test]

@@ -1,75 +1,34 @@
 //! Dapps as they are in the field embed the kit: a `pre_upgrade` that takes the state off the heap, a `post_upgrade` that
 //! erases what it has read. Design, section 6, promise 10.
 
-use candid::{CandidType, Principal};
+use candid::Principal;
 use decant_api::jobs::{JobView, Outcome, Pause};
 use decant_api::plan::{Plan, Strategy};
 use decant_api::routes::SwapError;
 use decant_api::source::{FreezeArgs, JobArgs, KitStatus, SealProgress};
 use decant_api::{KitError, plan};
 use decant_cli::rehearsal::Options;
-use decant_cli::rehearsal::calls::{query, update};
+use decant_cli::rehearsal::calls::update;
 use decant_cli::rehearsal::world::World;
+use decant_tests::dapps::{Flavour, POSTS, enrolled, flavours, post, posts, routed, runs, world};
 use decant_tests::repack::{install, nothing, refusal, status, wasm};
-use decant_tests::vessel::{set_controllers, upgrade};
-use decant_tests::{engine, hand_over, modules, route, settle};
+use decant_tests::vessel::upgrade;
+use decant_tests::{modules, pause, route, settle};
 
 /// The user whose canister it is.
 const USER: u64 = 1;
-const POSTS: [&str; 3] = ["one", "two", "three"];
-
-/// As the canister takes it.
-#[derive(Debug, Clone, Copy, CandidType)]
-struct Flavour {
-    is_option: bool,
-    has_fingerprint: bool,
-    forgets: bool,
-}
-
-/// Those that an ordinary upgrade does not harm.
-fn flavours() -> impl Iterator<Item = Flavour> {
-    let both = [false, true];
-    both.into_iter().flat_map(move |is_option| {
-        both.into_iter().map(move |has_fingerprint| Flavour { is_option, has_fingerprint, forgets: false })
-    })
-}
-
-#[derive(CandidType)]
-struct Route {
-    user: u64,
-    canister: Principal,
-}
 
 fn taker(world: &World, flavour: Flavour) -> Principal {
     serving(world, "taker", candid::encode_one(Some(flavour)).expect("a flavour encodes"))
 }
 
-/// A canister of the user with posts, that the index routes to and controls.
+/// A canister of the user with posts.
 fn serving(world: &World, module: &str, argument: Vec<u8>) -> Principal {
-    let canister = install(world, &wasm(module), argument);
-    let controllers = vec![world.operator, world.index];
-    set_controllers(world, canister, controllers);
-    let routes = vec![Route { user: USER, canister }];
-    let registered: Result<(), String> =
-        update(&world.pic, world.index, world.operator, "register", (routes,)).expect("the index answers");
-    registered.expect("the route is new");
+    let canister = routed(world, USER, &wasm(module), argument);
     for text in POSTS {
         post(world, canister, text);
     }
     canister
-}
-
-fn world() -> World {
-    World::new(engine(), modules(), &Options::default()).expect("the world is made")
-}
-
-/// Posts; answers how many there are then.
-fn post(world: &World, canister: Principal, text: &str) -> u64 {
-    update(&world.pic, canister, world.operator, "post", (text,)).expect("the canister takes updates")
-}
-
-fn posts(world: &World, canister: Principal) -> Vec<String> {
-    query(&world.pic, canister, "posts", ()).expect("the canister answers queries")
 }
 
 /// A plan to relocate canisters of that module.
@@ -86,24 +45,12 @@ fn takers(world: &World) -> Plan {
 }
 
 fn relocate(world: &World, canister: Principal) -> JobView {
-    let id = enrolled(world, canister);
+    let id = enrolled(world, &[canister])[0];
     settled(world, id)
-}
-
-/// The job that relocates a canister.
-fn enrolled(world: &World, canister: Principal) -> u64 {
-    let enrolled = hand_over(world, vec![canister]);
-    enrolled.expect("the index enrols")[0]
 }
 
 fn settled(world: &World, id: u64) -> JobView {
     settle(world).into_iter().find(|job| job.id == id).expect("the job is there")
-}
-
-fn pause(world: &World, pause: Pause) {
-    let paused: Result<(), String> =
-        update(&world.pic, world.coordinator, world.operator, "decant_pause", (pause,)).expect("it answers");
-    paused.expect("a controller may pause");
 }
 
 fn reroute(world: &World, from: Principal, to: Principal) {
@@ -162,7 +109,7 @@ fn it_serves_after_a_roll_back_and_is_relocated_whole_at_the_second_try() {
         // Before the job asks for the route, somebody else has it.
         let stranger = world.pic.create_canister();
         pause(&world, Pause::NoJobs);
-        let id = enrolled(&world, canister);
+        let id = enrolled(&world, &[canister])[0];
         reroute(&world, canister, stranger);
         pause(&world, Pause::Running);
         let job = settled(&world, id);
@@ -203,11 +150,7 @@ fn a_load_that_erases_what_it_read_is_refused_and_the_canister_has_everything() 
     assert_eq!(post(&world, canister, "four"), 4);
     upgrade(&world, canister, &wasm("eraser"), nothing());
     assert_eq!(posts(&world, canister).len(), 4);
-    let runs: (u64, u64) = {
-        let reply = world.pic.query_call(canister, world.operator, "runs", nothing()).expect("it answers");
-        candid::decode_args(&reply).expect("two numbers")
-    };
-    assert_eq!(runs, (1, 1), "what was tried is taken back: one upgrade ran");
+    assert_eq!(runs(&world, canister), (1, 1), "what was tried is taken back: one upgrade ran");
 }
 
 #[test]

@@ -14,9 +14,9 @@ const MODULES: [(&str, bool); 16] = [
     ("heap-only", false),
     ("index", false),
     ("ledger", false),
+    ("regions", true),
     ("shapes", false),
     ("taker", true),
-    ("tombstone", false),
     ("user-kit", true),
     ("user-kit-with-faults", true),
     ("user-managed", false),
@@ -98,7 +98,7 @@ fn every_module_says_its_interface_its_commit_and_its_version() {
 #[test]
 fn the_coordinator_names_its_functions_so_that_a_trap_tells_where() {
     assert!(describe(&wasm("coordinator")).names_functions);
-    assert!(!describe(&wasm("tombstone")).names_functions, "what is paid for by the byte does not");
+    assert!(!describe(&wasm("vessel")).names_functions, "what is paid for by the byte does not");
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn plan(world: &World, options: &Options, used: Vec<ModuleUse>) -> Plan {
             growth_percent: 100,
             may_drop_tail: false,
             rolls_back_on_lost_timer: None,
+            manager_page: None,
         }),
         retention: Retention::None,
         routes: None,

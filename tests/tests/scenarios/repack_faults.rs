@@ -77,13 +77,8 @@ fn every_callback_of_a_repack_traps_once() {
 }
 
 #[test]
-fn the_coordinator_is_upgraded_before_every_call_of_a_repack() {
-    sweep_repacks(Fault::UpgradedBeforeCall);
-}
-
-#[test]
-fn the_coordinator_is_upgraded_before_every_reply_to_a_repack() {
-    sweep_repacks(Fault::UpgradedBeforeReply);
+fn the_coordinator_is_stopped_upgraded_and_started_at_every_call_of_a_repack() {
+    sweep_repacks(Fault::Restarted);
 }
 
 /// As [`sweep_repacks`], of modules that the coordinator does not know, with timers that an upgrade disarms: each
@@ -157,8 +152,8 @@ fn every_callback_of_a_repack_that_goes_back_traps_once() {
 }
 
 #[test]
-fn the_coordinator_is_upgraded_before_every_reply_to_a_repack_that_goes_back() {
-    sweep_repacks_that_go_back(Fault::UpgradedBeforeReply);
+fn the_coordinator_is_stopped_upgraded_and_started_at_every_call_of_a_repack_that_goes_back() {
+    sweep_repacks_that_go_back(Fault::Restarted);
 }
 
 /// The same module with another hash: a custom section says a number.
@@ -181,8 +176,8 @@ fn every_callback_of_a_repack_of_an_unknown_module_traps_once() {
 }
 
 #[test]
-fn the_coordinator_is_upgraded_before_every_reply_to_a_repack_of_an_unknown_module() {
-    sweep_repacks_of_unknown_modules(Fault::UpgradedBeforeReply);
+fn the_coordinator_is_stopped_upgraded_and_started_at_every_call_of_a_repack_of_an_unknown_module() {
+    sweep_repacks_of_unknown_modules(Fault::Restarted);
 }
 
 /// More users than calls are made for a relocation.
@@ -246,6 +241,7 @@ fn sweep_by_vessel(fault: Fault) {
             growth_percent: 100,
             may_drop_tail: false,
             rolls_back_on_lost_timer: None,
+            manager_page: None,
         }),
         tombstone: None,
         ..relocation
@@ -269,13 +265,8 @@ fn every_callback_of_a_relocation_traps_once() {
 }
 
 #[test]
-fn the_coordinator_is_upgraded_before_every_call_of_a_relocation() {
-    sweep_kit(Fault::UpgradedBeforeCall);
-}
-
-#[test]
-fn the_coordinator_is_upgraded_before_every_reply_to_a_relocation() {
-    sweep_kit(Fault::UpgradedBeforeReply);
+fn the_coordinator_is_stopped_upgraded_and_started_at_every_call_of_a_relocation() {
+    sweep_kit(Fault::Restarted);
 }
 
 #[test]
@@ -294,11 +285,6 @@ fn every_callback_of_a_relocation_by_vessel_traps_once() {
 }
 
 #[test]
-fn the_coordinator_is_upgraded_before_every_call_of_a_relocation_by_vessel() {
-    sweep_by_vessel(Fault::UpgradedBeforeCall);
-}
-
-#[test]
-fn the_coordinator_is_upgraded_before_every_reply_to_a_relocation_by_vessel() {
-    sweep_by_vessel(Fault::UpgradedBeforeReply);
+fn the_coordinator_is_stopped_upgraded_and_started_at_every_call_of_a_relocation_by_vessel() {
+    sweep_by_vessel(Fault::Restarted);
 }

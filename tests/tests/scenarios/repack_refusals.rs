@@ -145,6 +145,7 @@ fn buckets_that_could_not_hold_the_projected_growth_are_refused() {
         growth_percent: 10_000,
         may_drop_tail: false,
         rolls_back_on_lost_timer: None,
+        manager_page: None,
     };
     let plan = Plan { strategy: Strategy::Repack(by), ..shapes_plan(&world) };
     assert_refused(&world, &plan, canister, "grow", &["32768 exist", "use buckets of at least 2 pages"]);

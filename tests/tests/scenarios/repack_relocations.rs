@@ -9,7 +9,7 @@ use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::{RETENTION_SECONDS, World};
 use decant_cli::rehearsal::{Generation, Options, Retention};
 use decant_tests::keeper::{FAR_NANOS, Keeper, bump, bumped, call, disarmed, peek};
-use decant_tests::repack::{RunState, install, nothing, snapshots, status, used, wasm};
+use decant_tests::repack::{RunState, carried_vessel, install, nothing, snapshots, status, used};
 use decant_tests::{
     assert_serves, bloated_on, engine, enrol, hand_over, modules, route, settle, settle_with,
 };
@@ -28,6 +28,7 @@ fn plan(world: &World, options: &Options, modules_used: &[&[u8]]) -> Plan {
             growth_percent: 100,
             may_drop_tail: false,
             rolls_back_on_lost_timer: None,
+            manager_page: None,
         }),
         tombstone: None,
         ..world.plan(modules(), options).expect("the plan is made")
@@ -121,7 +122,7 @@ fn originals_become_tombstones_that_answer_where_the_state_is() {
     assert_moved(&world, &mut fleet, &jobs);
     for (job, user) in jobs.iter().zip(&fleet.users) {
         let stands = status(&world, user.original);
-        let vessel = used(&wasm("vessel"), nothing()).hash;
+        let vessel = used(&carried_vessel(), nothing()).hash;
         assert_eq!((stands.status, stands.stable_pages()), (RunState::Running, 0));
         assert_eq!(stands.module_hash, Some(vessel));
         assert!(snapshots(&world, user.original).is_empty());

@@ -30,6 +30,7 @@ fn by_vessel() -> ByVessel {
         growth_percent: 0,
         may_drop_tail: false,
         rolls_back_on_lost_timer: None,
+        manager_page: None,
     }
 }
 

@@ -112,6 +112,13 @@ pub(crate) fn set_pause(pause: Pause) {
     change_config(|config| config.pause = pause);
 }
 
+/// Remembers when the coordinator was put back from a snapshot, if it was, and when it was last known to be whole.
+pub(crate) fn set_put_back(put_back_nanos: Option<u64>, whole_nanos: u64) {
+    change_config(|config| {
+        (config.put_back_nanos, config.whole_nanos) = (put_back_nanos, Some(whole_nanos));
+    });
+}
+
 /// Counts calls that the coordinator made.
 pub(crate) fn count_call() {
     change_config(|config| config.calls += 1);

@@ -71,6 +71,12 @@ pub(crate) struct Config {
     pub(crate) calls: u64,
     #[serde(rename = "t")]
     pub(crate) target_calls: u64,
+    /// When the coordinator was last known to remember all that it did.
+    #[serde(rename = "w", default)]
+    pub(crate) whole_nanos: Option<u64>,
+    /// When it was put back from a snapshot, until an operator lets it go on.
+    #[serde(rename = "b", default)]
+    pub(crate) put_back_nanos: Option<u64>,
 }
 
 impl Default for Config {
@@ -85,6 +91,8 @@ impl Default for Config {
             cycles_spent: 0,
             calls: 0,
             target_calls: 0,
+            whole_nanos: None,
+            put_back_nanos: None,
         }
     }
 }
@@ -105,6 +113,9 @@ pub(crate) struct Used {
     /// Cycles that were spent.
     #[serde(rename = "s")]
     pub(crate) cycles: u128,
+    /// Whether its compact build can be a target; unknown before the first one.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fits: Option<bool>,
 }
 
 /// A canister of the pool.
@@ -147,6 +158,8 @@ struct StoredPlan {
     enrolled: u64,
     #[serde(rename = "s")]
     cycles_spent: u128,
+    #[serde(rename = "f", default)]
+    fits: Option<bool>,
 }
 
 impl Record for Config {
@@ -166,6 +179,8 @@ impl Record for Config {
             cycles_spent: u128,
             calls: u64,
             target_calls: u64,
+            whole_nanos: Option<u64>,
+            put_back_nanos: Option<u64>,
         }
         let Some(old) = in_candid::<Old>(bytes)? else { return in_cbor(bytes) };
         Ok(Self {
@@ -178,15 +193,17 @@ impl Record for Config {
             cycles_spent: old.cycles_spent,
             calls: old.calls,
             target_calls: old.target_calls,
+            whole_nanos: old.whole_nanos,
+            put_back_nanos: old.put_back_nanos,
         })
     }
 }
 
 impl Record for PlanRecord {
     fn encode(&self) -> Vec<u8> {
-        let plan = candid::encode_one(&self.plan).unwrap_or_else(|error| unwritten(error));
-        let Used { enrolled, cycles: cycles_spent } = self.used;
-        write(&[VERSION], &StoredPlan { plan: ByteBuf::from(plan), enrolled, cycles_spent })
+        let plan = candid::encode_one(&self.plan).unwrap_or_else(unwritten);
+        let Used { enrolled, cycles: cycles_spent, fits } = self.used;
+        write(&[VERSION], &StoredPlan { plan: ByteBuf::from(plan), enrolled, cycles_spent, fits })
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
@@ -195,13 +212,14 @@ impl Record for PlanRecord {
             plan: Plan,
             enrolled: u64,
             cycles_spent: u128,
+            fits: Option<bool>,
         }
-        if let Some(Old { plan, enrolled, cycles_spent }) = in_candid(bytes)? {
-            return Ok(Self { plan, used: Used { enrolled, cycles: cycles_spent } });
+        if let Some(Old { plan, enrolled, cycles_spent, fits }) = in_candid(bytes)? {
+            return Ok(Self { plan, used: Used { enrolled, cycles: cycles_spent, fits } });
         }
-        let StoredPlan { plan, enrolled, cycles_spent } = in_cbor(bytes)?;
+        let StoredPlan { plan, enrolled, cycles_spent, fits } = in_cbor(bytes)?;
         let plan = candid::decode_one(&plan).map_err(|error| Damaged(error.to_string()))?;
-        Ok(Self { plan, used: Used { enrolled, cycles: cycles_spent } })
+        Ok(Self { plan, used: Used { enrolled, cycles: cycles_spent, fits } })
     }
 }
 
@@ -283,7 +301,7 @@ pub(crate) fn has_ended(bytes: &[u8]) -> bool {
 
 fn write(head: &[u8], value: &impl Serialize) -> Vec<u8> {
     let mut bytes = head.to_vec();
-    ciborium::into_writer(value, &mut bytes).unwrap_or_else(|error| unwritten(error));
+    ciborium::into_writer(value, &mut bytes).unwrap_or_else(unwritten);
     bytes
 }
 

@@ -42,6 +42,8 @@ fn config() -> Config {
         cycles_spent: 5_000_000_000_000,
         calls: 321,
         target_calls: 12,
+        whole_nanos: None,
+        put_back_nanos: None,
     }
 }
 
@@ -67,7 +69,7 @@ fn plan(title: &str, strategy: Strategy) -> PlanRecord {
         max_cycles: 3_000_000_000_000_000,
         cycles_per_target: 500_000_000_000,
     };
-    PlanRecord { plan, used: Used { enrolled: 3, cycles: 9 } }
+    PlanRecord { plan, used: Used { enrolled: 3, cycles: 9, fits: None } }
 }
 
 fn plans() -> [PlanRecord; 4] {
@@ -82,6 +84,7 @@ fn plans() -> [PlanRecord; 4] {
         growth_percent: 50,
         may_drop_tail: true,
         rolls_back_on_lost_timer: None,
+        manager_page: None,
     };
     let relocation = Relocation {
         module,

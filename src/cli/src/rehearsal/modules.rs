@@ -16,8 +16,8 @@ pub struct Modules {
     pub structures: Vec<u8>,
     /// The build with the kit: source and target.
     pub kit: Vec<u8>,
-    /// The tombstone.
-    pub tombstone: Vec<u8>,
+    /// The vessel, compressed as the coordinator carries it.
+    pub vessel: Vec<u8>,
     /// The coordinator, compressed: to install what exceeds 2 MiB, tools clear the chunk store of the canister, which
     /// has the modules of its plans.
     pub coordinator: Vec<u8>,
@@ -45,7 +45,7 @@ impl Modules {
             managed: read("user-managed.wasm")?,
             structures: read("user-structures.wasm")?,
             kit: read("user-kit.wasm")?,
-            tombstone: read("tombstone.wasm")?,
+            vessel: read("vessel.wasm.gz")?,
             coordinator: read("coordinator.wasm.gz")?,
             index: read("index.wasm")?,
             governance: read("governance.wasm")?,

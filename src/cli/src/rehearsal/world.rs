@@ -238,5 +238,6 @@ fn by_vessel(modules: &Modules) -> anyhow::Result<ByVessel> {
         growth_percent: GROWTH_PERCENT,
         may_drop_tail: false,
         rolls_back_on_lost_timer: None,
+        manager_page: None,
     })
 }

@@ -1,7 +1,7 @@
 //! What must hold before a job goes on.
 
 use crate::{
-    CanisterView, FenceView, Job, KIT_VERSION, KitView, LayoutView, MAX_FINGERPRINT_BYTES,
+    CanisterView, Digest, FenceView, Job, KIT_VERSION, KitView, LayoutView, MAX_FINGERPRINT_BYTES,
     MAX_SETTINGS_BYTES, Reason, ReasonCode, Retention, RunState, Seal,
 };
 
@@ -12,18 +12,24 @@ const MAX_CONTROLLERS: usize = 10;
 pub(crate) fn source_canister(job: &Job, view: &CanisterView) -> Result<(), Reason> {
     let source = job.source;
     running(job, view)?;
-    if view.module_hash.is_none() {
+    let Some(module) = view.module_hash else {
         return Err(Reason::new(ReasonCode::NoKit, format!("{source} is empty")));
-    }
-    if !view.is_planned {
-        let detail = format!("{source} runs a module that the plan does not name");
-        return Err(Reason::new(ReasonCode::WrongModule, detail));
-    }
+    };
+    planned(module, view)?;
     let is_deleted = !matches!(job.plan.retention, Retention::Tombstone { .. });
     if is_deleted && view.snapshots_bytes > 0 {
         return Err(snapshots(job, view));
     }
     settings_fit(view)
+}
+
+/// Whether the plan names what the canister runs.
+pub(crate) fn planned(module: Digest, view: &CanisterView) -> Result<(), Reason> {
+    if view.is_planned {
+        return Ok(());
+    }
+    let hash: String = module.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    Err(Reason::new(ReasonCode::WrongModule, format!("it runs {hash}, which the plan does not name")))
 }
 
 /// Whether the source runs.

@@ -1,7 +1,7 @@
 //! What must hold before a job goes on.
 
 use crate::left::module_as_left;
-use crate::relocate::{running, settings_fit, snapshots};
+use crate::relocate::{planned, running, settings_fit, snapshots};
 use crate::rules::{Verdict, wrong};
 use crate::{
     CanisterView, ImageKind, ImageView, Job, Limits, Reason, ReasonCode, RunState, SnapshotId, Value, Why,
@@ -20,13 +20,10 @@ const MAX_CONTROLLERS: usize = 10;
 pub(super) fn source_canister(job: &Job, view: &CanisterView) -> Result<(), Reason> {
     let source = job.source;
     running(job, view)?;
-    if view.module_hash.is_none() {
+    let Some(module) = view.module_hash else {
         return Err(Reason::new(ReasonCode::NothingToRepack, format!("{source} is empty")));
-    }
-    if !view.is_planned {
-        let detail = format!("{source} runs a module that the plan does not name");
-        return Err(Reason::new(ReasonCode::WrongModule, detail));
-    }
+    };
+    planned(module, view)?;
     // Snapshots of the source die with it, if it is to be deleted.
     if job.plan.strategy.has_target() && view.snapshots_bytes > 0 {
         return Err(snapshots(job, view));
@@ -116,8 +113,13 @@ pub(super) fn image(job: &Job, view: &ImageView) -> Result<u64, Reason> {
         ImageKind::Unreadable { reason } => {
             Err(Reason::new(ReasonCode::Unreadable, format!("{source}: {reason}")))
         }
-        ImageKind::Tailed { tail_pages } => {
-            Err(Reason::new(ReasonCode::HasTail, format!("{tail_pages} pages of {source}")))
+        ImageKind::Elsewhere { manager_page } => {
+            let detail = format!("one begins at page {manager_page} of {source}: name it as manager_page");
+            Err(Reason::new(ReasonCode::NothingToRepack, detail))
+        }
+        ImageKind::Tailed { tail_pages, signs } => {
+            let detail = format!("{tail_pages} pages of {source}: {signs}");
+            Err(Reason::new(ReasonCode::HasTail, detail))
         }
         ImageKind::DoesNotFit { reason } => Err(Reason::new(ReasonCode::BucketTooSmall, reason.clone())),
         ImageKind::Managed { compact_pages, .. } => {

@@ -234,7 +234,7 @@ fn a_job_needs_one_to_eight_different_indexes_and_a_bucket() {
 }
 
 #[test]
-fn tries_slices_and_deadlines_end_every_step() {
+fn tries_slices_and_deadlines_end_every_step_before_the_commit_point_and_all_others_wait() {
     let limits = Limits { max_slices: 3, ..Limits::default() };
     for (label, job) in in_every_state() {
         let Some(mut job) = sent(job) else { continue };
@@ -258,6 +258,10 @@ fn tries_slices_and_deadlines_end_every_step() {
                 }
                 other => panic!("{label}: {other:?}"),
             }
+        }
+        if state.stage() != decant_engine::Stage::BeforeCommit {
+            assert!(job.waits_for_others() && job.trouble().is_some(), "{label} says what it waits for");
+            continue;
         }
         assert_ne!(job.state(), &state, "{label} ends");
         match label.as_str() {

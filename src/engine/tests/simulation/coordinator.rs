@@ -291,7 +291,7 @@ impl Coordinator {
 
 /// Whether it has waited for others for so long that it does until they are mended.
 pub(crate) fn is_stuck(job: &Job) -> bool {
-    job.waits_for_others() && job.attempt().waits() >= 24
+    job.waits_for_others() && job.attempt().waits() >= 30
 }
 
 /// The index of that number.

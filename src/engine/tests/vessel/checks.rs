@@ -77,7 +77,7 @@ pub(crate) fn at_rest(run: &Run) {
     }
     for id in world.canisters.keys() {
         let is_owned = *id == world.source || Some(*id) == job.target() || run.pool.contains(id);
-        assert!(is_owned || world.is_disturbed, "promise 5: {id} is an orphan");
+        assert!(is_owned || world.is_disturbed, "promise 5: {id} is an orphan: {job:?}");
     }
     match job.state() {
         State::Done { .. } => done(run),

@@ -297,7 +297,8 @@ fn kind(trouble: Trouble, stable: Stable) -> ImageKind {
         (_, Layout::Raw) => ImageKind::Raw,
         (_, Layout::Unreadable) => ImageKind::Unreadable { reason: "version 9".to_owned() },
         (Trouble::BucketTooSmall, _) => ImageKind::DoesNotFit { reason: "4 pages would do".to_owned() },
-        (Trouble::Tailed, _) => ImageKind::Tailed { tail_pages: 3 },
+        (Trouble::Elsewhere, _) => ImageKind::Elsewhere { manager_page: 48 },
+        (Trouble::Tailed, _) => ImageKind::Tailed { tail_pages: 3, signs: "page 9 is not zero".to_owned() },
         (Trouble::AlreadyCompact, _) => {
             ImageKind::Managed { bucket_pages: 1, used_pages: 256, compact_pages: 257 }
         }

@@ -30,7 +30,7 @@ struct Chaos {
     abort: u64,
 }
 
-const TROUBLES: [Trouble; 28] = [
+const TROUBLES: [Trouble; 29] = [
     Trouble::Nothing,
     Trouble::NotControlled,
     Trouble::SourceStopped,
@@ -44,6 +44,7 @@ const TROUBLES: [Trouble; 28] = [
     Trouble::NotWorthIt,
     Trouble::BucketTooSmall,
     Trouble::Tailed,
+    Trouble::Elsewhere,
     Trouble::NoPreUpgrade,
     Trouble::NoPreUpgradeButConsent,
     Trouble::NoSlot,

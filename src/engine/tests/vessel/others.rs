@@ -276,7 +276,7 @@ fn a_way_back_that_waited_loads_nothing_over_what_users_wrote_since() {
         }
     });
     assert!(run.is_stuck(), "{:?}", run.job);
-    (run.world.trouble, run.is_patient) = (Trouble::Nothing, true);
+    (run.world.trouble, run.patience) = (Trouble::Nothing, 300);
     Act::Serve.on(&mut run.world);
     run.run(&mut healthy);
     let source = run.world.canister(run.world.source);

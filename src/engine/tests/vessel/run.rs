@@ -67,8 +67,8 @@ pub(crate) struct Run {
     late: Vec<Effect>,
     /// How often a user writes between two moments, in a thousand.
     pub(crate) writes: u64,
-    /// Whether it goes on for however long the job waits for others.
-    pub(crate) is_patient: bool,
+    /// How often the job may wait for others in a row before the run ends.
+    pub(crate) patience: u32,
 }
 
 /// Every strategy by vessel with every retention that it can have.
@@ -90,7 +90,7 @@ impl Run {
         let foreign = if strategy == Strategy::Repack { prng.below(4) } else { 0 };
         let slowness = prng.next() % 600;
         let mut world = World::new(trouble, foreign, slowness);
-        world.is_known = seed % 3 == 0;
+        world.is_known = seed.is_multiple_of(3);
         let plan = PlanEssentials {
             plan_id: 1,
             strategy,
@@ -113,7 +113,7 @@ impl Run {
             prng,
             late: Vec::new(),
             writes: 500,
-            is_patient: false,
+            patience: 30,
         }
     }
 
@@ -277,7 +277,7 @@ impl Run {
             if !self.has_looked() {
                 beside(self);
             }
-            let gives_up = self.is_stuck() && !self.is_patient && !self.has_looked();
+            let gives_up = self.is_stuck() && !self.has_looked();
             if gives_up || !self.step(fault) {
                 self.arrive(None);
                 at_rest(self);
@@ -289,13 +289,13 @@ impl Run {
 
     /// Whether it has waited for others for so long that it does until they are mended.
     pub(crate) fn is_stuck(&self) -> bool {
-        self.job.waits_for_others() && self.job.attempt().waits() >= 24
+        self.job.waits_for_others() && self.job.attempt().waits() >= self.patience
     }
 
     /// What is broken is mended. An operator calls `decant_retry` where the job is parked; it runs to its end.
     fn go_on(&mut self) {
         self.world.trouble = Trouble::Nothing;
-        self.is_patient = true;
+        self.patience = 300;
         for _ in 0..4 {
             if self.job.state().is_parked() {
                 self.record(Event::Retried);
@@ -313,7 +313,8 @@ impl Run {
     /// The same, where somebody else may have made it impossible: it ends, or stays parked and says why.
     pub(crate) fn try_to_mend(&mut self) {
         self.go_on();
-        assert!(self.job.state().is_ended() || self.job.explanation().is_some(), "{:?}", self.job);
+        let says_why = self.job.explanation().is_some() || self.job.trouble().is_some();
+        assert!(self.job.state().is_ended() || says_why, "{:?}", self.job);
     }
 
     pub(crate) fn is_done(&self) -> bool {

@@ -56,6 +56,16 @@ fn a_raw_image_rolls_back_before_it_is_stopped() {
 }
 
 #[test]
+fn a_manager_at_another_page_than_the_plan_says_is_named_before_the_canister_is_stopped() {
+    let mut run = Run::new(REPACK, Trouble::Elsewhere, 1);
+    run.run(&mut healthy);
+    let State::RolledBack { reason } = run.job.state() else { panic!("{:?}", run.job.state()) };
+    assert_eq!(reason.code(), ReasonCode::NothingToRepack);
+    assert!(reason.to_string().contains("one begins at page 48"), "{reason}");
+    assert_eq!(run.job.times().fenced_nanos, None);
+}
+
+#[test]
 fn an_image_that_cannot_be_read_rolls_back_before_it_is_stopped() {
     let methods = assert_rolls_back(Trouble::Unreadable, ReasonCode::Unreadable);
     assert!(!methods.contains(&"stop_canister"));

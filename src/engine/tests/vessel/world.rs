@@ -27,6 +27,7 @@ pub(crate) enum Trouble {
     NotWorthIt,
     BucketTooSmall,
     Tailed,
+    Elsewhere,
     NoPreUpgrade,
     NoPreUpgradeButConsent,
     NoSlot,

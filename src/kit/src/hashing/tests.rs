@@ -3,7 +3,7 @@
 use super::*;
 use crate::sealing::Sealing;
 use crate::stable::TestMemory;
-use crate::view;
+use crate::view::{self, Told};
 use decant_api::source::LayoutSummary;
 use decant_layout::{Accepted, Layout};
 
@@ -26,7 +26,7 @@ fn with_cell() -> TestMemory {
 }
 
 fn sealed(memory: &TestMemory) -> Result<Sealing, KitError> {
-    let mut sealing = Sealing::new(memory, Accepted::default(), Vec::new())?;
+    let mut sealing = Sealing::new(memory, Told::default(), Vec::new())?;
     while let SealProgress::Working { .. } = sealing.run(memory, || false)? {}
     Ok(sealing)
 }
@@ -49,13 +49,13 @@ fn live_data_behind_the_manager_refuse_the_seal_with_their_place() {
 #[test]
 fn zeros_behind_the_manager_are_nothing() {
     assert!(sealed(&managed(40)).is_ok());
-    let summary = view::summary(&managed(40), Accepted::default());
+    let summary = view::summary(&managed(40), Told::default());
     assert!(matches!(summary, LayoutSummary::Managed { used_pages: 3, .. }), "{summary:?}");
 }
 
 #[test]
 fn whoever_asks_is_told_before_anything_is_frozen() {
-    let LayoutSummary::Unreadable { reason } = view::summary(&with_cell(), Accepted::default()) else {
+    let LayoutSummary::Unreadable { reason } = view::summary(&with_cell(), Told::default()) else {
         panic!("it can't be moved")
     };
     assert!(reason.contains("page 15 is not zero"), "{reason}");
@@ -63,7 +63,7 @@ fn whoever_asks_is_told_before_anything_is_frozen() {
     let mut memory = managed(200);
     *memory.bytes.last_mut().expect("there are pages") = 1;
     memory.read_bytes.set(0);
-    assert!(matches!(view::summary(&memory, Accepted::default()), LayoutSummary::Managed { .. }));
+    assert!(matches!(view::summary(&memory, Told::default()), LayoutSummary::Managed { .. }));
     assert!(memory.read_bytes.get() < 5 << 20, "{} bytes for a summary", memory.read_bytes.get());
     assert!(self::reason(sealed(&memory)).contains("page 204 is not zero"));
 }
@@ -98,7 +98,8 @@ fn a_look_behind_the_manager_reads_a_chunk_a_slice() {
 fn what_may_be_left_behind_does_not_refuse() {
     let memory = with_cell();
     let accepted = Accepted { tail_is_dropped: true, ..Accepted::default() };
-    let mut hashing = Hashing::new(View::of(&memory).expect("it is an image").accepting(accepted));
+    let mut hashing =
+        Hashing::new(View::told(&memory, Told { accepted, manager_page: 0 }).expect("it is an image"));
     assert_eq!(hashing.run(&memory, || true), Ok(Slicing::Done));
 }
 
@@ -109,5 +110,5 @@ fn free_buckets_refuse_the_seal_because_the_heap_may_know_another_order() {
     memory.bytes[40] = 0;
     memory.bytes[2_080..2_082].fill(255);
     assert!(reason(sealed(&memory)).contains("2 buckets are free"));
-    assert!(matches!(view::summary(&memory, Accepted::default()), LayoutSummary::Unreadable { .. }));
+    assert!(matches!(view::summary(&memory, Told::default()), LayoutSummary::Unreadable { .. }));
 }

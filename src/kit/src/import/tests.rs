@@ -5,6 +5,7 @@ use crate::sealing::{Sealed, Sealing};
 use crate::stable::TestMemory;
 
 mod precopy;
+mod prefix;
 
 const PAGE: usize = PAGE_BYTES as usize;
 const FINGERPRINT: &[u8] = b"7 posts";
@@ -51,18 +52,15 @@ fn contents(memory: &TestMemory) -> Vec<(u8, Vec<u8>)> {
     };
     let read = |id: u8, size_pages: u64| {
         let mut bytes = vec![0; size_pages as usize * PAGE];
-        View::in_chunks(memory, 1)
-            .expect("it is an image")
-            .read(memory, id, 0, &mut bytes)
-            .expect("it reads");
+        View::of(memory).expect("it is an image").read(memory, id, 0, &mut bytes).expect("it reads");
         bytes
     };
     layout.memories().iter().map(|memory| (memory.id(), read(memory.id(), memory.size_pages()))).collect()
 }
 
 fn sealing(source: &TestMemory) -> Sealing {
-    let mut sealing = Sealing::new(source, decant_layout::Accepted::default(), FINGERPRINT.to_vec())
-        .expect("it is an image");
+    let mut sealing =
+        Sealing::new(source, crate::view::Told::default(), FINGERPRINT.to_vec()).expect("it is an image");
     // One chunk a slice.
     while let SealProgress::Working { .. } = sealing.run(source, || false).expect("it hashes") {}
     sealing

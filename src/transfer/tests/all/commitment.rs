@@ -157,9 +157,7 @@ fn shapes_that_break_a_rule_are_refused() {
     for chunk_pages in [0, 17] {
         assert_eq!(shape(Kind::Managed, chunk_pages, &[]), Err(ShapeError::ChunkPages { chunk_pages }));
     }
-    for (kind, memory) in [(Kind::Managed, 255), (Kind::Raw, 0)] {
-        assert_eq!(shape(kind, 1, &[(memory, 1)]), Err(ShapeError::ForeignMemory { memory, kind }));
-    }
+    assert_eq!(shape(Kind::Raw, 1, &[(0, 1)]), Err(ShapeError::ForeignMemory { memory: 0 }));
     for second in [3, 2] {
         let memories = [(3, 1), (second, 1)];
         assert_eq!(shape(Kind::Managed, 1, &memories), Err(ShapeError::NotAscending { memory: second }));
@@ -173,4 +171,12 @@ fn shapes_that_break_a_rule_are_refused() {
     let unlisted =
         shape(Kind::Managed, 1, &[(5, 0), (4, 0), (6, 1)]).expect("memories without pages don't count");
     assert_eq!(unlisted.memories(), [MemoryShape { id: 6, size_pages: 1 }]);
+}
+
+#[test]
+fn what_lies_before_a_manager_is_its_shapes_last_memory() {
+    let shape = Shape::managed([(0, 2), (254, 1), (RAW_MEMORY, 48)], 16).expect("a shape");
+    assert_eq!((shape.prefix_pages(), shape.size_pages()), (48, 51));
+    assert_eq!(Shape::managed([(0, 2)], 16).expect("a shape").prefix_pages(), 0);
+    assert_eq!(Shape::raw(48, 16).expect("a shape").prefix_pages(), 0);
 }

@@ -1,9 +1,0 @@
-//! Makes the stack small: a tombstone's memory is paid for as long as it stands.
-
-fn main() {
-    println!("cargo:rerun-if-changed=build.rs");
-    if std::env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
-        // 128 KiB instead of 1 MiB.
-        println!("cargo:rustc-cdylib-link-arg=-zstack-size=131072");
-    }
-}

@@ -1,0 +1,177 @@
+//! Others act too: at every state of a job an index upgrades its canister and starts it, users write, somebody deletes the
+//! snapshots, takes the control away or deletes the canister. Nothing that a user wrote is lost but by whoever deleted it,
+//! and the canister serves, or its job is parked for a reason that is true. Design, section 6, promises 10 to 12.
+
+use candid::Principal;
+use decant_api::jobs::{JobView, Outcome};
+use decant_cli::rehearsal::calls::{query, update};
+use decant_cli::rehearsal::world::World;
+use decant_tests::dapps::{POSTS, Way, another_build, contents, enrolled, posts, runs, serving, world};
+use decant_tests::others::{Act, Beside, beside, states};
+use decant_tests::repack::{RunState, job, nothing, snapshots, status, used, wasm};
+use decant_tests::settle;
+use decant_tests::vessel::{set_controllers, upgrade};
+
+/// Each, and the words of which one is in the reason where a job did not end done.
+const ACTS: [(Act, &[&str]); 5] = [
+    (Act::Upgrade, &["somebody else acts on it", "not the approved module"]),
+    (Act::Serve, &["somebody else acts on it"]),
+    (Act::DropSnapshots, &["the snapshot does not exist", "somebody else acts on it"]),
+    (Act::TakeControl, &["not authorised"]),
+    (Act::Delete, &["the canister does not exist", "not running", "somebody else acts on it"]),
+];
+
+/// A world, and a plan of which nobody knows the module yet; its build and the one that an index upgrades to.
+struct Stage {
+    world: World,
+    module: Vec<u8>,
+    other_build: Vec<u8>,
+    states: Vec<String>,
+    next_user: u64,
+}
+
+impl Stage {
+    fn new(way: Way) -> Self {
+        let world = world();
+        let [first, module, other_build] = [0, 1, 2].map(|number| another_build(&wasm("eraser"), number));
+        let plan = way.plan(&world, vec![used(&first, nothing()), used(&module, nothing())]);
+        world.propose(&plan).expect("the plan is approved");
+        let canister = serving(&world, 0, &first, nothing());
+        let mut states = states(&world, canister);
+        // Once its route names another canister, nobody takes it for the user's any more.
+        if let Some(switched) = states.iter().position(|state| state == "switching") {
+            states.truncate(switched);
+        }
+        Self { world, module, other_build, states, next_user: 1 }
+    }
+
+    /// A canister of a user of its own for each of these acts in each state.
+    fn cases<'a>(&mut self, acts: &[Act], states: &'a [String]) -> Vec<(Act, &'a str, Principal)> {
+        let mut cases = Vec::new();
+        for act in acts {
+            for state in states {
+                let canister = serving(&self.world, self.next_user, &self.module, nothing());
+                self.next_user += 1;
+                cases.push((*act, state.as_str(), canister));
+            }
+        }
+        cases
+    }
+}
+
+fn why(job: &JobView) -> &str {
+    match &job.outcome {
+        Outcome::RolledBack { reason } | Outcome::Parked { reason } => reason,
+        Outcome::Done => "done",
+        Outcome::Running => "running",
+    }
+}
+
+/// The canister that the index takes for the user's.
+fn place(world: &World, one: &Beside) -> Principal {
+    query(&world.pic, world.index, "decant_resolve", (one.canister,)).expect("the index answers")
+}
+
+fn sweep(way: Way) {
+    let mut stage = Stage::new(way);
+    let states = stage.states.clone();
+    println!("{way:?}: {states:?}");
+    let acts = ACTS.map(|(act, _)| act);
+    let cases = stage.cases(&acts, &states);
+    let all = beside(&stage.world, &cases, &stage.other_build);
+    for one in &all {
+        println!("{:?} when {}: {}", one.act, one.state, why(&job(&stage.world, one.job)));
+    }
+    for one in &all {
+        assert_nothing_is_lost(&stage, one);
+    }
+}
+
+fn assert_nothing_is_lost(stage: &Stage, one: &Beside) {
+    let world = &stage.world;
+    let name = format!("{:?} when {}", one.act, one.state);
+    let ended = job(world, one.job);
+    if ended.outcome != Outcome::Done {
+        let (_, words) = ACTS.iter().find(|(act, _)| *act == one.act).expect("every act has words");
+        assert!(words.iter().any(|word| why(&ended).contains(word)), "{name}: {ended:?}");
+    }
+    if one.act == Act::Delete {
+        assert!(!world.pic.canister_exists(one.canister), "{name}");
+        return;
+    }
+    if one.act == Act::TakeControl {
+        set_controllers(world, one.canister, vec![world.operator, world.index, world.coordinator]);
+        if matches!(ended.outcome, Outcome::Parked { .. }) {
+            let retried: Result<(), String> =
+                update(&world.pic, world.coordinator, world.operator, "decant_retry", (one.job,))
+                    .expect("it answers");
+            retried.expect("a parked job is retried");
+            settle(world);
+        }
+    }
+    let ended = job(world, one.job);
+    let place = place(world, one);
+    let mut expected: Vec<String> =
+        POSTS.iter().map(|text| (*text).to_owned()).chain(one.written.iter().cloned()).collect();
+    let stands = status(world, place);
+    let build = if one.is_upgraded { &stage.other_build } else { &stage.module };
+    let is_own = stands.module_hash == Some(used(build, nothing()).hash);
+    if !(is_own && stands.status == RunState::Running) {
+        assert!(matches!(ended.outcome, Outcome::Parked { .. }), "{name}: {ended:?}, {stands:?}");
+        // What an operator does who reads the reason: the state is where it was saved.
+        if !is_own {
+            upgrade(world, place, build, nothing());
+        }
+        world.pic.start_canister(place, Some(world.operator)).expect("it starts");
+    }
+    let mut held = posts(world, place);
+    held.sort();
+    expected.sort();
+    assert_eq!(held, expected, "{name}: {ended:?}");
+    let stands = status(world, place);
+    assert_eq!(stands.module_hash, Some(used(build, nothing()).hash), "{name}");
+    if !matches!(ended.outcome, Outcome::Parked { .. }) {
+        assert!(snapshots(world, place).is_empty(), "{name}: snapshots of the job are left");
+    }
+}
+
+#[test]
+fn whatever_others_do_at_whatever_state_of_a_repack_no_write_is_lost() {
+    sweep(Way::Repack);
+}
+
+#[test]
+fn whatever_others_do_at_whatever_state_of_a_relocation_through_vessels_no_write_is_lost() {
+    sweep(Way::Relocate);
+}
+
+#[test]
+fn a_job_that_is_aborted_at_any_state_leaves_its_canister_bit_for_bit_as_it_was() {
+    for way in Way::BOTH {
+        let mut stage = Stage::new(way);
+        let states = stage.states.clone();
+        let cases = stage.cases(&[Act::Abort], &states);
+        let before: Vec<_> = cases.iter().map(|(_, _, canister)| contents(&stage.world, *canister)).collect();
+        let mut rolled_back = 0;
+        for (one, before) in beside(&stage.world, &cases, &stage.other_build).iter().zip(before) {
+            let (world, ended) = (&stage.world, job(&stage.world, one.job));
+            let name = format!("{way:?} when {}: {ended:?}", one.state);
+            match &ended.outcome {
+                Outcome::RolledBack { reason } => {
+                    assert!(reason.contains("aborted by an operator"), "{name}");
+                    assert_eq!(contents(world, one.canister), before, "{name}");
+                    assert_eq!(runs(world, one.canister), (1, 1), "{name}");
+                    assert_eq!(posts(world, one.canister), POSTS, "{name}");
+                    rolled_back += 1;
+                }
+                // It came too late.
+                Outcome::Done => assert_eq!(runs(world, place(world, one)), (2, 2), "{name}"),
+                _ => panic!("{name}"),
+            }
+        }
+        assert!(rolled_back > 10, "{way:?}: {rolled_back}");
+        let again = enrolled(&stage.world, &[cases[0].2])[0];
+        settle(&stage.world);
+        assert_eq!(job(&stage.world, again).outcome, Outcome::Done, "{way:?}");
+    }
+}
