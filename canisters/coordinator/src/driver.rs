@@ -103,6 +103,7 @@ pub(crate) fn wake() {
 pub(crate) fn is_quiet() -> bool {
     let is_over = |at_nanos: TimeNanos| at_nanos.saturating_add(OWN_REPLY_NANOS) < now();
     MESSAGES.get() == 0
+        && !money::has_open_calls()
         && is_over(LAST_NANOS.get())
         && TIMER.get().is_none_or(|(_, at_nanos)| at_nanos > now())
 }
@@ -361,6 +362,8 @@ pub(crate) fn set_pause(pause: Pause) {
         MESSAGES.set(0);
         IS_WOKEN.set(false);
         pool::forget_creations();
+        notices::forget_calls();
+        money::forget_calls();
     }
     store::board(|board| board.wake_working(now()));
     wake();

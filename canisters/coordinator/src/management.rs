@@ -219,6 +219,9 @@ pub(crate) async fn history(canister: Principal) -> Result<Response, CallFailed>
     call("canister_info", &Arg { canister_id: canister, num_requested_changes: Some(20) }).await
 }
 
+/// Instructions that the platform charges a canister for a chunk that it puts into its store (code, `upload_chunk`).
+const UPLOAD_INSTRUCTIONS: u128 = 200_000_000;
+
 /// Puts a chunk of at most 1 MiB into the coordinator's own chunk store; answers its hash.
 pub(crate) async fn keep_chunk(chunk: &[u8]) -> Result<ByteBuf, CallFailed> {
     #[derive(CandidType)]
@@ -228,6 +231,7 @@ pub(crate) async fn keep_chunk(chunk: &[u8]) -> Result<ByteBuf, CallFailed> {
     }
     let hash = ByteBuf::from(Sha256::digest(chunk).to_vec());
     let arg = Arg { canister_id: ic_cdk::api::canister_self(), chunk: ByteBuf::from(chunk.to_vec()) };
+    money::count_instructions(UPLOAD_INSTRUCTIONS);
     call("upload_chunk", &arg).await?;
     Ok(hash)
 }

@@ -38,6 +38,8 @@ const TIMER_MESSAGES: u128 = 2;
 thread_local! {
     /// The plan whose task runs in this message.
     static PAYER: Cell<Option<u64>> = const { Cell::new(None) };
+    /// Calls whose replies are awaited.
+    static OPEN: Cell<u32> = const { Cell::new(0) };
     /// What the coordinator burns a day when it does nothing.
     static IDLE_A_DAY: Cell<Option<u128>> = const { Cell::new(None) };
     /// When it asked.
@@ -88,6 +90,32 @@ pub(crate) async fn for_plan<T>(plan_id: u64, task: impl Future<Output = T>) -> 
     .await
 }
 
+/// Counts a call until its reply has come, however its task ends.
+struct Open;
+
+impl Open {
+    fn new() -> Self {
+        OPEN.set(OPEN.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        OPEN.set(OPEN.get().saturating_sub(1));
+    }
+}
+
+/// Whether a reply is awaited, which an upgrade would tear from its call.
+pub(crate) fn has_open_calls() -> bool {
+    OPEN.get() > 0
+}
+
+/// No call is open any more: the coordinator was put back from a snapshot.
+pub(crate) fn forget_calls() {
+    OPEN.set(0);
+}
+
 /// Makes a call: it is counted, and so is what comes back.
 pub(crate) async fn send(call: Call<'_, '_>) -> Result<Response, CallFailed> {
     send_with(call, 0).await
@@ -99,10 +127,17 @@ pub(crate) async fn send_with(call: Call<'_, '_>, cycles: u128) -> Result<Respon
     let prices = Prices::now();
     let sent = call.get_cost().saturating_sub(prices.waiting).saturating_add(prices.here(CALL_CYCLES));
     count(sent);
+    let open = Open::new();
     let response = call.with_cycles(cycles).await;
+    drop(open);
     let received = response.as_ref().map_or(0, |response| response.len() as u128);
     count(received.saturating_mul(prices.byte));
     response
+}
+
+/// Counts what the platform charges besides.
+pub(crate) fn count_instructions(instructions: u128) {
+    count(Prices::now().here(instructions.saturating_mul(INSTRUCTION_CYCLES)));
 }
 
 fn count(cycles: u128) {

@@ -76,6 +76,11 @@ pub(crate) fn look(now_nanos: TimeNanos) -> Option<TimeNanos> {
     next
 }
 
+/// Nobody is being told any more: the coordinator was put back from a snapshot.
+pub(crate) fn forget_calls() {
+    PACES.with_borrow_mut(BTreeMap::clear);
+}
+
 /// Tells somebody of the next jobs.
 async fn tell(who: Principal) {
     let first = store::behind().into_iter().find(|(behind, _)| *behind == who).map(|(_, first)| first);

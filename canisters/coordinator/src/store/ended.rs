@@ -56,3 +56,26 @@ pub(crate) fn behind() -> Vec<(Principal, u64)> {
 pub(crate) fn set_told(who: Principal, before: u64) {
     TOLD.with_borrow_mut(|told| told.insert(who, before));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHO: Principal = Principal::from_slice(&[7; 10]);
+
+    #[test]
+    fn somebody_is_behind_from_the_first_job_that_ends_until_told_of_the_last() {
+        append(4);
+        set_told(WHO, ended_count());
+        assert_eq!(behind(), [], "what ended before is nobody's news");
+        append(9);
+        append(5);
+        assert_eq!(behind(), [(WHO, 1)]);
+        assert_eq!(ended_from(1, 10), [9, 5], "in the order in which they ended");
+        assert_eq!(ended_from(1, 1), [9]);
+        set_told(WHO, 2);
+        assert_eq!(behind(), [(WHO, 2)]);
+        set_told(WHO, 3);
+        assert_eq!(behind(), []);
+    }
+}

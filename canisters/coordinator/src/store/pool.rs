@@ -74,3 +74,47 @@ pub(super) fn rebuild() {
         put_in_pool(canister, &Pooled::default());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: Principal = Principal::from_slice(&[1; 10]);
+    const OTHER: Principal = Principal::from_slice(&[2; 10]);
+
+    fn canister(number: u8) -> Principal {
+        Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, number, 1, 1])
+    }
+
+    fn looked(at_nanos: TimeNanos) -> Pooled {
+        Pooled { looked_nanos: Some(at_nanos), ..Pooled::default() }
+    }
+
+    #[test]
+    fn only_what_somebody_has_just_looked_at_and_found_fit_is_handed_out() {
+        put_in_pool(canister(1), &Pooled::default());
+        put_in_pool(canister(2), &looked(99));
+        put_in_pool(canister(3), &Pooled { aside: Some("it runs".to_owned()), ..looked(100) });
+        assert_eq!(take_from_pool(SOURCE, 100), None);
+        put_in_pool(canister(4), &looked(100));
+        assert_eq!(take_from_pool(SOURCE, 100), Some(canister(4)));
+        assert_eq!(take_from_pool(SOURCE, 100), None, "it is taken");
+    }
+
+    #[test]
+    fn what_a_route_named_serves_its_own_source_first_and_nobody_else() {
+        put_in_pool(canister(1), &Pooled { kept_for: Some(SOURCE), ..looked(100) });
+        assert_eq!(take_from_pool(OTHER, 100), None);
+        put_in_pool(canister(0), &looked(100));
+        assert_eq!(take_from_pool(SOURCE, 100), Some(canister(1)));
+        assert_eq!(take_from_pool(OTHER, 100), Some(canister(0)));
+    }
+
+    #[test]
+    fn ids_that_earlier_builds_kept_are_looked_at_before_they_are_used() {
+        OLD_POOL.with_borrow_mut(|pool| pool.insert(canister(8), ()));
+        rebuild();
+        assert_eq!(pool(), [(canister(8), Pooled::default())]);
+        assert_eq!(take_from_pool(SOURCE, 0), None);
+    }
+}
