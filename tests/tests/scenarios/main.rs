@@ -22,5 +22,6 @@ mod repack_shapes;
 mod repack_survivors;
 mod schedules;
 mod settings;
+mod survives_people;
 mod targets;
 mod vessel;
