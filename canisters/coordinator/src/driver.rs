@@ -10,6 +10,7 @@
 use crate::store::{self, Pause};
 use crate::{platform, pool, put_back, trial};
 use decant_api::JobId;
+use decant_api::jobs::{Batch, Which};
 use decant_engine::{
     Entry, Event, Job, Limits, Place, Stage, State, Step, TimeNanos, WATCH_NANOS, apply, next_step,
 };
@@ -19,6 +20,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// Open jobs that a command to many looks at in one message.
+const COMMANDED: usize = 1_000;
 /// Steps of one job without a call in between: more would be a loop.
 const STEPS_WITHOUT_CALL: u32 = 16;
 /// Jobs that are driven at a time, of all plans together. The library that keeps timers has 250 messages of its own
@@ -293,6 +296,22 @@ pub(crate) fn apply_for_operator(id: JobId, event: Event) -> Result<(), String> 
     store::board(|board| board.due_at(id, Some(at_nanos)));
     wake();
     Ok(())
+}
+
+/// Applies it to all open jobs of that kind, as many as one message takes.
+pub(crate) fn apply_to_all(event: &Event, which: &Which) -> Batch {
+    let next_of = |after| store::board(|board| board.open_after(after).take(COMMANDED).collect::<Vec<_>>());
+    let open = next_of(which.after);
+    let is_of_plan = |plan_id| which.plan.is_none_or(|wanted| wanted == plan_id);
+    let is_of_code =
+        |id| which.code.is_none() || store::job(id).is_some_and(|job| crate::views::code(&job) == which.code);
+    let mut taken = 0;
+    for (id, plan_id, _) in &open {
+        let is_wanted = is_of_plan(*plan_id) && is_of_code(*id);
+        taken += u64::from(is_wanted && apply_for_operator(*id, event.clone()).is_ok());
+    }
+    let next = open.last().filter(|_| open.len() == COMMANDED).map(|(id, _, _)| *id);
+    Batch { taken, next }
 }
 
 /// Says what jobs may do from now on, also where the coordinator was put back from a snapshot: nothing that was under way

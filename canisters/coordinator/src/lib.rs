@@ -37,7 +37,7 @@ mod views;
 
 use candid::{CandidType, Principal};
 use decant_api::JobId;
-use decant_api::jobs::{JobView, JobsArgs, Pause, Summary};
+use decant_api::jobs::{Batch, Command, JobView, JobsArgs, Pause, Summary, Which};
 use decant_api::plan::Plan;
 use decant_api::routes::EnrolError;
 use ic_cdk::api::msg_caller;
@@ -119,6 +119,23 @@ fn decant_retry(job: JobId) -> Result<(), String> {
 fn decant_abort(job: JobId) -> Result<(), String> {
     operators::operates(msg_caller())?;
     driver::apply_for_operator(job, decant_engine::Event::AbortRequested)
+}
+
+#[ic_cdk::update]
+fn decant_skip(job: JobId) -> Result<(), String> {
+    operators::operates(msg_caller())?;
+    driver::apply_for_operator(job, decant_engine::Event::Skipped)
+}
+
+#[ic_cdk::update]
+fn decant_all(command: Command, which: Which) -> Result<Batch, String> {
+    operators::operates(msg_caller())?;
+    let event = match command {
+        Command::Retry => decant_engine::Event::Retried,
+        Command::Abort => decant_engine::Event::AbortRequested,
+        Command::Skip => decant_engine::Event::Skipped,
+    };
+    Ok(driver::apply_to_all(&event, &which))
 }
 
 #[ic_cdk::query]
