@@ -150,7 +150,7 @@ fn promise_4_one_seed_is_one_history() {
         let mut world = World::new(2, 2, Trouble::Nothing, 300);
         let mut coordinator = Coordinator::new(&world, plan(Retention::None));
         run(&mut world, &mut coordinator, Chaos { reject: 100, lose: 100, crash: 10, abort: 1 }, &mut prng);
-        coordinator.jobs.into_iter().map(|it| it.journal).collect::<Vec<_>>()
+        coordinator.jobs.iter().map(|it| it.journal.clone()).collect::<Vec<_>>()
     };
     assert_eq!(end(5), end(5));
 }
