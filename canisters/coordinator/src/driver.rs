@@ -225,7 +225,7 @@ async fn steps(id: JobId) -> Option<TimeNanos> {
                 without_call = 0;
                 may_be_lost = false;
                 let outcome = platform::perform(&job, effect).await.bounded();
-                let Some(mut job) = store::job(id) else { return None };
+                let mut job = store::job(id)?;
                 // A reply that makes no sense is as good as none.
                 if !record(&mut job, Event::Replied { ticket, outcome }) {
                     record(&mut job, Event::reply_lost(ticket));

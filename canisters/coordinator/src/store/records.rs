@@ -176,7 +176,7 @@ impl Record for Config {
 
 impl Record for PlanRecord {
     fn encode(&self) -> Vec<u8> {
-        let plan = candid::encode_one(&self.plan).unwrap_or_else(|error| unwritten(error));
+        let plan = candid::encode_one(&self.plan).unwrap_or_else(unwritten);
         let Self { enrolled, cycles_spent, fits, .. } = *self;
         write(&[VERSION], &StoredPlan { plan: ByteBuf::from(plan), enrolled, cycles_spent, fits })
     }
@@ -256,7 +256,7 @@ pub(crate) fn has_ended(bytes: &[u8]) -> bool {
 
 fn write(head: &[u8], value: &impl Serialize) -> Vec<u8> {
     let mut bytes = head.to_vec();
-    ciborium::into_writer(value, &mut bytes).unwrap_or_else(|error| unwritten(error));
+    ciborium::into_writer(value, &mut bytes).unwrap_or_else(unwritten);
     bytes
 }
 
