@@ -39,8 +39,8 @@ thread_local! {
     static MESSAGES: Cell<u32> = const { Cell::new(0) };
     /// When the last of them was.
     static LAST_NANOS: Cell<TimeNanos> = const { Cell::new(0) };
-    /// Whether one of them will look.
-    static IS_WOKEN: Cell<bool> = const { Cell::new(false) };
+    /// Since when one of them is to look.
+    static WOKEN_NANOS: Cell<Option<TimeNanos>> = const { Cell::new(None) };
     /// The timer, and for when it is set.
     static TIMER: Cell<Option<(TimerId, TimeNanos)>> = const { Cell::new(None) };
 }
@@ -85,8 +85,10 @@ pub(crate) fn wake() {
     }
     // Should a stop swallow the message, the timer looks.
     sleep_until(now().saturating_add(WATCH_NANOS));
-    if !IS_WOKEN.replace(true) {
-        let woken = Finally(|| IS_WOKEN.set(false));
+    // One that did not come for so long does not: a snapshot of the coordinator was loaded.
+    if WOKEN_NANOS.get().is_none_or(|at_nanos| at_nanos.saturating_add(WATCH_NANOS) < now()) {
+        WOKEN_NANOS.set(Some(now()));
+        let woken = Finally(|| WOKEN_NANOS.set(None));
         in_message(async move {
             drop(woken);
             look();
@@ -110,7 +112,7 @@ pub(crate) fn is_running() -> bool {
 /// Starts queued jobs within the limits, and drives every job that is due and that nobody drives.
 fn look() {
     LAST_NANOS.set(now());
-    IS_WOKEN.set(false);
+    WOKEN_NANOS.set(None);
     if let Some((timer, _)) = TIMER.take() {
         ic_cdk_timers::clear_timer(timer);
     }
@@ -322,7 +324,7 @@ pub(crate) fn set_pause(pause: Pause) {
         put_back::begin_anew();
         DRIVEN.with_borrow_mut(BTreeSet::clear);
         MESSAGES.set(0);
-        IS_WOKEN.set(false);
+        WOKEN_NANOS.set(None);
         pool::forget_creations();
     }
     store::board(|board| board.wake_working(now()));
