@@ -40,6 +40,8 @@ decant_kit::methods! { Who;
     update decant_pause: Operator, FEW;
     update decant_retry: Operator, FEW;
     update decant_abort: Operator, FEW;
+    update decant_skip: Operator, FEW;
+    update decant_all: Operator, FEW;
     query decant_summary: AnybodyAsQuery, FEW;
     query decant_jobs: AnybodyAsQuery, FEW;
     query decant_pool: AnybodyAsQuery, FEW;

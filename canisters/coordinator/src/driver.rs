@@ -11,6 +11,7 @@ use crate::money::{self, Account, Prices, Short};
 use crate::store::{self, Pause};
 use crate::{notices, platform, pool, put_back, trial};
 use decant_api::JobId;
+use decant_api::jobs::{Batch, Which};
 use decant_engine::{
     Entry, Event, Job, Limits, Load, Place, Reason, ReasonCode, Stage, State, Step, TimeNanos, WATCH_NANOS,
     apply, next_step,
@@ -21,6 +22,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// Open jobs that a command to many looks at in one message.
+const COMMANDED: usize = 1_000;
 /// Steps of one job without a call in between: more would be a loop.
 const STEPS_WITHOUT_CALL: u32 = 16;
 /// Jobs that are driven at a time, of all plans together. The library that keeps timers has 250 messages of its own
@@ -42,8 +45,8 @@ thread_local! {
     static MESSAGES: Cell<u32> = const { Cell::new(0) };
     /// When the last of them was.
     static LAST_NANOS: Cell<TimeNanos> = const { Cell::new(0) };
-    /// Whether one of them will look.
-    static IS_WOKEN: Cell<bool> = const { Cell::new(false) };
+    /// Since when one of them is to look.
+    static WOKEN_NANOS: Cell<Option<TimeNanos>> = const { Cell::new(None) };
     /// What jobs in line wait for, if it is cycles.
     static SHORT: RefCell<Option<Short>> = const { RefCell::new(None) };
     /// The timer, and for when it is set.
@@ -90,8 +93,10 @@ pub(crate) fn wake() {
     }
     // Should a stop swallow the message, the timer looks.
     sleep_until(now().saturating_add(WATCH_NANOS));
-    if !IS_WOKEN.replace(true) {
-        let woken = Finally(|| IS_WOKEN.set(false));
+    // One that did not come for so long does not: a snapshot of the coordinator was loaded.
+    if WOKEN_NANOS.get().is_none_or(|at_nanos| at_nanos.saturating_add(WATCH_NANOS) < now()) {
+        WOKEN_NANOS.set(Some(now()));
+        let woken = Finally(|| WOKEN_NANOS.set(None));
         in_message(async move {
             drop(woken);
             look();
@@ -116,7 +121,7 @@ pub(crate) fn is_running() -> bool {
 /// Starts queued jobs within the limits, and drives every job that is due and that nobody drives.
 fn look() {
     LAST_NANOS.set(now());
-    IS_WOKEN.set(false);
+    WOKEN_NANOS.set(None);
     if let Some((timer, _)) = TIMER.take() {
         ic_cdk_timers::clear_timer(timer);
     }
@@ -352,6 +357,22 @@ pub(crate) fn change(mut job: Job, event: Event, at_nanos: TimeNanos) -> Result<
     Ok(())
 }
 
+/// Applies it to all open jobs of that kind, as many as one message takes.
+pub(crate) fn apply_to_all(event: &Event, which: &Which) -> Batch {
+    let next_of = |after| store::board(|board| board.open_after(after).take(COMMANDED).collect::<Vec<_>>());
+    let open = next_of(which.after);
+    let is_of_plan = |plan_id| which.plan.is_none_or(|wanted| wanted == plan_id);
+    let is_of_code =
+        |id| which.code.is_none() || store::job(id).is_some_and(|job| crate::views::code(&job) == which.code);
+    let mut taken = 0;
+    for (id, plan_id, _) in &open {
+        let is_wanted = is_of_plan(*plan_id) && is_of_code(*id);
+        taken += u64::from(is_wanted && apply_for_operator(*id, event.clone()).is_ok());
+    }
+    let next = open.last().filter(|_| open.len() == COMMANDED).map(|(id, _, _)| *id);
+    Batch { taken, next }
+}
+
 /// Says what jobs may do from now on, also where the coordinator was put back from a snapshot: nothing that was under way
 /// when that was taken is.
 pub(crate) fn set_pause(pause: Pause) {
@@ -360,7 +381,7 @@ pub(crate) fn set_pause(pause: Pause) {
         put_back::begin_anew();
         DRIVEN.with_borrow_mut(BTreeSet::clear);
         MESSAGES.set(0);
-        IS_WOKEN.set(false);
+        WOKEN_NANOS.set(None);
         pool::forget_creations();
         notices::forget_calls();
         money::forget_calls();

@@ -44,7 +44,7 @@ mod views;
 
 use candid::{CandidType, Principal};
 use decant_api::JobId;
-use decant_api::jobs::{JobView, JobsArgs, Pause, PoolView, Summary};
+use decant_api::jobs::{Batch, Command, JobView, JobsArgs, Pause, PoolView, Summary, Which};
 use decant_api::payout::Payout;
 use decant_api::plan::Plan;
 use decant_api::routes::{EnrolError, WithdrawError};
@@ -159,6 +159,21 @@ fn decant_retry(job: JobId) -> Result<(), String> {
 #[ic_cdk::update(guard = "access::decant_abort")]
 fn decant_abort(job: JobId) -> Result<(), String> {
     driver::apply_for_operator(job, decant_engine::Event::AbortRequested)
+}
+
+#[ic_cdk::update(guard = "access::decant_skip")]
+fn decant_skip(job: JobId) -> Result<(), String> {
+    driver::apply_for_operator(job, decant_engine::Event::Skipped)
+}
+
+#[ic_cdk::update(guard = "access::decant_all")]
+fn decant_all(command: Command, which: Which) -> Result<Batch, String> {
+    let event = match command {
+        Command::Retry => decant_engine::Event::Retried,
+        Command::Abort => decant_engine::Event::AbortRequested,
+        Command::Skip => decant_engine::Event::Skipped,
+    };
+    Ok(driver::apply_to_all(&event, &which))
 }
 
 #[ic_cdk::query(guard = "access::decant_summary")]

@@ -13,7 +13,7 @@ pub(crate) fn installed(response: Result<Response, CallFailed>) -> Outcome {
     match response {
         Ok(_) => Outcome::Done(Value::Acknowledged),
         Err(error) => {
-            let text = error.to_string();
+            let text = plain(&error);
             let is_about_module = text.contains("chunk") || text.contains("Wasm module");
             if is_about_module && not_now(&text).is_none() {
                 Outcome::Refused(Reason::new(ReasonCode::WrongModule, text))
@@ -26,12 +26,11 @@ pub(crate) fn installed(response: Result<Response, CallFailed>) -> Outcome {
 
 /// What a failed call means (spec, "Reject codes").
 pub(crate) fn failed(error: &CallFailed) -> Outcome {
-    let text = error.to_string();
+    let text = plain(error);
     match error {
-        CallFailed::InsufficientLiquidCycleBalance(_) => {
-            Outcome::Transient(Reason::new(ReasonCode::OutOfCycles, text))
+        CallFailed::InsufficientLiquidCycleBalance(_) | CallFailed::CallPerformFailed(_) => {
+            Outcome::Transient(Reason::new(ReasonCode::NotSent, text))
         }
-        CallFailed::CallPerformFailed(_) => Outcome::Transient(Reason::new(ReasonCode::Rejected, text)),
         CallFailed::CallRejected(rejected) => match rejected.reject_code() {
             Ok(RejectCode::SysUnknown) => Outcome::Unknown(Reason::new(ReasonCode::ReplyLost, text)),
             Ok(
@@ -60,6 +59,19 @@ pub(crate) fn failed(error: &CallFailed) -> Outcome {
     }
 }
 
+/// What a failure says, without what is put around every one: a job holds only so much of it.
+fn plain(error: &CallFailed) -> String {
+    let CallFailed::CallRejected(rejected) = error else { return error.to_string() };
+    let text = rejected.reject_message();
+    let text = text.strip_prefix("Error from Canister ").map_or(text, |rest| {
+        // "CANISTER: what happened".
+        rest.split_once(": ").map_or(rest, |(_, what)| what)
+    });
+    let behind = ["\nCanister Backtrace", "\nConsider gracefully", "\nCheck the error message"];
+    let end = behind.iter().filter_map(|it| text.find(it)).min().unwrap_or(text.len());
+    text.get(..end).unwrap_or(text).trim_end().to_owned()
+}
+
 /// What a canister said when it trapped, without what the platform puts around it: a reason is short.
 fn said(text: &str) -> &str {
     let said =
@@ -75,7 +87,7 @@ fn said(text: &str) -> &str {
 fn not_now(text: &str) -> Option<ReasonCode> {
     let is_poor = text.contains("out of cycles") || text.contains("due to insufficient cycles");
     let is_early = text.contains("rate limited") || text.contains("not currently loadable");
-    is_poor.then_some(ReasonCode::OutOfCycles).or(is_early.then_some(ReasonCode::Rejected))
+    is_poor.then_some(ReasonCode::OutOfCycles).or(is_early.then_some(ReasonCode::RateLimited))
 }
 
 fn is_forbidden(text: &str) -> bool {
@@ -172,14 +184,14 @@ mod tests {
     fn rate_limits_are_transient_whatever_their_reject_code() {
         let chunk = "Error from Wasm chunk store: Canister is heap delta rate limited. Current delta debit: 78643201, \
                      limit: 78643200.";
-        assert_transient(outcome(CANISTER_ERROR, chunk), ReasonCode::Rejected);
+        assert_transient(outcome(CANISTER_ERROR, chunk), ReasonCode::RateLimited);
         let snapshot = "Canister aaaaa-aa is heap delta rate limited: current delta debit is 78643201, but limit is \
                         78643200.";
-        assert_transient(outcome(SYS_TRANSIENT, snapshot), ReasonCode::Rejected);
+        assert_transient(outcome(SYS_TRANSIENT, snapshot), ReasonCode::RateLimited);
         let install = "Canister aaaaa-aa is rate limited because it executed too many instructions in the previous \
                        install_code messages. Please retry installation after several minutes.";
         let rejected = CallRejected::with_rejection(SYS_TRANSIENT, install.to_owned());
-        assert_transient(installed(Err(CallFailed::CallRejected(rejected))), ReasonCode::Rejected);
+        assert_transient(installed(Err(CallFailed::CallRejected(rejected))), ReasonCode::RateLimited);
     }
 
     #[test]
@@ -225,7 +237,7 @@ mod tests {
     #[test]
     fn a_snapshot_that_waits_for_a_checkpoint_is_tried_again() {
         let text = "Snapshot a is not currently loadable on the specified canister a. Try again later.";
-        assert_transient(outcome(CANISTER_REJECT, text), ReasonCode::Rejected);
+        assert_transient(outcome(CANISTER_REJECT, text), ReasonCode::RateLimited);
         assert_refused(CANISTER_REJECT, "the canister says no", ReasonCode::Rejected);
     }
 
@@ -251,5 +263,23 @@ mod tests {
         }
         let other = "call rejected: 5 - Canister trapped: heap out of bounds";
         assert_eq!(said(other), other);
+    }
+
+    #[test]
+    fn a_call_that_was_not_sent_is_no_refusal_of_anybody() {
+        let poor = failed(&CallFailed::CallPerformFailed(ic_cdk::call::CallPerformFailed));
+        assert_transient(poor, ReasonCode::NotSent);
+    }
+
+    #[test]
+    fn a_reason_tells_what_happened_and_not_what_is_put_around_it() {
+        let text = "Error from Canister aaaaa-aa: Canister trapped: heap out of bounds\nCanister Backtrace:\nf\ng\n\
+                    Consider gracefully handling failures";
+        let Outcome::Refused(reason) = outcome(CANISTER_ERROR, text) else { panic!("it is refused") };
+        assert_eq!(reason.detail(), "Canister trapped: heap out of bounds");
+        let Outcome::Refused(reason) = outcome(CANISTER_REJECT, "no route names it") else {
+            panic!("refused")
+        };
+        assert_eq!(reason.detail(), "no route names it");
     }
 }

@@ -248,7 +248,18 @@ async fn swap(job: &Job, index: Principal, from: Principal, to: Principal) -> Ou
     let response = ask(index, "decant_swap", &args).await;
     let response = match response {
         Ok(response) => response,
-        Err(error) => return failed(&error),
+        Err(error) => {
+            return match failed(&error) {
+                // Code of the index ran, and may have swapped before it failed.
+                Outcome::Refused(reason)
+                    if matches!(reason.code(), ReasonCode::Trapped | ReasonCode::Rejected)
+                        && !has_no_method(&error) =>
+                {
+                    Outcome::Unknown(reason)
+                }
+                other => other,
+            };
+        }
     };
     match replies::told::<Result<(), SwapError>>(response) {
         Ok(Ok(())) => Outcome::Done(Value::Acknowledged),

@@ -92,6 +92,11 @@ pub(crate) fn outcome(job: &Job) -> Outcome {
     }
 }
 
+/// The code of its reason, for machines.
+pub(crate) fn code(job: &Job) -> Option<String> {
+    job.reason_code().map(|code| format!("{code:?}"))
+}
+
 fn view(job: &Job) -> JobView {
     let (counters, times) = (job.counters(), job.times());
     JobView {
@@ -107,6 +112,8 @@ fn view(job: &Job) -> JobView {
         served_nanos: job.times().served_nanos,
         ended_nanos: times.ended_nanos,
         attempts: job.attempt().tries,
+        code: code(job),
+        trouble: job.trouble().map(ToString::to_string),
         calls: counters.calls,
         wire_bytes: counters.wire_bytes,
         source_pages: counters.source_pages,

@@ -10,6 +10,8 @@
 //! decant_pause   : (Pause) -> (variant { Ok; Err : text });
 //! decant_retry   : (nat64) -> (variant { Ok; Err : text });
 //! decant_abort   : (nat64) -> (variant { Ok; Err : text });
+//! decant_skip    : (nat64) -> (variant { Ok; Err : text });
+//! decant_all     : (Command, Which) -> (variant { Ok : Batch; Err : text });
 //! ```
 
 use candid::{CandidType, Principal};
@@ -63,6 +65,10 @@ pub struct JobView {
     pub ended_nanos: Option<TimeNanos>,
     /// Tries of the present step.
     pub attempts: u32,
+    /// Code of why it ended, parked or goes back, or of what its present step met with.
+    pub code: Option<String>,
+    /// What its present step met with at its last try.
+    pub trouble: Option<String>,
     /// Calls that the coordinator made for it.
     pub calls: u32,
     /// Bytes over the wire.
@@ -77,6 +83,38 @@ pub struct JobView {
     pub burned_cycles: u128,
     /// When the global timer was due that was armed before, and is not any more.
     pub timer_lost_nanos: Option<TimeNanos>,
+}
+
+/// What an operator wants of jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, CandidType, Deserialize)]
+pub enum Command {
+    /// Those that are parked go on, and those that wait between tries do so at once.
+    Retry,
+    /// Those that are not committed roll back.
+    Abort,
+    /// What they can't do is left undone: the topmost step of the way back; after the commit point the end of the original,
+    /// which stays as it is.
+    Skip,
+}
+
+/// Open jobs to which a command goes.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Which {
+    /// Of this plan; none: of all.
+    pub plan: Option<u64>,
+    /// With this reason code, as `JobView` shows it; none: with any.
+    pub code: Option<String>,
+    /// After this one.
+    pub after: JobId,
+}
+
+/// What became of a command to many jobs.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Batch {
+    /// Jobs that took it; all others can't.
+    pub taken: u64,
+    /// Ask again with this as `after`: more jobs may be behind it.
+    pub next: Option<JobId>,
 }
 
 /// Which jobs to list.

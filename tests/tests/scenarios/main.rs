@@ -25,5 +25,6 @@ mod repack_survivors;
 mod schedules;
 mod settings;
 mod strangers;
+mod survives_people;
 mod targets;
 mod vessel;

@@ -8,7 +8,7 @@ use decant_cli::rehearsal::world::World;
 use decant_tests::dapps::{POSTS, Way, enrolled, post, posts, serving, world};
 use decant_tests::repack::{Status, job, nothing, status, used, wasm};
 use decant_tests::vessel::upgrade;
-use decant_tests::{modules, pause, route, settle, settle_with};
+use decant_tests::{pause, restart, route, settle, settle_with};
 use std::time::Duration;
 
 /// Rounds in which a coordinator that was woken would have done something.
@@ -89,7 +89,7 @@ fn sweep(way: Option<Way>) {
         // The first message finds out. An upgrade gives it its timers again, and lets it do no more.
         pause(&world, Pause::NoJobs);
         rounds(&world);
-        upgrade(&world, world.coordinator, &modules().coordinator, nothing());
+        restart(&world);
         rounds(&world);
         assert!(summary(&world).put_back_nanos.is_some(), "{name}: it finds out");
         assert_eq!(stand(&world, &placed), before, "{name}: nothing is done");

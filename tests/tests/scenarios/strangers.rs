@@ -137,6 +137,7 @@ fn whoever_may_not_call_a_method_of_the_coordinator_is_refused_before_anything_i
     let operators: &[&str] = &[OPERATOR, GOVERNANCE];
     let table = BTreeMap::from([
         ("decant_abort", operators),
+        ("decant_all", operators),
         ("decant_delete_pooled", operators),
         ("decant_enrol", &[INDEX]),
         ("decant_execute_payout", &[GOVERNANCE]),
@@ -149,6 +150,7 @@ fn whoever_may_not_call_a_method_of_the_coordinator_is_refused_before_anything_i
         ("decant_render_plan", known),
         ("decant_resolve", &anybody),
         ("decant_retry", operators),
+        ("decant_skip", operators),
         ("decant_summary", known),
         ("decant_validate_payout", operators),
         ("decant_validate_plan", operators),

@@ -1,9 +1,9 @@
 //! The promises, as they are checked: some at every moment, some at rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candid::Principal;
-use decant_engine::{FenceView, Stage, State, invariants, replay};
+use decant_engine::{FenceView, Place, Stage, State, invariants, replay};
 
 use crate::coordinator::{Coordinator, index, is_stuck};
 use crate::world::World;
@@ -39,12 +39,42 @@ pub(crate) fn always(world: &World, coordinator: &Coordinator) {
             assert!(routed.content.same_writes(user.model), "promise 3: routes: {job:?}");
         }
     }
+    board(coordinator);
     // Promise 5: no canister has two owners.
     let mut owned: Vec<Principal> = coordinator.pool.clone();
     owned.extend(coordinator.jobs.iter().filter_map(|it| it.job.target()));
     let count = owned.len();
     let distinct: BTreeSet<_> = owned.into_iter().collect();
     assert_eq!(distinct.len(), count, "promise 5: a target has one owner");
+}
+
+/// Each open job is where it says that it is, and one that works or waits is due at some time; an ended one is nowhere.
+fn board(coordinator: &Coordinator) {
+    let board = &coordinator.board;
+    let mut counts = BTreeMap::new();
+    for tracked in &coordinator.jobs {
+        let job = &tracked.job;
+        let place = board.place(job.id());
+        *counts.entry(place).or_insert(0) += 1;
+        let expected = match job.state() {
+            state if state.is_ended() => None,
+            State::Parked { .. } => Some(Place::Parked),
+            State::Retaining { .. } => Some(Place::Waiting),
+            State::Queued if job.counters().calls == 0 => Some(Place::Queued),
+            _ if job.waits_for_others() => Some(Place::Waiting),
+            _ => Some(Place::Working),
+        };
+        assert_eq!(place, expected, "{job:?}");
+    }
+    for place in [Place::Queued, Place::Working, Place::Waiting, Place::Parked, Place::Aside] {
+        assert_eq!(
+            board.count_all(place),
+            counts.get(&Some(place)).copied().unwrap_or_default(),
+            "{place:?}"
+        );
+    }
+    let driven = board.count_all(Place::Working) + board.count_all(Place::Waiting);
+    assert_eq!(board.first_due().is_some(), driven > 0, "who works or waits is looked at, and nobody else");
 }
 
 /// When every job is done, rolled back or parked.

@@ -2,8 +2,8 @@
 
 use candid::Principal;
 use decant_engine::{
-    Delivery, Digest, Effect, Entry, Event, Job, JobId, Limits, Outcome, Phase, PlanEssentials, Reason,
-    ReasonCode, Retention, State, Step, Strategy, apply, next_step,
+    Board, Delivery, Digest, Effect, Entry, Event, Job, JobId, Limits, Outcome, Phase, PlanEssentials,
+    Reason, ReasonCode, Retention, State, Step, Strategy, apply, next_step,
 };
 
 use crate::canister::Module;
@@ -50,6 +50,23 @@ pub(crate) struct Coordinator {
     has_no_cycles: bool,
     /// Whether it goes on for however long jobs wait for others.
     is_patient: bool,
+    /// Which job is where.
+    pub(crate) board: Board,
+}
+
+/// A failing run tells its seed's history.
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for tracked in &self.jobs {
+                println!("job {}, {:?}", tracked.job.id(), tracked.job.state());
+                for Entry { at_nanos, event } in &tracked.journal {
+                    let event = format!("{event:?}");
+                    println!("{at_nanos:>18} {}", event.get(..200).unwrap_or(&event));
+                }
+            }
+        }
+    }
 }
 
 pub(crate) fn plan(retention: Retention) -> PlanEssentials {
@@ -83,9 +100,12 @@ impl Coordinator {
                 Job::new(number as u64 + 1, source, indexes.clone(), plan, now_nanos).expect("a job");
             Tracked { job: enrolled.clone(), enrolled, journal: Vec::new(), history: Vec::new() }
         };
-        let jobs = world.users.iter().map(|user| user.source).enumerate().map(enrol).collect();
+        let mut board = Board::default();
+        let jobs: Vec<Tracked> = world.users.iter().map(|user| user.source).enumerate().map(enrol).collect();
+        jobs.iter().for_each(|tracked| board.put(&tracked.job));
         Self {
             jobs,
+            board,
             pool: Vec::new(),
             limits: Limits::default(),
             now_nanos,
@@ -101,6 +121,7 @@ impl Coordinator {
         let tracked = &mut self.jobs[position];
         apply(&mut tracked.job, event.clone(), self.now_nanos)
             .expect("the driver applies what next_step says");
+        self.board.put(&tracked.job);
         tracked.journal.push(Entry { at_nanos: self.now_nanos, event });
         if self.has_history {
             tracked.history.push(tracked.job.clone());

@@ -122,6 +122,27 @@ fn promise_8_holds_on_a_network_that_hardly_works_at_all() {
     println!("{ends:?}");
 }
 
+/// As many seeds as `scripts/soak` says, of all troubles on networks of every kind; a few otherwise.
+#[test]
+fn soak() {
+    let number = |name: &str, otherwise: u64| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+    };
+    let (from, count) = (number("DECANT_SOAK_FROM", 9_000_000), number("DECANT_SOAK_SEEDS", 200));
+    let mut ends = BTreeMap::new();
+    for seed in from..from + count {
+        let trouble = match seed % 3 {
+            0 => Trouble::Nothing,
+            _ => TROUBLES[(seed / 3) as usize % TROUBLES.len()],
+        };
+        let chaos =
+            Chaos { reject: seed * 5 % 300, lose: seed * 7 % 400, crash: seed * 3 % 30, abort: seed % 7 };
+        let run = std::panic::AssertUnwindSafe(|| simulate(seed, trouble, chaos, &mut ends));
+        assert!(std::panic::catch_unwind(run).is_ok(), "seed {seed}: scripts/soak --seeds 1 --from {seed}");
+    }
+    println!("{count} seeds from {from}: {ends:?}");
+}
+
 #[test]
 fn promise_4_one_seed_is_one_history() {
     let end = |seed| {
@@ -129,7 +150,7 @@ fn promise_4_one_seed_is_one_history() {
         let mut world = World::new(2, 2, Trouble::Nothing, 300);
         let mut coordinator = Coordinator::new(&world, plan(Retention::None));
         run(&mut world, &mut coordinator, Chaos { reject: 100, lose: 100, crash: 10, abort: 1 }, &mut prng);
-        coordinator.jobs.into_iter().map(|it| it.journal).collect::<Vec<_>>()
+        coordinator.jobs.iter().map(|it| it.journal.clone()).collect::<Vec<_>>()
     };
     assert_eq!(end(5), end(5));
 }
