@@ -5,7 +5,6 @@ use crate::repack::{job, nothing};
 use crate::{jobs, pause, settle_with};
 use candid::{CandidType, Principal};
 use decant_api::jobs::{JobView, Pause};
-use decant_cli::rehearsal::calls::update;
 use decant_cli::rehearsal::world::World;
 use pocket_ic::common::rest::{RawEffectivePrincipal, RawMessageId};
 use serde::Deserialize;

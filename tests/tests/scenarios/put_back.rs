@@ -3,12 +3,12 @@
 
 use candid::Principal;
 use decant_api::jobs::{JobView, Outcome, Pause, Summary};
-use decant_cli::rehearsal::calls::{query, update};
+use decant_cli::rehearsal::calls::query;
 use decant_cli::rehearsal::world::World;
 use decant_tests::dapps::{POSTS, Way, enrolled, post, posts, serving, world};
 use decant_tests::repack::{Status, job, nothing, status, used, wasm};
 use decant_tests::vessel::upgrade;
-use decant_tests::{modules, pause, restart, route, settle, settle_with};
+use decant_tests::{pause, restart, route, settle, settle_with};
 use std::time::Duration;
 
 /// Rounds in which a coordinator that was woken would have done something.
