@@ -9,7 +9,7 @@
 //! calls it for the store at hand), so that a region is never used by two threads at once.
 #![expect(unsafe_code, reason = "mapping, protecting and copying raw memory is this module's purpose")]
 
-use super::pages::{PAGE_BYTES, Page, PageMap};
+use super::pages::{PAGE_BYTES, Page, PageMap, shared};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 use std::cell::{RefCell, UnsafeCell};
 use std::ffi::c_void;
@@ -127,30 +127,29 @@ impl Region {
         self.inner().handle_fault(address)
     }
 
-    /// Copies bytes out of the heap; `None` if the range is out of bounds.
-    pub(crate) fn read(&self, offset: u64, length: usize) -> Option<Vec<u8>> {
+    /// Lends bytes of the heap to `reader`, which must not use the region; `None` if the range is out of bounds.
+    pub(crate) fn read<R>(&self, offset: u64, length: usize, reader: impl FnOnce(&[u8]) -> R) -> Option<R> {
         let inner = self.inner();
         let (start, end) = inner.bounds(offset, length)?;
         inner.make_readable(start, end);
-        let mut bytes = vec![0; length];
-        // SAFETY: the range lies within the accessible part of the mapping and was made readable.
-        unsafe { ptr::copy_nonoverlapping(inner.base.add(start), bytes.as_mut_ptr(), length) };
-        Some(bytes)
+        // SAFETY: the range lies within the accessible part of the mapping and was made readable; no code of the
+        // canister runs while it is lent, and the reader leaves the region alone.
+        Some(reader(unsafe { std::slice::from_raw_parts(inner.base.add(start), length) }))
     }
 
-    /// Copies bytes into the heap; `None` if the range is out of bounds.
-    pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Option<()> {
+    /// Lends bytes of the heap to `writer`, as [`Region::read`] does.
+    pub(crate) fn write(&self, offset: u64, length: usize, writer: impl FnOnce(&mut [u8])) -> Option<()> {
         let inner = self.inner();
-        let (start, end) = inner.bounds(offset, bytes.len())?;
+        let (start, end) = inner.bounds(offset, length)?;
         inner.make_writable(start, end);
-        // SAFETY: the range lies within the accessible part of the mapping and was made writable.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), inner.base.add(start), bytes.len()) };
+        // SAFETY: as above, and the range was made writable.
+        writer(unsafe { std::slice::from_raw_parts_mut(inner.base.add(start), length) });
         Some(())
     }
 
     /// The pages that the message changed, with their bytes, in ascending order. Pages that were made
     /// writable but hold what they held before are not among them.
-    pub(crate) fn changed_pages(&self) -> Vec<(u64, Box<Page>)> {
+    pub(crate) fn changed_pages(&self) -> Vec<(u64, Arc<Page>)> {
         let inner = self.inner();
         inner.dirty.sort_unstable();
         inner
@@ -158,7 +157,7 @@ impl Region {
             .iter()
             .filter_map(|index| {
                 let page = inner.page(*index as usize);
-                (!inner.source.holds(u64::from(*index), page)).then(|| (u64::from(*index), Box::new(*page)))
+                (!inner.source.holds(u64::from(*index), page)).then(|| (u64::from(*index), shared(page)))
             })
             .collect()
     }
@@ -266,20 +265,13 @@ impl Inner {
 
     /// Copies absent pages from the source and makes them readable.
     fn bring_in(&mut self, first: usize, count: usize) {
-        let has_bytes = (first..first + count).any(|index| self.source.page(index as u64).is_some());
-        if has_bytes {
+        let range = first as u64..(first + count) as u64;
+        if self.source.range(range.clone()).next().is_some() {
             self.protect(first, count, MprotectFlags::READ | MprotectFlags::WRITE);
-            for index in first..first + count {
-                if let Some(page) = self.source.page(index as u64) {
-                    // SAFETY: the page was just made writable and belongs to this region.
-                    unsafe {
-                        ptr::copy_nonoverlapping(
-                            page.as_ptr(),
-                            self.base.add(index * PAGE_BYTES),
-                            PAGE_BYTES,
-                        );
-                    }
-                }
+            for (index, page) in self.source.range(range) {
+                let target = index as usize * PAGE_BYTES;
+                // SAFETY: the page was just made writable and belongs to this region.
+                unsafe { ptr::copy_nonoverlapping(page.as_ptr(), self.base.add(target), PAGE_BYTES) };
             }
         }
         self.protect(first, count, MprotectFlags::READ);
