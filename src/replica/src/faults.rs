@@ -104,8 +104,8 @@ impl<I> Faults<I> {
         view.is_best_effort && decide(&mut self.lose_reply, &mut self.injected, view)
     }
 
-    pub(crate) fn rejects(&mut self, view: &CallView) -> bool {
-        decide(&mut self.reject_transiently, &mut self.injected, view)
+    pub(crate) fn rejects(&mut self, view: impl FnOnce() -> CallView) -> bool {
+        self.reject_transiently.is_some() && decide(&mut self.reject_transiently, &mut self.injected, &view())
     }
 
     pub(crate) fn traps_callback(&mut self, view: &CallView) -> bool {

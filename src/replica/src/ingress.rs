@@ -59,7 +59,7 @@ impl Instance {
         if let Err(error) = self.check_ingress(subnet, &call, bytes) {
             return rejected(error);
         }
-        let id = self.ingress.next_id(&call);
+        let id = self.ingress.next_id();
         let submitted = Submitted {
             sender: call.sender,
             expires_nanos: self.clock_nanos().saturating_add(INGRESS_NANOS),

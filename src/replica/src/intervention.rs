@@ -40,9 +40,9 @@ impl Instance {
             .map_err(|error| error.to_string())
     }
 
-    pub(crate) fn run_hook(&mut self, view: &CallView) {
+    pub(crate) fn run_hook(&mut self, view: impl FnOnce() -> CallView) {
         let Some(mut hook) = self.faults.hook.take() else { return };
-        hook(self, view);
+        hook(self, &view());
         // The hook may have cleared or replaced itself.
         self.faults.hook.get_or_insert(hook);
     }

@@ -19,8 +19,13 @@ const ENROLMENT: usize = 200;
 const WRITERS: u64 = 4;
 /// Canisters of a fleet for each round between two times that users write: a large fleet takes many rounds.
 const CANISTERS_BETWEEN_WRITES: u64 = 500;
+/// Canisters of a fleet for each round between two looks at the coordinator's figures, which cost it as much as a step
+/// of every job under way.
+const CANISTERS_BETWEEN_LOOKS: u64 = 100;
+/// Rounds between two looks, at most.
+const ROUNDS_BETWEEN_LOOKS: u64 = 10;
 /// Rounds without any progress after which the rehearsal gives up.
-const IDLE_ROUNDS: u32 = 3_000;
+const IDLE_ROUNDS: u64 = 3_000;
 /// Jobs in one answer of the coordinator.
 const PAGE: u32 = 1_000;
 /// By how much the clock goes on in a round: about as much as on the platform.
@@ -60,6 +65,7 @@ pub fn relocate(
     let mut random = Random::new(options.seed ^ 0x5eed);
     let mut writes: Vec<Write> = Vec::new();
     let write_every = 1 + u64::from(options.canisters) / CANISTERS_BETWEEN_WRITES;
+    let look_every = (1 + u64::from(options.canisters) / CANISTERS_BETWEEN_LOOKS).min(ROUNDS_BETWEEN_LOOKS);
     let mut now = world.pic.get_time();
     let mut attempts = 0;
     let (mut rounds, mut idle, mut ended) = (0, 0, 0);
@@ -73,9 +79,12 @@ pub fn relocate(
         world.pic.tick();
         rounds += 1;
         attempts += finish_writes(world, fleet, &mut writes)?;
+        if rounds % look_every != 0 {
+            continue;
+        }
         let summary: Summary = query(&world.pic, world.coordinator, "decant_summary", ())?;
         let now_ended = summary.done + summary.rolled_back + summary.parked;
-        idle = if now_ended == ended { idle + 1 } else { 0 };
+        idle = if now_ended == ended { idle + look_every } else { 0 };
         progress.done(now_ended.saturating_sub(ended));
         ended = now_ended;
         if summary.queued == 0 && summary.running == 0 {

@@ -38,7 +38,8 @@ impl Instance {
     }
 
     fn execute_request(&mut self, subnet: usize, request: &Request) -> u64 {
-        self.run_hook(&CallView::of_request(request, self.round));
+        let round = self.round;
+        self.run_hook(|| CallView::of_request(request, round));
         let id = request.receiver;
         let profile = self.subnets[subnet].profile.clone();
         let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else {

@@ -25,7 +25,7 @@ impl Instance {
         };
         drop(canister);
         let view = CallView::of_response(response, &callback, self.round);
-        self.run_hook(&view);
+        self.run_hook(|| view.clone());
         let traps = self.faults.traps_callback(&view);
         let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return 0 };
         if canister.calls.take(response.callback).is_none() {

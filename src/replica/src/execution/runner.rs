@@ -142,7 +142,7 @@ impl Runner {
         let is_withheld = keep == Keep::WhenDue && instructions > slice;
         let mut withheld = None;
         if is_kept && !is_withheld {
-            live.commit(code, &changed);
+            live.commit(code, changed);
             std::mem::take(&mut effects.stable).commit(stable);
         } else {
             if is_kept {
@@ -274,7 +274,7 @@ impl Live {
     }
 
     /// The pages that the message changed.
-    fn changed_pages(&self) -> Vec<(u64, Box<Page>)> {
+    fn changed_pages(&self) -> Vec<(u64, Arc<Page>)> {
         self.region.as_ref().map_or_else(Vec::new, |region| region.changed_pages())
     }
 
@@ -284,12 +284,12 @@ impl Live {
     }
 
     /// Takes heap and globals over into `code`.
-    fn commit(&mut self, code: &mut Code, changed: &[(u64, Box<Page>)]) {
+    fn commit(&mut self, code: &mut Code, changed: Vec<(u64, Arc<Page>)>) {
         if let Some(region) = &self.region {
             // The region's own handle would make the write below copy the whole table of pages.
             region.release();
             for (index, page) in changed {
-                code.heap.set(*index, page);
+                code.heap.put(index, page);
             }
             code.heap_pages = region.size_bytes() as u64 / costs::WASM_PAGE_BYTES;
             region.commit(code.heap.clone());
@@ -298,7 +298,7 @@ impl Live {
     }
 
     /// What [`Live::commit`] would take over, for later.
-    fn withhold(&mut self, code: &Code, pages: Vec<(u64, Box<Page>)>) -> Withheld {
+    fn withhold(&mut self, code: &Code, pages: Vec<(u64, Arc<Page>)>) -> Withheld {
         let heap_pages = self
             .region
             .as_ref()

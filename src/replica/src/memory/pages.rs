@@ -9,6 +9,15 @@ pub(crate) const PAGE_BYTES: usize = 4096;
 /// The contents of one page.
 pub(crate) type Page = [u8; PAGE_BYTES];
 
+/// A page of zeros, which no map holds.
+static ZEROS: Page = [0; PAGE_BYTES];
+
+/// A page of its own, copied once.
+pub(crate) fn shared(page: &Page) -> Arc<Page> {
+    // A slice is copied into its place, an array by way of the stack. The lengths agree.
+    Arc::<[u8]>::from(page.as_slice()).try_into().unwrap_or_else(|_| Arc::new(*page))
+}
+
 /// Bytes by page; pages that are not present are zero.
 ///
 /// Cloning copies one pointer. The table is copied on the first write after a clone, a page never.
@@ -27,14 +36,29 @@ impl PageMap {
 
     /// Sets a page; an all-zero page takes no space.
     pub(crate) fn set(&mut self, index: u64, page: &Page) {
+        if *page == ZEROS { self.clear(index) } else { self.insert(index, shared(page)) }
+    }
+
+    /// As [`PageMap::set`], with a page that can be shared.
+    pub(crate) fn put(&mut self, index: u64, page: Arc<Page>) {
+        if *page == ZEROS { self.clear(index) } else { self.insert(index, page) }
+    }
+
+    fn insert(&mut self, index: u64, page: Arc<Page>) {
         self.is_written = true;
-        if page.iter().all(|byte| *byte == 0) {
-            if self.pages.contains_key(&index) {
-                Arc::make_mut(&mut self.pages).remove(&index);
-            }
-        } else {
-            Arc::make_mut(&mut self.pages).insert(index, Arc::new(*page));
+        Arc::make_mut(&mut self.pages).insert(index, page);
+    }
+
+    fn clear(&mut self, index: u64) {
+        self.is_written = true;
+        if self.pages.contains_key(&index) {
+            Arc::make_mut(&mut self.pages).remove(&index);
         }
+    }
+
+    /// The pages of a range that are not all zero.
+    pub(crate) fn range(&self, range: std::ops::Range<u64>) -> impl Iterator<Item = (u64, &Arc<Page>)> {
+        self.pages.range(range).map(|(index, page)| (*index, page))
     }
 
     /// Whether no page was written since the last checkpoint (code: `PageMap::clean_copy`).
@@ -51,7 +75,7 @@ impl PageMap {
     pub(crate) fn holds(&self, index: u64, page: &Page) -> bool {
         match self.pages.get(&index) {
             Some(own) => **own == *page,
-            None => page.iter().all(|byte| *byte == 0),
+            None => *page == ZEROS,
         }
     }
 

@@ -9,8 +9,9 @@
 //! calls it for the store at hand), so that a region is never used by two threads at once.
 #![expect(unsafe_code, reason = "mapping, protecting and copying raw memory is this module's purpose")]
 
-use super::pages::{PAGE_BYTES, Page, PageMap};
-use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
+use super::mapping::Mapping;
+use super::pages::{PAGE_BYTES, Page, PageMap, shared};
+use rustix::mm::MprotectFlags;
 use std::cell::{RefCell, UnsafeCell};
 use std::ffi::c_void;
 use std::ptr;
@@ -55,7 +56,8 @@ pub(crate) struct Region {
 
 struct Inner {
     base: *mut u8,
-    mapped_bytes: usize,
+    /// There until the region is dropped.
+    mapping: Option<Mapping>,
     /// Bytes that wasm may address now.
     size_bytes: usize,
     capacity_bytes: usize,
@@ -64,7 +66,7 @@ struct Inner {
     source: PageMap,
     last_written: usize,
     write_ahead: usize,
-    /// Its share of [`MAPPINGS`], at most.
+    /// Its share of [`MAPPINGS`], at most; counted exactly when there are too many.
     mappings: usize,
 }
 
@@ -77,21 +79,11 @@ unsafe impl Sync for Region {}
 impl Region {
     /// Reserves `capacity_bytes` and a guard behind it.
     fn reserve(capacity_bytes: usize, guard_bytes: usize) -> Result<Self, String> {
-        let mapped_bytes = capacity_bytes + guard_bytes;
-        // SAFETY: a new private mapping at an address of the kernel's choice aliases nothing.
-        let base = unsafe {
-            rustix::mm::mmap_anonymous(
-                ptr::null_mut(),
-                mapped_bytes,
-                ProtFlags::empty(),
-                MapFlags::PRIVATE | MapFlags::NORESERVE,
-            )
-        }
-        .map_err(|error| format!("reserving {mapped_bytes} bytes of address space failed: {error}"))?;
+        let mapping = Mapping::reserve(capacity_bytes + guard_bytes)?;
         Ok(Self {
             inner: UnsafeCell::new(Inner {
-                base: base.cast(),
-                mapped_bytes,
+                base: mapping.base(),
+                mapping: Some(mapping),
                 size_bytes: 0,
                 capacity_bytes,
                 states: Vec::new(),
@@ -127,30 +119,29 @@ impl Region {
         self.inner().handle_fault(address)
     }
 
-    /// Copies bytes out of the heap; `None` if the range is out of bounds.
-    pub(crate) fn read(&self, offset: u64, length: usize) -> Option<Vec<u8>> {
+    /// Lends bytes of the heap to `reader`, which must not use the region; `None` if the range is out of bounds.
+    pub(crate) fn read<R>(&self, offset: u64, length: usize, reader: impl FnOnce(&[u8]) -> R) -> Option<R> {
         let inner = self.inner();
         let (start, end) = inner.bounds(offset, length)?;
         inner.make_readable(start, end);
-        let mut bytes = vec![0; length];
-        // SAFETY: the range lies within the accessible part of the mapping and was made readable.
-        unsafe { ptr::copy_nonoverlapping(inner.base.add(start), bytes.as_mut_ptr(), length) };
-        Some(bytes)
+        // SAFETY: the range lies within the accessible part of the mapping and was made readable; no code of the
+        // canister runs while it is lent, and the reader leaves the region alone.
+        Some(reader(unsafe { std::slice::from_raw_parts(inner.base.add(start), length) }))
     }
 
-    /// Copies bytes into the heap; `None` if the range is out of bounds.
-    pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Option<()> {
+    /// Lends bytes of the heap to `writer`, as [`Region::read`] does.
+    pub(crate) fn write(&self, offset: u64, length: usize, writer: impl FnOnce(&mut [u8])) -> Option<()> {
         let inner = self.inner();
-        let (start, end) = inner.bounds(offset, bytes.len())?;
+        let (start, end) = inner.bounds(offset, length)?;
         inner.make_writable(start, end);
-        // SAFETY: the range lies within the accessible part of the mapping and was made writable.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), inner.base.add(start), bytes.len()) };
+        // SAFETY: as above, and the range was made writable.
+        writer(unsafe { std::slice::from_raw_parts_mut(inner.base.add(start), length) });
         Some(())
     }
 
     /// The pages that the message changed, with their bytes, in ascending order. Pages that were made
     /// writable but hold what they held before are not among them.
-    pub(crate) fn changed_pages(&self) -> Vec<(u64, Box<Page>)> {
+    pub(crate) fn changed_pages(&self) -> Vec<(u64, Arc<Page>)> {
         let inner = self.inner();
         inner.dirty.sort_unstable();
         inner
@@ -158,7 +149,7 @@ impl Region {
             .iter()
             .filter_map(|index| {
                 let page = inner.page(*index as usize);
-                (!inner.source.holds(u64::from(*index), page)).then(|| (u64::from(*index), Box::new(*page)))
+                (!inner.source.holds(u64::from(*index), page)).then(|| (u64::from(*index), shared(page)))
             })
             .collect()
     }
@@ -236,7 +227,7 @@ impl Inner {
             return false;
         }
         let index = offset / PAGE_BYTES;
-        if MAPPINGS.load(Ordering::Relaxed) > MOST_MAPPINGS && self.mappings > FEW_MAPPINGS {
+        if self.is_among_too_many(MOST_MAPPINGS) {
             self.open_all();
             return true;
         }
@@ -266,24 +257,38 @@ impl Inner {
 
     /// Copies absent pages from the source and makes them readable.
     fn bring_in(&mut self, first: usize, count: usize) {
-        let has_bytes = (first..first + count).any(|index| self.source.page(index as u64).is_some());
-        if has_bytes {
+        let range = first as u64..(first + count) as u64;
+        let is_used = self.mapping.as_ref().is_some_and(|mapping| mapping.is_used(first, count));
+        if is_used || self.source.range(range).next().is_some() {
             self.protect(first, count, MprotectFlags::READ | MprotectFlags::WRITE);
-            for index in first..first + count {
-                if let Some(page) = self.source.page(index as u64) {
-                    // SAFETY: the page was just made writable and belongs to this region.
-                    unsafe {
-                        ptr::copy_nonoverlapping(
-                            page.as_ptr(),
-                            self.base.add(index * PAGE_BYTES),
-                            PAGE_BYTES,
-                        );
-                    }
-                }
-            }
+            self.fill(first, count);
         }
         self.protect(first, count, MprotectFlags::READ);
         self.states[first..first + count].fill(PageState::Clean);
+        if let Some(mapping) = &mut self.mapping {
+            mapping.use_pages(first, count);
+        }
+    }
+
+    /// Gives absent pages, which must be writable, their bytes.
+    fn fill(&mut self, first: usize, count: usize) {
+        let Some(mapping) = &self.mapping else { return };
+        let mut pages = self.source.range(first as u64..(first + count) as u64).peekable();
+        for index in first..first + count {
+            let page = pages.next_if(|(next, _)| *next == index as u64);
+            if self.states[index] != PageState::Absent {
+                continue;
+            }
+            // SAFETY: the page is writable and belongs to this region.
+            unsafe {
+                let target = self.base.add(index * PAGE_BYTES);
+                match page {
+                    Some((_, page)) => ptr::copy_nonoverlapping(page.as_ptr(), target, PAGE_BYTES),
+                    None if mapping.is_used(index, 1) => ptr::write_bytes(target, 0, PAGE_BYTES),
+                    None => {}
+                }
+            }
+        }
     }
 
     fn mark_dirty(&mut self, first: usize, count: usize) {
@@ -297,16 +302,9 @@ impl Inner {
     fn open_all(&mut self) {
         let count = self.states.len();
         self.protect(0, count, MprotectFlags::READ | MprotectFlags::WRITE);
-        for index in 0..count {
-            if self.states[index] != PageState::Absent {
-                continue;
-            }
-            if let Some(page) = self.source.page(index as u64) {
-                // SAFETY: the page was just made writable and belongs to this region.
-                unsafe {
-                    ptr::copy_nonoverlapping(page.as_ptr(), self.base.add(index * PAGE_BYTES), PAGE_BYTES);
-                }
-            }
+        self.fill(0, count);
+        if let Some(mapping) = &mut self.mapping {
+            mapping.use_pages(0, count);
         }
         self.states.fill(PageState::Dirty);
         // Capacity was reserved when the heap grew.
@@ -316,9 +314,21 @@ impl Inner {
 
     /// Gives a region one mapping again when there are many; its pages come back when they are touched.
     fn begin_anew_if_divided(&mut self) {
-        if self.mappings > FEW_MAPPINGS && MAPPINGS.load(Ordering::Relaxed) > MANY_MAPPINGS {
+        if self.is_among_too_many(MANY_MAPPINGS) {
             self.forget_all();
         }
+    }
+
+    /// Whether it has divided much, and all regions together more than `most`.
+    fn is_among_too_many(&mut self, most: usize) -> bool {
+        let is_suspect = |own: usize| own > FEW_MAPPINGS && MAPPINGS.load(Ordering::Relaxed) > most;
+        if is_suspect(self.mappings) {
+            // Every change of protection was taken to divide; most of them joined what others had divided.
+            let divisions = self.states.windows(2).filter(|pair| pair[0] != pair[1]).count();
+            MAPPINGS.fetch_add(divisions, Ordering::Relaxed);
+            MAPPINGS.fetch_sub(std::mem::replace(&mut self.mappings, divisions), Ordering::Relaxed);
+        }
+        is_suspect(self.mappings)
     }
 
     fn make_readable(&mut self, start: usize, end: usize) {
@@ -389,34 +399,16 @@ impl Inner {
         self.dirty = dirty;
     }
 
-    /// Makes everything absent again and gives the memory back to the operating system.
+    /// Makes everything absent again.
     fn forget_all(&mut self) {
         let count = self.states.len();
         if self.states.iter().any(|state| *state != PageState::Absent) {
-            self.discard(0, count);
+            self.protect(0, count, MprotectFlags::empty());
         }
         self.states.fill(PageState::Absent);
         self.dirty.clear();
         self.last_written = usize::MAX;
         self.write_ahead = 1;
-    }
-
-    fn discard(&mut self, first: usize, count: usize) {
-        if count == 0 {
-            return;
-        }
-        // SAFETY: the pages lie within this region's own private mapping; they read as zero afterwards.
-        let result = unsafe {
-            rustix::mm::madvise(
-                self.base.add(first * PAGE_BYTES).cast(),
-                count * PAGE_BYTES,
-                Advice::LinuxDontNeed,
-            )
-        };
-        if result.is_err() {
-            std::process::abort();
-        }
-        self.protect(first, count, MprotectFlags::empty());
     }
 
     fn grow(&mut self, size_bytes: usize) -> Result<(), String> {
@@ -426,6 +418,9 @@ impl Inner {
         let pages = size_bytes / PAGE_BYTES;
         self.states.resize(pages, PageState::Absent);
         self.dirty.reserve(pages - self.dirty.len().min(pages));
+        if let Some(mapping) = &mut self.mapping {
+            mapping.prepare(pages);
+        }
         self.size_bytes = size_bytes;
         Ok(())
     }
@@ -434,9 +429,11 @@ impl Inner {
 impl Drop for Region {
     fn drop(&mut self) {
         let inner = self.inner.get_mut();
+        inner.forget_all();
         MAPPINGS.fetch_sub(inner.mappings, Ordering::Relaxed);
-        // SAFETY: the mapping is this region's own, and nobody refers to it any more.
-        let _ = unsafe { rustix::mm::munmap(inner.base.cast(), inner.mapped_bytes) };
+        if let Some(mapping) = inner.mapping.take() {
+            mapping.recycle();
+        }
     }
 }
 
@@ -508,5 +505,57 @@ unsafe impl MemoryCreator for Regions {
         let region = Arc::new(region);
         LATEST.set(Some(region.clone()));
         Ok(Box::new(WasmHeap { region }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGES: usize = 300;
+
+    /// A region of a size that no other test has.
+    fn region() -> Region {
+        let region = Region::reserve(PAGES * PAGE_BYTES, 7 * PAGE_BYTES).expect("it is reserved");
+        region.inner().grow(PAGES * PAGE_BYTES).expect("it grows");
+        region
+    }
+
+    fn bytes(region: &Region) -> Vec<u8> {
+        region.read(0, PAGES * PAGE_BYTES, <[u8]>::to_vec).expect("it is within")
+    }
+
+    #[test]
+    fn a_heap_holds_nothing_of_the_one_that_had_its_place() {
+        let first = region();
+        first.write(0, PAGES * PAGE_BYTES, |bytes| bytes.fill(7)).expect("it is within");
+        drop(first);
+        let mut source = PageMap::default();
+        source.set(3, &[5; PAGE_BYTES]);
+        let second = region();
+        second.load(source.clone());
+        assert_eq!(bytes(&second)[3 * PAGE_BYTES..4 * PAGE_BYTES], [5; PAGE_BYTES]);
+        assert!(bytes(&second).iter().enumerate().all(|(at, byte)| at / PAGE_BYTES == 3 || *byte == 0));
+        second.write(0, PAGES * PAGE_BYTES, |bytes| bytes.fill(7)).expect("it is within");
+        second.load(PageMap::default());
+        assert!(bytes(&second).iter().all(|byte| *byte == 0));
+        second.write(0, PAGES * PAGE_BYTES, |bytes| bytes.fill(7)).expect("it is within");
+        second.load(source);
+        second.inner().open_all();
+        assert_eq!(bytes(&second)[3 * PAGE_BYTES..4 * PAGE_BYTES], [5; PAGE_BYTES]);
+        assert!(bytes(&second).iter().enumerate().all(|(at, byte)| at / PAGE_BYTES == 3 || *byte == 0));
+    }
+
+    #[test]
+    fn what_a_message_changed_is_known_and_can_be_taken_back() {
+        let region = region();
+        region.write(5 * PAGE_BYTES as u64 - 1, 2, |bytes| bytes.fill(1)).expect("it is within");
+        region.write(9 * PAGE_BYTES as u64, 1, |bytes| bytes.fill(0)).expect("it is within");
+        let changed: Vec<u64> = region.changed_pages().iter().map(|(index, _)| *index).collect();
+        assert_eq!(changed, [4, 5]);
+        assert_eq!(region.count_changed(), 2);
+        region.roll_back();
+        assert_eq!(region.count_changed(), 0);
+        assert!(bytes(&region).iter().all(|byte| *byte == 0));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::pages::{PAGE_BYTES, Page, PageMap, page_runs};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Stable memory of a canister between messages.
 #[derive(Clone, Default)]
@@ -23,7 +24,7 @@ impl StableMemory {
 #[derive(Default)]
 pub(crate) struct StableView {
     base: StableMemory,
-    dirty: BTreeMap<u64, Box<Page>>,
+    dirty: BTreeMap<u64, Arc<Page>>,
     /// The pages that were read or written, 64 to a word of bits.
     touched: BTreeMap<u64, u64>,
     touched_pages: u64,
@@ -64,8 +65,8 @@ impl StableView {
             let page = self
                 .dirty
                 .entry(index)
-                .or_insert_with(|| Box::new(base.page(index).map_or([0; PAGE_BYTES], |page| **page)));
-            page[start..start + range.len()].copy_from_slice(&bytes[range]);
+                .or_insert_with(|| base.page(index).cloned().unwrap_or_else(|| Arc::new([0; PAGE_BYTES])));
+            Arc::make_mut(page)[start..start + range.len()].copy_from_slice(&bytes[range]);
         }
         (self.dirty.len() - before) as u64
     }
@@ -108,7 +109,7 @@ impl StableView {
     pub(crate) fn commit(self, memory: &mut StableMemory) {
         drop(self.base);
         for (index, page) in self.dirty {
-            memory.pages.set(index, &page);
+            memory.pages.put(index, page);
         }
         memory.size_pages = self.size_pages;
     }

@@ -16,6 +16,9 @@ impl Instance {
     pub(super) fn due_tasks(&mut self, subnet: usize) -> Tasks {
         let (now, subnet) = (self.time_nanos, &mut self.subnets[subnet]);
         let index = subnet.index();
+        if index.heartbeats.is_empty() && index.timers.first().is_none_or(|(time, _)| *time > now) {
+            return Tasks::new();
+        }
         let timers: BTreeSet<Principal> =
             index.timers.iter().take_while(|(time, _)| *time <= now).map(|(_, id)| *id).collect();
         let ids: BTreeSet<Principal> = timers.iter().chain(&index.heartbeats).copied().collect();
@@ -59,6 +62,9 @@ impl Instance {
     fn cores(&mut self, subnet: usize, tasks: &Tasks) -> [Vec<Principal>; limits::CORES] {
         let subnet = &self.subnets[subnet];
         let index = subnet.index();
+        if index.ready.is_empty() && index.long.is_empty() && index.hooks.is_empty() && tasks.is_empty() {
+            return Default::default();
+        }
         let mut long: Vec<Principal> = index.long.iter().copied().collect();
         let others: BTreeSet<Principal> =
             index.ready.iter().chain(&index.hooks).chain(tasks.keys()).copied().collect();

@@ -54,7 +54,8 @@ impl Instance {
         if request.is_expired(self.time_nanos) {
             return self.drop_expired(subnet, request);
         }
-        self.run_hook(&CallView::of_request(request, self.round));
+        let round = self.round;
+        self.run_hook(|| CallView::of_request(request, round));
         let mut cycles = request.cycles;
         let answered = management::handle(self, subnet, request, &mut cycles);
         let (is_now, result) = match answered {

@@ -29,7 +29,7 @@ impl Instance {
     }
 
     fn send_request(&mut self, subnet: usize, request: Request) {
-        if self.faults.rejects(&CallView::of_request(&request, self.round)) {
+        if self.faults.rejects(|| CallView::of_request(&request, self.round)) {
             let reject = Reject {
                 code: RejectCode::SysTransient,
                 message: "fault injected: the call could not be delivered".to_owned(),

@@ -4,6 +4,7 @@ use super::progress::Progress;
 use crate::instance::Instance;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Why an instance cannot be used.
@@ -103,12 +104,19 @@ impl Slot {
         })
     }
 
-    /// Does some work on a thread that may block, when it is its turn. Errors if the work itself panics.
+    /// Does some work when it is its turn: on this thread, since most of it takes less than handing it to another
+    /// one, or on one that may block where no worker would be left for other requests. Errors if it panics.
     pub(crate) async fn in_turn<R: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> R + Send + 'static,
     ) -> Result<R, ApiError> {
         let _turn = self.turn.lock().await;
+        if let Some(_busy) = BusyWorker::of_several() {
+            // Unwind safe, as in `with`.
+            return catch_unwind(AssertUnwindSafe(|| work(self))).map_err(|panic| {
+                ApiError::internal(format!("the operation did not end: {}", panic_message(&*panic)))
+            });
+        }
         let slot = Arc::clone(self);
         let result = tokio::task::spawn_blocking(move || work(&slot)).await;
         result.map_err(|error| ApiError::internal(format!("the operation did not end: {error}")))
@@ -142,6 +150,27 @@ impl Slot {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Panics are caught while the lock is held, hence it is never poisoned by an operation.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Workers that execute operations, of all servers of the process.
+static BUSY_WORKERS: AtomicUsize = AtomicUsize::new(0);
+
+/// A worker that executes an operation.
+struct BusyWorker;
+
+impl BusyWorker {
+    /// This thread, unless it is the last worker that is left.
+    fn of_several() -> Option<Self> {
+        let most = tokio::runtime::Handle::current().metrics().num_workers().saturating_sub(1);
+        let is_left = |busy: usize| (busy < most).then_some(busy + 1);
+        BUSY_WORKERS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_left).ok().map(|_| Self)
+    }
+}
+
+impl Drop for BusyWorker {
+    fn drop(&mut self) {
+        BUSY_WORKERS.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

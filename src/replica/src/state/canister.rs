@@ -199,14 +199,18 @@ impl Canister {
     /// What the subnet's index should say of it.
     pub(super) fn to_index(&self) -> Indexed {
         let is_running = matches!(self.status, Status::Running);
-        let exports = |function| self.code.as_ref().is_some_and(|code| code.module.exports(function));
+        let module = self.code.as_ref().map(|code| &code.module.inspection);
         Indexed {
             has_messages: !self.inbox.is_empty(),
-            has_heartbeat: is_running && exports("canister_heartbeat"),
+            has_heartbeat: is_running && module.is_some_and(|module| module.has_heartbeat),
             hook_is_due: is_running && self.hook_status == HookStatus::Ready,
             is_stopping: matches!(self.status, Status::Stopping(_)),
             runs_long: self.long.as_ref().is_some_and(|long| long.is_message()),
-            timer: if is_running && exports("canister_global_timer") { self.global_timer } else { 0 },
+            timer: if is_running && module.is_some_and(|module| module.has_timer) {
+                self.global_timer
+            } else {
+                0
+            },
         }
     }
 

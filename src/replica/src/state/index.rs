@@ -40,22 +40,25 @@ impl Index {
         if before == now {
             return;
         }
-        set_membership(&mut self.long, id, now.runs_long);
-        set_membership(&mut self.ready, id, now.has_messages);
-        set_membership(&mut self.heartbeats, id, now.has_heartbeat);
-        set_membership(&mut self.hooks, id, now.hook_is_due);
-        set_membership(&mut self.stopping, id, now.is_stopping);
+        let sets = [
+            (&mut self.long, before.runs_long, now.runs_long),
+            (&mut self.ready, before.has_messages, now.has_messages),
+            (&mut self.heartbeats, before.has_heartbeat, now.has_heartbeat),
+            (&mut self.hooks, before.hook_is_due, now.hook_is_due),
+            (&mut self.stopping, before.is_stopping, now.is_stopping),
+        ];
+        for (set, was_member, is_member) in sets {
+            match (was_member, is_member) {
+                (false, true) => _ = set.insert(id),
+                (true, false) => _ = set.remove(&id),
+                _ => {}
+            }
+        }
         if before.timer != now.timer {
             self.timers.remove(&(before.timer, id));
-            set_membership(&mut self.timers, (now.timer, id), now.timer != 0);
+            if now.timer != 0 {
+                self.timers.insert((now.timer, id));
+            }
         }
-    }
-}
-
-fn set_membership<T: Ord>(set: &mut BTreeSet<T>, item: T, is_member: bool) {
-    if is_member {
-        set.insert(item);
-    } else {
-        set.remove(&item);
     }
 }

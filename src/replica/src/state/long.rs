@@ -13,6 +13,7 @@ use crate::system_api::host::{Effects, HostError};
 use crate::trace::Event;
 use crate::wasm::module::GlobalValue;
 use candid::Principal;
+use std::sync::Arc;
 
 /// How a run ended. Of the effects, heap, globals and stable memory are kept, dropped or withheld already; the
 /// others are for the caller to apply, or to drop where the run failed.
@@ -38,7 +39,7 @@ impl Finished {
 
 /// Changes of heap and globals that are kept later. Those of stable memory are in the effects.
 pub(crate) struct Withheld {
-    pub(crate) pages: Vec<(u64, Box<Page>)>,
+    pub(crate) pages: Vec<(u64, Arc<Page>)>,
     pub(crate) heap_pages: u64,
     pub(crate) globals: Vec<GlobalValue>,
 }
@@ -46,8 +47,8 @@ pub(crate) struct Withheld {
 impl Withheld {
     /// Keeps them. The heap gets a new name: the running instance, if there is one, knows it as it was.
     pub(crate) fn keep(self, code: &mut Code, generation: u64) {
-        for (index, page) in &self.pages {
-            code.heap.set(*index, page);
+        for (index, page) in self.pages {
+            code.heap.put(index, page);
         }
         code.heap_pages = self.heap_pages;
         code.globals = self.globals;

@@ -70,7 +70,7 @@ impl Call<'_> {
         let region = self.region()?;
         usize::try_from(size)
             .ok()
-            .and_then(|size| region.read(source, size))
+            .and_then(|size| region.read(source, size, <[u8]>::to_vec))
             .ok_or_else(|| self.out_of_heap("src", source, size))
     }
 
@@ -86,7 +86,8 @@ impl Call<'_> {
             return Ok(());
         }
         let region = self.region()?;
-        region.write(target, bytes).ok_or_else(|| self.out_of_heap("dst", target, bytes.len() as u64))
+        let stored = region.write(target, bytes.len(), |place| place.copy_from_slice(bytes));
+        stored.ok_or_else(|| self.out_of_heap("dst", target, bytes.len() as u64))
     }
 
     /// The `ic0.*_copy` pattern: arguments 0 to 2 are target, offset and size of a copy out of `bytes`.
@@ -113,14 +114,16 @@ impl Call<'_> {
         Ok(0)
     }
 
-    fn region(&mut self) -> Result<std::sync::Arc<crate::memory::region::Region>, HostError> {
+    /// The heap.
+    pub(super) fn region(&mut self) -> Result<std::sync::Arc<crate::memory::region::Region>, HostError> {
         self.host()
             .region
             .clone()
             .ok_or_else(|| HostError::ContractViolation("WebAssembly module must define memory".to_owned()))
     }
 
-    fn out_of_heap(&self, what: &str, address: u64, size: u64) -> HostError {
+    /// An address that is none.
+    pub(super) fn out_of_heap(&self, what: &str, address: u64, size: u64) -> HostError {
         self.violation(format_args!("{what} {address} + size {size} lies outside of the heap"))
     }
 }

@@ -8,7 +8,7 @@ use crate::memory::stable::StableView;
 use crate::profile::SubnetProfile;
 use candid::Principal;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The entry point that runs, as the specification abbreviates it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +138,41 @@ pub(crate) struct Env {
     pub(crate) outstanding: Arc<BTreeMap<Principal, usize>>,
     /// Bytes free in the canister's log.
     pub(crate) log_free_bytes: usize,
+}
+
+impl Env {
+    /// That of nobody, as often as a message ends.
+    fn idle() -> Self {
+        static IDLE: LazyLock<Env> = LazyLock::new(|| {
+            let nobody = Principal::management_canister();
+            Env {
+                context: Context::Start,
+                canister_id: nobody,
+                subnet_id: nobody,
+                caller: nobody,
+                time_nanos: 0,
+                canister_version: 0,
+                status: 1,
+                controllers: Arc::default(),
+                environment_variables: Arc::default(),
+                root_key: Arc::from([]),
+                arg: Arc::from([]),
+                reject: None,
+                method: String::new(),
+                deadline_nanos: 0,
+                refunded: 0,
+                is_wasm64: false,
+                instruction_limit: 0,
+                context_instructions: 0,
+                holdings: Holdings::default(),
+                profile: SubnetProfile::idle(),
+                wasm_memory_limit_bytes: None,
+                outstanding: Arc::default(),
+                log_free_bytes: 0,
+            }
+        });
+        IDLE.clone()
+    }
 }
 
 /// What a message answered so far.
@@ -275,33 +310,8 @@ pub(crate) struct Host {
 impl Host {
     /// A host that no code runs on.
     pub(crate) fn idle() -> Self {
-        let nobody = Principal::management_canister();
         Self {
-            env: Env {
-                context: Context::Start,
-                canister_id: nobody,
-                subnet_id: nobody,
-                caller: nobody,
-                time_nanos: 0,
-                canister_version: 0,
-                status: 1,
-                controllers: Arc::default(),
-                environment_variables: Arc::default(),
-                root_key: Arc::from([]),
-                arg: Arc::from([]),
-                reject: None,
-                method: String::new(),
-                deadline_nanos: 0,
-                refunded: 0,
-                is_wasm64: false,
-                instruction_limit: 0,
-                context_instructions: 0,
-                holdings: Holdings::default(),
-                profile: SubnetProfile::idle(),
-                wasm_memory_limit_bytes: None,
-                outstanding: Arc::default(),
-                log_free_bytes: 0,
-            },
+            env: Env::idle(),
             effects: Effects::new(StableView::default(), 0, 0, 0),
             region: None,
             extra_instructions: 0,

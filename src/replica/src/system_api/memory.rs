@@ -24,9 +24,13 @@ pub(crate) fn stable64_read(call: &mut Call<'_>) -> Outcome {
         return Err(OUT_OF_BOUNDS);
     }
     touch(call, offset, size)?;
-    let mut bytes = vec![0; size as usize];
-    call.host().effects.stable.read(offset, &mut bytes);
-    call.store(target, &bytes)?;
+    if size > 0 {
+        let region = call.region()?;
+        let stable = &call.host().effects.stable;
+        region
+            .write(target, size as usize, |bytes| stable.read(offset, bytes))
+            .ok_or_else(|| call.out_of_heap("dst", target, size))?;
+    }
     Ok(0)
 }
 
@@ -42,8 +46,13 @@ pub(crate) fn stable64_write(call: &mut Call<'_>) -> Outcome {
         return Err(too_much("modified", ""));
     }
     call.charge(dirty * costs::instructions::DIRTY_PAGE)?;
-    let bytes = call.load(source, size)?;
-    call.host().effects.stable.write(offset, &bytes);
+    if size > 0 {
+        let region = call.region()?;
+        let stable = &mut call.host().effects.stable;
+        region
+            .read(source, size as usize, |bytes| stable.write(offset, bytes))
+            .ok_or_else(|| call.out_of_heap("src", source, size))?;
+    }
     Ok(0)
 }
 

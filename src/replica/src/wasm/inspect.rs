@@ -37,6 +37,10 @@ pub(crate) struct Inspection {
     pub(crate) methods: BTreeMap<String, MethodKind>,
     /// Exported system functions (`canister_init`, `canister_heartbeat`, …).
     pub(crate) system_functions: BTreeSet<String>,
+    /// Whether `canister_heartbeat` is among them: asked after every message.
+    pub(crate) has_heartbeat: bool,
+    /// Whether `canister_global_timer` is.
+    pub(crate) has_timer: bool,
     /// Whether the heap has 64-bit addresses.
     pub(crate) is_wasm64: bool,
     /// Pages that the heap begins with; `None` without a memory.
@@ -349,6 +353,8 @@ impl Collector {
                     return Err(WasmError::Exports(format!("Duplicate function '{method}' exported.")));
                 }
             } else if SYSTEM_FUNCTIONS.contains(&name.as_str()) {
+                result.has_heartbeat |= name == "canister_heartbeat";
+                result.has_timer |= name == "canister_global_timer";
                 result.system_functions.insert(name.clone());
             } else {
                 return Err(WasmError::Exports(format!(
