@@ -3,7 +3,10 @@
 
 use crate::engine::Engine;
 use crate::rehearsal::{self, Modules, Options, Report, Silent};
+use anyhow::anyhow;
+use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 /// Rehearses every strategy under every seed; answers whether all is well. What is not well is printed with its seed.
 ///
@@ -17,21 +20,46 @@ pub fn run(
 ) -> anyhow::Result<bool> {
     let mut is_well = true;
     for options in strategies {
-        let mut reports = Vec::new();
-        for seed in seeds.clone() {
-            let options = Options { schedule_seed: Some(seed), ..options.clone() };
-            let report = rehearsal::run(engine, modules, &options, &mut Silent)
-                .map_err(|error| error.context(format!("under schedule seed {seed}")))?;
-            if !report.is_well() {
-                is_well = false;
-                println!("under schedule seed {seed}:\n{report}");
-            }
-            reports.push(report);
-        }
+        let reports = rehearse(engine, modules, options, seeds.clone())?;
+        is_well &= reports.iter().all(Report::is_well);
         print!("{}", table(&reports));
     }
     println!("{}", if is_well { "All is well under every schedule." } else { "NOT all is well: see above." });
     Ok(is_well)
+}
+
+/// A rehearsal under every seed, as many at a time as there are processors: each has an instance of its own. What is not
+/// well is printed at once.
+fn rehearse(
+    engine: &Engine,
+    modules: &Modules,
+    options: &Options,
+    seeds: Range<u64>,
+) -> anyhow::Result<Vec<Report>> {
+    let lanes = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let next = Mutex::new(seeds);
+    let lane = || -> anyhow::Result<Vec<Report>> {
+        let mut reports = Vec::new();
+        loop {
+            let seed = next.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(seed) = seed else { return Ok(reports) };
+            let options = Options { schedule_seed: Some(seed), ..options.clone() };
+            let report = rehearsal::run(engine, modules, &options, &mut Silent)
+                .map_err(|error| error.context(format!("under schedule seed {seed}")))?;
+            if !report.is_well() {
+                println!("under schedule seed {seed}:\n{report}");
+            }
+            reports.push(report);
+        }
+    };
+    std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
+        let mut reports = Vec::new();
+        for lane in lanes {
+            reports.extend(lane.join().map_err(|_| anyhow!("a thread that rehearses panicked"))??);
+        }
+        Ok(reports)
+    })
 }
 
 fn table(reports: &[Report]) -> String {

@@ -25,9 +25,14 @@ const READ_AHEAD_PAGES: usize = 32;
 /// Pages that a run of consecutive first writes makes writable at once, at most.
 const WRITE_AHEAD_PAGES: usize = 64;
 
-/// Pages that stay writable after a message, at most. The next message of a canister writes most of what the latest
-/// one wrote (stack, allocator, hot data), and comparing such a page costs less than the fault that it saves.
+/// Pages that stay writable after a message, whether it changed them or not. The next message of a canister writes most
+/// of what the latest ones wrote (stack, allocator, hot data), and comparing such a page takes a fiftieth of the fault
+/// that it saves.
 const WARM_PAGES: usize = 64;
+/// Messages that leave a page alone after which it is not writable any more, if there are more than those.
+const COLD_MESSAGES: u8 = 8;
+/// Pages that stay writable at all, at most.
+const HOT_PAGES: usize = 2_048;
 
 /// Mappings of all regions, at most: the kernel allows a process 65,530 (Linux: `vm.max_map_count`), and others
 /// need some too. Every change of protection may add two, where it divides a mapping.
@@ -49,6 +54,14 @@ enum PageState {
     Dirty,
 }
 
+/// A page that is writable.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Written {
+    index: u32,
+    /// Messages that left it as it was since one changed it.
+    age: u8,
+}
+
 /// Reserved address space with the pages of one heap.
 pub(crate) struct Region {
     inner: UnsafeCell<Inner>,
@@ -62,7 +75,7 @@ struct Inner {
     size_bytes: usize,
     capacity_bytes: usize,
     states: Vec<PageState>,
-    dirty: Vec<u32>,
+    dirty: Vec<Written>,
     source: PageMap,
     last_written: usize,
     write_ahead: usize,
@@ -144,21 +157,15 @@ impl Region {
     pub(crate) fn changed_pages(&self) -> Vec<(u64, Arc<Page>)> {
         let inner = self.inner();
         inner.dirty.sort_unstable();
-        inner
-            .dirty
-            .iter()
-            .filter_map(|index| {
-                let page = inner.page(*index as usize);
-                (!inner.source.holds(u64::from(*index), page)).then(|| (u64::from(*index), shared(page)))
-            })
-            .collect()
+        inner.age();
+        let changed = inner.dirty.iter().filter(|page| page.age == 0);
+        changed.map(|page| (u64::from(page.index), shared(inner.page(page.index as usize)))).collect()
     }
 
     /// How many pages the message changed.
     pub(crate) fn count_changed(&self) -> u64 {
         let inner = self.inner();
-        let is_changed = |index: &&u32| !inner.source.holds(u64::from(**index), inner.page(**index as usize));
-        inner.dirty.iter().filter(is_changed).count() as u64
+        inner.dirty.iter().filter(|page| inner.is_changed(page.index)).count() as u64
     }
 
     /// Gives the handle on the canister's pages back, so that they can be written in place. Until
@@ -295,7 +302,7 @@ impl Inner {
         self.protect(first, count, MprotectFlags::READ | MprotectFlags::WRITE);
         self.states[first..first + count].fill(PageState::Dirty);
         // Capacity was reserved when the heap grew: a fault handler must not allocate.
-        self.dirty.extend((first..first + count).map(|index| index as u32));
+        self.dirty.extend((first..first + count).map(|index| Written { index: index as u32, age: 0 }));
     }
 
     /// Makes every page writable, in one mapping. What the message really changed is found by comparing.
@@ -309,7 +316,7 @@ impl Inner {
         self.states.fill(PageState::Dirty);
         // Capacity was reserved when the heap grew.
         self.dirty.clear();
-        self.dirty.extend(0..count as u32);
+        self.dirty.extend((0..count as u32).map(|index| Written { index, age: 0 }));
     }
 
     /// Gives a region one mapping again when there are many; its pages come back when they are touched.
@@ -358,15 +365,26 @@ impl Inner {
         }
     }
 
+    fn is_changed(&self, index: u32) -> bool {
+        !self.source.holds(u64::from(index), self.page(index as usize))
+    }
+
+    /// Finds which of the writable pages the message changed.
+    fn age(&mut self) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for page in &mut dirty {
+            page.age = if self.is_changed(page.index) { 0 } else { page.age.saturating_add(1) };
+        }
+        self.dirty = dirty;
+    }
+
     fn restore_dirty(&mut self) {
-        for index in &self.dirty {
-            if self.source.holds(u64::from(*index), self.page(*index as usize)) {
-                continue;
-            }
-            let target = *index as usize * PAGE_BYTES;
+        self.age();
+        for page in self.dirty.iter().filter(|page| page.age == 0) {
+            let target = page.index as usize * PAGE_BYTES;
             // SAFETY: dirty pages are writable and belong to this region.
             unsafe {
-                match self.source.page(u64::from(*index)) {
+                match self.source.page(u64::from(page.index)) {
                     Some(page) => {
                         ptr::copy_nonoverlapping(page.as_ptr(), self.base.add(target), PAGE_BYTES);
                     }
@@ -376,8 +394,8 @@ impl Inner {
         }
     }
 
-    /// Ends a message, after which every page holds what the source holds: many dirty pages become clean, a few
-    /// stay writable.
+    /// Ends a message, after which every page holds what the source holds: pages that no message changed for a while
+    /// become clean, the others stay writable.
     fn settle(&mut self) {
         self.last_written = usize::MAX;
         self.write_ahead = 1;
@@ -386,17 +404,19 @@ impl Inner {
         }
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
-        let mut rest = dirty.as_slice();
+        let is_hot = |page: &Written| page.age < COLD_MESSAGES;
+        let keeps_hot = dirty.iter().filter(|page| is_hot(page)).count() <= HOT_PAGES;
+        let stays = |page: &Written| keeps_hot && is_hot(page);
+        let cold: Vec<u32> = dirty.iter().filter(|page| !stays(page)).map(|page| page.index).collect();
+        dirty.retain(stays);
+        self.dirty = dirty;
+        let mut rest = cold.as_slice();
         while let Some(first) = rest.first() {
             let count = rest.iter().enumerate().take_while(|(i, index)| **index == first + *i as u32).count();
             self.protect(*first as usize, count, MprotectFlags::READ);
+            self.states[*first as usize..*first as usize + count].fill(PageState::Clean);
             rest = &rest[count..];
         }
-        for index in &dirty {
-            self.states[*index as usize] = PageState::Clean;
-        }
-        dirty.clear();
-        self.dirty = dirty;
     }
 
     /// Makes everything absent again.
