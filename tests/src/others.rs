@@ -4,7 +4,7 @@ use crate::dapps::enrolled;
 use crate::repack::{job, nothing};
 use crate::{jobs, pause, settle_with};
 use candid::{CandidType, Principal};
-use decant_api::jobs::{JobView, Pause};
+use decant_api::jobs::{JobView, Outcome, Pause};
 use decant_cli::rehearsal::world::World;
 use pocket_ic::common::rest::{RawEffectivePrincipal, RawMessageId};
 use serde::Deserialize;
@@ -25,7 +25,7 @@ pub enum Act {
     Serve,
     /// All its snapshots are deleted.
     DropSnapshots,
-    /// The coordinator is no controller any more.
+    /// The coordinator is no controller any more, until its job says so: the way back waits for that for ever.
     TakeControl,
     /// It is stopped and deleted.
     Delete,
@@ -40,7 +40,8 @@ enum Message {
     Start,
     Stop,
     Delete,
-    SetControllers,
+    /// With the coordinator among them, or without.
+    SetControllers(bool),
     ListSnapshots,
     DropSnapshot(ByteBuf),
     Post(String),
@@ -76,7 +77,9 @@ impl Beside {
             Act::Upgrade => vec![vec![Message::Install], vec![Message::Start], writes()],
             Act::Serve => vec![vec![Message::Start], writes()],
             Act::DropSnapshots => vec![vec![Message::ListSnapshots]],
-            Act::TakeControl => vec![vec![Message::SetControllers]],
+            Act::TakeControl => {
+                vec![vec![Message::SetControllers(false)], vec![Message::SetControllers(true)]]
+            }
             Act::Delete => vec![vec![Message::Stop], vec![Message::Delete]],
             Act::Abort => vec![vec![Message::Abort]],
         };
@@ -108,12 +111,23 @@ impl Beside {
                 Some(Err(_)) => {}
             }
         }
-        if self.open.is_empty() {
+        if self.open.is_empty() && self.may_go_on(now) {
             for message in self.groups.pop_front().unwrap_or_default() {
                 let id = send(world, self.canister, self.job, &message, other_build);
                 self.open.extend(id.map(|id| (message, id)));
             }
         }
+    }
+
+    /// Control is given back when the job has ended, or has met with its lack.
+    fn may_go_on(&self, now: &[JobView]) -> bool {
+        let gives_back =
+            matches!(self.groups.front().map(Vec::as_slice), Some([Message::SetControllers(true)]));
+        let has_met = |job: &JobView| {
+            job.id == self.job
+                && (job.outcome != Outcome::Running || job.code.as_deref() == Some("NotAuthorised"))
+        };
+        !gives_back || now.iter().any(has_met)
     }
 
     fn answered(&mut self, message: Message, reply: &[u8]) {
@@ -190,8 +204,10 @@ fn send(
         Message::Stop => ("stop_canister", of_canister()),
         Message::Delete => ("delete_canister", of_canister()),
         Message::ListSnapshots => ("list_canister_snapshots", of_canister()),
-        Message::SetControllers => {
-            let settings = Settings { controllers: vec![world.operator, world.index] };
+        Message::SetControllers(with_coordinator) => {
+            let mut controllers = vec![world.operator, world.index];
+            controllers.extend(with_coordinator.then_some(world.coordinator));
+            let settings = Settings { controllers };
             ("update_settings", candid::encode_one(UpdateSettings { canister_id: canister, settings }))
         }
         Message::DropSnapshot(snapshot_id) => (

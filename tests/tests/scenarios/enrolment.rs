@@ -8,6 +8,7 @@ use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::{Options, Retention as Kept, world::World};
 use decant_tests::repack::create;
+use decant_tests::vessel::set_controllers;
 use decant_tests::{assert_serves, fleet, hand_over, job_of, modules, route, settle};
 
 #[derive(CandidType)]
@@ -22,9 +23,13 @@ fn scene(retention: Kept, change: impl FnOnce(&mut Plan)) -> (World, Fleet) {
     let (world, users) = fleet(&options, &modules().kit);
     let mut plan = world.plan(modules(), &options).expect("the modules are uploaded");
     plan.indexes.push(world.operator);
+    plan.routes = Some(vec![world.index]);
     plan.max_canisters = 10;
     change(&mut plan);
     world.propose(&plan).expect("the plan is approved");
+    // An index shares its canisters with the coordinator when it enrols them; an operator does it by hand.
+    let controllers = vec![world.operator, world.index, world.coordinator];
+    set_controllers(&world, users.users[0].original, controllers);
     (world, users)
 }
 

@@ -389,7 +389,7 @@ fn what_was_written_to_a_retired_source_parks_the_job_and_nothing_is_deleted() {
     assert!(is_written, "the source was never retired");
     let parked = |job: &JobView| match &job.outcome {
         Outcome::Parked { reason } => {
-            for part in ["rechecking", "wrote after the seal", "nothing is deleted", "decant_retry(1)"] {
+            for part in ["draining", "wrote after the seal", "nothing is deleted", "decant_retry(1)"] {
                 assert!(reason.contains(part), "{reason:?} does not tell {part:?}");
             }
         }
