@@ -132,7 +132,7 @@ fn a_canister_that_comes_back_serves_the_next_and_one_that_is_gone_serves_nobody
 }
 
 #[test]
-fn a_canister_of_the_pool_that_somebody_else_controls_or_uses_is_set_aside() {
+fn a_target_that_somebody_else_uses_does_not_come_back_to_the_pool() {
     #[derive(CandidType)]
     struct OfCanister {
         canister_id: Principal,
@@ -148,13 +148,15 @@ fn a_canister_of_the_pool_that_somebody_else_controls_or_uses_is_set_aside() {
     assert!(!taken.id.is_empty());
     abort(&world, job.id);
     settle(&world);
+    let ended = job_of(&world, original).expect("it has a job");
+    let told = format!("target {target} is not empty: left alone");
+    assert!(matches!(&ended.outcome, Outcome::RolledBack { reason } if reason.contains(&told)), "{ended:?}");
+    assert!(pool(&world).iter().all(|it| it.canister != target), "it is somebody's now");
     hand_over(&world, vec![original]).expect("the index enrols");
     settle(&world);
     let job = job_of(&world, original).expect("it has a job");
     assert_eq!(job.outcome, Outcome::Done, "{job:?}");
     assert_ne!(job.target, Some(target), "another one");
-    let aside = pool(&world).into_iter().find(|it| it.canister == target).expect("it is still known");
-    assert_eq!(aside.aside.as_deref(), Some("it has snapshots"));
 }
 
 #[derive(CandidType, Deserialize)]
@@ -233,7 +235,8 @@ fn a_freezing_reserve_is_not_burned_with_its_original() {
     hand_over(&world, vec![original]).expect("the index enrols");
     let job = settle(&world).remove(0);
     assert_eq!(job.outcome, Outcome::Done, "{job:?}");
-    assert!(job.burned_cycles < 70_000_000_000, "{} cycles were burned", job.burned_cycles);
+    // What the last messages prepay is burned with any original; a year's reserve would be 300 B more.
+    assert!(job.burned_cycles < 110_000_000_000, "{} cycles were burned", job.burned_cycles);
     assert_serves(&world, &mut users, 0, job.target.expect("it moved"));
 }
 
