@@ -1,6 +1,7 @@
 //! The way back, undo by undo, from the top of the stack to its bottom: users first, then what the job left behind.
 //! Each is safe where nothing was done. What somebody else made of a canister meanwhile is theirs, and stays.
 
+use crate::left::hex;
 use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
 use crate::vessel::{EMPTY_MODULE, VesselState, controlled_itself, look, note_owners};
 use crate::{
@@ -73,7 +74,7 @@ fn load_saved(job: &Job) -> Option<Rules> {
     let (source, held) = (job.source, job.held.as_ref()?);
     let snapshot = held.saved.clone()?;
     let looked = look(job.source_left.as_ref(), source);
-    let saved = short(&snapshot);
+    let saved = hex(&snapshot.0);
     let rules = Rules::call(Effect::LoadSnapshot { canister: source, snapshot })
         // Somebody deleted it: nothing brings it back.
         .refused(move |job, code| {
@@ -140,7 +141,8 @@ fn own_module(job: &mut Job, view: &CanisterView) -> Verdict {
 
 /// Nothing is loaded. The source starts, and an operator says whether what stands may stay.
 fn leave_to_others(job: &mut Job, what: &str) -> Next {
-    let saved = job.held.as_ref().and_then(|held| held.saved.as_ref()).map(short).unwrap_or_default();
+    let saved =
+        job.held.as_ref().and_then(|held| held.saved.as_ref()).map(|id| hex(&id.0)).unwrap_or_default();
     let detail = format!("{what}. It is left so; snapshot {saved} is from before, and goes with a retry");
     if let State::RollingBack { reason, undo } = &mut job.state {
         *reason = Reason::new(ReasonCode::OthersActed, detail);
@@ -150,11 +152,6 @@ fn leave_to_others(job: &mut Job, what: &str) -> Next {
         }
     }
     Next::Undone
-}
-
-/// A snapshot, for people: its number at its canister.
-fn short(snapshot: &SnapshotId) -> String {
-    snapshot.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn stop_again(job: &Job) -> Next {

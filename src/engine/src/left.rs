@@ -39,7 +39,12 @@ pub(crate) fn module_as_left(left: Option<&Left>, view: &CanisterView) -> Result
     Err(Reason::new(ReasonCode::OthersActed, detail))
 }
 
-/// The same, and stopped, as the job left it.
+/// Whether a call that put this module there had its effect, though its reply never came.
+pub(crate) fn has_now(job: &Job, view: &CanisterView, module: Digest) -> bool {
+    job.attempt.is_unsure && view.acted.is_none() && view.module_hash == Some(module)
+}
+
+/// Whether it is as [`module_as_left`] says, and stopped.
 pub(crate) fn stopped_as_left(left: Option<&Left>, view: &CanisterView) -> Result<(), Reason> {
     module_as_left(left, view)?;
     run_state_is(RunState::Stopped, view)
@@ -69,10 +74,20 @@ pub(crate) fn fresh_target(job: &Job, view: &CanisterView) -> Result<(), Reason>
     Err(Reason::new(ReasonCode::NotEmpty, detail))
 }
 
+/// The first bytes of a digest, for people.
+pub(crate) fn short(digest: Digest) -> String {
+    hex(&digest.0[..6])
+}
+
+/// Bytes, for people.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A module, for people.
 fn name(module: Option<Digest>) -> String {
     match module {
-        Some(hash) => hash.0.iter().take(6).map(|byte| format!("{byte:02x}")).collect(),
+        Some(hash) => short(hash),
         None => "no module".to_owned(),
     }
 }

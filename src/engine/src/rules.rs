@@ -3,7 +3,7 @@
 //! Each state has a function that answers [`Rules`]; the functions stand in the order in which a job passes the
 //! states: `relocate` for a dapp with the kit, `vessel` for one that nobody can change, `back` for the way back.
 
-use crate::{Effect, Job, Reason, ReasonCode, State, Undo, Value, Why};
+use crate::{CanisterView, Effect, Job, Reason, ReasonCode, RunState, State, Undo, Value, Why};
 
 type Done = Box<dyn FnOnce(&mut Job, Value) -> Result<Next, Why>>;
 type Refused = Box<dyn FnOnce(&mut Job, ReasonCode) -> Option<Next>>;
@@ -144,6 +144,21 @@ impl Rules {
         self
     }
 
+    /// A look at a canister by its status. That one is gone is not this job's doing: it yields.
+    pub(crate) fn look_at(
+        self,
+        when: When,
+        effect: Effect,
+        gone: impl FnOnce(&Job) -> Reason + 'static,
+        verdict: impl FnOnce(&mut Job, &CanisterView) -> Verdict + 'static,
+    ) -> Self {
+        self.look(when, effect, move |job, value| match value {
+            Value::Canister(view) => Ok(verdict(job, view)),
+            Value::Gone => Ok(Verdict::Yield(gone(job))),
+            other => wrong(other),
+        })
+    }
+
     /// What is to be undone from here on.
     pub(crate) fn undo(mut self, undo: impl IntoIterator<Item = Undo>) -> Self {
         self.undo.extend(undo);
@@ -171,6 +186,16 @@ impl Rules {
 /// A value that the call does not answer.
 pub(crate) fn wrong<T>(value: &Value) -> Result<T, Why> {
     Err(Why::WrongValue { value: value.name() })
+}
+
+/// Not yet, if the canister is as this job left it.
+pub(crate) fn not_yet(as_left: Result<(), Reason>) -> Verdict {
+    as_left.map_or_else(Verdict::Yield, |()| Verdict::NotYet)
+}
+
+/// Whether a start or a stop had its effect, if the canister is as this job left it.
+pub(crate) fn run_state(as_left: Result<(), Reason>, view: &CanisterView, wanted: RunState) -> Verdict {
+    as_left.map_or_else(Verdict::Yield, |()| happened(view.run_state == wanted))
 }
 
 /// Happened, or not yet.

@@ -2,10 +2,10 @@
 
 use super::checks::{gone, source_canister, source_kit};
 use crate::left::{Left, fresh_target};
-use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
+use crate::rules::{Next, Rules, Verdict, When, happened, not_yet, wrong};
 use crate::{
-    Effect, FenceView, Job, LayoutView, Limits, ModuleRole, Reason, ReasonCode, Settings, State, Undo, Value,
-    Why,
+    CanisterView, Digest, Effect, FenceView, Job, LayoutView, Limits, ModuleRole, Reason, ReasonCode,
+    Settings, State, Undo, Value, Why,
 };
 
 /// Nothing is known yet. Does the coordinator control the source, which runs a module that the plan names?
@@ -52,19 +52,15 @@ pub(crate) fn reserved(job: &Job, settings: Settings) -> Option<Rules> {
     let wanted = settings.clone();
     let is_by_vessel = job.plan.strategy.is_by_vessel();
     let given = Rules::call(Effect::UpdateSettings { canister: target, settings })
-        .look(When::First, Effect::CanisterStatus { canister: target }, move |job, value| match value {
-            Value::Canister(view) if view.settings == wanted && job.attempt.is_unsure => {
-                Ok(Verdict::Happened)
+        .look_at(When::First, Effect::CanisterStatus { canister: target }, target_gone, move |job, view| {
+            if view.settings == wanted && job.attempt.is_unsure {
+                return Verdict::Happened;
             }
-            Value::Canister(view) => Ok(match fresh_target(job, view) {
-                Ok(()) => {
-                    job.target_left = Some(Left::of(view, job.attempt.first_nanos));
-                    Verdict::NotYet
-                }
-                Err(reason) => Verdict::Yield(reason),
-            }),
-            Value::Gone => Ok(Verdict::Yield(gone(target, "target"))),
-            other => wrong(other),
+            let as_it_came = fresh_target(job, view);
+            if as_it_came.is_ok() {
+                job.target_left = Some(Left::of(view, job.attempt.first_nanos));
+            }
+            not_yet(as_it_came)
         })
         .undo([Undo::ReturnTarget, Undo::ResetTarget])
         .undo(crate::vessel::saved(job));
@@ -89,17 +85,24 @@ pub(crate) fn configured(job: &Job) -> Option<Rules> {
             }
             State::Installed
         })
-        .look(When::AfterLost, Effect::CanisterStatus { canister: target }, move |_, value| match value {
-            Value::Canister(view) => Ok(match view.module_hash {
-                Some(hash) if hash == module_hash => Verdict::Happened,
-                Some(_) => Verdict::Yield(Reason::new(ReasonCode::WrongModule, "on the target")),
-                None => Verdict::NotYet,
-            }),
-            Value::Gone => Ok(Verdict::Yield(gone(target, "target"))),
-            other => wrong(other),
+        .look_at(When::AfterLost, Effect::CanisterStatus { canister: target }, target_gone, move |_, view| {
+            installed_on_target(view, module_hash)
         })
         .undo(TARGET);
     Some(rules)
+}
+
+pub(crate) fn target_gone(job: &Job) -> Reason {
+    gone(job.image(), "target")
+}
+
+/// What the status of a target says of an installation whose reply never came.
+pub(crate) fn installed_on_target(view: &CanisterView, module_hash: Digest) -> Verdict {
+    match view.module_hash {
+        Some(hash) if hash == module_hash => Verdict::Happened,
+        Some(_) => Verdict::Yield(Reason::new(ReasonCode::WrongModule, "on the target")),
+        None => Verdict::NotYet,
+    }
 }
 
 /// The target runs the compact build, and is told to wait for the state.

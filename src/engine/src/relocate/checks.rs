@@ -1,5 +1,6 @@
 //! What must hold before a job goes on.
 
+use crate::left::{hex, short};
 use crate::{
     CanisterView, Digest, FenceView, Job, KIT_VERSION, KitView, LayoutView, MAX_FINGERPRINT_BYTES,
     MAX_SETTINGS_BYTES, Reason, ReasonCode, Retention, RunState, Seal,
@@ -28,8 +29,8 @@ pub(crate) fn planned(module: Digest, view: &CanisterView) -> Result<(), Reason>
     if view.is_planned {
         return Ok(());
     }
-    let hash: String = module.0.iter().map(|byte| format!("{byte:02x}")).collect();
-    Err(Reason::new(ReasonCode::WrongModule, format!("it runs {hash}, which the plan does not name")))
+    let detail = format!("it runs {}, which the plan does not name", hex(&module.0));
+    Err(Reason::new(ReasonCode::WrongModule, detail))
 }
 
 /// Whether the source runs.
@@ -111,7 +112,7 @@ pub(crate) fn fingerprint_fits(seal: &Seal) -> Result<(), Reason> {
 /// Whether what is found is what was sealed.
 pub(crate) fn equals_seal(sealed: &Seal, found: &Seal, code: ReasonCode) -> Result<(), Reason> {
     if found.root != sealed.root {
-        let detail = format!("root {} where {} was sealed", short(found.root.0), short(sealed.root.0));
+        let detail = format!("root {} where {} was sealed", short(found.root), short(sealed.root));
         return Err(Reason::new(code, detail));
     }
     if found.fingerprint != sealed.fingerprint {
@@ -127,9 +128,9 @@ pub(crate) fn left_behind() -> Reason {
     Reason::new(ReasonCode::ChangedAfterSeal, what)
 }
 
-/// The first bytes of a root, for people.
-fn short(root: [u8; 32]) -> String {
-    root.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+/// The source does not exist.
+pub(crate) fn source_gone(job: &Job) -> Reason {
+    gone(job.source, "source")
 }
 
 /// A canister does not exist.

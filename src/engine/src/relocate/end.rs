@@ -2,7 +2,7 @@
 
 use super::checks::{gone, left_behind, snapshots};
 use crate::left::{module_as_left, run_state_is};
-use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
+use crate::rules::{Next, Rules, Verdict, When, happened, not_yet, run_state, wrong};
 use crate::{
     Digest, Effect, FenceView, Job, Limits, ModuleRole, Reason, ReasonCode, Retention, RunState, State,
     TimeNanos, Value, VesselState,
@@ -32,17 +32,14 @@ pub(crate) fn retired(job: &Job, root: Digest, now_nanos: TimeNanos) -> Option<R
         true => State::Vessel(VesselState::DroppingUploaded { root }),
         false => kept(job, root, now_nanos),
     };
-    let gone = move || Verdict::Yield(gone(target, "target"));
+    let gone = move || gone(target, "target");
     Some(match job.plan.strategy.is_by_vessel() {
-        true => Rules::call(Effect::Start { canister: target }).then(after).look(
+        true => Rules::call(Effect::Start { canister: target }).then(after).look_at(
             When::First,
             crate::vessel::look(job.target_left.as_ref(), target),
+            move |_| gone(),
             // Whatever somebody else installed: it was this job that stopped it, and every route names it.
-            move |_, value| match value {
-                Value::Canister(view) => Ok(happened(view.run_state == RunState::Running)),
-                Value::Gone => Ok(gone()),
-                other => wrong(other),
-            },
+            |_, view| happened(view.run_state == RunState::Running),
         ),
         false => Rules::call(Effect::Activate { target }).then(after).look(
             When::AfterLost,
@@ -51,7 +48,7 @@ pub(crate) fn retired(job: &Job, root: Digest, now_nanos: TimeNanos) -> Option<R
                 Value::Kit(view) => {
                     Ok(happened(!matches!(view.fence, FenceView::Importing(holder) if holder.is_job(job.id))))
                 }
-                Value::Gone => Ok(gone()),
+                Value::Gone => Ok(Verdict::Yield(gone())),
                 other => wrong(other),
             },
         ),
@@ -222,10 +219,7 @@ pub(crate) fn entombing(job: &Job, root: Digest) -> Option<Rules> {
             {
                 Ok(Verdict::Happened)
             }
-            Value::Canister(view) => Ok(match module_as_left(job.source_left.as_ref(), view) {
-                Ok(()) => Verdict::NotYet,
-                Err(reason) => Verdict::Yield(reason),
-            }),
+            Value::Canister(view) => Ok(not_yet(module_as_left(job.source_left.as_ref(), view))),
             other => wrong(other),
         });
     Some(rules)
@@ -239,10 +233,10 @@ pub(crate) fn stopping(job: &Job, root: Digest) -> Rules {
         .refused(move |_, code| over(code, root))
         .look(When::IfStale, Effect::CanisterStatus { canister: source }, |job, value| match value {
             Value::Gone => Ok(Verdict::Happened),
-            Value::Canister(view) => Ok(match module_as_left(job.source_left.as_ref(), view) {
-                Err(reason) => Verdict::Yield(reason),
-                Ok(()) => happened(view.run_state == RunState::Stopped),
-            }),
+            Value::Canister(view) => {
+                let as_left = module_as_left(job.source_left.as_ref(), view);
+                Ok(run_state(as_left, view, RunState::Stopped))
+            }
             other => wrong(other),
         })
 }

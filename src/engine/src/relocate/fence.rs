@@ -1,9 +1,9 @@
 //! The source is fenced, stopped, started and sealed: users wait from here on.
 
 use super::begin::TARGET;
-use super::checks::{fingerprint_fits, gone};
+use super::checks::{fingerprint_fits, gone, source_gone};
 use crate::left::module_as_left;
-use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
+use crate::rules::{Next, Rules, Verdict, When, happened, run_state, wrong};
 use crate::{Effect, FenceView, Job, RunState, State, Undo, Value};
 
 /// What is undone when the source may be fenced, or stopped. A stop that is not done may be under way; and a source
@@ -36,13 +36,8 @@ pub(super) fn frozen(job: &Job) -> Rules {
     let source = job.source;
     Rules::call(Effect::Stop { canister: source })
         .then(|_| State::Stopped)
-        .look(When::IfStale, Effect::CanisterStatus { canister: source }, move |job, value| match value {
-            Value::Canister(view) => Ok(match module_as_left(job.source_left.as_ref(), view) {
-                Err(reason) => Verdict::Yield(reason),
-                Ok(()) => happened(view.run_state == RunState::Stopped),
-            }),
-            Value::Gone => Ok(Verdict::Yield(gone(source, "source"))),
-            other => wrong(other),
+        .look_at(When::IfStale, Effect::CanisterStatus { canister: source }, source_gone, |job, view| {
+            run_state(module_as_left(job.source_left.as_ref(), view), view, RunState::Stopped)
         })
         .undo(source_held())
 }
@@ -52,13 +47,8 @@ pub(super) fn stopped(job: &Job) -> Rules {
     let source = job.source;
     Rules::call(Effect::Start { canister: source })
         .then(|_| State::Restarted)
-        .look(When::First, Effect::CanisterStatus { canister: source }, move |job, value| match value {
-            Value::Canister(view) => Ok(match module_as_left(job.source_left.as_ref(), view) {
-                Err(reason) => Verdict::Yield(reason),
-                Ok(()) => happened(view.run_state == RunState::Running),
-            }),
-            Value::Gone => Ok(Verdict::Yield(gone(source, "source"))),
-            other => wrong(other),
+        .look_at(When::First, Effect::CanisterStatus { canister: source }, source_gone, |job, view| {
+            run_state(module_as_left(job.source_left.as_ref(), view), view, RunState::Running)
         })
         .undo(source_held())
 }

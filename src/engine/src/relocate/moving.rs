@@ -1,10 +1,10 @@
 //! The state travels, is checked on both sides, and the routes are swapped. Until here everything can be undone.
 
 use super::begin::copied;
-use super::checks::{equals_seal, gone};
+use super::checks::{equals_seal, source_gone};
 use super::fence::source_held;
 use crate::left::module_as_left;
-use crate::rules::{Next, Rules, Verdict, When, wrong};
+use crate::rules::{Next, Rules, When, not_yet, wrong};
 use crate::{Digest, Effect, Job, Limits, ReasonCode, Seal, State, Undo, Value, VesselState};
 
 /// What is undone of a job whose source is sealed.
@@ -82,12 +82,7 @@ pub(crate) fn switching(job: &Job, root: Digest, next: u16) -> Option<Rules> {
     }
     // No fence keeps others from giving the source its module back, and users who are still sent there from writing.
     let look = crate::vessel::look(job.source_left.as_ref(), job.source);
-    Some(rules.look(When::First, look, |job, value| match value {
-        Value::Canister(view) => Ok(match module_as_left(job.source_left.as_ref(), view) {
-            Ok(()) => Verdict::NotYet,
-            Err(reason) => Verdict::Yield(reason),
-        }),
-        Value::Gone => Ok(Verdict::Yield(gone(job.source, "source"))),
-        other => wrong(other),
+    Some(rules.look_at(When::First, look, source_gone, |job, view| {
+        not_yet(module_as_left(job.source_left.as_ref(), view))
     }))
 }

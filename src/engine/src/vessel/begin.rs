@@ -4,7 +4,9 @@ use super::checks::new_snapshot;
 use super::checks::{image, ready_to_stop, slots, source_canister};
 use super::{Held, VesselState as At, look, saved, target};
 use crate::left::Left;
-use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
+use crate::relocate::begin::{installed_on_target, target_gone};
+use crate::relocate::source_gone;
+use crate::rules::{Next, Rules, When, run_state, wrong};
 use crate::{
     Effect, Job, Known, Reason, ReasonCode, RunState, Settings, State, Undo, Value, VesselRole, Why,
 };
@@ -12,7 +14,7 @@ use crate::{
 /// Nothing is known yet. Does the coordinator control the source, which runs a module that the plan names?
 pub(crate) fn queued(job: &Job) -> Rules {
     Rules::call(Effect::CanisterStatus { canister: job.source }).done(|job, value| match value {
-        Value::Gone => Ok(Next::Fail(gone(job))),
+        Value::Gone => Ok(Next::Fail(source_gone(job))),
         Value::Canister(view) => Ok(match (source_canister(job, &view), view.module_hash) {
             (Ok(()), Some(module_hash)) => {
                 job.source_left = Some(Left::of(&view, job.attempt.first_nanos));
@@ -122,12 +124,8 @@ pub(super) fn hiring(job: &Job) -> Option<Rules> {
             }
             State::Vessel(At::Ready)
         })
-        .look(When::AfterLost, Effect::CanisterStatus { canister }, move |_, value| match value {
-            Value::Canister(view) if view.module_hash == Some(vessel_hash) => Ok(Verdict::Happened),
-            Value::Canister(view) if view.module_hash.is_none() => Ok(Verdict::NotYet),
-            Value::Canister(_) => Ok(Verdict::Yield(Reason::new(ReasonCode::WrongModule, "on the target"))),
-            Value::Gone => Ok(Verdict::Yield(Reason::new(ReasonCode::Gone, format!("target {canister}")))),
-            other => wrong(other),
+        .look_at(When::AfterLost, Effect::CanisterStatus { canister }, target_gone, move |_, view| {
+            installed_on_target(view, vessel_hash)
         })
         .undo(target(job))
         .undo(saved(job));
@@ -139,20 +137,11 @@ pub(super) fn ready(job: &Job) -> Rules {
     let source = job.source;
     Rules::call(Effect::Stop { canister: source })
         .then(|_| State::Vessel(At::Still))
-        .look(When::First, look(job.source_left.as_ref(), source), |job, value| match value {
-            Value::Canister(view) => Ok(match ready_to_stop(job, view) {
-                Err(reason) => Verdict::Yield(reason),
-                Ok(()) => happened(view.run_state == RunState::Stopped),
-            }),
-            Value::Gone => Ok(Verdict::Yield(gone(job))),
-            other => wrong(other),
+        .look_at(When::First, look(job.source_left.as_ref(), source), source_gone, |job, view| {
+            run_state(ready_to_stop(job, view), view, RunState::Stopped)
         })
         .undo(target(job))
         .undo(saved(job))
         // A stop that timed out goes on, whatever a later one answers.
         .undo(job.attempt.is_sent.then_some(Undo::StartSource))
-}
-
-pub(super) fn gone(job: &Job) -> Reason {
-    Reason::new(ReasonCode::Gone, format!("source {}", job.source))
 }

@@ -3,8 +3,8 @@
 use super::checks::{dressed_image, new_snapshot};
 use super::clean::after_dressed;
 use super::{VesselState as At, image_left, image_left_mut, look, poured_undo};
-use crate::left::{module_as_left, stopped_as_left};
-use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
+use crate::left::{has_now, module_as_left, stopped_as_left};
+use crate::rules::{Next, Rules, Verdict, When, happened, not_yet, run_state, wrong};
 use crate::{CanisterView, Digest, Effect, Job, Reason, ReasonCode, RunState, State, Undo, Value};
 
 /// The image is what was sealed. The vessel is stopped, so that the dapp's code doesn't run before its time.
@@ -12,13 +12,8 @@ pub(super) fn resting(job: &Job, root: Digest) -> Rules {
     let image = job.image();
     Rules::call(Effect::Stop { canister: image })
         .then(move |_| State::Vessel(At::Dressing { root }))
-        .look(When::IfStale, look(image_left(job), image), |job, value| match value {
-            Value::Canister(view) => Ok(match module_as_left(image_left(job), view) {
-                Err(reason) => Verdict::Yield(reason),
-                Ok(()) => happened(view.run_state == RunState::Stopped),
-            }),
-            Value::Gone => Ok(Verdict::Yield(gone(job))),
-            other => wrong(other),
+        .look_at(When::IfStale, look(image_left(job), image), gone, |job, view| {
+            run_state(module_as_left(image_left(job), view), view, RunState::Stopped)
         })
         .undo(poured_undo(job))
 }
@@ -33,24 +28,16 @@ pub(super) fn dressing(job: &Job, root: Digest) -> Option<Rules> {
             }
             State::Vessel(At::Dressed { root })
         })
-        .look(When::First, look(image_left(job), image), move |job, value| match value {
-            Value::Canister(view)
-                if job.attempt.is_unsure && view.acted.is_none() && view.module_hash == Some(module_hash) =>
-            {
-                Ok(Verdict::Happened)
+        .look_at(When::First, look(image_left(job), image), gone, move |job, view| {
+            if has_now(job, view, module_hash) {
+                return Verdict::Happened;
             }
-            Value::Canister(view) => Ok(match stopped_as_left(image_left(job), view) {
-                Ok(()) => {
-                    // An installation counts as one change: from the next version on code ran.
-                    if let Some(left) = image_left_mut(job) {
-                        left.version = view.version.map(|version| version.saturating_add(1));
-                    }
-                    Verdict::NotYet
-                }
-                Err(reason) => Verdict::Yield(reason),
-            }),
-            Value::Gone => Ok(Verdict::Yield(gone(job))),
-            other => wrong(other),
+            let as_left = stopped_as_left(image_left(job), view);
+            // An installation counts as one change: from the next version on code ran.
+            if let (Ok(()), Some(left)) = (&as_left, image_left_mut(job)) {
+                left.version = view.version.map(|version| version.saturating_add(1));
+            }
+            not_yet(as_left)
         })
         .undo(poured_undo(job));
     Some(rules)
@@ -140,16 +127,12 @@ fn timer_lost(job: &mut Job, root: Digest) -> Next {
 /// The commit point of a repack: from here on users' writes count, and nothing is loaded any more.
 pub(super) fn starting(job: &Job, root: Digest) -> Rules {
     let source = job.source;
-    Rules::call(Effect::Start { canister: source }).then(move |_| State::Vessel(At::Serving { root })).look(
-        When::IfStale,
-        look(job.source_left.as_ref(), source),
-        |job, value| match value {
-            // Whatever somebody else installed: it was this job that stopped it.
-            Value::Canister(view) => Ok(happened(view.run_state == RunState::Running)),
-            Value::Gone => Ok(Verdict::Yield(gone(job))),
-            other => wrong(other),
-        },
-    )
+    Rules::call(Effect::Start { canister: source })
+        .then(move |_| State::Vessel(At::Serving { root }))
+        // Whatever somebody else installed: it was this job that stopped it.
+        .look_at(When::IfStale, look(job.source_left.as_ref(), source), gone, |_, view| {
+            happened(view.run_state == RunState::Running)
+        })
 }
 
 fn gone(job: &Job) -> Reason {

@@ -1,11 +1,11 @@
 //! The compact image goes into a snapshot of the source itself, is loaded, and checked where it lies.
 
-use super::begin::gone;
 use super::checks::{image, new_snapshot};
 use super::undress::starts_vessel;
 use super::{VesselState as At, look, poured_undo, sealed_undo};
-use crate::left::{module_as_left, stopped_as_left};
-use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
+use crate::left::{has_now, module_as_left, stopped_as_left};
+use crate::relocate::source_gone;
+use crate::rules::{Next, Rules, Verdict, When, happened, not_yet, run_state, wrong};
 use crate::{
     CanisterView, Digest, Effect, Job, Limits, Reason, ReasonCode, RunState, State, Undo, Value, VesselRole,
     Why,
@@ -36,13 +36,9 @@ pub(super) fn owning(job: &Job, root: Digest) -> Option<Rules> {
     controllers.push(source);
     let rules = Rules::call(Effect::SetControllers { canister: source, controllers })
         .then(move |_| State::Vessel(At::Planned { root }))
-        .look(When::First, look(job.source_left.as_ref(), source), |job, value| match value {
-            Value::Canister(view) => Ok(match module_as_left(job.source_left.as_ref(), view) {
-                Err(reason) => Verdict::Yield(reason),
-                Ok(()) => happened(note_owners(job, view)),
-            }),
-            Value::Gone => Ok(Verdict::Yield(gone(job))),
-            other => wrong(other),
+        .look_at(When::First, look(job.source_left.as_ref(), source), source_gone, |job, view| {
+            module_as_left(job.source_left.as_ref(), view)
+                .map_or_else(Verdict::Yield, |()| happened(note_owners(job, view)))
         })
         .undo(sealed_undo(job))
         .undo_call(Undo::Disown);
@@ -130,13 +126,9 @@ pub(super) fn disowning(job: &Job, root: Digest) -> Option<Rules> {
     let controllers = job.held.as_ref()?.owners.clone();
     let rules = Rules::call(Effect::SetControllers { canister: source, controllers })
         .then(move |_| State::Vessel(At::Halting { root }))
-        .look(When::First, look(job.source_left.as_ref(), source), |job, value| match value {
-            Value::Canister(view) => Ok(match module_as_left(job.source_left.as_ref(), view) {
-                Err(reason) => Verdict::Yield(reason),
-                Ok(()) => happened(!note_owners(job, view) || controlled_itself(job)),
-            }),
-            Value::Gone => Ok(Verdict::Yield(gone(job))),
-            other => wrong(other),
+        .look_at(When::First, look(job.source_left.as_ref(), source), source_gone, |job, view| {
+            module_as_left(job.source_left.as_ref(), view)
+                .map_or_else(Verdict::Yield, |()| happened(!note_owners(job, view) || controlled_itself(job)))
         })
         .undo(filled_undo(job));
     Some(rules)
@@ -157,13 +149,8 @@ fn stops_vessel(job: &Job, next: State, undo: Vec<Undo>) -> Rules {
     let source = job.source;
     Rules::call(Effect::Stop { canister: source })
         .then(move |_| next)
-        .look(When::First, look(job.source_left.as_ref(), source), |job, value| match value {
-            Value::Canister(view) => Ok(match module_as_left(job.source_left.as_ref(), view) {
-                Err(reason) => Verdict::Yield(reason),
-                Ok(()) => happened(view.run_state == RunState::Stopped),
-            }),
-            Value::Gone => Ok(Verdict::Yield(gone(job))),
-            other => wrong(other),
+        .look_at(When::First, look(job.source_left.as_ref(), source), source_gone, |job, view| {
+            run_state(module_as_left(job.source_left.as_ref(), view), view, RunState::Stopped)
         })
         .undo(undo)
 }
@@ -172,29 +159,21 @@ fn stops_vessel(job: &Job, next: State, undo: Vec<Undo>) -> Rules {
 pub(super) fn halted(job: &Job, root: Digest) -> Option<Rules> {
     let source = job.source;
     let snapshot = job.held.as_ref()?.uploaded.clone()?;
-    let rules = Rules::call(Effect::LoadSnapshot { canister: source, snapshot })
-        .then(move |job| {
-            if let Some(left) = &mut job.source_left {
-                left.module = Some(EMPTY_MODULE);
-            }
-            State::Vessel(At::Loaded { root })
-        })
-        .look(When::First, look(job.source_left.as_ref(), source), move |job, value| match value {
-            Value::Canister(view)
-                if job.attempt.is_unsure
-                    && view.acted.is_none()
-                    && view.module_hash == Some(EMPTY_MODULE) =>
-            {
-                Ok(Verdict::Happened)
-            }
-            Value::Canister(view) => Ok(match stopped_as_left(job.source_left.as_ref(), view) {
-                Ok(()) => Verdict::NotYet,
-                Err(reason) => Verdict::Yield(reason),
-            }),
-            Value::Gone => Ok(Verdict::Yield(gone(job))),
-            other => wrong(other),
-        })
-        .undo(poured_undo(job));
+    let rules =
+        Rules::call(Effect::LoadSnapshot { canister: source, snapshot })
+            .then(move |job| {
+                if let Some(left) = &mut job.source_left {
+                    left.module = Some(EMPTY_MODULE);
+                }
+                State::Vessel(At::Loaded { root })
+            })
+            .look_at(When::First, look(job.source_left.as_ref(), source), source_gone, |job, view| {
+                match has_now(job, view, EMPTY_MODULE) {
+                    true => Verdict::Happened,
+                    false => not_yet(stopped_as_left(job.source_left.as_ref(), view)),
+                }
+            })
+            .undo(poured_undo(job));
     Some(rules)
 }
 
@@ -216,18 +195,11 @@ pub(super) fn loaded(job: &Job, root: Digest) -> Option<Rules> {
             }
             State::Vessel(At::Revived { root })
         })
-        .look(When::IfStale, look(job.source_left.as_ref(), source), move |job, value| match value {
-            Value::Canister(view)
-                if job.attempt.is_unsure && view.acted.is_none() && view.module_hash == Some(vessel_hash) =>
-            {
-                Ok(Verdict::Happened)
+        .look_at(When::IfStale, look(job.source_left.as_ref(), source), source_gone, move |job, view| {
+            match has_now(job, view, vessel_hash) {
+                true => Verdict::Happened,
+                false => not_yet(module_as_left(job.source_left.as_ref(), view)),
             }
-            Value::Canister(view) => Ok(match module_as_left(job.source_left.as_ref(), view) {
-                Ok(()) => Verdict::NotYet,
-                Err(reason) => Verdict::Yield(reason),
-            }),
-            Value::Gone => Ok(Verdict::Yield(gone(job))),
-            other => wrong(other),
         })
         .undo(poured_undo(job));
     Some(rules)

@@ -1,11 +1,10 @@
 //! The source is stopped, saved, upgraded to the vessel, and sealed.
 
-use super::begin::gone;
 use super::checks::{image, new_snapshot};
 use super::{VesselState as At, look, sealed_undo, stopped_undo};
 use crate::left::{module_as_left, stopped_as_left};
-use crate::relocate::fingerprint_fits;
-use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
+use crate::relocate::{fingerprint_fits, source_gone};
+use crate::rules::{Next, Rules, Verdict, When, not_yet, run_state, wrong};
 use crate::{Effect, Job, Reason, ReasonCode, RunState, State, Undo, Value, VesselRole, Why};
 
 /// The source takes no calls, and none is open. The way back: heap, stable memory and module as they are.
@@ -23,11 +22,8 @@ pub(super) fn still(job: &Job) -> Option<Rules> {
             Ok(Next::Enter(State::Vessel(At::Saved)))
         })
         .look(When::First, seen, move |job, value| match value {
-            Value::Canister(view) => Ok(match stopped_as_left(job.source_left.as_ref(), view) {
-                Ok(()) => Verdict::NotYet,
-                Err(reason) => Verdict::Yield(reason),
-            }),
-            Value::Gone => Ok(Verdict::Yield(gone(job))),
+            Value::Canister(view) => Ok(not_yet(stopped_as_left(job.source_left.as_ref(), view))),
+            Value::Gone => Ok(Verdict::Yield(source_gone(job))),
             other => new_snapshot(job, other, before.as_ref()),
         })
         .undo(stopped_undo(job))
@@ -69,26 +65,21 @@ pub(super) fn undressing(job: &Job) -> Rules {
             undressed_now(job);
             State::Vessel(At::Undressed)
         })
-        .look(When::First, look(job.source_left.as_ref(), source), move |job, value| match value {
-            Value::Canister(view) if job.attempt.is_unsure && view.module_hash == vessel_hash => {
-                Ok(match &view.acted {
+        .look_at(When::First, look(job.source_left.as_ref(), source), source_gone, move |job, view| {
+            if job.attempt.is_unsure && view.module_hash == vessel_hash {
+                return match &view.acted {
                     None => Verdict::Happened,
                     Some(what) => Verdict::Yield(Reason::new(ReasonCode::OthersActed, what)),
-                })
+                };
             }
-            Value::Canister(view) => {
-                let saved_version = job.held.as_ref().and_then(|held| held.saved_version);
-                Ok(match stopped_as_left(job.source_left.as_ref(), view) {
-                    Err(reason) => Verdict::Yield(reason),
-                    Ok(()) if saved_version.is_some() && view.version != saved_version => {
-                        let detail = "it ran after it was saved: somebody started it, and stopped it again";
-                        Verdict::Yield(Reason::new(ReasonCode::OthersActed, detail))
-                    }
-                    Ok(()) => Verdict::NotYet,
-                })
+            let saved_version = job.held.as_ref().and_then(|held| held.saved_version);
+            match stopped_as_left(job.source_left.as_ref(), view) {
+                Ok(()) if saved_version.is_some() && view.version != saved_version => {
+                    let detail = "it ran after it was saved: somebody started it, and stopped it again";
+                    Verdict::Yield(Reason::new(ReasonCode::OthersActed, detail))
+                }
+                as_left => not_yet(as_left),
             }
-            Value::Gone => Ok(Verdict::Yield(gone(job))),
-            other => wrong(other),
         })
         .undo(stopped_undo(job));
     rules.undo_call.push(Undo::LoadSaved);
@@ -114,13 +105,8 @@ pub(super) fn starts_vessel(job: &Job, next: State, undo: Vec<Undo>) -> Rules {
     let source = job.source;
     Rules::call(Effect::Start { canister: source })
         .then(move |_| next)
-        .look(When::IfStale, look(job.source_left.as_ref(), source), |job, value| match value {
-            Value::Canister(view) => Ok(match module_as_left(job.source_left.as_ref(), view) {
-                Err(reason) => Verdict::Yield(reason),
-                Ok(()) => happened(view.run_state == RunState::Running),
-            }),
-            Value::Gone => Ok(Verdict::Yield(gone(job))),
-            other => wrong(other),
+        .look_at(When::IfStale, look(job.source_left.as_ref(), source), source_gone, |job, view| {
+            run_state(module_as_left(job.source_left.as_ref(), view), view, RunState::Running)
         })
         .undo(undo)
 }
