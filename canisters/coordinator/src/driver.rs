@@ -118,8 +118,13 @@ pub(crate) fn is_running() -> bool {
     ic_cdk::api::canister_status() == CanisterStatusCode::Running
 }
 
-/// Starts queued jobs within the limits, and drives every job that is due and that nobody drives.
+/// Looks, and counts what that costs.
 fn look() {
+    money::in_look(look_at_jobs);
+}
+
+/// Starts queued jobs within the limits, and drives every job that is due and that nobody drives.
+fn look_at_jobs() {
     LAST_NANOS.set(now());
     WOKEN_NANOS.set(None);
     if let Some((timer, _)) = TIMER.take() {
@@ -204,7 +209,7 @@ fn start_queued() {
         end_line(plan_id, &why);
     }
     if money::wants_idle(now()) {
-        in_message(money::ask_idle());
+        in_message(money::for_all(money::ask_idle()));
     }
 }
 

@@ -32,14 +32,14 @@ const BYTE_CYCLES: u128 = 1_000;
 const CALL_CYCLES: u128 = 260_000;
 const MESSAGE_CYCLES: u128 = 5_000_000;
 const INSTRUCTION_CYCLES: u128 = 1;
-/// What looks, timers and the coordinator's own history cost besides, which no job's task pays: measured 5 % of all.
-const SHARED_PERCENT: u128 = 15;
 /// Messages that a task takes besides those in which it waits: the timer's own, which calls this canister.
 const TIMER_MESSAGES: u128 = 2;
 
 thread_local! {
     /// The plan whose task runs in this message.
     static PAYER: Cell<Option<u64>> = const { Cell::new(None) };
+    /// What was spent for no plan's task: looks, timers, what the coordinator asks for itself. The next task pays it.
+    static SHARED: Cell<u128> = const { Cell::new(0) };
     /// Calls whose replies are awaited.
     static OPEN: Cell<u32> = const { Cell::new(0) };
     /// What the coordinator burns a day when it does nothing.
@@ -76,21 +76,49 @@ impl Prices {
 
 /// Counts what a task costs, whose calls are made by [`send`], for its plan.
 pub(crate) async fn for_plan<T>(plan_id: u64, task: impl Future<Output = T>) -> T {
+    counted(Some(plan_id), task).await
+}
+
+/// The same for a task of no plan: the next one of some plan pays.
+pub(crate) async fn for_all<T>(task: impl Future<Output = T>) -> T {
+    counted(None, task).await
+}
+
+/// The same for a message in which nothing waits.
+pub(crate) fn in_look<T>(look: impl FnOnce() -> T) -> T {
+    let before = instruction_counter();
+    let result = look();
+    charge(None, 1 + TIMER_MESSAGES, before);
+    result
+}
+
+async fn counted<T>(payer: Option<u64>, task: impl Future<Output = T>) -> T {
     let mut task = pin!(task);
     let mut messages = 1 + TIMER_MESSAGES;
     poll_fn(|context| {
         let before = instruction_counter();
-        PAYER.set(Some(plan_id));
+        PAYER.set(payer);
         let polled = task.as_mut().poll(context);
         PAYER.set(None);
-        let instructions = u128::from(instruction_counter().saturating_sub(before));
-        let cycles = messages * MESSAGE_CYCLES + instructions * INSTRUCTION_CYCLES;
-        let cycles = cycles * (100 + SHARED_PERCENT) / 100;
-        store::count_cycles(plan_id, Prices::now().here(cycles));
+        charge(payer, messages, before);
         messages = 1;
         polled
     })
     .await
+}
+
+/// Counts messages, and the instructions since `before`.
+fn charge(payer: Option<u64>, messages: u128, before: u64) {
+    let instructions = u128::from(instruction_counter().saturating_sub(before));
+    count(payer, Prices::now().here(messages * MESSAGE_CYCLES + instructions * INSTRUCTION_CYCLES));
+}
+
+fn count(payer: Option<u64>, cycles: u128) {
+    let shared = SHARED.take();
+    match payer {
+        Some(plan_id) => store::count_cycles(plan_id, cycles.saturating_add(shared)),
+        None => SHARED.set(shared.saturating_add(cycles)),
+    }
 }
 
 /// Counts a call until its reply has come, however its task ends.
@@ -129,24 +157,18 @@ pub(crate) async fn send_with(call: Call<'_, '_>, cycles: u128) -> Result<Respon
     store::count_call();
     let prices = Prices::now();
     let sent = call.get_cost().saturating_sub(prices.waiting).saturating_add(prices.here(CALL_CYCLES));
-    count(sent);
+    count(PAYER.get(), sent);
     let open = Open::new();
     let response = call.with_cycles(cycles).await;
     drop(open);
     let received = response.as_ref().map_or(0, |response| response.len() as u128);
-    count(received.saturating_mul(prices.byte));
+    count(PAYER.get(), received.saturating_mul(prices.byte));
     response
 }
 
 /// Counts what the platform charges besides.
 pub(crate) fn count_instructions(instructions: u128) {
-    count(Prices::now().here(instructions.saturating_mul(INSTRUCTION_CYCLES)));
-}
-
-fn count(cycles: u128) {
-    if let Some(plan_id) = PAYER.get() {
-        store::count_cycles(plan_id, cycles);
-    }
+    count(PAYER.get(), Prices::now().here(instructions.saturating_mul(INSTRUCTION_CYCLES)));
 }
 
 /// Why no job is started.

@@ -6,7 +6,7 @@
 //! the coordinator's own history before one is.
 
 use crate::management::{self, Change, Info};
-use crate::{driver, replies, store};
+use crate::{driver, money, replies, store};
 use ic_cdk::api::{canister_self, time};
 use std::cell::Cell;
 
@@ -35,7 +35,7 @@ pub(crate) fn is_whole(when_whole: fn()) -> bool {
     // A callback may trap: it is asked again then.
     if is_late(ASKED.get()) {
         ASKED.set(Some(time()));
-        driver::in_message(ask(when_whole));
+        driver::in_message(money::for_all(ask(when_whole)));
     }
     false
 }
