@@ -66,8 +66,8 @@ pub(crate) async fn learn(
             chunk_hashes.push(management::keep_chunk(chunk).await.map_err(Failure::Call)?);
         }
     }
-    let surveyed_pages = store::module(hash).and_then(|known| known.surveyed_pages);
-    let known = KnownModule { chunk_hashes, has_pre_upgrade, is_wasm64: Some(is_wasm64), surveyed_pages };
+    let surveyed = store::module(hash).map(|known| known.surveyed).unwrap_or_default();
+    let known = KnownModule { chunk_hashes, has_pre_upgrade, is_wasm64: Some(is_wasm64), surveyed };
     store::keep_module(hash, &known);
     Ok(known)
 }

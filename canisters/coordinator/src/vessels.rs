@@ -24,7 +24,7 @@ use serde_bytes::ByteBuf;
 
 /// Creating a canister on 13 nodes (cost table): what this subnet asks says how many it has.
 const CREATION_CYCLES: u128 = 500_000_000_000;
-/// Sizes of a build that are remembered.
+/// Sizes of a build, of all plans, that are remembered.
 const SURVEYED: usize = 1_000;
 
 /// All snapshots.
@@ -142,13 +142,13 @@ fn planned(job: &Job, plan: Option<&Plan>, layout: &Layout) -> ImageKind {
     }
 }
 
-/// What is known of the module that a canister runs, if a canister with that module and size was surveyed.
+/// What is known of the module that a canister runs, if a canister with that module and size was surveyed for the plan.
 pub(crate) async fn recall(job: &Job, hash: &Digest, stable_pages: u64) -> Outcome {
     let Some(plan) = plan(job) else { return unplanned(hash) };
     let Some(planned) = modules::in_plan(&plan, hash) else { return unplanned(hash) };
     let nothing = Outcome::Done(Value::Known(None));
     let Some(module) = store::module(hash) else { return nothing };
-    let is_surveyed = module.surveyed_pages.as_ref().is_some_and(|all| all.contains(&stable_pages));
+    let is_surveyed = module.surveyed.contains(&(job.plan().plan_id, stable_pages));
     if !is_surveyed || module.is_wasm64.is_none() {
         return nothing;
     }
@@ -170,9 +170,9 @@ pub(crate) async fn keep_module(
     let Some(planned) = modules::in_plan(&plan, hash) else { return unplanned(hash) };
     match modules::learn(canister, snapshot, hash, planned).await {
         Ok(mut module) => {
-            let sizes = module.surveyed_pages.get_or_insert_default();
-            if sizes.len() < SURVEYED && !sizes.contains(&job.counters().source_pages) {
-                sizes.push(job.counters().source_pages);
+            let surveyed = (job.plan().plan_id, job.counters().source_pages);
+            if module.surveyed.len() < SURVEYED && !module.surveyed.contains(&surveyed) {
+                module.surveyed.push(surveyed);
                 store::keep_module(hash, &module);
             }
             Outcome::Done(Value::Known(Some(known(&module, planned))))

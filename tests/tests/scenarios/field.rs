@@ -5,8 +5,7 @@ use candid::Principal;
 use decant_api::jobs::{JobView, Outcome};
 use decant_cli::rehearsal::world::World;
 use decant_tests::dapps::{
-    Flavour, POSTS, Way, another_build, contents, enrolled, flavours, post, posts, runs, saying, serving,
-    world,
+    Flavour, POSTS, Way, contents, enrolled, flavours, post, posts, runs, saying, serving, world,
 };
 use decant_tests::keeper::{Keeper, bump, bumped, peek};
 use decant_tests::repack::{install, job, nothing, plan, refusal, repack, snapshots, status, used, wasm};
@@ -67,12 +66,10 @@ fn code_that_erases_what_it_has_read_is_moved_whole_and_each_hook_runs_once() {
 #[test]
 fn code_that_formats_stable_memory_anew_is_refused_by_name_and_moved_whole_when_the_plan_drops_what_it_left()
 {
-    let world = world();
+    let (world, module) = (world(), wasm("eraser"));
     for (user, way) in [(1, Way::Repack), (2, Way::Relocate)] {
-        // A build of which nobody has seen a canister.
-        let module = another_build(&wasm("eraser"), user);
         let formats = candid::encode_one(Some(true)).expect("a flag encodes");
-        let canister = serving(&world, user.into(), &module, formats);
+        let canister = serving(&world, user, &module, formats);
         let careful = way.plan(&world, vec![used(&module, nothing())]);
         world.propose(&careful).expect("the plan is approved");
         let id = enrolled(&world, &[canister])[0];

@@ -144,9 +144,11 @@ pub(crate) struct KnownModule {
     /// Whether it addresses its heap with 64 bits, so that an upgrade prepays twice as much. Earlier builds did not look.
     #[serde(rename = "w")]
     pub(crate) is_wasm64: Option<bool>,
-    /// Pages of stable memory with which a canister that runs it was found to be one that can be moved.
-    #[serde(rename = "s")]
-    pub(crate) surveyed_pages: Option<Vec<u64>>,
+    /// Plans, and pages of stable memory with which a canister that runs it was found to be one that the plan can move. It is
+    /// the plan that says where a manager begins, and what may be dropped.
+    #[serde(rename = "y", default)]
+    pub(crate) surveyed: Vec<(u64, u64)>,
+    // "s" were the pages alone.
 }
 
 /// A plan as it is stored: Candid keeps what voters approved readable by builds whose plans have more fields.
@@ -254,11 +256,10 @@ impl Record for KnownModule {
             chunk_hashes: Vec<ByteBuf>,
             has_pre_upgrade: bool,
             is_wasm64: Option<bool>,
-            surveyed_pages: Option<Vec<u64>>,
         }
         match in_candid::<Old>(bytes)? {
-            Some(Old { chunk_hashes, has_pre_upgrade, is_wasm64, surveyed_pages }) => {
-                Ok(Self { chunk_hashes, has_pre_upgrade, is_wasm64, surveyed_pages })
+            Some(Old { chunk_hashes, has_pre_upgrade, is_wasm64 }) => {
+                Ok(Self { chunk_hashes, has_pre_upgrade, is_wasm64, surveyed: Vec::new() })
             }
             None => in_cbor(bytes),
         }

@@ -101,7 +101,7 @@ fn plans() -> [PlanRecord; 4] {
 }
 
 fn known_module() -> KnownModule {
-    KnownModule { chunk_hashes: vec![bytes(2)], has_pre_upgrade: true, is_wasm64: None, surveyed_pages: None }
+    KnownModule { chunk_hashes: vec![bytes(2)], has_pre_upgrade: true, is_wasm64: None, surveyed: Vec::new() }
 }
 
 /// Reads a line and compares it with what was written into it.
