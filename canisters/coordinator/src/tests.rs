@@ -1,4 +1,8 @@
-//! The interface file says what is exported. After a change: `DECANT_WRITE_DID=1 cargo test -p decant-coordinator`.
+//! The interface file says what is exported. After a change: `DECANT_WRITE_DID=1 cargo test -p decant-coordinator`. What several tests begin with stands here too.
+
+use candid::Principal;
+use decant_api::plan::{ByVessel, ModuleUse, Plan, Retention, Strategy};
+use serde_bytes::ByteBuf;
 
 #[test]
 fn the_interface_file_says_what_is_exported() {
@@ -15,4 +19,47 @@ fn the_interface_file_says_what_is_exported() {
 fn every_method_is_in_the_table_of_those_who_may_call_it() {
     let differences = decant_kit::access::differences(super::access::METHODS, &super::__export_service());
     assert_eq!(differences, Vec::<String>::new());
+}
+
+/// A canister of that number.
+pub(crate) const fn canister(number: u8) -> Principal {
+    Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, number, 1, 1])
+}
+
+/// What a plan by vessel says at least.
+pub(crate) fn by_vessel() -> ByVessel {
+    let module = ModuleUse {
+        hash: ByteBuf::from([7; 32]),
+        chunk_hashes: Vec::new(),
+        upgrade_arg: ByteBuf::new(),
+        may_lose_heap: false,
+    };
+    ByVessel {
+        modules: vec![module],
+        growth_percent: 0,
+        may_drop_tail: false,
+        rolls_back_on_lost_timer: None,
+        manager_page: None,
+    }
+}
+
+/// A plan for relocations that names [`canister`] 1 as its index.
+pub(crate) fn plan() -> Plan {
+    Plan {
+        title: "Test".to_owned(),
+        strategy: Strategy::RelocateVessel(by_vessel()),
+        indexes: vec![canister(1)],
+        routes: None,
+        subscribers: None,
+        tombstone: None,
+        bucket_pages: 1,
+        min_reclaimed_pages: 0,
+        retention: Retention::None,
+        ledgers: Vec::new(),
+        dependents: Vec::new(),
+        max_canisters: 10,
+        max_in_flight: 10,
+        max_cycles: 1,
+        cycles_per_target: 0,
+    }
 }

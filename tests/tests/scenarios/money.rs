@@ -185,24 +185,13 @@ fn what_is_left_in_the_pool_is_deleted_and_its_cycles_come_back() {
 
 #[test]
 fn governance_pays_cycles_out_and_leaves_the_floor() {
-    #[derive(CandidType)]
-    struct Submission {
-        target: Principal,
-        validator_method: String,
-        target_method: String,
-        payload: ByteBuf,
-    }
     let world = World::new(engine(), modules(), &Options::default()).expect("the world is made");
     let to = create(&world);
     let propose = |cycles: u128| -> Result<u64, String> {
         let payout = Payout { cycles, to: Payee::Canister(to) };
-        let submission = Submission {
-            target: world.coordinator,
-            validator_method: "decant_validate_payout".to_owned(),
-            target_method: "decant_execute_payout".to_owned(),
-            payload: ByteBuf::from(candid::encode_one(payout).expect("it encodes")),
-        };
-        update(&world.pic, world.governance, world.operator, "propose", (submission,)).expect("it answers")
+        let methods = ["decant_validate_payout", "decant_execute_payout"];
+        let payload = candid::encode_one(payout).expect("it encodes");
+        world.submit_to(world.governance, world.coordinator, methods, payload).expect("it answers")
     };
     let all = world.pic.cycle_balance(world.coordinator);
     let refusal = propose(all).expect_err("the floor stays");

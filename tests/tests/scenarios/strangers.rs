@@ -1,7 +1,7 @@
 //! Promise 9: who may call what, method by method of each interface file, and what it costs a canister that somebody else
 //! calls. The tables below are the promise; each canister's own table is compared with its interface in its unit tests.
 
-use candid::{CandidType, Principal};
+use candid::Principal;
 use decant_api::plan::Plan;
 use decant_api::vessel::VesselRole;
 use decant_cli::rehearsal::calls::update;
@@ -9,7 +9,6 @@ use decant_cli::rehearsal::{Options, world::World};
 use decant_tests::repack::{install, nothing, plan, used, wasm};
 use decant_tests::vessel::argument;
 use decant_tests::{engine, modules};
-use serde_bytes::ByteBuf;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -92,21 +91,7 @@ impl Scene {
         method: &str,
         payload: Vec<u8>,
     ) -> Result<u64, String> {
-        #[derive(CandidType)]
-        struct Submission {
-            target: Principal,
-            validator_method: String,
-            target_method: String,
-            payload: ByteBuf,
-        }
-        let submission = Submission {
-            target,
-            validator_method: method.to_owned(),
-            target_method: method.to_owned(),
-            payload: ByteBuf::from(payload),
-        };
-        update(&self.world.pic, caller, self.world.operator, "propose", (submission,))
-            .expect("the caller answers")
+        self.world.submit_to(caller, target, [method, method], payload).expect("the caller answers")
     }
 }
 

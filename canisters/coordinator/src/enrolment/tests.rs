@@ -2,58 +2,17 @@
 
 use super::{Asked, BATCH, enrol, withdraw};
 use crate::store;
+use crate::tests::{canister, plan};
 use candid::Principal;
-use decant_api::plan::{ByVessel, ModuleUse, Plan, Retention, Strategy};
+use decant_api::plan::Plan;
 use decant_api::routes::{EnrolError, WithdrawError};
 use decant_engine::State;
-use serde_bytes::ByteBuf;
 
 const INDEX: Principal = canister(1);
 const OTHER_INDEX: Principal = canister(2);
 const OWN: Principal = canister(3);
 const GOVERNANCE: Principal = canister(4);
 const USER: Principal = canister(100);
-
-const fn canister(number: u8) -> Principal {
-    Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, number, 1, 1])
-}
-
-fn by_vessel() -> ByVessel {
-    let module = ModuleUse {
-        hash: ByteBuf::from([7; 32]),
-        chunk_hashes: Vec::new(),
-        upgrade_arg: ByteBuf::new(),
-        may_lose_heap: false,
-    };
-    ByVessel {
-        modules: vec![module],
-        growth_percent: 0,
-        may_drop_tail: false,
-        rolls_back_on_lost_timer: None,
-        manager_page: None,
-    }
-}
-
-/// A plan for relocations that names [`INDEX`].
-fn plan() -> Plan {
-    Plan {
-        title: "Test".to_owned(),
-        strategy: Strategy::RelocateVessel(by_vessel()),
-        indexes: vec![INDEX],
-        routes: None,
-        subscribers: None,
-        tombstone: None,
-        bucket_pages: 1,
-        min_reclaimed_pages: 0,
-        retention: Retention::None,
-        ledgers: Vec::new(),
-        dependents: Vec::new(),
-        max_canisters: 10,
-        max_in_flight: 10,
-        max_cycles: 1,
-        cycles_per_target: 0,
-    }
-}
 
 fn asked(index: Principal) -> Asked {
     Asked { index, own: OWN, now_nanos: 5 }

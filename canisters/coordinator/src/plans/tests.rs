@@ -1,47 +1,16 @@
 //! Who may be named in a plan, what voters read of it, and limits that fit each other.
 
 use super::{CALL_BYTES, HEAP_BYTES, IN_FLIGHT, LEAST_TARGET, QUEUE, check, text};
+use crate::tests::{by_vessel, canister, plan};
 use candid::Principal;
-use decant_api::plan::{ByVessel, ModuleUse, Plan, Retention, Strategy};
-use serde_bytes::ByteBuf;
-
-const fn canister(number: u8) -> Principal {
-    Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, number, 1, 1])
-}
-
-fn by_vessel() -> ByVessel {
-    let module = ModuleUse {
-        hash: ByteBuf::from([7; 32]),
-        chunk_hashes: Vec::new(),
-        upgrade_arg: ByteBuf::new(),
-        may_lose_heap: false,
-    };
-    ByVessel {
-        modules: vec![module],
-        growth_percent: 0,
-        may_drop_tail: false,
-        rolls_back_on_lost_timer: None,
-        manager_page: None,
-    }
-}
+use decant_api::plan::{Plan, Strategy};
 
 fn relocation() -> Plan {
     Plan {
-        title: "Test".to_owned(),
-        strategy: Strategy::RelocateVessel(by_vessel()),
-        indexes: vec![canister(1)],
         routes: Some(vec![canister(1), canister(2)]),
         subscribers: Some(vec![canister(3)]),
-        tombstone: None,
-        bucket_pages: 1,
-        min_reclaimed_pages: 0,
-        retention: Retention::None,
-        ledgers: Vec::new(),
-        dependents: Vec::new(),
-        max_canisters: 10,
-        max_in_flight: 10,
-        max_cycles: 1,
         cycles_per_target: LEAST_TARGET,
+        ..plan()
     }
 }
 

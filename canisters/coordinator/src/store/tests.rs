@@ -2,6 +2,7 @@
 
 use super::records::{Record, Used, has_ended};
 use super::*;
+use crate::tests::canister;
 use decant_api::plan::{ByVessel, ModuleRef, ModuleUse, Plan, Relocation, Retention, Strategy};
 use decant_engine::{Entry, Event, Job, Place, PlanEssentials};
 use serde_bytes::ByteBuf;
@@ -25,10 +26,6 @@ fn lines(text: &str) -> impl Iterator<Item = (&str, &str, Vec<u8>)> {
         let digits = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("hex"));
         (kind, label, digits.map(|pair| u8::from_str_radix(pair, 16).expect("hex")).collect())
     })
-}
-
-fn canister(number: u8) -> Principal {
-    Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, number, 1, 1])
 }
 
 fn config() -> Config {

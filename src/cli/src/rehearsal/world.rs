@@ -143,16 +143,27 @@ impl World {
 
     /// Proposes a plan to governance; answers the number of the proposal.
     pub fn submit(&self, plan: &Plan) -> anyhow::Result<u64> {
+        let methods = ["decant_validate_plan", "decant_execute_plan"];
+        self.submit_to(self.governance, self.coordinator, methods, candid::encode_one(plan)?)?
+            .map_err(|refusal| anyhow!("the plan is refused: {refusal}"))
+    }
+
+    /// Proposes to a stand-in for governance to call a method, which calls its validator; answers the number of the
+    /// proposal, or why there is none.
+    pub fn submit_to(
+        &self,
+        governance: Principal,
+        target: Principal,
+        [validator, method]: [&str; 2],
+        payload: Vec<u8>,
+    ) -> anyhow::Result<Result<u64, String>> {
         let submission = Submission {
-            target: self.coordinator,
-            validator_method: "decant_validate_plan".to_owned(),
-            target_method: "decant_execute_plan".to_owned(),
-            payload: ByteBuf::from(candid::encode_one(plan)?),
+            target,
+            validator_method: validator.to_owned(),
+            target_method: method.to_owned(),
+            payload: ByteBuf::from(payload),
         };
-        let pic = &self.pic;
-        let proposed: Result<u64, String> =
-            update(pic, self.governance, self.operator, "propose", (submission,))?;
-        proposed.map_err(|refusal| anyhow!("the plan is refused: {refusal}"))
+        update(&self.pic, governance, self.operator, "propose", (submission,))
     }
 
     /// Approves a proposal; answers what voters read.
