@@ -2,6 +2,10 @@
 
 pub mod dry_run;
 pub mod engine;
+pub mod inspect;
+pub mod prices;
 pub mod rehearsal;
 pub mod repack;
 pub mod schedules;
+mod stable_file;
+mod text;

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use decant_cli::dry_run::{self, DryRun};
+use decant_cli::inspect::{self, Inspect};
 use decant_cli::repack::{self, Repack};
 use decant_replica::Replica;
 use std::process::ExitCode;
@@ -19,6 +20,8 @@ struct Arguments {
 enum Command {
     /// Replays the incident and relocates the fleet, all in this process. Exits 0 only if all is well.
     DryRun(DryRun),
+    /// Shows what stable memories hold, what they waste and what giving it back would bring. Changes nothing.
+    Inspect(Inspect),
     /// Rewrites a downloaded snapshot with small buckets, or compares two. Exits 0 only if all is well.
     Repack(Repack),
     /// Serves an embedded Internet Computer to `pocket_ic` clients on 127.0.0.1 until it is interrupted.
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<bool> {
     match arguments.command {
         Command::DryRun(arguments) => dry_run::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Repack(arguments) => repack::run(&arguments),
         Command::Replica { port } => {
             let replica =

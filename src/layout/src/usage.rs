@@ -1,6 +1,7 @@
 //! What is used and what is wasted.
 
-use crate::{Layout, VirtualMemory};
+use crate::zeros::is_zero;
+use crate::{Layout, PAGE_BYTES, VirtualMemory};
 
 /// Pages of one virtual memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,5 +86,26 @@ impl Layout {
         }
         usage.free_pages = u64::from(usage.free_buckets) * u64::from(self.bucket_size_pages);
         usage
+    }
+
+    /// Pages in use of a virtual memory that hold nothing but zeros. `read(offset_bytes, buffer)` reads the image, a page
+    /// at a time: all pages of that memory.
+    ///
+    /// # Errors
+    /// What `read` says.
+    pub fn zero_pages<E>(
+        &self,
+        memory: u8,
+        mut read: impl FnMut(u64, &mut [u8]) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let mut page = vec![0; PAGE_BYTES as usize];
+        let mut zeros = 0;
+        for run in self.runs(memory) {
+            for index in 0..run.length_pages {
+                read((run.physical_page + index) * PAGE_BYTES, &mut page)?;
+                zeros += u64::from(is_zero(&page));
+            }
+        }
+        Ok(zeros)
     }
 }

@@ -1,7 +1,7 @@
 //! Compares two snapshot directories by what they hold, not by how it is laid out.
 
 use super::snapshot_dir::{self as files, SnapshotDir};
-use super::stable_file::StableFile;
+use crate::stable_file::StableFile;
 use anyhow::Context;
 use decant_layout::{CopyRun, Image, Layout, Leftover, PAGE_BYTES, PREFIX, Tail, copies};
 use std::collections::BTreeSet;

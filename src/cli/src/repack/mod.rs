@@ -9,7 +9,6 @@ mod check;
 mod report;
 mod rewrite;
 mod snapshot_dir;
-mod stable_file;
 mod steps;
 mod survey;
 

@@ -2,8 +2,8 @@
 
 use super::check::first_difference;
 use super::snapshot_dir::{self as files, EMPTY_MODULE, SnapshotDir, UPGRADE_MODULE};
-use super::stable_file::StableFile;
 use super::survey::{Plan, plan};
+use crate::stable_file::StableFile;
 use anyhow::{Context, anyhow, bail, ensure};
 use decant_layout::{
     Image, Layout, Leftover, MAX_BUCKETS, MemoryContents, PAGE_BYTES, Repacked, Usage, VirtualMemory, repack,

@@ -14,7 +14,7 @@
 //! Source: `operations/snapshot_transfer.rs` and `commands/canister/snapshot/` of icp-cli; tried with version
 //! 1.5.0. dfx writes the same files, and leaves out the ones that would be empty.
 
-use super::stable_file::StableFile;
+use crate::stable_file::StableFile;
 use anyhow::{Context, anyhow, bail, ensure};
 use decant_layout::{Image, ImageError, Layout, MemoryContents, PAGE_BYTES, Structure, Tail, find_managers};
 use serde_json::{Map, Value};
@@ -203,8 +203,12 @@ impl SnapshotDir {
         self.heap_bytes
     }
 
-    pub(super) fn stable(&self) -> &StableFile {
+    pub(crate) fn stable(&self) -> &StableFile {
         &self.stable
+    }
+
+    pub(crate) fn stable_pages(&self) -> u64 {
+        self.stable_pages
     }
 
     /// Hashes of the chunks, as they stand in file names.

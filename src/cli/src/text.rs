@@ -1,0 +1,70 @@
+//! Figures as people read them.
+
+use std::io::{self, ErrorKind, Write};
+
+const KIB: f64 = 1_024.0;
+
+/// Bytes with a unit: `200.0 KiB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    let mut figure = bytes as f64;
+    for unit in ["bytes", "KiB", "MiB", "GiB"] {
+        if figure < KIB {
+            return if unit == "bytes" { format!("{bytes} bytes") } else { format!("{figure:.1} {unit}") };
+        }
+        figure /= KIB;
+    }
+    format!("{figure:.1} TiB")
+}
+
+/// Cycles with a unit: `0.5 B`, `1.25 T`.
+pub(crate) fn cycles(cycles: f64) -> String {
+    let billions = cycles / 1e9;
+    match billions.abs() {
+        thousands if thousands >= 1_000.0 => format!("{:.2} T", billions / 1e3),
+        _ => format!("{billions:.2} B"),
+    }
+}
+
+/// Prints to standard output. Whoever stops reading, as `head` does, has read enough: that is no error.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// The end of a text that does not fit.
+pub(crate) fn tail_of(text: &str, width: usize) -> String {
+    let length = text.chars().count();
+    if length <= width {
+        return text.to_owned();
+    }
+    let skipped = length - width.saturating_sub(1);
+    format!("…{}", text.chars().skip(skipped).collect::<String>())
+}
+
+/// A bar for a share of a whole, in blocks.
+pub(crate) fn bar(part: u64, whole: u64, width: usize) -> String {
+    let filled = (part as f64 / whole.max(1) as f64 * width as f64).round() as usize;
+    // What is there is seen.
+    "█".repeat(filled.clamp(usize::from(part > 0), width))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_the_unit_that_leaves_few_digits() {
+        assert_eq!([0, 1_023, 1_024, 8_454_144].map(bytes), ["0 bytes", "1023 bytes", "1.0 KiB", "8.1 MiB"]);
+        assert_eq!([bytes(78 << 30), bytes(5 << 40)], ["78.0 GiB", "5.0 TiB"]);
+        assert_eq!([0.0, 9.23e9, 603.74e9, 1.25e12].map(cycles), ["0.00 B", "9.23 B", "603.74 B", "1.25 T"]);
+    }
+
+    #[test]
+    fn a_long_name_keeps_its_end_and_a_bar_shows_whatever_is_there() {
+        assert_eq!([tail_of("snapshots/a", 11), tail_of("snapshots/a", 6)], ["snapshots/a", "…ots/a"]);
+        assert_eq!([bar(0, 10, 4), bar(1, 1_000, 4), bar(5, 10, 4)], ["", "█", "██"]);
+    }
+}

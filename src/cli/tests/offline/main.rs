@@ -1,0 +1,10 @@
+//! The commands that need no network, on files as icp-cli and dfx write them.
+
+mod as_icp_cli;
+mod checks;
+mod common;
+mod field;
+mod hostile;
+mod inspect;
+mod round_trips;
+mod schema;
