@@ -3,6 +3,7 @@
 pub mod dry_run;
 pub mod engine;
 pub mod inspect;
+pub mod plan;
 pub mod prices;
 pub mod rehearsal;
 pub mod repack;

@@ -4,6 +4,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use decant_cli::dry_run::{self, DryRun};
 use decant_cli::inspect::{self, Inspect};
+use decant_cli::plan::{self, Plan};
 use decant_cli::repack::{self, Repack};
 use decant_replica::Replica;
 use std::process::ExitCode;
@@ -22,6 +23,8 @@ enum Command {
     DryRun(DryRun),
     /// Shows what stable memories hold, what they waste and what giving it back would bring. Changes nothing.
     Inspect(Inspect),
+    /// Says what each way of giving memory back costs, when it pays back, and whether to do it at all.
+    Plan(Plan),
     /// Rewrites a downloaded snapshot with small buckets, or compares two. Exits 0 only if all is well.
     Repack(Repack),
     /// Serves an embedded Internet Computer to `pocket_ic` clients on 127.0.0.1 until it is interrupted.
@@ -48,6 +51,7 @@ fn run(arguments: Arguments) -> anyhow::Result<bool> {
     match arguments.command {
         Command::DryRun(arguments) => dry_run::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
         Command::Repack(arguments) => repack::run(&arguments),
         Command::Replica { port } => {
             let replica =

@@ -84,8 +84,13 @@ impl Prices {
         self.a_year(self.list.canister_second)
     }
 
+    /// What costs so many cycles on 13 nodes.
+    pub fn of_nodes(&self, cycles: f64) -> f64 {
+        cycles * f64::from(self.nodes) / f64::from(REFERENCE_NODES)
+    }
+
     fn a_year(&self, cycles_a_second: u64) -> f64 {
-        cycles_a_second as f64 * SECONDS_A_YEAR * f64::from(self.nodes) / f64::from(REFERENCE_NODES)
+        self.of_nodes(cycles_a_second as f64 * SECONDS_A_YEAR)
     }
 }
 

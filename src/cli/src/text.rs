@@ -1,5 +1,6 @@
 //! Figures as people read them.
 
+use std::fmt;
 use std::io::{self, ErrorKind, Write};
 
 const KIB: f64 = 1_024.0;
@@ -42,6 +43,27 @@ pub(crate) fn tail_of(text: &str, width: usize) -> String {
     }
     let skipped = length - width.saturating_sub(1);
     format!("…{}", text.chars().skip(skipped).collect::<String>())
+}
+
+/// A paragraph in lines of so many columns.
+pub(crate) fn indented(
+    f: &mut fmt::Formatter<'_>,
+    paragraph: &str,
+    indent: usize,
+    columns: usize,
+) -> fmt::Result {
+    let mut line = String::new();
+    for word in paragraph.split(' ') {
+        if !line.is_empty() && indent + line.chars().count() + 1 + word.chars().count() > columns {
+            writeln!(f, "{:indent$}{line}", "")?;
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    writeln!(f, "{:indent$}{line}", "")
 }
 
 /// A bar for a share of a whole, in blocks.

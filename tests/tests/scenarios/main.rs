@@ -10,6 +10,7 @@ mod metadata;
 mod money;
 mod others;
 mod precopy;
+mod predictions;
 mod proposals;
 mod put_back;
 mod rehearsals;

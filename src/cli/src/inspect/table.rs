@@ -128,16 +128,5 @@ fn write_repacked(f: &mut Formatter<'_>, manager: &Manager, repacked: &Repacked)
 
 /// A paragraph, indented.
 fn wrapped(f: &mut Formatter<'_>, paragraph: &str) -> fmt::Result {
-    let mut line = String::new();
-    for word in paragraph.split(' ') {
-        if !line.is_empty() && 2 + line.chars().count() + 1 + word.chars().count() > COLUMNS {
-            writeln!(f, "  {line}")?;
-            line.clear();
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    writeln!(f, "  {line}")
+    text::indented(f, paragraph, 2, COLUMNS)
 }

@@ -6,5 +6,6 @@ mod common;
 mod field;
 mod hostile;
 mod inspect;
+mod plan;
 mod round_trips;
 mod schema;

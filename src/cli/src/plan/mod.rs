@@ -1,0 +1,147 @@
+//! `decant plan`: what each way of giving memory back would cost and bring, and what we would do.
+
+mod advice;
+mod cost;
+mod fleet;
+mod page;
+
+use crate::prices::PriceOptions;
+use crate::text;
+use advice::seconds;
+use anyhow::Context;
+use clap::Args;
+use serde::Serialize;
+use std::fmt;
+use std::path::PathBuf;
+
+pub use advice::{Advice, Outlook, Question};
+pub use cost::{Pace, WAYS, Way};
+pub use fleet::{Canister, Fleet, read};
+
+/// Columns of a line at most.
+const COLUMNS: usize = 100;
+/// Canisters and rows that are listed at most.
+const MOST_LISTED: usize = 20;
+
+/// Arguments of the command.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  decant inspect snapshots/* --json > fleet.json && decant plan fleet.json
+  decant plan fleet.csv --in-flight 50 --html plan.html
+
+The CSV names its columns in the first line: canister, stable_bytes, used_bytes; others are ignored.
+Exit codes: 0 a plan was made, 1 rows were left out or it could not be made, 2 the command line is wrong.")]
+pub struct Plan {
+    /// A CSV file, or what `decant inspect --json` printed.
+    #[arg(value_name = "FLEET.csv|ASSESSMENT.json")]
+    fleet: PathBuf,
+    #[command(flatten)]
+    prices: PriceOptions,
+    /// Jobs at a time.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=200))]
+    in_flight: u32,
+    /// Seconds that a round of the subnet takes.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = positive)]
+    round_seconds: f64,
+    /// Years within which it has to pay back.
+    #[arg(long, value_name = "YEARS", default_value_t = 2.0, value_parser = positive)]
+    horizon_years: f64,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+    /// Writes a page with charts to this file, which needs nothing else to be shown.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+/// What --json prints.
+#[derive(Serialize)]
+struct Printed<'a> {
+    schema: &'static str,
+    prices: &'a crate::prices::Prices,
+    pace: Pace,
+    horizon_years: f64,
+    advice: &'a Advice,
+}
+
+/// Runs the command; answers whether every row could be read.
+///
+/// # Errors
+/// The fleet or the prices can't be read, or the page can't be written.
+pub fn run(arguments: &Plan) -> anyhow::Result<bool> {
+    let fleet = read(&arguments.fleet)?;
+    let question = Question {
+        prices: arguments.prices.read()?,
+        pace: Pace { in_flight: arguments.in_flight, round_seconds: arguments.round_seconds },
+        horizon_years: arguments.horizon_years,
+    };
+    let advice = Advice::of(&fleet, &question);
+    if let Some(path) = &arguments.html {
+        let page = page::page(&fleet, &question, &advice);
+        std::fs::write(path, page).with_context(|| format!("writing {}", path.display()))?;
+    }
+    if arguments.json {
+        let printed = Printed {
+            schema: "decant.plan/1",
+            prices: &question.prices,
+            pace: question.pace,
+            horizon_years: question.horizon_years,
+            advice: &advice,
+        };
+        text::print(&(serde_json::to_string_pretty(&printed)? + "\n"))?;
+    } else {
+        text::print(&advice.to_string())?;
+    }
+    for row in fleet.left_out.iter().take(MOST_LISTED) {
+        eprintln!("left out: {row}");
+    }
+    if fleet.left_out.len() > MOST_LISTED {
+        eprintln!("left out: {} more rows; --json has all", fleet.left_out.len() - MOST_LISTED);
+    }
+    Ok(fleet.left_out.is_empty())
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
+        _ => Err("a number above 0 is needed".to_owned()),
+    }
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} canisters, {}; {} of it would come free",
+            self.canisters,
+            text::bytes(self.stable_bytes),
+            text::bytes(self.freed_bytes)
+        )?;
+        writeln!(
+            f,
+            "{:<18} {:>8} {:>11} {:>11} {:>11} {:>10} {:>9} {:>8}",
+            "way", "worth it", "gives back", "costs", "saves/year", "pays back", "takes", "waits"
+        )?;
+        for outlook in &self.ways {
+            let [gives, costs, saves, pays, takes] = outlook.columns();
+            writeln!(
+                f,
+                "{:<18} {:>8} {gives:>11} {costs:>11} {saves:>11} {pays:>10} {takes:>9} {:>8}",
+                outlook.way.name(),
+                outlook.worth_it,
+                seconds(outlook.wait_seconds)
+            )?;
+        }
+        writeln!(f, "(waits: how long the users of one canister can't write)")?;
+        for reason in &self.reasons {
+            text::indented(f, reason, 0, COLUMNS)?;
+        }
+        if !self.not_worth_it.is_empty() {
+            let more = self.not_worth_it.len().saturating_sub(MOST_LISTED);
+            let listed: Vec<&str> = self.not_worth_it.iter().take(MOST_LISTED).map(String::as_str).collect();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            text::indented(f, &format!("Not worth it: {}{more}", listed.join(" ")), 0, COLUMNS)?;
+        }
+        Ok(())
+    }
+}
