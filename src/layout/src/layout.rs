@@ -146,6 +146,14 @@ impl Layout {
         self.memories.get(index)
     }
 
+    /// The same image without these virtual memories: their buckets belong to nobody, and what is copied from it leaves them
+    /// out. Ids that have no pages change nothing.
+    pub fn without(&self, memories: &[u8]) -> Self {
+        let mut layout = self.clone();
+        layout.memories.retain(|memory| !memories.contains(&memory.id));
+        layout
+    }
+
     /// Size in pages of the virtual memory of this id; 0 if it was never grown. Of [`PREFIX`](crate::PREFIX): the pages
     /// before the manager.
     pub fn memory_size_pages(&self, id: u8) -> u64 {

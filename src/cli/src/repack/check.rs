@@ -23,12 +23,14 @@ const MAY_DIFFER: [&str; 8] = [
 ];
 
 /// What whoever compares knows of both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Known {
     /// Page at which the manager begins.
     pub manager_page: u32,
     /// What lay behind the last bucket was given up on purpose.
     pub tail_is_dropped: bool,
+    /// Virtual memories that were given up on purpose.
+    pub dropped_memories: Vec<u8>,
 }
 
 /// What two directories have in common.
@@ -130,7 +132,8 @@ fn compare_images(
 ) -> anyhow::Result<()> {
     match (left.image(known.manager_page)?, right.image(known.manager_page)?) {
         (Image::Managed(ours), Image::Managed(theirs)) => {
-            compare_managed((left.stable(), &ours), (right.stable(), &theirs), into)?;
+            let dropped = known.dropped_memories.as_slice();
+            compare_managed((left.stable(), &ours), (right.stable(), &theirs), dropped, into)?;
             compare_tails((left, &ours), (right, &theirs), known.tail_is_dropped, into)
         }
         (Image::Empty, Image::Empty) => {
@@ -163,6 +166,7 @@ fn kind(image: &Image) -> String {
 fn compare_managed(
     (left, ours): (&StableFile, &Layout),
     (right, theirs): (&StableFile, &Layout),
+    dropped: &[u8],
     into: &mut Comparison,
 ) -> anyhow::Result<()> {
     into.notes.push(format!(
@@ -181,6 +185,10 @@ fn compare_managed(
             id => format!("memory {id}"),
         };
         let (our_pages, their_pages) = (ours.memory_size_pages(id), theirs.memory_size_pages(id));
+        if dropped.contains(&id) && (our_pages == 0) != (their_pages == 0) {
+            into.dropped.push(format!("{name}: {our_pages} pages against {their_pages}"));
+            continue;
+        }
         if our_pages != their_pages {
             into.differences.push(format!("{name}: {our_pages} pages against {their_pages}"));
             continue;

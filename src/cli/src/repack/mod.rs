@@ -42,6 +42,9 @@ pub struct Repack {
     /// Repacks though buckets are free, as version 0.7.1 of ic-stable-structures leaves them.
     #[arg(long, conflicts_with = "check")]
     free_buckets: bool,
+    /// Gives up a virtual memory, by its id; may be repeated. With --check: that was given up.
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u8).range(..=254))]
+    drop_memory: Vec<u8>,
     /// Compares two directories and writes nothing. Exits 0 only if they hold the same.
     #[arg(long, conflicts_with = "bucket_pages")]
     check: bool,
@@ -53,7 +56,11 @@ pub struct Repack {
 /// A directory is not what it should be, or can't be repacked: the error names the file and what to do.
 pub fn run(arguments: &Repack) -> anyhow::Result<bool> {
     if arguments.check {
-        let known = Known { manager_page: arguments.manager_page, tail_is_dropped: arguments.drop_tail };
+        let known = Known {
+            manager_page: arguments.manager_page,
+            tail_is_dropped: arguments.drop_tail,
+            dropped_memories: arguments.drop_memory.clone(),
+        };
         let comparison = check_knowing(&arguments.snapshot_dir, &arguments.out_dir, &known)?;
         print!("{comparison}");
         return Ok(comparison.is_same());
@@ -67,6 +74,7 @@ pub fn run(arguments: &Repack) -> anyhow::Result<bool> {
         manager_page: arguments.manager_page,
         drop_tail: arguments.drop_tail,
         free_buckets: arguments.free_buckets,
+        drop_memories: arguments.drop_memory.clone(),
     };
     let rewritten = rewrite(&arguments.snapshot_dir, &arguments.out_dir, &options)?;
     print!("{rewritten}");

@@ -56,6 +56,10 @@ impl Rewritten {
         if before.prefix_pages > 0 {
             writeln!(formatter, "  kept    {} pages before the manager, byte for byte", before.prefix_pages)?;
         }
+        for (size_pages, contents) in &self.dropped_memories {
+            let held = contents.structure.map_or(String::new(), |structure| format!(", {structure}"));
+            writeln!(formatter, "  DROPPED memory {}: {size_pages} pages{held}", contents.memory)?;
+        }
         if let Some(leftover) = &self.dropped {
             writeln!(
                 formatter,

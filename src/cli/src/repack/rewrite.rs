@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// How to repack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Pages of a bucket in the new image.
     pub bucket_pages: u32,
@@ -26,12 +26,21 @@ pub struct Options {
     pub drop_tail: bool,
     /// Whether free buckets may be there.
     pub free_buckets: bool,
+    /// Virtual memories that are given up.
+    pub drop_memories: Vec<u8>,
 }
 
 impl Options {
     /// Nothing is given up and nothing else is known than the bucket size.
     pub const fn in_buckets_of(bucket_pages: u32) -> Self {
-        Self { bucket_pages, growth_pages: 0, manager_page: 0, drop_tail: false, free_buckets: false }
+        Self {
+            bucket_pages,
+            growth_pages: 0,
+            manager_page: 0,
+            drop_tail: false,
+            free_buckets: false,
+            drop_memories: Vec::new(),
+        }
     }
 }
 
@@ -48,6 +57,8 @@ pub struct Rewritten {
     pub memories: Vec<(u64, MemoryContents)>,
     /// What lay behind the last bucket and was given up.
     pub dropped: Option<Leftover>,
+    /// Virtual memories that were given up: their sizes in pages, and what they held.
+    pub dropped_memories: Vec<(u64, MemoryContents)>,
     /// What was copied.
     pub repacked: Repacked,
     /// Pages that the memories can still grow by, until all buckets are dealt out.
@@ -67,22 +78,26 @@ pub struct Rewritten {
 /// The source can't be trusted or gains nothing, the bucket size does not hold it, or a file can't be written.
 pub fn rewrite(source: &Path, out: &Path, options: &Options) -> anyhow::Result<Rewritten> {
     let source = SnapshotDir::open(source)?;
-    let Plan { before, after, contents, dropped } = plan(&source, options)?;
+    let Plan { before, kept, after, contents, dropped } = plan(&source, options)?;
     prepare(out)?;
     let module = source.module()?;
     write(&out.join(files::MODULE), &EMPTY_MODULE)?;
     write(&out.join(UPGRADE_MODULE), &module)?;
     write(&out.join(files::HEAP), &[])?;
     copy_chunks(&source, out)?;
-    let repacked = write_image(&source, out, &before, &after)?;
+    let repacked = write_image(&source, out, &kept, &after)?;
     write_metadata(out, &repacked_metadata(source.metadata(), &after))?;
     let free_buckets = MAX_BUCKETS - u64::from(after.allocated_buckets());
+    let sizes = before.memories().iter().map(VirtualMemory::size_pages);
+    let (memories, dropped_memories) =
+        sizes.zip(contents).partition(|(_, contents)| kept.memory(contents.memory).is_some());
     Ok(Rewritten {
         before: before.usage(),
         after: after.usage(),
         bucket_pages: (before.bucket_size_pages(), after.bucket_size_pages()),
-        memories: before.memories().iter().map(VirtualMemory::size_pages).zip(contents).collect(),
+        memories,
         dropped,
+        dropped_memories,
         repacked,
         room_pages: free_buckets * u64::from(after.bucket_size_pages()),
         module_bytes: module.len() as u64,

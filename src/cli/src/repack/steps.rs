@@ -51,7 +51,9 @@ fn check_flags(rewritten: &Rewritten) -> String {
         pages => format!(" --manager-page {pages}"),
     };
     let drop_tail = if rewritten.dropped.is_some() { " --drop-tail" } else { "" };
-    manager_page + drop_tail
+    let drop_memories =
+        rewritten.dropped_memories.iter().map(|(_, it)| format!(" --drop-memory {}", it.memory));
+    manager_page + drop_tail + &drop_memories.collect::<String>()
 }
 
 fn write_losses(text: &mut String, rewritten: &Rewritten) -> std::fmt::Result {

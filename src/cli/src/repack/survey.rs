@@ -11,6 +11,8 @@ use decant_layout::{
 /// The layout that is there, the one that will be, and what else there is to say.
 pub(super) struct Plan {
     pub(super) before: Layout,
+    /// The layout that is there, without the memories that are given up.
+    pub(super) kept: Layout,
     pub(super) after: Layout,
     pub(super) contents: Vec<MemoryContents>,
     /// What is behind the last bucket, if it is given up.
@@ -26,7 +28,9 @@ pub(super) fn plan(source: &SnapshotDir, options: &Options) -> anyhow::Result<Pl
     );
     let file = source.stable().path().display();
     let before = manager(source, options.manager_page)?;
-    let after = compact(&before, options)?;
+    ensure_there(&before, &options.drop_memories).with_context(|| file.to_string())?;
+    let kept = before.without(&options.drop_memories);
+    let after = compact(&kept, options)?;
     let contents = source.contents(&before)?;
     let usage = before.usage();
     ensure!(
@@ -55,7 +59,22 @@ pub(super) fn plan(source: &SnapshotDir, options: &Options) -> anyhow::Result<Pl
         Tail::InUse(leftover) => Some(leftover),
         Tail::Nothing => None,
     };
-    Ok(Plan { before, after, contents, dropped })
+    Ok(Plan { before, kept, after, contents, dropped })
+}
+
+/// What is given up must be there, and not be all.
+fn ensure_there(before: &Layout, drop_memories: &[u8]) -> anyhow::Result<()> {
+    for memory in drop_memories {
+        ensure!(
+            before.memory(*memory).is_some(),
+            "--drop-memory {memory}: there is no memory {memory} that has pages; `decant inspect` lists them"
+        );
+    }
+    ensure!(
+        !before.without(drop_memories).memories().is_empty() || drop_memories.is_empty(),
+        "--drop-memory names every memory: nothing would be left to repack"
+    );
+    Ok(())
 }
 
 /// The layout by the manager at a page. What others may be there is said, and not guessed.

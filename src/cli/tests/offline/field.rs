@@ -1,6 +1,6 @@
 //! Images as they are in the field: managers behind other pages, tails, managers inside of memories.
 
-use crate::common::{PAGE, Temporary, image, managed, write_snapshot};
+use crate::common::{PAGE, Temporary, bytes, image, managed, open, write_snapshot};
 use decant_cli::repack::{Known, Options, check, check_knowing, rewrite};
 use ic_stable_structures::memory_manager::{MemoryId, MemoryManager};
 use ic_stable_structures::{Memory, RestrictedMemory, StableBTreeMap, StableCell, VectorMemory};
@@ -254,4 +254,38 @@ fn the_printed_comparison_knows_what_the_repack_was_told() {
     assert_contains(&text, &[&command]);
     assert_eq!(decant(&["--check", "--manager-page", "1", "--drop-tail"]).0, Some(0));
     assert_eq!(decant(&["--check", "--manager-page", "1"]).0, Some(1));
+}
+
+#[test]
+fn a_memory_is_given_up_only_by_name_and_the_comparison_says_so() {
+    let directory = Temporary::new();
+    let (source, out) = (directory.path("source"), directory.path("out"));
+    write_snapshot(&source, &image());
+    for (drop_memories, words) in
+        [(vec![3], "--drop-memory 3: there is no memory 3"), (vec![0, 7, 254], "nothing would be left")]
+    {
+        assert_contains(&refusal(&source, &out, &Options { drop_memories, ..OPTIONS }), &[words]);
+    }
+    let rewritten = rewrite(&source, &out, &Options { drop_memories: vec![7], ..OPTIONS })
+        .expect("it was told to")
+        .to_string();
+    assert_contains(&rewritten, &["2 virtual memories", "DROPPED memory 7: 3 pages"]);
+    assert!(!rewritten.contains("free buckets"), "{rewritten}");
+
+    let (memory, manager) = open(&out);
+    assert_eq!(memory.size(), 1 + 37 + 1);
+    let (_, before) = open(&source);
+    for id in [0, 254] {
+        assert!(bytes(&manager, id) == bytes(&before, id), "memory {id} is as it was");
+    }
+    assert_eq!(manager.get(MemoryId::new(7)).size(), 0);
+    let strict = check(&source, &out).expect("both can be read");
+    assert_eq!(strict.differences, ["memory 7: 3 pages against 0"]);
+    let known = Known { dropped_memories: vec![7], ..Known::default() };
+    let told = check_knowing(&source, &out, &known).expect("both can be read");
+    assert!(told.is_same(), "{told}");
+    assert_contains(
+        &told.to_string(),
+        &["DROPPED  memory 7: 3 pages against 0", "but for what was dropped."],
+    );
 }
