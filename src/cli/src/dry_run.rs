@@ -89,12 +89,13 @@ pub fn run(arguments: &DryRun) -> anyhow::Result<bool> {
         };
         std::fs::write(path, json + "\n").with_context(|| format!("writing {}", path.display()))?;
     }
-    match reports.as_slice() {
-        [relocate, repack] => println!("{}", side_by_side(relocate, repack)),
-        reports => reports.iter().for_each(|report| println!("{report}")),
-    }
+    let figures = match reports.as_slice() {
+        [relocate, repack] => side_by_side(relocate, repack),
+        reports => reports.iter().map(Report::to_string).collect(),
+    };
     let is_well = reports.iter().all(Report::is_well);
-    println!("{}", if is_well { "All is well: nothing was lost." } else { "NOT all is well: see above." });
+    let verdict = if is_well { "All is well: nothing was lost." } else { "NOT all is well: see above." };
+    crate::print(&format!("{figures}\n{verdict}\n"))?;
     Ok(is_well)
 }
 

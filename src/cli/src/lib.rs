@@ -10,3 +10,5 @@ pub mod repack;
 pub mod schedules;
 mod stable_file;
 mod text;
+
+pub use text::print;

@@ -1,17 +1,31 @@
 //! The `decant` command.
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use decant_cli::dry_run::{self, DryRun};
 use decant_cli::inspect::{self, Inspect};
 use decant_cli::plan::{self, Plan};
 use decant_cli::repack::{self, Repack};
 use decant_replica::Replica;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// It could not be done: an input can't be read, an engine does not start, a disk is full.
+const COULD_NOT: u8 = 3;
 
 /// Gives back the stable memory that a fleet of canisters holds and does not use.
 #[derive(Debug, Parser)]
-#[command(name = "decant", version)]
+#[command(
+    name = "decant",
+    version,
+    after_help = "\
+Where to begin:
+  decant inspect snapshots/*       what there is, and what it wastes
+  decant plan fleet.json           what giving it back costs, and whether it pays
+  scripts/dry-run --strategy both  the whole of it, rehearsed
+
+Exit codes: 0 all is well; 1 it ran, and something is not well; 2 the command line is wrong; 3 it could not be done."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -33,6 +47,20 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
+    /// Prints what makes a shell complete this command's arguments.
+    #[command(
+        after_help = "Example:\n  decant completions bash > ~/.local/share/bash-completion/completions/decant"
+    )]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Writes manual pages, one a command, into a directory.
+    #[command(after_help = "Example:\n  decant man ~/.local/share/man/man1 && man decant")]
+    Man {
+        /// The directory, which must be there.
+        directory: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -41,7 +69,7 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(COULD_NOT)
         }
     }
 }
@@ -53,6 +81,17 @@ fn run(arguments: Arguments) -> anyhow::Result<bool> {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Repack(arguments) => repack::run(&arguments),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "decant", &mut text);
+            decant_cli::print(&String::from_utf8_lossy(&text))?;
+            Ok(true)
+        }
+        Command::Man { directory } => {
+            clap_mangen::generate_to(Arguments::command(), &directory)
+                .with_context(|| format!("writing manual pages into {}", directory.display()))?;
+            Ok(true)
+        }
         Command::Replica { port } => {
             let replica =
                 Replica::start_on(port).with_context(|| format!("listening on 127.0.0.1:{port}"))?;

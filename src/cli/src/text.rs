@@ -27,7 +27,10 @@ pub(crate) fn cycles(cycles: f64) -> String {
 }
 
 /// Prints to standard output. Whoever stops reading, as `head` does, has read enough: that is no error.
-pub(crate) fn print(text: &str) -> io::Result<()> {
+///
+/// # Errors
+/// The output can't be written, as on a full disk.
+pub fn print(text: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

@@ -23,7 +23,7 @@ pub const SCHEMA: &str = "decant.inspect/1";
   decant inspect snapshots/*                             a fleet: a line each, a summary and a histogram
   decant inspect stable_memory.bin --growth 300 --json   a raw image that will be four times as large, for machines
 
-Exit codes: 0 all inputs were read, 1 one was not, 2 the command line is wrong.")]
+Exits 0 if all inputs were read, 1 if one was not; see decant --help.")]
 pub struct Inspect {
     /// Directories that `icp canister snapshot download` left, or files that are a stable memory.
     #[arg(required = true, value_name = "FILE|SNAPSHOT_DIR")]
@@ -87,9 +87,9 @@ pub fn run(arguments: &Inspect) -> anyhow::Result<bool> {
         is_verbose: arguments.verbose,
     };
     if arguments.json {
-        crate::text::print(&(serde_json::to_string_pretty(&inspection)? + "\n"))?;
+        crate::print(&(serde_json::to_string_pretty(&inspection)? + "\n"))?;
     } else {
-        crate::text::print(&inspection.to_string())?;
+        crate::print(&inspection.to_string())?;
         for unread in &inspection.unread {
             eprintln!("error: {}", unread.error);
         }

@@ -30,7 +30,7 @@ const MOST_LISTED: usize = 20;
   decant plan fleet.csv --in-flight 50 --html plan.html
 
 The CSV names its columns in the first line: canister, stable_bytes, used_bytes; others are ignored.
-Exit codes: 0 a plan was made, 1 rows were left out or it could not be made, 2 the command line is wrong.")]
+Exits 0 if a plan was made, 1 if rows were left out; see decant --help.")]
 pub struct Plan {
     /// A CSV file, or what `decant inspect --json` printed.
     #[arg(value_name = "FLEET.csv|ASSESSMENT.json")]
@@ -88,9 +88,9 @@ pub fn run(arguments: &Plan) -> anyhow::Result<bool> {
             horizon_years: question.horizon_years,
             advice: &advice,
         };
-        text::print(&(serde_json::to_string_pretty(&printed)? + "\n"))?;
+        crate::print(&(serde_json::to_string_pretty(&printed)? + "\n"))?;
     } else {
-        text::print(&advice.to_string())?;
+        crate::print(&advice.to_string())?;
     }
     for row in fleet.left_out.iter().take(MOST_LISTED) {
         eprintln!("left out: {row}");

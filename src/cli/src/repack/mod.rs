@@ -62,7 +62,7 @@ pub fn run(arguments: &Repack) -> anyhow::Result<bool> {
             dropped_memories: arguments.drop_memory.clone(),
         };
         let comparison = check_knowing(&arguments.snapshot_dir, &arguments.out_dir, &known)?;
-        print!("{comparison}");
+        crate::print(&comparison.to_string())?;
         return Ok(comparison.is_same());
     }
     let Some(bucket_pages) = arguments.bucket_pages else {
@@ -77,7 +77,7 @@ pub fn run(arguments: &Repack) -> anyhow::Result<bool> {
         drop_memories: arguments.drop_memory.clone(),
     };
     let rewritten = rewrite(&arguments.snapshot_dir, &arguments.out_dir, &options)?;
-    print!("{rewritten}");
-    print!("{}", steps::next_steps(&arguments.snapshot_dir, &arguments.out_dir, &rewritten));
+    let steps = steps::next_steps(&arguments.snapshot_dir, &arguments.out_dir, &rewritten);
+    crate::print(&format!("{rewritten}{steps}"))?;
     Ok(true)
 }

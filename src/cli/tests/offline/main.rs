@@ -2,6 +2,7 @@
 
 mod as_icp_cli;
 mod checks;
+mod command;
 mod common;
 mod field;
 mod hostile;

@@ -99,7 +99,7 @@ fn rows_that_are_wrong_are_named_and_the_rest_is_planned() {
     let none = with("fleet.csv", "canister,bytes\na,1\n");
     let ended = decant(&none.path(""), &["plan", "fleet.csv"]);
     assert!(ended.errors.contains("fleet.csv: there is no column stable_bytes"), "{}", ended.errors);
-    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.code, Some(3));
 }
 
 #[test]

@@ -1,0 +1,135 @@
+//! The command itself: help, exit codes, what shells and `man` get, outputs that end early.
+
+use crate::common::{Temporary, image, write_snapshot};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const COMMANDS: [&str; 7] = ["dry-run", "inspect", "plan", "repack", "replica", "completions", "man"];
+
+fn decant(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_decant"))
+        .args(arguments)
+        .current_dir(directory)
+        .output()
+        .expect("the command starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("it prints text")
+}
+
+fn snapshots() -> Temporary {
+    let directory = Temporary::new();
+    fs::create_dir_all(directory.path("")).expect("the directory is made");
+    write_snapshot(&directory.path("one"), &image());
+    let mut other = image();
+    other[5 * 65_536] ^= 1;
+    write_snapshot(&directory.path("other"), &other);
+    directory
+}
+
+#[test]
+fn every_exit_code_is_what_the_help_says() {
+    let directory = snapshots();
+    for (arguments, code) in [
+        (vec!["repack", "--check", "one", "one"], 0),
+        (vec!["inspect", "one"], 0),
+        (vec!["repack", "--check", "one", "other"], 1),
+        (vec!["inspect", "one", "nowhere"], 1),
+        (vec![], 2),
+        (vec!["repack", "one"], 2),
+        (vec!["inspect", "--growth", "-1", "one"], 2),
+        (vec!["repack", "nowhere", "out", "--bucket-pages", "1"], 3),
+        (vec!["plan", "nowhere"], 3),
+        (vec!["dry-run", "--modules", "nowhere"], 3),
+        (vec!["man", "nowhere"], 3),
+    ] {
+        let ended = decant(&directory.path(""), &arguments);
+        assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {}", text(&ended.stderr));
+        assert_eq!(
+            code >= 2,
+            text(&ended.stdout).is_empty(),
+            "{arguments:?}: errors are not among the output"
+        );
+    }
+    let help = text(&decant(&directory.path(""), &["--help"]).stdout);
+    assert!(help.contains(
+        "0 all is well; 1 it ran, and something is not well; 2 the command line is wrong; 3 it could not"
+    ));
+}
+
+#[test]
+fn every_command_has_help_that_fits_a_terminal() {
+    let directory = Temporary::new();
+    fs::create_dir_all(directory.path("")).expect("the directory is made");
+    let help = text(&decant(&directory.path(""), &["--help"]).stdout);
+    for command in COMMANDS {
+        assert!(help.contains(&format!("\n  {command} ")), "{command} is not in {help}");
+        let ended = decant(&directory.path(""), &[command, "--help"]);
+        assert_eq!(ended.status.code(), Some(0));
+        assert!(text(&ended.stdout).contains("Usage: decant "), "{command}");
+    }
+}
+
+#[test]
+fn shells_and_man_get_every_command() {
+    let directory = Temporary::new();
+    fs::create_dir_all(directory.path("pages")).expect("the directory is made");
+    for shell in ["bash", "zsh", "fish"] {
+        let completions = text(&decant(&directory.path(""), &["completions", shell]).stdout);
+        for command in COMMANDS {
+            assert!(completions.contains(command), "{shell} does not know {command}");
+        }
+    }
+    assert_eq!(decant(&directory.path(""), &["man", "pages"]).status.code(), Some(0));
+    for command in COMMANDS {
+        let page =
+            fs::read_to_string(directory.path(&format!("pages/decant-{command}.1"))).expect("it has a page");
+        assert!(page.contains(".SH SYNOPSIS"), "{command}");
+    }
+}
+
+#[test]
+fn a_full_disk_and_a_reader_that_leaves_are_told_apart() {
+    let directory = snapshots();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full");
+    // Linux has a device that is always full.
+    if let Ok(full) = full {
+        let ended = Command::new(env!("CARGO_BIN_EXE_decant"))
+            .args(["inspect", "one"])
+            .current_dir(directory.path(""))
+            .stdout(full)
+            .output()
+            .expect("the command starts");
+        assert_eq!(ended.status.code(), Some(3));
+        assert!(text(&ended.stderr).starts_with("error: "), "{}", text(&ended.stderr));
+    }
+    for arguments in [vec!["inspect", "one"], vec!["repack", "--check", "one", "one"]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_decant"))
+            .args(&arguments)
+            .current_dir(directory.path(""))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().expect("it ends");
+        assert_eq!((ended.status.code(), text(&ended.stderr)), (Some(0), String::new()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn nothing_is_coloured_where_nobody_looks() {
+    let directory = snapshots();
+    for arguments in [
+        vec!["inspect", "one"],
+        vec!["--help"],
+        vec!["repack", "--check", "one", "other"],
+        vec!["plan", "nowhere"],
+    ] {
+        let ended = decant(&directory.path(""), &arguments);
+        let printed = text(&ended.stdout) + &text(&ended.stderr);
+        assert!(!printed.contains('\u{1b}'), "{arguments:?}: {printed:?}");
+    }
+}
