@@ -3,6 +3,7 @@
 pub mod candid_text;
 pub mod dapps;
 pub mod faults;
+pub mod hostile;
 pub mod keeper;
 pub mod ledger;
 pub mod others;

@@ -106,9 +106,7 @@ impl Options {
     /// The options, and which to choose instead.
     pub fn check(&self) -> anyhow::Result<()> {
         if !self.strategy.needs_kit() && self.generation == Generation::Raw {
-            bail!(
-                "a vessel repacks by virtual memory: choose --generation managed, structures or mixed"
-            );
+            bail!("a vessel repacks by virtual memory: choose --generation managed, structures or mixed");
         }
         if !self.strategy.moves() && self.retention == Retention::Tombstone {
             bail!("a repacked canister lives on: choose --retention none or frozen");
