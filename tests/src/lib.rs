@@ -1,5 +1,6 @@
 //! What the scenarios share: the modules, the engine, and a small world.
 
+pub mod campaign;
 pub mod candid_text;
 pub mod dapps;
 pub mod faults;
@@ -7,6 +8,7 @@ pub mod hostile;
 pub mod keeper;
 pub mod ledger;
 pub mod others;
+pub mod people;
 pub mod precopy;
 pub mod repack;
 pub mod vessel;

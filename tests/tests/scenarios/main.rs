@@ -1,6 +1,7 @@
 //! Scenarios through the `pocket_ic` client, in one binary: the engine and the modules are made once.
 
 mod assets;
+mod campaign;
 mod enrolment;
 mod failures;
 mod field;
@@ -10,6 +11,7 @@ mod layouts;
 mod metadata;
 mod money;
 mod others;
+mod payouts;
 mod precopy;
 mod proposals;
 mod put_back;
