@@ -1,11 +1,14 @@
 //! What the scenarios share: the modules, the engine, and a small world.
 
+pub mod campaign;
 pub mod candid_text;
 pub mod dapps;
 pub mod faults;
+pub mod hostile;
 pub mod keeper;
 pub mod ledger;
 pub mod others;
+pub mod people;
 pub mod precopy;
 pub mod repack;
 pub mod vessel;

@@ -8,7 +8,6 @@
 //! | `enrolment` | indexes hand canisters over |
 //! | `driver` | jobs, one step after the other, several at a time |
 //! | `platform` | effects as calls, and what their values mean |
-//! | `replies` | what others answer, decoded within bounds |
 //! | `outcomes` | what rejects and refusals mean for a job |
 //! | `vessels`, `pages`, `modules`, `snapshots` | the same for code that nobody can change |
 //! | `carried` | the vessel that this module carries |
@@ -35,7 +34,6 @@ mod plans;
 mod platform;
 mod pool;
 mod put_back;
-mod replies;
 mod snapshots;
 mod store;
 mod trial;
@@ -48,6 +46,7 @@ use decant_api::jobs::{Batch, Command, JobView, JobsArgs, Pause, PoolView, Summa
 use decant_api::payout::Payout;
 use decant_api::plan::Plan;
 use decant_api::routes::{EnrolError, WithdrawError};
+use decant_kit::replies;
 use enrolment::Asked;
 use serde::Deserialize;
 

@@ -277,6 +277,13 @@ pub(crate) fn least(per_target: Option<u128>, modules_to_read: usize, prices: Pr
     account.reserved(prices).saturating_add(modules)
 }
 
+/// What the coordinator must have for so many jobs of a plan at a time: what their calls take and prepay, and one canister;
+/// the others are created one after the other, as cycles come.
+pub(crate) fn needed(per_target: Option<u128>, in_flight: u32, prices: Prices) -> u128 {
+    let account = Account { max_cycles: 0, spent: 0, open: in_flight.into(), without_target: 1, per_target };
+    FLOOR_CYCLES.saturating_add(account.promised(prices))
+}
+
 /// Asks what the coordinator burns a day when it does nothing: when jobs are started, once a day at most.
 pub(crate) async fn ask_idle() {
     let own = OfCanister { canister_id: ic_cdk::api::canister_self() };

@@ -38,6 +38,8 @@ const ARG_BYTES: usize = 100_000;
 const CHECKED: usize = 20;
 /// Modules that a plan can name.
 const MODULES: usize = 50;
+/// Seconds that originals, or snapshots, are kept at most: ten years.
+const RETENTION_SECONDS: u64 = 315_360_000;
 /// Percent of growth that a plan can expect: 100 times.
 const GROWTH_PERCENT: u32 = 10_000;
 
@@ -92,12 +94,24 @@ pub(crate) async fn execute(plan: Plan) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether it may spend what its first job takes, at the prices of this subnet.
+/// Whether it may spend what its first job takes, at the prices of this subnet, and whether the coordinator carries as many
+/// jobs at a time as it says.
 fn check_means(plan: &Plan) -> Result<(), String> {
     let modules = plan.strategy.by_vessel().map_or(&[][..], |by| &by.modules);
     let to_read = modules.iter().filter(|module| module.chunk_hashes.is_empty()).count();
-    let least = money::least(plan.per_target(), to_read, Prices::now());
-    check_limit("max_cycles", plan.max_cycles, least, u128::MAX)
+    let prices = Prices::now();
+    let least = money::least(plan.per_target(), to_read, prices);
+    check_limit("max_cycles", plan.max_cycles, least, u128::MAX)?;
+    let needed = money::needed(plan.per_target(), plan.max_in_flight, prices);
+    let liquid = ic_cdk::api::canister_liquid_cycle_balance();
+    match liquid >= needed {
+        true => Ok(()),
+        false => Err(format!(
+            "max_in_flight: {} jobs at a time take {needed} cycles of the coordinator, which has {liquid}: top it up, or \
+             let fewer run",
+            plan.max_in_flight
+        )),
+    }
 }
 
 fn check(plan: &Plan) -> Result<(), String> {
@@ -119,11 +133,14 @@ fn check(plan: &Plan) -> Result<(), String> {
     for (name, value, min, max) in limits {
         check_limit(name, value, min, max)?;
     }
+    if let Retention::Frozen { seconds } = plan.retention {
+        check_limit("retention (seconds)", seconds.into(), 0, RETENTION_SECONDS.into())?;
+    }
     check_parties(plan)?;
     check_strategy(plan)?;
-    match (plan.retention, &plan.tombstone) {
-        (_, Some(tombstone)) => check_module("tombstone", tombstone),
-        _ => Ok(()),
+    match &plan.tombstone {
+        Some(tombstone) => check_module("tombstone", tombstone),
+        None => Ok(()),
     }
 }
 

@@ -39,10 +39,10 @@ pub struct DryRun {
 enum Choice {
     /// Each canister gets the kit and moves to a fresh one.
     Relocate,
-    /// Each canister is repacked in place, by a snapshot.
+    /// Each canister is repacked in place, through a vessel.
     Repack,
-    /// Each canister moves to a fresh one, by a snapshot.
-    RelocateSnapshot,
+    /// Each canister moves to a fresh one, through a vessel on both sides.
+    RelocateVessel,
     /// Relocate and repack, side by side.
     Both,
 }
@@ -52,7 +52,7 @@ impl Choice {
         match self {
             Self::Relocate => &[Strategy::Relocate],
             Self::Repack => &[Strategy::Repack],
-            Self::RelocateSnapshot => &[Strategy::RelocateSnapshot],
+            Self::RelocateVessel => &[Strategy::RelocateVessel],
             Self::Both => &[Strategy::Relocate, Strategy::Repack],
         }
     }

@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Bytes of a [`Reason`]'s detail that are kept; a finished job must stay below 512 bytes.
-pub const MAX_DETAIL_BYTES: usize = 120;
+/// Bytes of a [`Reason`]'s detail that are kept: what the platform and canisters say, whole, once what is put around every
+/// such message is gone. A job that is done holds none.
+pub const MAX_DETAIL_BYTES: usize = 400;
 
 /// What kind of reason. The tags are stored: they are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -88,6 +88,7 @@ mod witness;
 
 pub mod access;
 pub mod cycles;
+pub mod replies;
 pub mod routes;
 pub mod source;
 pub mod target;

@@ -18,6 +18,7 @@ use crate::fence::{self, Act, Asker};
 use crate::hooks::Hooks;
 use crate::import::{Import, Reply, Request, Verdict};
 use crate::limits::{BEFORE_LOAD_INSTRUCTIONS, PULL_REQUESTS, READ_TIMEOUT_SECONDS};
+use crate::replies::{self, DATA_BYTES};
 use crate::source::controller;
 use crate::stable::{CanisterMemory, Stable};
 use crate::state;
@@ -234,9 +235,10 @@ async fn answer<R: CandidType + DeserializeOwned>(
     let response = call.await;
     state::entered();
     let response = response.map_err(|error| call_failed(canister, method, &error))?;
-    match response.candid::<Result<R, KitError>>() {
-        Ok(answer) => Ok((answer, response.as_ref().len() as u64)),
-        Err(error) => Err(not_answered(canister, method, error.to_string())),
+    let reply = response.into_bytes();
+    match replies::decoded::<Result<R, KitError>>(&reply, DATA_BYTES) {
+        Ok(answer) => Ok((answer, reply.len() as u64)),
+        Err(why) => Err(not_answered(canister, method, why)),
     }
 }
 

@@ -1,14 +1,17 @@
 //! Scenarios through the `pocket_ic` client, in one binary: the engine and the modules are made once.
 
 mod assets;
+mod campaign;
 mod enrolment;
 mod failures;
 mod field;
+mod hostile;
 mod idioms;
 mod layouts;
 mod metadata;
 mod money;
 mod others;
+mod payouts;
 mod precopy;
 mod predictions;
 mod proposals;
@@ -25,6 +28,7 @@ mod repack_shapes;
 mod repack_survivors;
 mod schedules;
 mod settings;
+mod several;
 mod strangers;
 mod survives_people;
 mod targets;

@@ -36,14 +36,14 @@ fn every_example_plan_is_approved_once_its_module_is_in_the_chunk_store() {
     let world = World::new(engine(), modules(), &Options::default()).expect("the world is made");
     let examples = examples();
     let names: Vec<&str> = examples.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["relocate", "relocate-snapshot", "repack"]);
+    assert_eq!(names, ["relocate", "relocate-vessel", "repack"]);
     for (name, plan) in &examples {
         match (name.as_str(), &plan.strategy) {
             ("relocate", Strategy::Relocate(relocation)) => {
                 assert_eq!(relocation.precopy_min_pages, Some(256));
                 assert_eq!(plan.retention, Retention::Tombstone);
             }
-            ("relocate-snapshot", Strategy::RelocateVessel(_)) | ("repack", Strategy::Repack(_)) => {
+            ("relocate-vessel", Strategy::RelocateVessel(_)) | ("repack", Strategy::Repack(_)) => {
                 assert!(matches!(plan.retention, Retention::Frozen { seconds: 604_800 }));
             }
             (name, strategy) => panic!("{name}: {strategy:?}"),

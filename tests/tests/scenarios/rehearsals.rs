@@ -104,9 +104,9 @@ fn canisters_of_several_layouts_are_repacked_and_their_snapshots_kept_for_a_whil
 }
 
 #[test]
-fn a_fleet_whose_code_nobody_changes_is_relocated_by_snapshots() {
+fn a_fleet_whose_code_nobody_changes_is_relocated_through_vessels() {
     let options =
-        Options { canisters: 3, state_kib: 60, strategy: Strategy::RelocateSnapshot, ..Options::default() };
+        Options { canisters: 3, state_kib: 60, strategy: Strategy::RelocateVessel, ..Options::default() };
     assert_eq!(rehearse(&options).originals_deleted, 3);
 }
 

@@ -32,7 +32,7 @@ fn a_fleet_is_repacked_under_every_schedule() {
 }
 
 #[test]
-fn a_fleet_is_relocated_by_snapshots_under_every_schedule() {
-    let strategy = Strategy::RelocateSnapshot;
+fn a_fleet_is_relocated_through_vessels_under_every_schedule() {
+    let strategy = Strategy::RelocateVessel;
     under_every_seed(&Options { canisters: 2, state_kib: 20, strategy, ..Options::default() });
 }

@@ -1,6 +1,6 @@
 //! Who may start, by which figures.
 
-use super::{Account, FLOOR_CYCLES, JOB_CYCLES, MODULE_CYCLES, Prices, days, least};
+use super::{Account, FLOOR_CYCLES, JOB_CYCLES, MODULE_CYCLES, Prices, days, least, needed};
 
 /// A subnet with 13 nodes.
 const PRICES: Prices = Prices { byte: 1_000, creation: 500_000_000_000, waiting: 42_000_000_000 };
@@ -76,4 +76,18 @@ fn the_least_of_a_plan_is_one_job_and_the_modules_that_it_reads() {
 fn the_runway_is_told_in_days_where_it_is_known() {
     assert_eq!(days(10_000, 3_000), Some(3));
     assert_eq!(days(10_000, 0), None);
+}
+
+#[test]
+fn so_many_jobs_at_a_time_need_what_their_calls_prepay() {
+    let waiting = PRICES.waiting + JOB_CYCLES;
+    assert_eq!(needed(None, 200, PRICES), FLOOR_CYCLES + 200 * waiting);
+    assert_eq!(needed(Some(400_000_000_000), 1, PRICES), FLOOR_CYCLES + waiting + TARGET);
+    // With that they all start.
+    let mut promised = 0;
+    for open in 0..200 {
+        let account = Account { max_cycles: RICH, spent: 0, open, without_target: 0, per_target: None };
+        promised +=
+            account.may_start(PRICES, needed(None, 200, PRICES), promised).expect("it can be carried");
+    }
 }

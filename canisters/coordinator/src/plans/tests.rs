@@ -3,7 +3,7 @@
 use super::{CALL_BYTES, HEAP_BYTES, IN_FLIGHT, LEAST_TARGET, QUEUE, check, text};
 use crate::tests::{by_vessel, canister, plan};
 use candid::Principal;
-use decant_api::plan::{Plan, Strategy};
+use decant_api::plan::{Plan, Retention, Strategy};
 
 fn relocation() -> Plan {
     Plan {
@@ -45,6 +45,7 @@ fn nobody_and_nothing_that_is_no_canister_is_named() {
         (Plan { cycles_per_target: LEAST_TARGET - 1, ..relocation() }, "cycles_per_target"),
         (Plan { cycles_per_target: u128::MAX, ..relocation() }, "cycles_per_target"),
         (Plan { max_in_flight: IN_FLIGHT + 1, ..relocation() }, "max_in_flight"),
+        (Plan { retention: Retention::Frozen { seconds: u64::MAX }, ..relocation() }, "retention"),
     ];
     for (plan, why) in refused {
         let refusal = check(&plan).expect_err("it is refused");

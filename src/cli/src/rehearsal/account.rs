@@ -47,7 +47,8 @@ pub fn account(
         progress.done(batch.len() as u64);
     }
     report.settle_wire(driven);
-    report.orphans = orphans(world, fleet, driven)?;
+    let fleet = fleet.users.iter().map(|user| user.original);
+    report.orphans = orphans(world, fleet.chain(canisters_now(driven)))?.len() as u64;
     Ok(report)
 }
 
@@ -213,22 +214,24 @@ fn history(world: &World, canister: Principal) -> anyhow::Result<Vec<Entry>> {
     }
 }
 
-/// Canisters of the instance that neither a user, a job, the pool nor the world around the fleet owns.
-fn orphans(world: &World, fleet: &Fleet, driven: &Driven) -> anyhow::Result<u64> {
+/// Canisters of the instance that are neither among those that users, jobs, the pool or the like own nor around the fleet.
+///
+/// # Errors
+/// A known one has no id of a canister.
+pub fn orphans(world: &World, owned: impl IntoIterator<Item = Principal>) -> anyhow::Result<Vec<Principal>> {
     let mut known: Vec<Principal> = world.around_the_fleet().to_vec();
-    known.extend(fleet.users.iter().map(|user| user.original));
-    known.extend(canisters_now(driven));
+    known.extend(owned);
     known.sort();
     let numbers: Vec<u64> = known.iter().map(|id| World::number(*id)).collect::<Result<_, _>>()?;
     let first = numbers.iter().min().copied().unwrap_or(0);
     let last = numbers.iter().max().copied().unwrap_or(0);
-    let mut orphans = 0;
+    let mut orphans = Vec::new();
     for number in first..=last.saturating_add(SLACK) {
         let mut bytes = vec![1; 10];
         bytes[..8].copy_from_slice(&number.to_be_bytes());
         let id: Principal = RawCanisterId { canister_id: bytes }.into();
         if known.binary_search(&id).is_err() && world.pic.canister_exists(id) {
-            orphans += 1;
+            orphans.push(id);
         }
     }
     Ok(orphans)

@@ -61,15 +61,38 @@ pub fn relocate(
     progress: &mut dyn Progress,
 ) -> anyhow::Result<Driven> {
     enrol(world, fleet)?;
+    until_ended(world, fleet, options, progress, None)
+}
+
+/// What others do before a round, by its number; whether they have nothing more to do.
+pub type Others<'a> = &'a mut dyn FnMut(u64) -> anyhow::Result<bool>;
+
+/// Ticks until every job has ended or is parked and `others` have nothing more to do. Every round is one tick; between
+/// rounds users write.
+///
+/// # Errors
+/// No job ends any more; a write failed for another reason than a fence; or what `others` say.
+pub fn until_ended(
+    world: &World,
+    fleet: &mut Fleet,
+    options: &Options,
+    progress: &mut dyn Progress,
+    mut others: Option<Others<'_>>,
+) -> anyhow::Result<Driven> {
     progress.phase("relocating", fleet.users.len() as u64);
     let mut random = Random::new(options.seed ^ 0x5eed);
     let mut writes: Vec<Write> = Vec::new();
     let write_every = 1 + u64::from(options.canisters) / CANISTERS_BETWEEN_WRITES;
     let look_every = (1 + u64::from(options.canisters) / CANISTERS_BETWEEN_LOOKS).min(ROUNDS_BETWEEN_LOOKS);
     let mut now = world.pic.get_time();
+    let mut are_others_done = true;
     let mut attempts = 0;
     let (mut rounds, mut idle, mut ended) = (0, 0, 0);
     loop {
+        if let Some(others) = &mut others {
+            are_others_done = others(rounds)?;
+            now = world.pic.get_time();
+        }
         if rounds % write_every == 0 {
             attempts += submit_writes(world, fleet, &mut random, &mut writes, rounds)?;
         }
@@ -87,7 +110,7 @@ pub fn relocate(
         idle = if now_ended == ended { idle + look_every } else { 0 };
         progress.done(now_ended.saturating_sub(ended));
         ended = now_ended;
-        if summary.queued == 0 && summary.running == 0 {
+        if are_others_done && summary.queued == 0 && summary.running == 0 {
             break;
         }
         if idle > IDLE_ROUNDS {

@@ -21,10 +21,10 @@ pub enum Generation {
 pub enum Strategy {
     /// Each canister gets the kit and moves to a fresh one.
     Relocate,
-    /// Each canister is repacked in place, by a snapshot; nothing of ours is in it.
+    /// Each canister is repacked in place, through a vessel; nothing of ours is in it.
     Repack,
-    /// Each canister moves to a fresh one, by a snapshot; nothing of ours is in it.
-    RelocateSnapshot,
+    /// Each canister moves to a fresh one, through a vessel on both sides; nothing of ours is in it.
+    RelocateVessel,
 }
 
 impl Strategy {
@@ -106,9 +106,7 @@ impl Options {
     /// The options, and which to choose instead.
     pub fn check(&self) -> anyhow::Result<()> {
         if !self.strategy.needs_kit() && self.generation == Generation::Raw {
-            bail!(
-                "snapshots are repacked by virtual memory: choose --generation managed, structures or mixed"
-            );
+            bail!("a vessel repacks by virtual memory: choose --generation managed, structures or mixed");
         }
         if !self.strategy.moves() && self.retention == Retention::Tombstone {
             bail!("a repacked canister lives on: choose --retention none or frozen");

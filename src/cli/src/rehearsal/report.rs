@@ -12,7 +12,7 @@ use std::fmt;
 pub struct Report {
     /// `embedded` or `pocket-ic`.
     pub engine: String,
-    /// `relocate`, `repack` or `relocate-snapshot`.
+    /// `relocate`, `repack` or `relocate-vessel`.
     pub strategy: String,
     /// Canisters of the fleet.
     pub canisters: u32,
@@ -97,7 +97,7 @@ impl Report {
         let strategy = match options.strategy {
             Strategy::Relocate => "relocate",
             Strategy::Repack => "repack",
-            Strategy::RelocateSnapshot => "relocate-snapshot",
+            Strategy::RelocateVessel => "relocate-vessel",
         };
         Self {
             strategy: strategy.to_owned(),

@@ -130,7 +130,7 @@ pub(crate) fn path(job: Job) -> Vec<Job> {
 }
 
 pub(crate) fn gave_up() -> Event {
-    Event::GaveUp { reason: Reason::new(ReasonCode::TriedTooOften, "é".repeat(200)) }
+    Event::GaveUp { reason: Reason::new(ReasonCode::TriedTooOften, "é".repeat(60)) }
 }
 
 /// The job after a call is started, or a look.

@@ -151,7 +151,7 @@ fn a_seal_that_does_not_extend_what_was_copied_is_refused_with_what_to_do() {
         for _ in 0..2 {
             let refused = import.accept(opening.clone(), 1, &sealed.root(), &mut target);
             let text = refused.expect_err("it is no extension").to_string();
-            // A job's reason keeps 120 bytes.
+            // A job's reason keeps 400 bytes.
             assert!(text.find("plan without pre-copy").is_some_and(|at| at < 90), "{text}");
         }
         assert_eq!(import.request(), Some(Request::Open { has_copy: true }), "nothing has begun");

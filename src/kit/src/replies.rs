@@ -1,14 +1,15 @@
-//! Replies of others, decoded: the only place that does. A canister may answer anything, so a reply has a size that is
-//! accepted and an amount of work that is spent on it: a dozen bytes can say "four billion of nothing".
+//! Replies of others, decoded: the only place that does, for the coordinator too. A canister may answer anything, so a reply
+//! has a size that is accepted and an amount of work that is spent on it: a dozen bytes can say "four billion of nothing".
 
 use candid::{CandidType, DecoderConfig};
 use ic_cdk::call::Response;
 use serde::de::DeserializeOwned;
 
 /// Bytes of a reply that tells something.
-pub(crate) const TOLD_BYTES: usize = 128 << 10;
-/// Bytes of a reply that carries data of a snapshot (spec: 2,000,000 a slice), and what is around them.
-pub(crate) const DATA_BYTES: usize = (2 << 20) + 1_024;
+pub const TOLD_BYTES: usize = 128 << 10;
+/// Bytes of a reply that carries data: of a snapshot (spec: 2,000,000 a slice), or frames of a source; and what is around
+/// them.
+pub const DATA_BYTES: usize = (2 << 20) + 1_024;
 /// Work on what is not used: fields that newer canisters add, globals of a snapshot.
 const SKIPPED: usize = 100_000;
 
@@ -16,7 +17,7 @@ const SKIPPED: usize = 100_000;
 ///
 /// # Errors
 /// Why it says nothing.
-pub(crate) fn told<R: CandidType + DeserializeOwned>(response: Response) -> Result<R, String> {
+pub fn told<R: CandidType + DeserializeOwned>(response: Response) -> Result<R, String> {
     decoded(&response.into_bytes(), TOLD_BYTES)
 }
 
@@ -24,7 +25,7 @@ pub(crate) fn told<R: CandidType + DeserializeOwned>(response: Response) -> Resu
 ///
 /// # Errors
 /// Why it says nothing.
-pub(crate) fn decoded<R: CandidType + DeserializeOwned>(reply: &[u8], max_bytes: usize) -> Result<R, String> {
+pub fn decoded<R: CandidType + DeserializeOwned>(reply: &[u8], max_bytes: usize) -> Result<R, String> {
     if reply.len() > max_bytes {
         return Err(format!("a reply of {} bytes, and {max_bytes} are accepted", reply.len()));
     }

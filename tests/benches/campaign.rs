@@ -1,0 +1,60 @@
+//! Campaigns while people act, each under an order of turns of its own: `scripts/campaign [SEEDS [CANISTERS [FROM]]]`.
+
+use decant_tests::campaign;
+use decant_tests::faults::embedded;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::Instant;
+
+fn main() -> ExitCode {
+    // Cargo adds arguments of its own, such as `--bench`.
+    let mut named = std::env::args().skip(1).filter_map(|argument| argument.parse::<u64>().ok());
+    let (seeds, canisters, from) =
+        (named.next().unwrap_or(100), named.next().unwrap_or(500), named.next().unwrap_or(0));
+    let canisters = u32::try_from(canisters).unwrap_or(u32::MAX);
+    let (next, failed) = (Mutex::new(from..from + seeds), Mutex::new(Vec::new()));
+    let lanes = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let begun = Instant::now();
+    let campaigns = || {
+        while let Some(seed) = next.lock().expect("no lane panics").next() {
+            let start = Instant::now();
+            let result = catch_unwind(AssertUnwindSafe(|| campaign::run(embedded(), canisters, seed)));
+            let seconds = start.elapsed().as_secs_f64();
+            match result {
+                Ok(Ok(it)) => println!(
+                    "seed {seed}: {} jobs, {} of them rolled back, {} rounds, {} writes met a fence, {} of {} cycles in an \
+                     idle day are the base fee, undone {:?}, {seconds:.0} s",
+                    it.jobs,
+                    it.rolled_back,
+                    it.rounds,
+                    it.fenced_writes,
+                    it.idle_day.1,
+                    it.idle_day.0,
+                    it.undone
+                ),
+                Ok(Err(error)) => {
+                    println!("seed {seed}: NOT well after {seconds:.0} s: {error:#}");
+                    failed.lock().expect("no lane panics").push(seed);
+                }
+                Err(_) => {
+                    println!("seed {seed}: panicked after {seconds:.0} s");
+                    failed.lock().expect("no lane panics").push(seed);
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..lanes).for_each(|_| drop(scope.spawn(campaigns))));
+    let failed = failed.into_inner().expect("no lane panics");
+    println!(
+        "{seeds} seeds from {from}, {canisters} canisters each, in {:.0} s",
+        begun.elapsed().as_secs_f64()
+    );
+    if failed.is_empty() {
+        println!("All campaigns are well.");
+        return ExitCode::SUCCESS;
+    }
+    println!("failed under {} seeds: {failed:?}", failed.len());
+    ExitCode::FAILURE
+}
