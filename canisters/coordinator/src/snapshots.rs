@@ -1,6 +1,7 @@
 //! Snapshots at the management canister, with records of only the fields that are used.
 
-use crate::management::{self, ChunkHash, Failure, OfCanister, ask};
+use crate::management::{self, ChunkHash, Failure, OfCanister, ask, make};
+use crate::platform::TIMEOUT_SECONDS;
 use candid::{CandidType, Nat, Principal};
 use decant_engine::SnapshotId;
 use serde::Deserialize;
@@ -137,7 +138,7 @@ pub(crate) async fn take(canister: Principal, replaced: Option<SnapshotId>) -> R
         replace_snapshot: Option<ByteBuf>,
     }
     let arg = Arg { canister_id: canister, replace_snapshot: replaced.map(|id| id.0) };
-    let taken: Listed = ask("take_canister_snapshot", &arg).await?;
+    let taken: Listed = make("take_canister_snapshot", &arg).await?;
     Ok(SnapshotId(taken.id))
 }
 
@@ -174,7 +175,7 @@ pub(crate) async fn upload_metadata(arg: &UploadMetadata) -> Result<SnapshotId, 
     struct Made {
         snapshot_id: ByteBuf,
     }
-    let made: Made = ask("upload_canister_snapshot_metadata", arg).await?;
+    let made: Made = make("upload_canister_snapshot_metadata", arg).await?;
     Ok(SnapshotId(made.snapshot_id))
 }
 
@@ -193,20 +194,20 @@ pub(crate) async fn write(
         chunk: ByteBuf,
     }
     let arg = Arg { canister_id: canister, snapshot_id: snapshot.0.clone(), kind, chunk };
-    management::call("upload_canister_snapshot_data", &arg).await?;
+    management::ask_for(TIMEOUT_SECONDS, "upload_canister_snapshot_data", &arg).await?;
     Ok(())
 }
 
 /// Puts a canister back to what one holds.
 pub(crate) async fn load(canister: Principal, snapshot: &SnapshotId) -> Result<(), Failure> {
     let of = OfSnapshot { canister_id: canister, snapshot_id: snapshot.0.clone() };
-    management::call("load_canister_snapshot", &of).await?;
+    management::ask_for(TIMEOUT_SECONDS, "load_canister_snapshot", &of).await?;
     Ok(())
 }
 
 /// Deletes one.
 pub(crate) async fn delete(canister: Principal, snapshot: &SnapshotId) -> Result<(), Failure> {
     let of = OfSnapshot { canister_id: canister, snapshot_id: snapshot.0.clone() };
-    management::call("delete_canister_snapshot", &of).await?;
+    management::ask_for(TIMEOUT_SECONDS, "delete_canister_snapshot", &of).await?;
     Ok(())
 }

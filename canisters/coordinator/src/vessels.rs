@@ -5,7 +5,7 @@ use crate::management::{self, ChunkHash, Failure, InstallChunkedCode, InstallMod
 use crate::modules::{self, Unknown};
 use crate::outcomes::{failed, installed};
 use crate::pages::{self, EMPTY_MODULE};
-use crate::platform;
+use crate::platform::{self, TIMEOUT_SECONDS};
 use crate::snapshots::{self, Timer, UploadMetadata};
 use crate::store::{self, KnownModule};
 use candid::Principal;
@@ -208,7 +208,7 @@ pub(crate) async fn upgrade(job: &Job, canister: Principal, hash: &Digest) -> Ou
         wasm_module_hash: planned.hash.clone(),
         arg: planned.upgrade_arg.clone(),
     };
-    installed(management::call("install_chunked_code", &args).await)
+    installed(management::ask_for(TIMEOUT_SECONDS, "install_chunked_code", &args).await)
 }
 
 /// Installs a vessel.
@@ -267,7 +267,7 @@ async fn put(
         wasm_module_hash: ByteBuf::from(hash.0),
         arg: ByteBuf::from(arg),
     };
-    let outcome = installed(management::call("install_chunked_code", &args).await);
+    let outcome = installed(management::ask_for(TIMEOUT_SECONDS, "install_chunked_code", &args).await);
     let is_cleared = matches!(&outcome, Outcome::Refused(reason) if reason.code() == ReasonCode::WrongModule);
     if is_cleared && *hash == carried::hash() {
         // Somebody cleared the chunk store: it is put there again, and installed by the next try.

@@ -259,7 +259,12 @@ fn gave_up(job: &mut Job, reason: Reason, now_nanos: TimeNanos) -> Result<(), Wh
             enter(job, State::Provisioned, now_nanos);
         }
         Stage::BeforeCommit => roll_back(job, reason, now_nanos),
-        Stage::RollingBack | Stage::AfterCommit => park(job, reason, now_nanos),
+        Stage::RollingBack | Stage::AfterCommit => {
+            match relocate::end::undrained(&job.state, Some(reason.clone())) {
+                Some(state) => enter(job, state, now_nanos),
+                None => park(job, reason, now_nanos),
+            }
+        }
         Stage::Ended => return Err(Why::WrongState),
     }
     Ok(())
@@ -312,8 +317,9 @@ fn skipped(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
         }
         // What is left of the source stays as it is: fenced, or stopped.
         (_, Some(root)) if state.stage() == Stage::AfterCommit && job.times.served_nanos.is_some() => {
+            let next = relocate::end::undrained(&state, None).unwrap_or(State::Done { root });
             job.state = state;
-            enter(job, State::Done { root }, now_nanos);
+            enter(job, next, now_nanos);
         }
         _ => return Err(Why::WrongState),
     }

@@ -77,6 +77,9 @@ pub struct CanisterView {
     /// Cycles below which it is frozen.
     #[serde(rename = "f", default)]
     pub freezing_cycles: u128,
+    /// Seconds of its freezing threshold.
+    #[serde(rename = "d", default)]
+    pub freezing_seconds: u64,
     /// Whether the plan names its module among those that canisters may run.
     #[serde(rename = "l", default)]
     pub is_planned: bool,

@@ -40,7 +40,7 @@ use crate::{Digest, Settings, SnapshotId, Stage, TimeNanos};
 /// | 130 | Serving | a look |
 /// | 131 | DroppingUploaded | `delete_canister_snapshot` |
 /// | 132 | Retaining | wait |
-/// | 133 | DroppingSaved | `delete_canister_snapshot`; with a target, Draining follows |
+/// | 133 | DroppingSaved | `delete_canister_snapshot`; with a target, Lowering follows |
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VesselState {
     /// The coordinator controls the source, which runs a module of the plan. Has it room for two snapshots?

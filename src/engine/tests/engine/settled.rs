@@ -83,7 +83,7 @@ fn users_get_their_canister_back_before_an_index_that_is_down() {
 
 #[test]
 fn what_is_skipped_is_left_undone_and_the_job_ends() {
-    for label in ["retaining", "confirming", "draining", "entombing", "deleting"] {
+    for label in ["retaining", "confirming", "lowering", "raising", "entombing", "deleting"] {
         let job = try_event(&find(label), Event::Skipped).expect(label);
         assert!(matches!(job.state(), State::Done { .. }), "{label}");
     }

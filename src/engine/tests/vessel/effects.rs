@@ -23,6 +23,7 @@ const PAGES_PER_CALL: u64 = 3;
 enum No {
     Refused(ReasonCode),
     Transient(ReasonCode),
+    Unknown(ReasonCode),
 }
 
 type Answer = Result<Value, No>;
@@ -32,6 +33,7 @@ pub(crate) fn execute(world: &mut World, effect: &Effect, prng: &mut Prng) -> Ou
         Ok(value) => Outcome::Done(value),
         Err(No::Refused(code)) => Outcome::Refused(Reason::new(code, "simulated")),
         Err(No::Transient(code)) => Outcome::Transient(Reason::new(code, "simulated")),
+        Err(No::Unknown(code)) => Outcome::Unknown(Reason::new(code, "simulated")),
     }
 }
 
@@ -94,6 +96,7 @@ fn manage(world: &mut World, id: Principal, effect: &Effect, prng: &mut Prng) ->
             );
             world.canister_mut(id).settings.controllers = controllers.clone();
         }
+        Effect::SetFreezingThreshold { seconds, .. } => world.canister_mut(id).freezing_seconds = *seconds,
         Effect::Install { .. } => {
             if world.canister(id).vessel.role.is_none_or(|role| matches!(role, VesselRole::Source { .. })) {
                 assert_may_go(world, id);
@@ -183,6 +186,7 @@ fn status(world: &World, id: Principal) -> CanisterView {
         memory_bytes: snapshots_bytes + stable_pages * 65_536,
         stable_pages,
         freezing_cycles: 1_000_000,
+        freezing_seconds: canister.freezing_seconds,
         is_planned: canister.image.module == Some(Module::Own) && trouble != Trouble::NotPlanned,
         minimum_call_cycles: if trouble == Trouble::WantsCycles { 1 } else { 0 },
         heap_limit_bytes: (trouble == Trouble::SmallHeapLimit).then_some(1 << 20),
@@ -236,7 +240,7 @@ fn stop(world: &mut World, id: Principal, prng: &mut Prng) -> Answer {
     let is_slow = !world.canister(id).open_calls.is_empty() && prng.permille(world.slowness);
     if is_never || is_slow {
         world.canister_mut(id).run_state = RunState::Stopping;
-        return Err(No::Transient(ReasonCode::StopTimedOut));
+        return Err(No::Unknown(ReasonCode::StopTimedOut));
     }
     while let Some(write) = world.canister_mut(id).open_calls.pop() {
         world.apply_write(id, write);
@@ -407,6 +411,7 @@ fn ask(world: &mut World, id: Principal, effect: &Effect, prng: &mut Prng) -> An
         }
         Effect::Drain { to, keep_cycles, .. } if vessel.moved_to.is_some() => {
             let canister = world.canister_mut(id);
+            assert_eq!(canister.freezing_seconds, 0, "promise 5: what is reserved goes too");
             let sent = canister.cycles.saturating_sub(*keep_cycles);
             canister.cycles -= sent;
             canister.drained_cycles += sent;
