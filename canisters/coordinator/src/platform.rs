@@ -115,6 +115,7 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
             vessels::recall(job, &module_hash, stable_pages).await
         }
         Effect::ListSnapshots { canister } => vessels::list(canister).await,
+        Effect::FindSnapshots { canister, known } => vessels::find(canister, &known).await,
         Effect::TakeSnapshot { canister, replaced } => vessels::take(canister, replaced).await,
         Effect::ReadImage { canister, snapshot } => vessels::read_image(job, canister, &snapshot).await,
         Effect::KeepModule { canister, snapshot, module_hash } => {

@@ -2,7 +2,7 @@
 
 use crate::management::{self, ChunkHash, Failure, OfCanister, ask, make};
 use crate::platform::TIMEOUT_SECONDS;
-use candid::{CandidType, Nat, Principal};
+use candid::{CandidType, Nat, Principal, Reserved};
 use decant_engine::SnapshotId;
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
@@ -26,6 +26,16 @@ pub(crate) struct Metadata {
     pub(crate) global_timer: Option<Timer>,
     /// Version of the canister when it was taken.
     pub(crate) canister_version: Option<u64>,
+    pub(crate) source: Option<Source>,
+}
+
+/// Where a snapshot came from.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) enum Source {
+    #[serde(rename = "taken_from_canister")]
+    Taken(Reserved),
+    #[serde(rename = "metadata_upload")]
+    Uploaded(Reserved),
 }
 
 impl Metadata {
@@ -119,15 +129,17 @@ struct OfSnapshot {
     snapshot_id: ByteBuf,
 }
 
+/// A snapshot in a list.
 #[derive(Debug, Clone, CandidType, Deserialize)]
-struct Listed {
-    id: ByteBuf,
+pub(crate) struct Listed {
+    pub(crate) id: ByteBuf,
+    /// Nanoseconds since the epoch.
+    pub(crate) taken_at_timestamp: u64,
 }
 
 /// All snapshots of a canister.
-pub(crate) async fn list(canister: Principal) -> Result<Vec<SnapshotId>, Failure> {
-    let all: Vec<Listed> = ask("list_canister_snapshots", &OfCanister { canister_id: canister }).await?;
-    Ok(all.into_iter().map(|one| SnapshotId(one.id)).collect())
+pub(crate) async fn list(canister: Principal) -> Result<Vec<Listed>, Failure> {
+    ask("list_canister_snapshots", &OfCanister { canister_id: canister }).await
 }
 
 /// Takes one.

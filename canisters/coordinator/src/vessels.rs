@@ -6,7 +6,7 @@ use crate::modules::{self, Unknown};
 use crate::outcomes::{failed, installed};
 use crate::pages::{self, EMPTY_MODULE};
 use crate::platform::{self, TIMEOUT_SECONDS};
-use crate::snapshots::{self, Timer, UploadMetadata};
+use crate::snapshots::{self, Listed, Source, Timer, UploadMetadata};
 use crate::store::{self, KnownModule};
 use candid::Principal;
 use decant_api::JobId;
@@ -14,7 +14,7 @@ use decant_api::plan::{ModuleUse, Plan};
 use decant_api::source::LayoutSummary;
 use decant_api::vessel as api;
 use decant_engine::{
-    Digest, ImageKind, ImageView, Job, Known, Limits, Outcome, Reason, ReasonCode, SnapshotId, Value,
+    Digest, Found, ImageKind, ImageView, Job, Known, Limits, Outcome, Reason, ReasonCode, SnapshotId, Value,
     VesselRole,
 };
 use decant_layout::{
@@ -29,7 +29,29 @@ const SURVEYED: usize = 1_000;
 
 /// All snapshots.
 pub(crate) async fn list(canister: Principal) -> Outcome {
-    answered(snapshots::list(canister).await.map(Value::Snapshots))
+    let listed = snapshots::list(canister).await;
+    answered(listed.map(|all| Value::Snapshots(all.into_iter().map(|it| SnapshotId(it.id)).collect())))
+}
+
+/// All snapshots, and what tells those that are not known from each other.
+pub(crate) async fn find(canister: Principal, known: &[SnapshotId]) -> Outcome {
+    answered(found(canister, known).await.map(Value::Found))
+}
+
+async fn found(canister: Principal, known: &[SnapshotId]) -> Result<Vec<Found>, Failure> {
+    let mut all = Vec::new();
+    for Listed { id, taken_at_timestamp: made_nanos } in snapshots::list(canister).await? {
+        let id = SnapshotId(id);
+        let (version, is_uploaded) = match known.contains(&id) {
+            true => (None, false),
+            false => {
+                let metadata = snapshots::metadata(canister, &id).await?;
+                (metadata.canister_version, matches!(metadata.source, Some(Source::Uploaded(_))))
+            }
+        };
+        all.push(Found { id, made_nanos, version, is_uploaded });
+    }
+    Ok(all)
 }
 
 /// A snapshot of a canister as it is.

@@ -106,7 +106,9 @@ fn started(job: &mut Job, ticket: u32, now_nanos: TimeNanos) -> Result<(), Why> 
         count_try(job, now_nanos);
     }
     job.attempt.phase = phase;
-    job.attempt.is_sent |= is_call;
+    if is_call {
+        (job.attempt.is_sent, job.attempt.sent_nanos) = (true, now_nanos);
+    }
     job.counters.calls = ticket;
     Ok(())
 }
@@ -295,6 +297,7 @@ fn retried(job: &mut Job) -> Result<(), Why> {
         phase: job.attempt.phase.clone(),
         is_unsure: job.attempt.is_unsure,
         is_sent: job.attempt.is_sent,
+        sent_nanos: job.attempt.sent_nanos,
         ..Attempt::default()
     };
     Ok(())
@@ -400,8 +403,8 @@ fn fail(job: &mut Job, reason: Reason, is_untouched: bool, now_nanos: TimeNanos)
     let mut undo = rules.undo;
     if !is_untouched {
         undo.extend(rules.undo_call);
-        if let Some(held) = job.held.as_mut().filter(|_| rules.makes_snapshot) {
-            held.is_unsure = true;
+        if let (Some(held), Some(sought)) = (&mut job.held, rules.makes_snapshot) {
+            (held.is_unsure, held.sought) = (true, Some(sought));
         }
     }
     undo.sort_unstable();

@@ -187,6 +187,13 @@ pub enum Effect {
         /// Of which.
         canister: Principal,
     },
+    /// The same, and the metadata of those that are not known → [`Value::Found`](crate::Value::Found).
+    FindSnapshots {
+        /// Of which.
+        canister: Principal,
+        /// Those that are.
+        known: Vec<SnapshotId>,
+    },
     /// `take_canister_snapshot` → [`Value::Snapshot`](crate::Value::Snapshot).
     TakeSnapshot {
         /// Of which.
@@ -372,6 +379,7 @@ impl Effect {
             | Self::Stop { canister }
             | Self::Start { canister }
             | Self::ListSnapshots { canister }
+            | Self::FindSnapshots { canister, .. }
             | Self::TakeSnapshot { canister, .. }
             | Self::ReadImage { canister, .. }
             | Self::Recall { canister, .. }
@@ -431,7 +439,7 @@ impl Effect {
             Self::Drain { .. } => "decant_drain",
             Self::Swap { .. } => "decant_swap",
             Self::Measure { .. } | Self::Pour { .. } => "decant_pour",
-            Self::ListSnapshots { .. } => "list_canister_snapshots",
+            Self::ListSnapshots { .. } | Self::FindSnapshots { .. } => "list_canister_snapshots",
             Self::TakeSnapshot { .. } => "take_canister_snapshot",
             Self::Recall { .. } => "nothing",
             Self::ReadImage { .. } | Self::KeepModule { .. } => "read_canister_snapshot_data",

@@ -142,6 +142,7 @@ pub(crate) struct Snapshot {
     pub(crate) maker: Maker,
     pub(crate) image: Image,
     pub(crate) version: u64,
+    pub(crate) made_nanos: u64,
     /// When the timer is due.
     pub(crate) timer: Option<u64>,
     /// Pages that are written of an uploaded one, and whether it lacks nothing else; `None`: it was taken.

@@ -2,7 +2,7 @@
 
 use candid::Principal;
 use decant_engine::{
-    CanisterView, Effect, FenceView, Holder, ImageKind, ImageView, KitView, Known, LayoutView, Outcome,
+    CanisterView, Effect, FenceView, Found, Holder, ImageKind, ImageView, KitView, Known, LayoutView, Outcome,
     Reason, ReasonCode, RunState, Seal, Settings, SnapshotId, Stage, Value, VesselRole,
 };
 use serde_bytes::ByteBuf;
@@ -63,6 +63,7 @@ fn answer(world: &mut World, effect: &Effect, prng: &mut Prng) -> Answer {
         Effect::CanisterStatus { .. }
             | Effect::Look { .. }
             | Effect::ListSnapshots { .. }
+            | Effect::FindSnapshots { .. }
             | Effect::Delete { .. }
     );
     if !is_free {
@@ -129,6 +130,18 @@ fn manage(world: &mut World, id: Principal, effect: &Effect, prng: &mut Prng) ->
         Effect::ListSnapshots { .. } => {
             let all = world.canister(id).snapshots.iter().map(|it| it.id.clone());
             return Ok(Value::Snapshots(all.collect()));
+        }
+        Effect::FindSnapshots { known, .. } => {
+            let found = world.canister(id).snapshots.iter().map(|it| {
+                let is_known = known.contains(&it.id);
+                Found {
+                    id: it.id.clone(),
+                    made_nanos: it.made_nanos,
+                    version: (!is_known).then_some(it.version),
+                    is_uploaded: !is_known && it.upload.is_some(),
+                }
+            });
+            return Ok(Value::Found(found.collect()));
         }
         Effect::TakeSnapshot { replaced, .. } => return take(world, id, replaced.as_ref()),
         Effect::ReadImage { snapshot, .. } => {
@@ -278,8 +291,8 @@ fn add_snapshot(
     if world.canister(id).snapshots.len() >= MAX_SNAPSHOTS {
         return Err(No::Refused(ReasonCode::NoSlot));
     }
-    let snapshot =
-        Snapshot { id: world.next_snapshot_id(), maker: Maker::Job, image, version, timer, upload };
+    let (snapshot_id, made_nanos) = (world.next_snapshot_id(), world.now_nanos);
+    let snapshot = Snapshot { id: snapshot_id, maker: Maker::Job, image, version, made_nanos, timer, upload };
     let name = snapshot.id.clone();
     world.canister_mut(id).snapshots.push(snapshot);
     Ok(Value::Snapshot(name))

@@ -382,3 +382,40 @@ fn a_snapshot_that_somebody_takes_at_any_moment_survives() {
         }
     }
 }
+
+/// A lost reply to a snapshot that the job makes, and one that somebody else took before it was asked for.
+#[test]
+fn a_snapshot_that_was_there_before_the_job_asked_for_its_own_is_never_taken_for_it() {
+    for plan in plans() {
+        for name in ["surveying", "still", "planned", "timing"] {
+            for fault in [Fault::LostBefore, Fault::LostAfter, Fault::AbortLost, Fault::AbortCrash] {
+                let mut run = Run::new(plan, Trouble::Nothing, 7);
+                run.world.timers = Timers::Kept;
+                let (mut is_taken, mut is_lost) = (false, false);
+                run.run_beside(
+                    &mut |run| {
+                        if run.job.state().name() == name && !std::mem::replace(&mut is_taken, true) {
+                            run.world.stranger_takes();
+                        }
+                    },
+                    &mut |_, effect, job| {
+                        let makes =
+                            matches!(effect, Effect::TakeSnapshot { .. } | Effect::UploadMetadata { .. });
+                        let is_it = makes && job.state().name() == name;
+                        match is_it && !std::mem::replace(&mut is_lost, true) {
+                            true => fault,
+                            false => Fault::Nothing,
+                        }
+                    },
+                );
+                // At rest nothing of the job is left, and the stranger's snapshot is untouched: checked there. One that
+                // would die with the original is reported.
+                let end = run.job.state().name();
+                let is_known = run.is_done()
+                    || end == "rolled back"
+                    || run.reason().is_some_and(|reason| reason.code() == ReasonCode::HasSnapshots);
+                assert!(is_known, "{plan:?}, {name}, {fault:?}: {:?}", run.job);
+            }
+        }
+    }
+}
