@@ -11,6 +11,7 @@
 //! | `replies` | what others answer, decoded within bounds |
 //! | `outcomes` | what rejects and refusals mean for a job |
 //! | `vessels`, `pages`, `modules`, `snapshots` | the same for code that nobody can change |
+//! | `surveys` | what is looked at once for all jobs of a build |
 //! | `carried` | the vessel that this module carries |
 //! | `assets` | what must not be lost with an original |
 //! | `money` | what plans spend, and what jobs may take |
@@ -38,6 +39,7 @@ mod put_back;
 mod replies;
 mod snapshots;
 mod store;
+mod surveys;
 mod trial;
 mod vessels;
 mod views;

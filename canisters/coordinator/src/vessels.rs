@@ -8,6 +8,7 @@ use crate::pages::{self, EMPTY_MODULE};
 use crate::platform::{self, TIMEOUT_SECONDS};
 use crate::snapshots::{self, Listed, Source, Timer, UploadMetadata};
 use crate::store::{self, KnownModule};
+use crate::surveys::{self, Sight};
 use candid::Principal;
 use decant_api::JobId;
 use decant_api::plan::{ModuleUse, Plan};
@@ -168,17 +169,17 @@ fn planned(job: &Job, plan: Option<&Plan>, layout: &Layout) -> ImageKind {
 pub(crate) async fn recall(job: &Job, hash: &Digest, stable_pages: u64) -> Outcome {
     let Some(plan) = plan(job) else { return unplanned(hash) };
     let Some(planned) = modules::in_plan(&plan, hash) else { return unplanned(hash) };
-    let nothing = Outcome::Done(Value::Known(None));
-    let Some(module) = store::module(hash) else { return nothing };
-    let is_surveyed = module.surveyed.contains(&(job.plan().plan_id, stable_pages));
-    if !is_surveyed || module.is_wasm64.is_none() {
-        return nothing;
+    let surveyed = store::module(hash).filter(|module| {
+        module.surveyed.contains(&(job.plan().plan_id, stable_pages)) && module.is_wasm64.is_some()
+    });
+    if let Some(module) = surveyed {
+        match modules::is_stored(&module, planned).await {
+            Ok(true) => return Outcome::Done(Value::Known(Some(known(&module, planned)))),
+            Ok(false) => {}
+            Err(failure) => return lost(&failure),
+        }
     }
-    match modules::is_stored(&module, planned).await {
-        Ok(true) => Outcome::Done(Value::Known(Some(known(&module, planned)))),
-        Ok(false) => nothing,
-        Err(failure) => lost(&failure),
-    }
+    surveys::wait(job, Sight::layout(job, hash, stable_pages)).unwrap_or(Outcome::Done(Value::Known(None)))
 }
 
 /// Knows the module that a canister runs, whose image was found to be one that can be moved.
@@ -190,8 +191,12 @@ pub(crate) async fn keep_module(
 ) -> Outcome {
     let Some(plan) = plan(job) else { return unplanned(hash) };
     let Some(planned) = modules::in_plan(&plan, hash) else { return unplanned(hash) };
+    if let Some(later) = surveys::wait(job, Sight::Module(hash.0)) {
+        return later;
+    }
     match modules::learn(canister, snapshot, hash, planned).await {
         Ok(mut module) => {
+            surveys::found(job);
             let surveyed = (job.plan().plan_id, job.counters().source_pages);
             if module.surveyed.len() < SURVEYED && !module.surveyed.contains(&surveyed) {
                 module.surveyed.push(surveyed);

@@ -352,7 +352,8 @@ fn a_retired_source_that_holds_something_else_is_kept_and_looked_at_by_an_operat
         let ticket = job.counters().calls;
         let outcome = Outcome::Refused(ReasonCode::ChangedAfterSeal.into());
         apply(&mut job, Event::Replied { ticket, outcome }, NOW_NANOS + 3).expect(&label);
-        let mut job = reply(&sent(job).expect("it raises"), Outcome::Done(Value::Acknowledged)).expect(&label);
+        let mut job =
+            reply(&sent(job).expect("it raises"), Outcome::Done(Value::Acknowledged)).expect(&label);
         assert!(job.state().is_parked(), "{:?}", job.state());
         let explanation = job.explanation().expect("a parked job says why");
         for part in ["wrote after the seal", "nothing is deleted", "delete it yourself", "decant_retry("] {
@@ -372,12 +373,15 @@ fn a_retired_source_that_holds_something_else_is_kept_and_looked_at_by_an_operat
 
 /// What a job does to the freezing threshold of its source, the look before it left out.
 fn thresholds(job: Job) -> Vec<u64> {
-    let calls = path(job).into_iter().filter_map(|job| match next_step(&job, NOW_NANOS + 1, &Limits::default()) {
-        Step::Call { effect: Effect::SetFreezingThreshold { seconds, .. }, is_observation: false, .. } => {
-            Some(seconds)
-        }
-        _ => None,
-    });
+    let calls =
+        path(job).into_iter().filter_map(|job| match next_step(&job, NOW_NANOS + 1, &Limits::default()) {
+            Step::Call {
+                effect: Effect::SetFreezingThreshold { seconds, .. },
+                is_observation: false,
+                ..
+            } => Some(seconds),
+            _ => None,
+        });
     calls.collect()
 }
 
@@ -386,8 +390,10 @@ fn what_a_source_reserves_is_drained_too_and_reserved_again_where_it_is_not_drai
     for retention in [decant_engine::Retention::None, decant_engine::Retention::Frozen { seconds: 60 }] {
         assert_eq!(thresholds(new_job(retention, 1)), [0], "lowered once, and only before it is drained");
     }
-    let (_, job) = in_every_state().into_iter().find(|(label, _)| label == "draining").expect("it is reached");
-    let refused = |code: ReasonCode| reply(&sent(job.clone()).expect("it is sent"), Outcome::Refused(code.into()));
+    let (_, job) =
+        in_every_state().into_iter().find(|(label, _)| label == "draining").expect("it is reached");
+    let refused =
+        |code: ReasonCode| reply(&sent(job.clone()).expect("it is sent"), Outcome::Refused(code.into()));
     let changed = refused(ReasonCode::ChangedAfterSeal).expect("any call may fail");
     let gave_up = try_event(&job, gave_up()).expect("it can be given up");
     let skipped = try_event(&job, Event::Skipped).expect("it can be skipped");
@@ -399,7 +405,8 @@ fn what_a_source_reserves_is_drained_too_and_reserved_again_where_it_is_not_drai
 
 #[test]
 fn a_job_that_an_earlier_build_left_draining_lowers_what_is_reserved_first() {
-    let (_, job) = in_every_state().into_iter().find(|(label, _)| label == "draining").expect("it is reached");
+    let (_, job) =
+        in_every_state().into_iter().find(|(label, _)| label == "draining").expect("it is reached");
     let job = with_state(&job, "25");
     let names: Vec<_> = path(job.clone()).iter().map(|job| job.state().name()).collect();
     assert_eq!(names[0], "draining");

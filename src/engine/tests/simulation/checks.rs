@@ -141,7 +141,10 @@ pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
             State::Parked { .. } => {
                 let is_undrained = job.explanation().is_some_and(|why| why.starts_with("lowering"));
                 if let Some(source) = world.canisters.get(&user.source).filter(|_| is_undrained) {
-                    assert_eq!(source.freezing_seconds, FREEZING_SECONDS, "what stays is kept alive: {job:?}");
+                    assert_eq!(
+                        source.freezing_seconds, FREEZING_SECONDS,
+                        "what stays is kept alive: {job:?}"
+                    );
                 }
                 assert!(job.explanation().is_some_and(|why| why.contains("decant_retry")))
             }

@@ -333,7 +333,11 @@ impl World {
                 }
                 self.assert_may_go(subject);
                 let gone = self.canisters.remove(&subject).expect("checked by the caller");
-                assert_eq!(gone.reserved_cycles(), 0, "promise 5: nothing is burned that could have been drained");
+                assert_eq!(
+                    gone.reserved_cycles(),
+                    0,
+                    "promise 5: nothing is burned that could have been drained"
+                );
                 self.burned_cycles.insert(subject, gone.cycles);
             }
             other => panic!("{other:?} is not for the management canister"),

@@ -2,8 +2,8 @@
 
 use candid::Principal;
 use decant_engine::{
-    CanisterView, Effect, FenceView, Found, Holder, ImageKind, ImageView, KitView, Known, LayoutView, Outcome,
-    Reason, ReasonCode, RunState, Seal, Settings, SnapshotId, Stage, Value, VesselRole,
+    CanisterView, Effect, FenceView, Found, Holder, ImageKind, ImageView, KitView, Known, LayoutView,
+    Outcome, Reason, ReasonCode, RunState, Seal, Settings, SnapshotId, Stage, Value, VesselRole,
 };
 use serde_bytes::ByteBuf;
 

@@ -245,6 +245,7 @@ fn the_tags_of_values_and_reasons_by_snapshot_never_change() {
         ("38", ReasonCode::TooManyControllers),
         ("39", ReasonCode::OldBuild),
         ("40", ReasonCode::SmallHeapLimit),
+        ("43", ReasonCode::LookedAtByOther),
     ];
     for (golden, code) in codes {
         assert_eq!(tag(&stored(&code)), golden);

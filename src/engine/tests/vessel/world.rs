@@ -199,7 +199,8 @@ impl World {
         let canister = self.canister(source);
         let (image, timer, version) = (canister.image, canister.timer, canister.version);
         let made_nanos = self.now_nanos;
-        let snapshot = Snapshot { id, maker: Maker::Stranger, image, version, made_nanos, timer, upload: None };
+        let snapshot =
+            Snapshot { id, maker: Maker::Stranger, image, version, made_nanos, timer, upload: None };
         self.canister_mut(source).snapshots.push(snapshot.clone());
         self.strangers.push((source, snapshot));
     }
