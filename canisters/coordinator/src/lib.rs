@@ -10,6 +10,7 @@
 //! | `platform` | effects as calls, and what their values mean |
 //! | `outcomes` | what rejects and refusals mean for a job |
 //! | `vessels`, `pages`, `modules`, `snapshots` | the same for code that nobody can change |
+//! | `surveys` | what is looked at once for all jobs of a build |
 //! | `carried` | the vessel that this module carries |
 //! | `assets` | what must not be lost with an original |
 //! | `money` | what plans spend, and what jobs may take |
@@ -36,6 +37,7 @@ mod pool;
 mod put_back;
 mod snapshots;
 mod store;
+mod surveys;
 mod trial;
 mod vessels;
 mod views;

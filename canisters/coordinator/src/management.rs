@@ -2,6 +2,7 @@
 //! are understood.
 
 use crate::money;
+use crate::platform::TIMEOUT_SECONDS;
 use crate::replies::{self, DATA_BYTES};
 use candid::{CandidType, Nat, Principal};
 use ic_cdk::call::{Call, CallFailed, Response};
@@ -140,9 +141,20 @@ pub(crate) struct InstallChunkedCode {
     pub(crate) arg: ByteBuf,
 }
 
-/// Calls a method with an unbounded wait: its effect is never unknown.
+/// Calls a method with an unbounded wait: its effect is never unknown. Only where no code of somebody else can hold it up.
 pub(crate) async fn call(method: &str, arg: &impl CandidType) -> Result<Response, CallFailed> {
     money::send(Call::unbounded_wait(Principal::management_canister(), method).with_arg(arg)).await
+}
+
+/// Calls a method with a bounded wait: it may have its effect though nobody knows. What it is about runs code of others, which
+/// may install for minutes, and keep all that is asked about it waiting.
+pub(crate) async fn ask_for(
+    seconds: u32,
+    method: &str,
+    arg: &impl CandidType,
+) -> Result<Response, CallFailed> {
+    let call = Call::bounded_wait(Principal::management_canister(), method).change_timeout(seconds);
+    money::send(call.with_arg(arg)).await
 }
 
 /// Creates a canister of this subnet that the coordinator controls, with so many cycles.
@@ -216,7 +228,8 @@ pub(crate) async fn history(canister: Principal) -> Result<Response, CallFailed>
         canister_id: Principal,
         num_requested_changes: Option<u64>,
     }
-    call("canister_info", &Arg { canister_id: canister, num_requested_changes: Some(20) }).await
+    let arg = Arg { canister_id: canister, num_requested_changes: Some(20) };
+    ask_for(TIMEOUT_SECONDS, "canister_info", &arg).await
 }
 
 /// Instructions that the platform charges a canister for a chunk that it puts into its store (code, `upload_chunk`).
@@ -259,12 +272,23 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// Calls a method of the management canister and decodes its reply.
+/// Calls a method of the management canister as [`ask_for`] does, and decodes its reply.
 pub(crate) async fn ask<R: CandidType + DeserializeOwned>(
     method: &str,
     arg: &impl CandidType,
 ) -> Result<R, Failure> {
-    let response = call(method, arg).await?;
+    told(method, ask_for(TIMEOUT_SECONDS, method, arg).await?)
+}
+
+/// The same as [`call`] does.
+pub(crate) async fn make<R: CandidType + DeserializeOwned>(
+    method: &str,
+    arg: &impl CandidType,
+) -> Result<R, Failure> {
+    told(method, call(method, arg).await?)
+}
+
+fn told<R: CandidType + DeserializeOwned>(method: &str, response: Response) -> Result<R, Failure> {
     replies::decoded(&response.into_bytes(), DATA_BYTES)
         .map_err(|why| Failure::Reply(format!("{method}: {why}")))
 }
@@ -272,6 +296,6 @@ pub(crate) async fn ask<R: CandidType + DeserializeOwned>(
 /// Hashes of the chunks in the coordinator's own chunk store.
 pub(crate) async fn stored_chunks() -> Result<Vec<ByteBuf>, Failure> {
     let own = OfCanister { canister_id: ic_cdk::api::canister_self() };
-    let chunks: Vec<ChunkHash> = ask("stored_chunks", &own).await?;
+    let chunks: Vec<ChunkHash> = make("stored_chunks", &own).await?;
     Ok(chunks.into_iter().map(|chunk| chunk.hash).collect())
 }

@@ -119,12 +119,6 @@ pub(crate) fn has_no_method(error: &CallFailed) -> bool {
             && (rejected.reject_message().contains("Canister has no") || rejected.reject_message().contains("no Wasm module")))
 }
 
-/// `stop_canister` that gave up is a transient reject of the system.
-pub(crate) fn is_time_out(error: &CallFailed) -> bool {
-    matches!(error, CallFailed::CallRejected(rejected)
-        if rejected.reject_code() == Ok(RejectCode::SysTransient) && rejected.reject_message().contains("timed out"))
-}
-
 /// What a refusal by the kit means for a job.
 pub(crate) fn refused(error: &KitError) -> Outcome {
     let code = match error {

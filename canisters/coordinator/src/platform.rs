@@ -4,7 +4,7 @@ use crate::management::{
     self, Change, ChunkHash, ControllersOnly, DeploymentMode, Info, InstallChunkedCode, InstallMode,
     NewSettings, OfCanister, Origin, OtherSettings, RunState, Status, UpdateSettings, Visibility,
 };
-use crate::outcomes::{failed, has_no_method, installed, is_gone, is_time_out, refused};
+use crate::outcomes::{failed, has_no_method, installed, is_gone, refused};
 use crate::replies::{self, TOLD_BYTES};
 use crate::{assets, money, store, vessels};
 use candid::{CandidType, Nat, Principal};
@@ -30,7 +30,9 @@ use serde_bytes::ByteBuf;
 /// Tries to fetch what an installation gave back.
 const DRAIN_TRIES: u32 = 3;
 /// Seconds that a best-effort call waits.
-const TIMEOUT_SECONDS: u32 = 120;
+pub(crate) const TIMEOUT_SECONDS: u32 = 120;
+/// Seconds that the coordinator waits for a stop, at most: while it does, it can't be stopped itself.
+const STOP_SECONDS: u32 = 10;
 
 /// Does what the engine asks for.
 pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
@@ -60,7 +62,11 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
         Effect::Uninstall { canister } => {
             manage("uninstall_code", &OfCanister { canister_id: canister }).await
         }
-        Effect::Stop { canister } => manage("stop_canister", &OfCanister { canister_id: canister }).await,
+        Effect::SetFreezingThreshold { canister, seconds } => {
+            let settings = NewSettings { freezing_threshold: Some(seconds.into()), ..NewSettings::default() };
+            manage("update_settings", &UpdateSettings { canister_id: canister, settings }).await
+        }
+        Effect::Stop { canister } => stop(canister).await,
         Effect::Start { canister } => manage("start_canister", &OfCanister { canister_id: canister }).await,
         Effect::Delete { canister } => manage("delete_canister", &OfCanister { canister_id: canister }).await,
         Effect::ImportBegin { target, source, bucket_pages } => {
@@ -109,6 +115,7 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
             vessels::recall(job, &module_hash, stable_pages).await
         }
         Effect::ListSnapshots { canister } => vessels::list(canister).await,
+        Effect::FindSnapshots { canister, known } => vessels::find(canister, &known).await,
         Effect::TakeSnapshot { canister, replaced } => vessels::take(canister, replaced).await,
         Effect::ReadImage { canister, snapshot } => vessels::read_image(job, canister, &snapshot).await,
         Effect::KeepModule { canister, snapshot, module_hash } => {
@@ -215,14 +222,6 @@ async fn hash(canister: Principal, method: &str, args: JobArgs) -> Outcome {
 /// The cycles travel in a message of the source, unbounded. The question does not: nobody waits for ever for a canister
 /// that may never answer, and a drain that is asked for again sends what is left.
 async fn drain(job: &Job, source: Principal, to: Principal, keep: u128) -> Outcome {
-    if job.attempt().slices == 0 {
-        // What its freezing threshold reserves would be burned with it.
-        let settings = NewSettings { freezing_threshold: Some(Nat::from(0_u8)), ..NewSettings::default() };
-        let lowered = manage("update_settings", &UpdateSettings { canister_id: source, settings }).await;
-        if !matches!(lowered, Outcome::Done(_)) {
-            return lowered;
-        }
-    }
     let args = DrainArgs { job: job.id(), to, keep };
     let response = ask(source, "decant_drain", &args).await;
     let drained_before = job.counters().drained_cycles;
@@ -282,12 +281,23 @@ pub(crate) async fn tell(who: Principal, batch: &[Ended]) -> bool {
 }
 
 async fn manage(method: &str, args: &impl CandidType) -> Outcome {
-    match management::call(method, args).await {
+    match management::ask_for(TIMEOUT_SECONDS, method, args).await {
         Ok(_) => Outcome::Done(Value::Acknowledged),
-        Err(error) if method == "stop_canister" && is_time_out(&error) => {
-            Outcome::Transient(Reason::new(ReasonCode::StopTimedOut, error.to_string()))
-        }
         Err(error) => failed(&error),
+    }
+}
+
+/// A stop is answered when all calls of the canister are closed, after 5 minutes at the latest (spec, `stop_canister`). It
+/// goes on when nobody waits for that any more: its status says how it ended.
+async fn stop(canister: Principal) -> Outcome {
+    let stopped =
+        management::ask_for(STOP_SECONDS, "stop_canister", &OfCanister { canister_id: canister }).await;
+    match stopped.as_ref().map_err(failed) {
+        Ok(_) => Outcome::Done(Value::Acknowledged),
+        Err(Outcome::Unknown(reason)) => {
+            Outcome::Unknown(Reason::new(ReasonCode::StopTimedOut, reason.detail()))
+        }
+        Err(other) => other,
     }
 }
 
@@ -318,7 +328,7 @@ async fn install(job: &Job, canister: Principal, role: ModuleRole, hash: &Digest
         wasm_module_hash: module.hash,
         arg,
     };
-    installed(management::call("install_chunked_code", &args).await)
+    installed(management::ask_for(TIMEOUT_SECONDS, "install_chunked_code", &args).await)
 }
 
 /// What the tombstone is told.
@@ -423,7 +433,8 @@ fn is_planned(job: &Job, module: Option<&[u8]>) -> bool {
 }
 
 async fn canister_status(job: &Job, canister: Principal) -> Outcome {
-    let response = match management::call("canister_status", &OfCanister { canister_id: canister }).await {
+    let of = OfCanister { canister_id: canister };
+    let response = match management::ask_for(TIMEOUT_SECONDS, "canister_status", &of).await {
         Ok(response) => response,
         Err(error) if is_gone(&error) => return Outcome::Done(Value::Gone),
         Err(error) => return failed(&error),
@@ -453,6 +464,7 @@ async fn canister_status(job: &Job, canister: Principal) -> Outcome {
         memory_bytes: number(status.memory_size.as_ref()),
         stable_pages: number(metrics.and_then(|metrics| metrics.stable_memory_size.as_ref())) / PAGE_BYTES,
         freezing_cycles: freezing_cycles(&status),
+        freezing_seconds: number(status.settings.freezing_threshold.as_ref()),
         is_planned: is_planned(job, status.module_hash.as_ref().map(|hash| hash.as_slice())),
         minimum_call_cycles: number(status.settings.minimum_incoming_canister_call_cycles.as_ref()).into(),
         heap_limit_bytes: Some(number(status.settings.wasm_memory_limit.as_ref())).filter(|bytes| *bytes > 0),

@@ -1,7 +1,8 @@
 //! Snapshots at the management canister, with records of only the fields that are used.
 
-use crate::management::{self, ChunkHash, Failure, OfCanister, ask};
-use candid::{CandidType, Nat, Principal};
+use crate::management::{self, ChunkHash, Failure, OfCanister, ask, make};
+use crate::platform::TIMEOUT_SECONDS;
+use candid::{CandidType, Nat, Principal, Reserved};
 use decant_engine::SnapshotId;
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
@@ -25,6 +26,16 @@ pub(crate) struct Metadata {
     pub(crate) global_timer: Option<Timer>,
     /// Version of the canister when it was taken.
     pub(crate) canister_version: Option<u64>,
+    pub(crate) source: Option<Source>,
+}
+
+/// Where a snapshot came from.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) enum Source {
+    #[serde(rename = "taken_from_canister")]
+    Taken(Reserved),
+    #[serde(rename = "metadata_upload")]
+    Uploaded(Reserved),
 }
 
 impl Metadata {
@@ -118,15 +129,17 @@ struct OfSnapshot {
     snapshot_id: ByteBuf,
 }
 
+/// A snapshot in a list.
 #[derive(Debug, Clone, CandidType, Deserialize)]
-struct Listed {
-    id: ByteBuf,
+pub(crate) struct Listed {
+    pub(crate) id: ByteBuf,
+    /// Nanoseconds since the epoch.
+    pub(crate) taken_at_timestamp: u64,
 }
 
 /// All snapshots of a canister.
-pub(crate) async fn list(canister: Principal) -> Result<Vec<SnapshotId>, Failure> {
-    let all: Vec<Listed> = ask("list_canister_snapshots", &OfCanister { canister_id: canister }).await?;
-    Ok(all.into_iter().map(|one| SnapshotId(one.id)).collect())
+pub(crate) async fn list(canister: Principal) -> Result<Vec<Listed>, Failure> {
+    ask("list_canister_snapshots", &OfCanister { canister_id: canister }).await
 }
 
 /// Takes one.
@@ -137,7 +150,7 @@ pub(crate) async fn take(canister: Principal, replaced: Option<SnapshotId>) -> R
         replace_snapshot: Option<ByteBuf>,
     }
     let arg = Arg { canister_id: canister, replace_snapshot: replaced.map(|id| id.0) };
-    let taken: Listed = ask("take_canister_snapshot", &arg).await?;
+    let taken: Listed = make("take_canister_snapshot", &arg).await?;
     Ok(SnapshotId(taken.id))
 }
 
@@ -174,7 +187,7 @@ pub(crate) async fn upload_metadata(arg: &UploadMetadata) -> Result<SnapshotId, 
     struct Made {
         snapshot_id: ByteBuf,
     }
-    let made: Made = ask("upload_canister_snapshot_metadata", arg).await?;
+    let made: Made = make("upload_canister_snapshot_metadata", arg).await?;
     Ok(SnapshotId(made.snapshot_id))
 }
 
@@ -193,20 +206,20 @@ pub(crate) async fn write(
         chunk: ByteBuf,
     }
     let arg = Arg { canister_id: canister, snapshot_id: snapshot.0.clone(), kind, chunk };
-    management::call("upload_canister_snapshot_data", &arg).await?;
+    management::ask_for(TIMEOUT_SECONDS, "upload_canister_snapshot_data", &arg).await?;
     Ok(())
 }
 
 /// Puts a canister back to what one holds.
 pub(crate) async fn load(canister: Principal, snapshot: &SnapshotId) -> Result<(), Failure> {
     let of = OfSnapshot { canister_id: canister, snapshot_id: snapshot.0.clone() };
-    management::call("load_canister_snapshot", &of).await?;
+    management::ask_for(TIMEOUT_SECONDS, "load_canister_snapshot", &of).await?;
     Ok(())
 }
 
 /// Deletes one.
 pub(crate) async fn delete(canister: Principal, snapshot: &SnapshotId) -> Result<(), Failure> {
     let of = OfSnapshot { canister_id: canister, snapshot_id: snapshot.0.clone() };
-    management::call("delete_canister_snapshot", &of).await?;
+    management::ask_for(TIMEOUT_SECONDS, "delete_canister_snapshot", &of).await?;
     Ok(())
 }

@@ -5,16 +5,17 @@ use crate::management::{self, ChunkHash, Failure, InstallChunkedCode, InstallMod
 use crate::modules::{self, Unknown};
 use crate::outcomes::{failed, installed};
 use crate::pages::{self, EMPTY_MODULE};
-use crate::platform;
-use crate::snapshots::{self, Timer, UploadMetadata};
+use crate::platform::{self, TIMEOUT_SECONDS};
+use crate::snapshots::{self, Listed, Source, Timer, UploadMetadata};
 use crate::store::{self, KnownModule};
+use crate::surveys::{self, Sight};
 use candid::Principal;
 use decant_api::JobId;
 use decant_api::plan::{ModuleUse, Plan};
 use decant_api::source::LayoutSummary;
 use decant_api::vessel as api;
 use decant_engine::{
-    Digest, ImageKind, ImageView, Job, Known, Limits, Outcome, Reason, ReasonCode, SnapshotId, Value,
+    Digest, Found, ImageKind, ImageView, Job, Known, Limits, Outcome, Reason, ReasonCode, SnapshotId, Value,
     VesselRole,
 };
 use decant_layout::{
@@ -29,7 +30,29 @@ const SURVEYED: usize = 1_000;
 
 /// All snapshots.
 pub(crate) async fn list(canister: Principal) -> Outcome {
-    answered(snapshots::list(canister).await.map(Value::Snapshots))
+    let listed = snapshots::list(canister).await;
+    answered(listed.map(|all| Value::Snapshots(all.into_iter().map(|it| SnapshotId(it.id)).collect())))
+}
+
+/// All snapshots, and what tells those that are not known from each other.
+pub(crate) async fn find(canister: Principal, known: &[SnapshotId]) -> Outcome {
+    answered(found(canister, known).await.map(Value::Found))
+}
+
+async fn found(canister: Principal, known: &[SnapshotId]) -> Result<Vec<Found>, Failure> {
+    let mut all = Vec::new();
+    for Listed { id, taken_at_timestamp: made_nanos } in snapshots::list(canister).await? {
+        let id = SnapshotId(id);
+        let (version, is_uploaded) = match known.contains(&id) {
+            true => (None, false),
+            false => {
+                let metadata = snapshots::metadata(canister, &id).await?;
+                (metadata.canister_version, matches!(metadata.source, Some(Source::Uploaded(_))))
+            }
+        };
+        all.push(Found { id, made_nanos, version, is_uploaded });
+    }
+    Ok(all)
 }
 
 /// A snapshot of a canister as it is.
@@ -146,17 +169,17 @@ fn planned(job: &Job, plan: Option<&Plan>, layout: &Layout) -> ImageKind {
 pub(crate) async fn recall(job: &Job, hash: &Digest, stable_pages: u64) -> Outcome {
     let Some(plan) = plan(job) else { return unplanned(hash) };
     let Some(planned) = modules::in_plan(&plan, hash) else { return unplanned(hash) };
-    let nothing = Outcome::Done(Value::Known(None));
-    let Some(module) = store::module(hash) else { return nothing };
-    let is_surveyed = module.surveyed.contains(&(job.plan().plan_id, stable_pages));
-    if !is_surveyed || module.is_wasm64.is_none() {
-        return nothing;
+    let surveyed = store::module(hash).filter(|module| {
+        module.surveyed.contains(&(job.plan().plan_id, stable_pages)) && module.is_wasm64.is_some()
+    });
+    if let Some(module) = surveyed {
+        match modules::is_stored(&module, planned).await {
+            Ok(true) => return Outcome::Done(Value::Known(Some(known(&module, planned)))),
+            Ok(false) => {}
+            Err(failure) => return lost(&failure),
+        }
     }
-    match modules::is_stored(&module, planned).await {
-        Ok(true) => Outcome::Done(Value::Known(Some(known(&module, planned)))),
-        Ok(false) => nothing,
-        Err(failure) => lost(&failure),
-    }
+    surveys::wait(job, Sight::layout(job, hash, stable_pages)).unwrap_or(Outcome::Done(Value::Known(None)))
 }
 
 /// Knows the module that a canister runs, whose image was found to be one that can be moved.
@@ -168,8 +191,12 @@ pub(crate) async fn keep_module(
 ) -> Outcome {
     let Some(plan) = plan(job) else { return unplanned(hash) };
     let Some(planned) = modules::in_plan(&plan, hash) else { return unplanned(hash) };
+    if let Some(later) = surveys::wait(job, Sight::Module(hash.0)) {
+        return later;
+    }
     match modules::learn(canister, snapshot, hash, planned).await {
         Ok(mut module) => {
+            surveys::found(job);
             let surveyed = (job.plan().plan_id, job.counters().source_pages);
             if module.surveyed.len() < SURVEYED && !module.surveyed.contains(&surveyed) {
                 module.surveyed.push(surveyed);
@@ -208,7 +235,7 @@ pub(crate) async fn upgrade(job: &Job, canister: Principal, hash: &Digest) -> Ou
         wasm_module_hash: planned.hash.clone(),
         arg: planned.upgrade_arg.clone(),
     };
-    installed(management::call("install_chunked_code", &args).await)
+    installed(management::ask_for(TIMEOUT_SECONDS, "install_chunked_code", &args).await)
 }
 
 /// Installs a vessel.
@@ -267,7 +294,7 @@ async fn put(
         wasm_module_hash: ByteBuf::from(hash.0),
         arg: ByteBuf::from(arg),
     };
-    let outcome = installed(management::call("install_chunked_code", &args).await);
+    let outcome = installed(management::ask_for(TIMEOUT_SECONDS, "install_chunked_code", &args).await);
     let is_cleared = matches!(&outcome, Outcome::Refused(reason) if reason.code() == ReasonCode::WrongModule);
     if is_cleared && *hash == carried::hash() {
         // Somebody cleared the chunk store: it is put there again, and installed by the next try.

@@ -106,7 +106,9 @@ fn started(job: &mut Job, ticket: u32, now_nanos: TimeNanos) -> Result<(), Why> 
         count_try(job, now_nanos);
     }
     job.attempt.phase = phase;
-    job.attempt.is_sent |= is_call;
+    if is_call {
+        (job.attempt.is_sent, job.attempt.sent_nanos) = (true, now_nanos);
+    }
     job.counters.calls = ticket;
     Ok(())
 }
@@ -259,7 +261,12 @@ fn gave_up(job: &mut Job, reason: Reason, now_nanos: TimeNanos) -> Result<(), Wh
             enter(job, State::Provisioned, now_nanos);
         }
         Stage::BeforeCommit => roll_back(job, reason, now_nanos),
-        Stage::RollingBack | Stage::AfterCommit => park(job, reason, now_nanos),
+        Stage::RollingBack | Stage::AfterCommit => {
+            match relocate::end::undrained(&job.state, Some(reason.clone())) {
+                Some(state) => enter(job, state, now_nanos),
+                None => park(job, reason, now_nanos),
+            }
+        }
         Stage::Ended => return Err(Why::WrongState),
     }
     Ok(())
@@ -290,6 +297,7 @@ fn retried(job: &mut Job) -> Result<(), Why> {
         phase: job.attempt.phase.clone(),
         is_unsure: job.attempt.is_unsure,
         is_sent: job.attempt.is_sent,
+        sent_nanos: job.attempt.sent_nanos,
         ..Attempt::default()
     };
     Ok(())
@@ -312,8 +320,9 @@ fn skipped(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
         }
         // What is left of the source stays as it is: fenced, or stopped.
         (_, Some(root)) if state.stage() == Stage::AfterCommit && job.times.served_nanos.is_some() => {
+            let next = relocate::end::undrained(&state, None).unwrap_or(State::Done { root });
             job.state = state;
-            enter(job, State::Done { root }, now_nanos);
+            enter(job, next, now_nanos);
         }
         _ => return Err(Why::WrongState),
     }
@@ -394,8 +403,8 @@ fn fail(job: &mut Job, reason: Reason, is_untouched: bool, now_nanos: TimeNanos)
     let mut undo = rules.undo;
     if !is_untouched {
         undo.extend(rules.undo_call);
-        if let Some(held) = job.held.as_mut().filter(|_| rules.makes_snapshot) {
-            held.is_unsure = true;
+        if let (Some(held), Some(sought)) = (&mut job.held, rules.makes_snapshot) {
+            (held.is_unsure, held.sought) = (true, Some(sought));
         }
     }
     undo.sort_unstable();

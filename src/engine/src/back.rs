@@ -3,7 +3,7 @@
 
 use crate::left::hex;
 use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
-use crate::vessel::{EMPTY_MODULE, VesselState, controlled_itself, look, note_owners};
+use crate::vessel::{EMPTY_MODULE, VesselState, controlled_itself, find_snapshots, look, note_owners};
 use crate::{
     CanisterView, Effect, FenceView, Job, Reason, ReasonCode, RunState, SnapshotId, State, Undo, Value, Why,
 };
@@ -228,11 +228,18 @@ fn drop_snapshot(job: &Job, undo: Undo) -> Option<Rules> {
     let canister = if undo == Undo::DropUploaded { job.image() } else { job.source };
     let rules = match job.held.as_ref()?.dropping.clone() {
         Some(snapshot) => Rules::call(Effect::DeleteSnapshot { canister, snapshot }),
+        None if job.held.as_ref()?.is_unsure => Rules::call(find_snapshots(job, canister)),
         None => Rules::call(Effect::ListSnapshots { canister }),
     };
     let rules = rules
         .done(move |job, value| match value {
-            Value::Snapshots(all) => Ok(listed(job, undo, &all)),
+            Value::Snapshots(all) => Ok(listed(job, undo, &all, &[])),
+            Value::Found(found) => {
+                let Some(held) = &job.held else { return Err(Why::WrongState) };
+                let made = held.made(&found, held.sought.as_ref());
+                let all: Vec<SnapshotId> = found.into_iter().map(|it| it.id).collect();
+                Ok(listed(job, undo, &all, &made))
+            }
             Value::Acknowledged => Ok(dropped(job)),
             other => wrong(&other),
         })
@@ -245,9 +252,9 @@ fn drop_snapshot(job: &Job, undo: Undo) -> Option<Rules> {
     Some(rules)
 }
 
-/// What a list of snapshots says when the job goes back: delete one of ours, or nothing is left.
-fn listed(job: &mut Job, undo: Undo, all: &[SnapshotId]) -> Next {
-    let unknown = new_ones(job, all);
+/// What a list of snapshots says when the job goes back: delete one of ours, or nothing is left. `made`: of which nobody knows
+/// whether it is ours.
+fn listed(job: &mut Job, undo: Undo, all: &[SnapshotId], made: &[SnapshotId]) -> Next {
     let done_bytes = job.attempt.done_bytes.saturating_add(1);
     let resume = job.state.clone();
     let drops_second =
@@ -262,7 +269,7 @@ fn listed(job: &mut Job, undo: Undo, all: &[SnapshotId]) -> Next {
         held.is_unsure = false;
         // The size is known before the upload begins, and after the way back is taken.
         let has_place = is_there(if held.compact_pages == 0 { &held.saved } else { &held.uploaded });
-        match unknown.as_slice() {
+        match made {
             _ if has_place => {}
             [] => {}
             [id] => {
@@ -291,16 +298,6 @@ fn dropped(job: &mut Job) -> Next {
         held.dropping = None;
     }
     Next::Again { done_bytes }
-}
-
-/// Snapshots that were not there when the job began, and that it does not know.
-pub(crate) fn new_ones(job: &Job, all: &[SnapshotId]) -> Vec<SnapshotId> {
-    let Some(held) = &job.held else { return Vec::new() };
-    let is_known = |id: &SnapshotId| {
-        let is_it = |own: &Option<SnapshotId>| own.as_ref() == Some(id);
-        held.foreign.contains(id) || is_it(&held.saved) || is_it(&held.uploaded)
-    };
-    all.iter().filter(|id| !is_known(id)).cloned().collect()
 }
 
 /// Is the target still this job's? One that serves is not, whoever installed it: the coordinator may have been put back

@@ -7,9 +7,10 @@ use crate::{Digest, Settings, SnapshotId, TimeNanos};
 /// How a call travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// Bounded wait: the answer may be that nobody knows. For whatever is safe to repeat.
+    /// Bounded wait: the answer may be that nobody knows. For whatever is looked after, or safe to repeat.
     BestEffort,
-    /// Unbounded wait: for cycles, installations, and whatever the management canister changes.
+    /// Unbounded wait: for what makes a snapshot, which a look can hardly tell from somebody else's. The platform does it at
+    /// once: no code of the canister runs.
     Guaranteed,
 }
 
@@ -86,7 +87,7 @@ pub enum Effect {
         /// Of which.
         canister: Principal,
     },
-    /// `stop_canister`; a time-out is transient with `StopTimedOut`.
+    /// `stop_canister`; while calls are open nobody knows, with `StopTimedOut`.
     Stop {
         /// Which.
         canister: Principal,
@@ -186,6 +187,13 @@ pub enum Effect {
         /// Of which.
         canister: Principal,
     },
+    /// The same, and the metadata of those that are not known → [`Value::Found`](crate::Value::Found).
+    FindSnapshots {
+        /// Of which.
+        canister: Principal,
+        /// Those that are.
+        known: Vec<SnapshotId>,
+    },
     /// `take_canister_snapshot` → [`Value::Snapshot`](crate::Value::Snapshot).
     TakeSnapshot {
         /// Of which.
@@ -242,6 +250,13 @@ pub enum Effect {
         canister: Principal,
         /// To what.
         controllers: Vec<Principal>,
+    },
+    /// `update_settings`: the freezing threshold, and nothing else.
+    SetFreezingThreshold {
+        /// Of which.
+        canister: Principal,
+        /// To how many seconds.
+        seconds: u64,
     },
     /// `decant_pour` without a page: what a vessel holds, and what it would be in these buckets →
     /// [`Value::Image`](crate::Value::Image).
@@ -319,44 +334,9 @@ impl Effect {
     /// effect, if ever, before the next one to the same canister: an observation, or an undo, finds it.
     pub fn delivery(&self) -> Delivery {
         match self {
-            Self::KitStatus { .. }
-            | Self::ImportBegin { .. }
-            | Self::Offer { .. }
-            | Self::Precopy { .. }
-            | Self::Pull { .. }
-            | Self::Verify { .. }
-            | Self::Activate { .. }
-            | Self::Freeze { .. }
-            | Self::Seal { .. }
-            | Self::Recheck { .. }
-            | Self::Thaw { .. }
-            | Self::Retire { .. }
-            | Self::Measure { .. }
-            | Self::Pour { .. }
-            | Self::CanisterStatus { .. }
-            | Self::Look { .. }
-            | Self::ListSnapshots { .. }
-            | Self::ReadImage { .. }
-            | Self::Recall { .. }
-            | Self::KeepModule { .. }
-            | Self::UploadRest { .. }
-            | Self::CheckAssets { .. }
-            | Self::Swap { .. } => Delivery::BestEffort,
-            Self::UpdateSettings { .. }
-            | Self::ResetSettings { .. }
-            | Self::SetControllers { .. }
-            | Self::Install { .. }
-            | Self::InstallVessel { .. }
-            | Self::Uninstall { .. }
-            | Self::Stop { .. }
-            | Self::Start { .. }
-            | Self::Delete { .. }
-            | Self::TakeSnapshot { .. }
-            | Self::Upgrade { .. }
-            | Self::UploadMetadata { .. }
-            | Self::LoadSnapshot { .. }
-            | Self::DeleteSnapshot { .. }
-            | Self::Drain { .. } => Delivery::Guaranteed,
+            Self::TakeSnapshot { .. } | Self::UploadMetadata { .. } => Delivery::Guaranteed,
+            // A source that never closes its calls, or installs for minutes, must not hold up whoever stops the coordinator.
+            _ => Delivery::BestEffort,
         }
     }
 
@@ -392,12 +372,14 @@ impl Effect {
             | Self::UpdateSettings { canister, .. }
             | Self::ResetSettings { canister }
             | Self::SetControllers { canister, .. }
+            | Self::SetFreezingThreshold { canister, .. }
             | Self::Install { canister, .. }
             | Self::InstallVessel { canister, .. }
             | Self::Uninstall { canister }
             | Self::Stop { canister }
             | Self::Start { canister }
             | Self::ListSnapshots { canister }
+            | Self::FindSnapshots { canister, .. }
             | Self::TakeSnapshot { canister, .. }
             | Self::ReadImage { canister, .. }
             | Self::Recall { canister, .. }
@@ -432,9 +414,10 @@ impl Effect {
         match self {
             Self::CanisterStatus { .. } | Self::Look { .. } => "canister_status",
             Self::KitStatus { .. } => "decant_status",
-            Self::UpdateSettings { .. } | Self::ResetSettings { .. } | Self::SetControllers { .. } => {
-                "update_settings"
-            }
+            Self::UpdateSettings { .. }
+            | Self::ResetSettings { .. }
+            | Self::SetControllers { .. }
+            | Self::SetFreezingThreshold { .. } => "update_settings",
             Self::Install { .. } | Self::InstallVessel { .. } | Self::Upgrade { .. } => {
                 "install_chunked_code"
             }
@@ -456,7 +439,7 @@ impl Effect {
             Self::Drain { .. } => "decant_drain",
             Self::Swap { .. } => "decant_swap",
             Self::Measure { .. } | Self::Pour { .. } => "decant_pour",
-            Self::ListSnapshots { .. } => "list_canister_snapshots",
+            Self::ListSnapshots { .. } | Self::FindSnapshots { .. } => "list_canister_snapshots",
             Self::TakeSnapshot { .. } => "take_canister_snapshot",
             Self::Recall { .. } => "nothing",
             Self::ReadImage { .. } | Self::KeepModule { .. } => "read_canister_snapshot_data",

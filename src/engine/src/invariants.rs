@@ -215,6 +215,9 @@ fn contents(job: &Job, state: &State) -> Result<(), Broken> {
         {
             Err(Broken::Retention)
         }
+        State::Raising { reason: Some(reason), .. } if too_long(reason) => {
+            Err(Broken::TooLarge { what: "a reason" })
+        }
         State::Entombing { .. } if !is_tombstone => Err(Broken::Retention),
         State::Stopping { .. } | State::Checking { .. } | State::Deleting { .. } if is_tombstone => {
             Err(Broken::Retention)

@@ -83,6 +83,9 @@ pub struct Attempt {
     /// How many of the tries were refused.
     #[serde(rename = "r", default, skip_serializing_if = "is_default")]
     pub refusals: u32,
+    /// When the call of the state was sent last.
+    #[serde(rename = "n", default, skip_serializing_if = "is_default")]
+    pub sent_nanos: TimeNanos,
     /// Time of the first of the tries.
     #[serde(rename = "f")]
     pub first_nanos: TimeNanos,

@@ -79,10 +79,10 @@ pub use reason::{MAX_DETAIL_BYTES, Reason, ReasonCode};
 pub use states::{OfOldBuild, Stage, State, Undo};
 pub use step::{Step, next_step};
 pub use values::{
-    CanisterView, Digest, FenceView, Holder, ImageKind, ImageView, KitView, Known, LayoutView,
+    CanisterView, Digest, FenceView, Found, Holder, ImageKind, ImageView, KitView, Known, LayoutView,
     MAX_FINGERPRINT_BYTES, MAX_SETTINGS_BYTES, RunState, Seal, Settings, SnapshotId, Value,
 };
-pub use vessel::{EMPTY_MODULE, Held, VesselState};
+pub use vessel::{EMPTY_MODULE, Held, Sought, VesselState};
 
 /// Number of a job at its coordinator, from 1; never reused.
 pub type JobId = u64;

@@ -9,8 +9,8 @@ const SECOND_NANOS: u64 = 1_000_000_000;
 pub struct Limits {
     /// Tries of a step before the commit point, observations included; then the job rolls back.
     pub max_tries_before_commit: u32,
-    /// Tries of `stop_canister` before the commit point: each may take 5 minutes, while users wait.
-    pub max_tries_stop: u32,
+    /// Longest time from the first `stop_canister` of a source to its end, before the commit point: users wait.
+    pub stop_deadline_nanos: u64,
     /// Refusals of a step after the commit point; then a person has to decide. The way back asks nobody: it goes on.
     pub max_refusals_settled: u32,
     /// Calls that a sliced step may take, each with progress.
@@ -39,7 +39,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_tries_before_commit: 8,
-            max_tries_stop: 3,
+            // As long as three times what the platform waits for open calls (spec, `stop_canister`: 5 minutes).
+            stop_deadline_nanos: 15 * 60 * SECOND_NANOS,
             max_refusals_settled: 24,
             max_slices: 100_000,
             backoff_base_nanos: SECOND_NANOS,
@@ -69,9 +70,9 @@ impl Limits {
     /// Most tries of that state, one before the commit point.
     pub(crate) fn max_tries(&self, state: &State) -> u32 {
         match state {
-            // An empty pool costs nobody anything: its deadline is the only limit.
-            State::Admitted { .. } => u32::MAX,
-            State::Frozen | State::Vessel(VesselState::Ready) => self.max_tries_stop,
+            // An empty pool costs nobody anything, and a stop goes on whether it is asked for again or not: their deadlines
+            // are the only limits.
+            State::Admitted { .. } | State::Frozen | State::Vessel(VesselState::Ready) => u32::MAX,
             _ => self.max_tries_before_commit,
         }
     }
@@ -80,6 +81,7 @@ impl Limits {
     pub(crate) fn deadline_nanos(&self, state: &State) -> u64 {
         match state {
             State::Admitted { .. } => self.pool_deadline_nanos,
+            State::Frozen | State::Vessel(VesselState::Ready) => self.stop_deadline_nanos,
             _ => self.step_deadline_nanos,
         }
     }

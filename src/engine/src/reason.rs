@@ -134,6 +134,9 @@ pub enum ReasonCode {
     /// The platform puts the call off: so much was done lately.
     #[serde(rename = "42")]
     RateLimited,
+    /// Another job looks at its build, and its layout.
+    #[serde(rename = "43")]
+    LookedAtByOther,
     /// An earlier build of the coordinator began the job.
     #[serde(rename = "39")]
     OldBuild,
@@ -142,7 +145,7 @@ pub enum ReasonCode {
 impl ReasonCode {
     /// Whether nothing was tried at all, so that it counts for no limit of tries.
     pub(crate) fn is_no_try(self) -> bool {
-        matches!(self, Self::NotSent | Self::RateLimited)
+        matches!(self, Self::NotSent | Self::RateLimited | Self::LookedAtByOther)
     }
 
     /// What happened, and what to do about it.
@@ -198,6 +201,7 @@ impl ReasonCode {
                 "an earlier build of the coordinator began it; put that back and drain it first"
             }
             Self::NotSent => "the coordinator could not send the call; top it up",
+            Self::LookedAtByOther => "another job looks at its build first; it is tried again",
             Self::RateLimited => "put off by the platform's rate limits; it is tried again",
             Self::HasAssets => "owns or controls something that would be lost with it; move it",
         }

@@ -3,7 +3,7 @@
 //! Each state has a function that answers [`Rules`]; the functions stand in the order in which a job passes the
 //! states: `relocate` for a dapp with the kit, `vessel` for one that nobody can change, `back` for the way back.
 
-use crate::{CanisterView, Effect, Job, Reason, ReasonCode, RunState, State, Undo, Value, Why};
+use crate::{CanisterView, Effect, Job, Reason, ReasonCode, RunState, Sought, State, Undo, Value, Why};
 
 type Done = Box<dyn FnOnce(&mut Job, Value) -> Result<Next, Why>>;
 type Refused = Box<dyn FnOnce(&mut Job, ReasonCode) -> Option<Next>>;
@@ -25,8 +25,8 @@ pub(crate) struct Rules {
     /// What is to be undone besides if the call may have had its effect; on top. Every undo is safe where nothing was
     /// done.
     pub(crate) undo_call: Vec<Undo>,
-    /// Whether the call makes a snapshot: on the way back nobody may know whether it did.
-    pub(crate) makes_snapshot: bool,
+    /// The snapshot that the call makes, if it does: on the way back nobody may know whether it did.
+    pub(crate) makes_snapshot: Option<Sought>,
 }
 
 /// A look.
@@ -96,7 +96,7 @@ impl Rules {
             look: None,
             undo: Vec::new(),
             undo_call: Vec::new(),
-            makes_snapshot: false,
+            makes_snapshot: None,
         }
     }
 
@@ -171,9 +171,9 @@ impl Rules {
         self
     }
 
-    /// The call makes a snapshot.
-    pub(crate) fn makes_snapshot(mut self) -> Self {
-        self.makes_snapshot = true;
+    /// The call makes this snapshot.
+    pub(crate) fn makes_snapshot(mut self, sought: Sought) -> Self {
+        self.makes_snapshot = Some(sought);
         self
     }
 

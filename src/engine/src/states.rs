@@ -30,7 +30,9 @@ use crate::{Digest, Reason, Seal, Settings, TimeNanos, VesselState};
 /// | 22 | Retaining | wait |
 /// | 23 | Confirming | `decant_status` of the target, if the source was retained |
 /// | 24 | Rechecking | `decant_recheck`, if the plan wants it |
+/// | 31 | Lowering | a look at the source, then `update_settings`: its freezing threshold reserves nothing |
 /// | 25 | Draining | `decant_drain` |
+/// | 32 | Raising | `update_settings`: its freezing threshold as it was, where it was not drained |
 /// | 26 | Entombing | `install_chunked_code` of the tombstone |
 /// | 27 | Stopping | `stop_canister` of the source |
 /// | 28 | Checking | `canister_status` of the source: of earlier builds |
@@ -169,6 +171,9 @@ pub enum State {
         /// The root of both.
         #[serde(rename = "r")]
         root: Digest,
+        /// Its freezing threshold in seconds, before it was lowered. None in jobs of earlier builds: nobody knows.
+        #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+        freezing_seconds: Option<u64>,
     },
     /// The source becomes a tombstone.
     #[serde(rename = "26")]
@@ -207,6 +212,29 @@ pub enum State {
         /// The root of both.
         #[serde(rename = "r")]
         root: Digest,
+    },
+    /// The source may go, with all of its cycles: what its freezing threshold reserves would be burned with it.
+    #[serde(rename = "31")]
+    Lowering {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+        /// Its freezing threshold in seconds, once it was seen.
+        #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+        freezing_seconds: Option<u64>,
+    },
+    /// The source was not drained, and stays: its freezing threshold as it was.
+    #[serde(rename = "32")]
+    Raising {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+        /// Seconds.
+        #[serde(rename = "f")]
+        freezing_seconds: u64,
+        /// Why, for an operator. None: he said that it stays.
+        #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Reason>,
     },
     /// Something went wrong before the commit point.
     #[serde(rename = "40")]
@@ -364,6 +392,8 @@ impl State {
             Self::Checking { .. } => 28,
             Self::Deleting { .. } => 29,
             Self::Assessing { .. } => 30,
+            Self::Lowering { .. } => 31,
+            Self::Raising { .. } => 32,
             Self::RollingBack { .. } => 40,
             Self::Done { .. } => 50,
             Self::RolledBack { .. } => 51,
@@ -403,6 +433,8 @@ impl State {
             Self::Checking { .. } => "checking",
             Self::Deleting { .. } => "deleting",
             Self::Assessing { .. } => "assessing",
+            Self::Lowering { .. } => "lowering",
+            Self::Raising { .. } => "raising",
             Self::RollingBack { .. } => "rolling back",
             Self::Done { .. } => "done",
             Self::RolledBack { .. } => "rolled back",
@@ -441,7 +473,9 @@ impl State {
             | Self::Stopping { .. }
             | Self::Checking { .. }
             | Self::Deleting { .. }
-            | Self::Assessing { .. } => Stage::AfterCommit,
+            | Self::Assessing { .. }
+            | Self::Lowering { .. }
+            | Self::Raising { .. } => Stage::AfterCommit,
             Self::RollingBack { .. } => Stage::RollingBack,
             Self::Done { .. } | Self::RolledBack { .. } => Stage::Ended,
             Self::Parked { resume, .. } => resume.stage(),
@@ -459,7 +493,9 @@ impl State {
             | Self::Retaining { root, .. }
             | Self::Confirming { root }
             | Self::Rechecking { root }
-            | Self::Draining { root }
+            | Self::Lowering { root, .. }
+            | Self::Draining { root, .. }
+            | Self::Raising { root, .. }
             | Self::Entombing { root }
             | Self::Stopping { root }
             | Self::Checking { root }

@@ -77,6 +77,9 @@ pub struct CanisterView {
     /// Cycles below which it is frozen.
     #[serde(rename = "f", default)]
     pub freezing_cycles: u128,
+    /// Seconds of its freezing threshold.
+    #[serde(rename = "d", default)]
+    pub freezing_seconds: u64,
     /// Whether the plan names its module among those that canisters may run.
     #[serde(rename = "l", default)]
     pub is_planned: bool,
@@ -104,6 +107,23 @@ pub struct CanisterView {
 /// Names a snapshot at its canister.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotId(pub ByteBuf);
+
+/// A snapshot in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Its name.
+    #[serde(rename = "i")]
+    pub id: SnapshotId,
+    /// When it was made.
+    #[serde(rename = "t")]
+    pub made_nanos: TimeNanos,
+    /// Version of its canister when it was made, where the replica tells it; of one that was asked for as unknown.
+    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// Whether it was uploaded; of one that was asked for as unknown.
+    #[serde(rename = "u", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_uploaded: bool,
+}
 
 /// The stable memory in a snapshot, and what it would be in the plan's buckets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -369,6 +389,9 @@ pub enum Value {
         #[serde(rename = "w")]
         wire_bytes: u64,
     },
+    /// Answers `FindSnapshots`.
+    #[serde(rename = "18")]
+    Found(Vec<Found>),
 }
 
 /// What is known of a module.
@@ -408,6 +431,10 @@ impl Value {
                 all.truncate(MAX_LISTED);
                 all.iter_mut().for_each(|id| id.0.truncate(MAX_SNAPSHOT_ID_BYTES));
             }
+            Self::Found(all) => {
+                all.truncate(MAX_LISTED);
+                all.iter_mut().for_each(|it| it.id.0.truncate(MAX_SNAPSHOT_ID_BYTES));
+            }
             Self::Snapshot(id) => id.0.truncate(MAX_SNAPSHOT_ID_BYTES),
             Self::Acknowledged
             | Self::Gone
@@ -440,6 +467,7 @@ impl Value {
             Self::Assets(_) => "assets",
             Self::Known(_) => "known",
             Self::Poured { .. } => "poured",
+            Self::Found(_) => "found",
         }
     }
 }

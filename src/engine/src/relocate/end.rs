@@ -126,12 +126,17 @@ fn confirmed(job: &Job, root: Digest) -> State {
 /// The state after the source is known to own and control nothing. One whose snapshot goes first is hashed before that;
 /// every source is when it is drained.
 fn assessed(job: &Job, root: Digest) -> State {
-    if has_saved(job) { State::Rechecking { root } } else { State::Draining { root } }
+    if has_saved(job) { State::Rechecking { root } } else { drained_next(root) }
 }
 
 /// The state after the source is known to hold nothing but what was moved.
 fn rechecked(job: &Job, root: Digest) -> State {
-    if has_saved(job) { State::Vessel(VesselState::DroppingSaved { root }) } else { State::Draining { root } }
+    if has_saved(job) { State::Vessel(VesselState::DroppingSaved { root }) } else { drained_next(root) }
+}
+
+/// The source is to be drained.
+pub(crate) fn drained_next(root: Digest) -> State {
+    State::Lowering { root, freezing_seconds: None }
 }
 
 fn has_saved(job: &Job) -> bool {
@@ -176,9 +181,46 @@ fn over(code: ReasonCode, root: Digest) -> Option<Next> {
     (code == ReasonCode::Gone).then_some(Next::Enter(State::Done { root }))
 }
 
-/// The source may go; its cycles first, once it has hashed that it holds nothing but what was moved. A drain answers what
+/// The source may go. What its freezing threshold reserves goes with its cycles, and would be burned with it otherwise.
+pub(crate) fn lowering(job: &Job, root: Digest) -> Rules {
+    let source = job.source;
+    let look = crate::vessel::look(job.source_left.as_ref().filter(|_| job.held.is_some()), source);
+    Rules::call(Effect::SetFreezingThreshold { canister: source, seconds: 0 })
+        .then(move |job| State::Draining { root, freezing_seconds: Some(seen_seconds(job).unwrap_or(0)) })
+        .refused(move |_, code| over(code, root))
+        .look(When::First, look, move |job, value| match value {
+            Value::Gone => Ok(Verdict::Follow(Next::Enter(State::Done { root }))),
+            Value::Canister(view) => {
+                let as_left = module_as_left(job.source_left.as_ref(), view);
+                // One that is lowered already was so by this job, if that has seen it before.
+                let seconds = seen_seconds(job).filter(|_| view.freezing_seconds == 0);
+                let freezing_seconds = seconds.unwrap_or(view.freezing_seconds);
+                let is_lowered = view.freezing_seconds == 0;
+                job.state = State::Lowering { root, freezing_seconds: Some(freezing_seconds) };
+                Ok(match as_left {
+                    Ok(()) => happened(is_lowered),
+                    Err(reason) if is_lowered && freezing_seconds > 0 => {
+                        let reason = Some(reason);
+                        Verdict::Follow(Next::Enter(State::Raising { root, freezing_seconds, reason }))
+                    }
+                    Err(reason) => Verdict::Yield(reason),
+                })
+            }
+            other => wrong(other),
+        })
+}
+
+/// The freezing threshold of the source as it was seen before it was lowered.
+fn seen_seconds(job: &Job) -> Option<u64> {
+    match job.state {
+        State::Lowering { freezing_seconds, .. } => freezing_seconds,
+        _ => None,
+    }
+}
+
+/// It reserves nothing: its cycles go, once it has hashed that it holds nothing but what was moved. A drain answers what
 /// was drained in all.
-pub(crate) fn draining(job: &Job, root: Digest, limits: &Limits) -> Option<Rules> {
+pub(crate) fn draining(job: &Job, root: Digest, freezing_seconds: u64, limits: &Limits) -> Option<Rules> {
     let is_kept = matches!(job.plan.retention, Retention::Tombstone { .. });
     let keep_cycles = match is_kept {
         true => limits.keep_as_tombstone_cycles,
@@ -194,10 +236,34 @@ pub(crate) fn draining(job: &Job, root: Digest, limits: &Limits) -> Option<Rules
             Ok(Next::Enter(if is_kept { State::Entombing { root } } else { State::Stopping { root } }))
         })
         .refused(move |_, code| match code {
-            ReasonCode::ChangedAfterSeal => Some(differs(State::Draining { root })),
+            ReasonCode::ChangedAfterSeal => {
+                let reason = Some(left_behind());
+                Some(Next::Enter(State::Raising { root, freezing_seconds, reason }))
+            }
             _ => over(code, root),
         });
     Some(rules)
+}
+
+/// Where a job goes that gives up draining, or is told to leave it: the source stays, with its freezing threshold.
+pub(crate) fn undrained(state: &State, reason: Option<Reason>) -> Option<State> {
+    match *state {
+        State::Draining { root, freezing_seconds: Some(freezing_seconds) } => {
+            Some(State::Raising { root, freezing_seconds, reason })
+        }
+        _ => None,
+    }
+}
+
+/// It was not drained: its freezing threshold is as it was, so that what it holds outlasts whoever looks at it.
+pub(crate) fn raising(job: &Job, root: Digest, seconds: u64, reason: Option<Reason>) -> Rules {
+    Rules::call(Effect::SetFreezingThreshold { canister: job.source, seconds })
+        .done(move |_, value| match (value, reason) {
+            (Value::Acknowledged, Some(reason)) => Ok(Next::Park { reason, resume: drained_next(root) }),
+            (Value::Acknowledged, None) => Ok(Next::Enter(State::Done { root })),
+            (other, _) => wrong(&other),
+        })
+        .refused(move |_, code| over(code, root))
 }
 
 /// The source becomes a tombstone: a module without stable memory that answers where the state went.

@@ -6,7 +6,7 @@
 //! | `begin` | Queued → Inspected → Admitted → Reserved → Configured → Installed → (Offering → Precopying) → Provisioned |
 //! | `fence` | Provisioned → Frozen → Stopped → Restarted → Sealed |
 //! | `moving` | Sealed → Pulled → TargetVerified → Switching |
-//! | `end` | **commit point** Committed → Retired → Retaining → Confirming → Assessing → Rechecking → Draining → Entombing, or Stopping → Deleting → Done |
+//! | `end` | **commit point** Committed → Retired → Retaining → Confirming → Assessing → Rechecking → Lowering → Draining (→ Raising) → Entombing, or Stopping → Deleting → Done |
 //! | `back` (beside this folder) | the way back, undo by undo |
 //!
 //! `moving` and `end` serve a relocation by vessels too: its source and its target answer as the kit does.
@@ -47,7 +47,16 @@ pub(crate) fn rules(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Option<
         State::Confirming { root } => end::confirming(job, root),
         State::Assessing { root } => Some(end::assessing(job, root)),
         State::Rechecking { root } => Some(end::rechecking(job, root)),
-        State::Draining { root } => end::draining(job, root, limits),
+        // A job of an earlier build: nobody knows what its threshold is.
+        State::Lowering { root, .. } | State::Draining { root, freezing_seconds: None } => {
+            Some(end::lowering(job, root))
+        }
+        State::Draining { root, freezing_seconds: Some(seconds) } => {
+            end::draining(job, root, seconds, limits)
+        }
+        State::Raising { root, freezing_seconds, reason } => {
+            Some(end::raising(job, root, freezing_seconds, reason))
+        }
         State::Entombing { root } => end::entombing(job, root),
         State::Stopping { root } => Some(end::stopping(job, root)),
         State::Checking { root } => Some(end::checking(job, root)),

@@ -1,8 +1,7 @@
 //! What can be refused is refused here: nothing of it stops the source.
 
-use super::checks::new_snapshot;
-use super::checks::{image, ready_to_stop, slots, source_canister};
-use super::{Held, VesselState as At, look, saved, target};
+use super::checks::{find_snapshots, image, new_snapshot, ready_to_stop, slots, source_canister};
+use super::{Held, Sought, VesselState as At, look, saved, target};
 use crate::left::Left;
 use crate::relocate::begin::{installed_on_target, target_gone};
 use crate::relocate::source_gone;
@@ -57,6 +56,7 @@ pub(super) fn recalling(job: &Job, settings: Settings) -> Option<Rules> {
 /// It does not: a snapshot of the running canister tells.
 pub(super) fn surveying(job: &Job, settings: Settings) -> Rules {
     let source = job.source;
+    let sought = Sought::taken(job, None);
     Rules::call(Effect::TakeSnapshot { canister: source, replaced: None })
         .done(|job, value| {
             let (Value::Snapshot(id), Some(held)) = (&value, &mut job.held) else { return wrong(&value) };
@@ -64,11 +64,11 @@ pub(super) fn surveying(job: &Job, settings: Settings) -> Rules {
             Ok(Next::Enter(State::Vessel(At::Surveyed { settings })))
         })
         // A second snapshot is not the first one: the list says whether there is one.
-        .look(When::AfterLost, Effect::ListSnapshots { canister: source }, |job, value| {
-            new_snapshot(job, value, None)
+        .look(When::AfterLost, find_snapshots(job, source), move |job, value| {
+            new_snapshot(job, value, None, &sought)
         })
         .undo_call(Undo::DropSaved)
-        .makes_snapshot()
+        .makes_snapshot(sought)
 }
 
 /// Can its image be moved, and is it worth it?

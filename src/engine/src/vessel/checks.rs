@@ -1,10 +1,14 @@
 //! What must hold before a job goes on.
 
+use candid::Principal;
+
+use super::{Held, Sought};
 use crate::left::module_as_left;
 use crate::relocate::{planned, running, settings_fit, snapshots};
 use crate::rules::{Verdict, wrong};
 use crate::{
-    CanisterView, ImageKind, ImageView, Job, Limits, Reason, ReasonCode, RunState, SnapshotId, Value, Why,
+    CanisterView, Effect, ImageKind, ImageView, Job, Limits, Reason, ReasonCode, RunState, SnapshotId, Value,
+    Why,
 };
 
 /// Snapshots that a canister can have (interface specification, "Canister snapshots").
@@ -161,12 +165,22 @@ pub(super) fn dressed_image(job: &Job, view: &CanisterView) -> Result<(), Reason
     Ok(())
 }
 
+/// The snapshots of a canister, where nobody knows whether the job made one.
+pub(crate) fn find_snapshots(job: &Job, canister: Principal) -> Effect {
+    Effect::FindSnapshots { canister, known: job.held.as_ref().map(Held::known).unwrap_or_default() }
+}
+
 /// What a list of snapshots says of a call that makes one, in the place of `replaced` if there was one.
-pub(super) fn new_snapshot(job: &Job, value: &Value, replaced: Option<&SnapshotId>) -> Result<Verdict, Why> {
-    let Value::Snapshots(all) = value else { return wrong(value) };
+pub(super) fn new_snapshot(
+    job: &Job,
+    value: &Value,
+    replaced: Option<&SnapshotId>,
+    sought: &Sought,
+) -> Result<Verdict, Why> {
+    let (Value::Found(all), Some(held)) = (value, &job.held) else { return wrong(value) };
     // It takes the place of that one in one step: while that is there, what is new is not ours.
-    let has_place = replaced.is_some_and(|replaced| all.contains(replaced));
-    Ok(match crate::back::new_ones(job, all).as_slice() {
+    let has_place = replaced.is_some_and(|replaced| all.iter().any(|it| it.id == *replaced));
+    Ok(match held.made(all, Some(sought)).as_slice() {
         _ if has_place => Verdict::NotYet,
         [] if replaced.is_none() => Verdict::NotYet,
         [id] => Verdict::Answered(Value::Snapshot(id.clone())),

@@ -2,7 +2,7 @@
 
 use super::{VesselState as At, kept_until, look};
 use crate::left::{module_as_left, run_state_is};
-use crate::relocate::end::kept;
+use crate::relocate::end::{drained_next, kept};
 use crate::rules::{Next, Rules, wrong};
 use crate::{Digest, Effect, Job, Reason, ReasonCode, RunState, State, TimeNanos, Value};
 
@@ -85,7 +85,7 @@ pub(super) fn dropping_saved(job: &Job, root: Digest) -> Option<Rules> {
             held.saved = None;
         }
         match job.target.is_some() {
-            true => State::Draining { root },
+            true => drained_next(root),
             false => State::Done { root },
         }
     };

@@ -1,8 +1,8 @@
 //! The canister with the compact image is upgraded to its own module: that of the source, or of its target.
 
-use super::checks::{dressed_image, new_snapshot};
+use super::checks::{dressed_image, find_snapshots, new_snapshot};
 use super::clean::after_dressed;
-use super::{VesselState as At, image_left, image_left_mut, look, poured_undo};
+use super::{Sought, VesselState as At, image_left, image_left_mut, look, poured_undo};
 use crate::left::{has_now, module_as_left, stopped_as_left};
 use crate::rules::{Next, Rules, Verdict, When, happened, not_yet, run_state, wrong};
 use crate::{CanisterView, Digest, Effect, Job, Reason, ReasonCode, RunState, State, Undo, Value};
@@ -82,6 +82,7 @@ pub(super) fn timing(job: &Job, root: Digest) -> Option<Rules> {
     let canister = job.image();
     let replaced = job.held.as_ref()?.uploaded.clone();
     let before = replaced.clone();
+    let sought = Sought::taken(job, image_left(job).and_then(|left| left.version));
     let rules = Rules::call(Effect::TakeSnapshot { canister, replaced })
         .done(move |job, value| {
             let (Value::Snapshot(id), Some(held)) = (&value, &mut job.held) else { return wrong(&value) };
@@ -90,12 +91,12 @@ pub(super) fn timing(job: &Job, root: Digest) -> Option<Rules> {
         })
         // What can't be known does not hold a job up, unless a snapshot may have been made.
         .refused(move |job, _| (!job.attempt.is_unsure).then(|| timer_lost(job, root)))
-        .look(When::AfterLost, Effect::ListSnapshots { canister }, move |job, value| {
-            new_snapshot(job, value, before.as_ref())
+        .look(When::AfterLost, find_snapshots(job, canister), move |job, value| {
+            new_snapshot(job, value, before.as_ref(), &sought)
         })
         .undo(poured_undo(job))
         .undo_call(Undo::DropUploaded)
-        .makes_snapshot();
+        .makes_snapshot(sought);
     Some(rules)
 }
 

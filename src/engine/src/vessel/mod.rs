@@ -29,9 +29,10 @@ use crate::rules::Rules;
 use crate::{Effect, Job, Limits, Retention, State, TimeNanos, Undo};
 
 pub(crate) use begin::queued;
+pub(crate) use checks::find_snapshots;
 pub use pour::EMPTY_MODULE;
 pub(crate) use pour::{controlled_itself, note_owners};
-pub use states::{Held, VesselState};
+pub use states::{Held, Sought, VesselState};
 
 /// What the job's state says of itself. `None`: it lacks what the state needs.
 pub(crate) fn rules(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Option<Rules> {

@@ -1,8 +1,8 @@
 //! The compact image goes into a snapshot of the source itself, is loaded, and checked where it lies.
 
-use super::checks::{image, new_snapshot};
+use super::checks::{find_snapshots, image, new_snapshot};
 use super::undress::starts_vessel;
-use super::{VesselState as At, look, poured_undo, sealed_undo};
+use super::{Sought, VesselState as At, look, poured_undo, sealed_undo};
 use crate::left::{has_now, module_as_left, stopped_as_left};
 use crate::relocate::source_gone;
 use crate::rules::{Next, Rules, Verdict, When, happened, not_yet, run_state, wrong};
@@ -70,7 +70,7 @@ fn filled_undo(job: &Job) -> Vec<Undo> {
 
 /// It may. An uploaded snapshot is zeros of the size that it is told; certified data and timer as saved.
 pub(super) fn planned(job: &Job, root: Digest) -> Option<Rules> {
-    let (source, held) = (job.source, job.held.as_ref()?);
+    let (source, held, sought) = (job.source, job.held.as_ref()?, Sought::uploaded(job));
     let upload =
         Effect::UploadMetadata { canister: source, saved: held.saved.clone()?, pages: held.compact_pages };
     let rules = Rules::call(upload)
@@ -79,12 +79,12 @@ pub(super) fn planned(job: &Job, root: Digest) -> Option<Rules> {
             held.uploaded = Some(id.clone());
             Ok(Next::Enter(State::Vessel(At::Furnishing { root })))
         })
-        .look(When::AfterLost, Effect::ListSnapshots { canister: source }, |job, value| {
-            new_snapshot(job, value, None)
+        .look(When::AfterLost, find_snapshots(job, source), move |job, value| {
+            new_snapshot(job, value, None, &sought)
         })
         .undo(owned_undo(job))
         .undo_call(Undo::DropUploaded)
-        .makes_snapshot();
+        .makes_snapshot(sought);
     Some(rules)
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Settings, SnapshotId, Stage, TimeNanos};
+use crate::{Digest, Found, Job, Settings, SnapshotId, Stage, TimeNanos};
 
 /// The states of the strategies Repack and RelocateVessel. States are stored: their tags are never reused.
 ///
@@ -40,7 +40,7 @@ use crate::{Digest, Settings, SnapshotId, Stage, TimeNanos};
 /// | 130 | Serving | a look |
 /// | 131 | DroppingUploaded | `delete_canister_snapshot` |
 /// | 132 | Retaining | wait |
-/// | 133 | DroppingSaved | `delete_canister_snapshot`; with a target, Draining follows |
+/// | 133 | DroppingSaved | `delete_canister_snapshot`; with a target, Lowering follows |
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VesselState {
     /// The coordinator controls the source, which runs a module of the plan. Has it room for two snapshots?
@@ -363,9 +363,59 @@ pub struct Held {
     /// Whether the job went back while nobody knew if a snapshot had been made.
     #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
     pub is_unsure: bool,
+    /// That snapshot. None in jobs of earlier builds: any that is new.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    pub sought: Option<Sought>,
+}
+
+/// What tells a snapshot that this job made, or not, from one that somebody else made meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sought {
+    /// When it was asked for: an earlier one is not it.
+    #[serde(rename = "s")]
+    pub since_nanos: TimeNanos,
+    /// Version that the canister had then, if it was stopped: what has another one is another state.
+    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// Whether it is uploaded, not taken.
+    #[serde(rename = "u", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_uploaded: bool,
+}
+
+impl Sought {
+    /// What the call of a state makes that was sent last.
+    pub(super) fn taken(job: &Job, version: Option<u64>) -> Self {
+        Self { since_nanos: job.attempt.sent_nanos, version, is_uploaded: false }
+    }
+
+    /// The same.
+    pub(super) fn uploaded(job: &Job) -> Self {
+        Self { is_uploaded: true, ..Self::taken(job, None) }
+    }
+
+    fn is(&self, found: &Found) -> bool {
+        let is_of_version = match (self.version, found.version) {
+            (Some(wanted), Some(version)) => wanted == version,
+            // The replica does not tell, or the canister ran on.
+            _ => true,
+        };
+        found.made_nanos >= self.since_nanos && found.is_uploaded == self.is_uploaded && is_of_version
+    }
 }
 
 impl Held {
+    /// The snapshots that are somebody else's, and those of this job that it knows.
+    pub(crate) fn known(&self) -> Vec<SnapshotId> {
+        self.foreign.iter().chain(&self.saved).chain(&self.uploaded).cloned().collect()
+    }
+
+    /// Of a list, those that this job may have made.
+    pub(crate) fn made(&self, all: &[Found], sought: Option<&Sought>) -> Vec<SnapshotId> {
+        let known = self.known();
+        let is_new = |it: &&Found| !known.contains(&it.id) && sought.is_none_or(|sought| sought.is(it));
+        all.iter().filter(is_new).map(|it| it.id.clone()).collect()
+    }
+
     /// Nothing but the module is known.
     pub(crate) fn new(module_hash: Digest) -> Self {
         Self {
@@ -384,6 +434,7 @@ impl Held {
             owns_itself: false,
             dropping: None,
             is_unsure: false,
+            sought: None,
         }
     }
 }

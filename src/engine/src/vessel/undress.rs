@@ -1,7 +1,7 @@
 //! The source is stopped, saved, upgraded to the vessel, and sealed.
 
-use super::checks::{image, new_snapshot};
-use super::{VesselState as At, look, sealed_undo, stopped_undo};
+use super::checks::{find_snapshots, image, new_snapshot};
+use super::{Sought, VesselState as At, look, sealed_undo, stopped_undo};
 use crate::left::{module_as_left, stopped_as_left};
 use crate::relocate::{fingerprint_fits, source_gone};
 use crate::rules::{Next, Rules, Verdict, When, not_yet, run_state, wrong};
@@ -10,10 +10,11 @@ use crate::{Effect, Job, Reason, ReasonCode, RunState, State, Undo, Value, Vesse
 /// The source takes no calls, and none is open. The way back: heap, stable memory and module as they are.
 pub(super) fn still(job: &Job) -> Option<Rules> {
     let source = job.source;
-    let replaced = job.held.as_ref()?.saved.clone();
+    let held = job.held.as_ref()?;
+    let (replaced, sought) = (held.saved.clone(), Sought::taken(job, held.saved_version));
     let looked = look(job.source_left.as_ref(), source);
     // After a reply that never came the list says whether there is a snapshot; else the canister is looked at.
-    let seen = if job.attempt.is_unsure { Effect::ListSnapshots { canister: source } } else { looked };
+    let seen = if job.attempt.is_unsure { find_snapshots(job, source) } else { looked };
     let before = replaced.clone();
     let rules = Rules::call(Effect::TakeSnapshot { canister: source, replaced })
         .done(|job, value| {
@@ -22,12 +23,17 @@ pub(super) fn still(job: &Job) -> Option<Rules> {
             Ok(Next::Enter(State::Vessel(At::Saved)))
         })
         .look(When::First, seen, move |job, value| match value {
-            Value::Canister(view) => Ok(not_yet(stopped_as_left(job.source_left.as_ref(), view))),
+            Value::Canister(view) => {
+                if let Some(held) = &mut job.held {
+                    held.saved_version = view.version;
+                }
+                Ok(not_yet(stopped_as_left(job.source_left.as_ref(), view)))
+            }
             Value::Gone => Ok(Verdict::Yield(source_gone(job))),
-            other => new_snapshot(job, other, before.as_ref()),
+            other => new_snapshot(job, other, before.as_ref(), &sought),
         })
         .undo(stopped_undo(job))
-        .makes_snapshot();
+        .makes_snapshot(sought);
     Some(rules)
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn status(run_state: RunState, module: Option<u8>) -> CanisterView {
         memory_bytes: 10_000_000,
         stable_pages: 257,
         freezing_cycles: 0,
+        freezing_seconds: 2_592_000,
         is_planned: true,
         minimum_call_cycles: 0,
         heap_limit_bytes: None,
@@ -200,6 +201,12 @@ pub(crate) fn in_every_state() -> Vec<(String, Job)> {
     path(new_job_with(Retention::None, 1, Some(4))).iter().for_each(&mut add);
     let (_, deleting) = jobs.iter().find(|(label, _)| label == "deleting").expect("it is reached").clone();
     jobs.push(("checking".to_owned(), with_state(&deleting, "28")));
+    let (_, draining) = jobs.iter().find(|(label, _)| label == "draining").expect("it is reached").clone();
+    let mut raising = sent(draining).expect("a drain can be sent");
+    let outcome = Outcome::Refused(ReasonCode::ChangedAfterSeal.into());
+    let ticket = raising.counters().calls;
+    apply(&mut raising, Event::Replied { ticket, outcome }, NOW_NANOS + 3).expect("a drain can be refused");
+    jobs.push(("raising".to_owned(), raising));
     jobs
 }
 

@@ -52,7 +52,7 @@ fn a_person_decides_what_is_refused_again_and_again_after_the_commit_point_and_n
 
 #[test]
 fn what_could_not_be_sent_is_no_try_and_is_waited_after_as_one() {
-    for code in [ReasonCode::NotSent, ReasonCode::RateLimited] {
+    for code in [ReasonCode::NotSent, ReasonCode::RateLimited, ReasonCode::LookedAtByOther] {
         let job = tried(find("provisioned"), 100, &Outcome::Transient(code.into()));
         assert_eq!((job.attempt().tries, job.attempt().waits()), (0, 100));
         let soon_nanos = NOW_NANOS + 1_000_000_000;
@@ -83,7 +83,7 @@ fn users_get_their_canister_back_before_an_index_that_is_down() {
 
 #[test]
 fn what_is_skipped_is_left_undone_and_the_job_ends() {
-    for label in ["retaining", "confirming", "draining", "entombing", "deleting"] {
+    for label in ["retaining", "confirming", "lowering", "raising", "entombing", "deleting"] {
         let job = try_event(&find(label), Event::Skipped).expect(label);
         assert!(matches!(job.state(), State::Done { .. }), "{label}");
     }

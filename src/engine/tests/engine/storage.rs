@@ -131,6 +131,8 @@ fn the_tags_of_states_never_change() {
         (28, "checking"),
         (29, "deleting"),
         (30, "assessing"),
+        (31, "lowering"),
+        (32, "raising"),
         (40, "rolling back"),
         (50, "done"),
         (51, "rolled back"),

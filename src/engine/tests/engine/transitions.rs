@@ -1,13 +1,13 @@
 //! Every state met by every event: legal as the table says, or a typed refusal that changes nothing.
 
 use decant_engine::{
-    Event, FenceView, Job, Limits, Outcome, ReasonCode, RunState, Stage, Step, Value, Why, apply, invariants,
-    next_step,
+    Effect, Event, FenceView, Job, Limits, Outcome, ReasonCode, RunState, Stage, Step, Value, Why, apply,
+    invariants, next_step,
 };
 
 use crate::common::{
     NOW_NANOS, canister, gave_up, in_every_state, kit, new_job, new_job_with, observing, path, pulled, seal,
-    sent, started, view,
+    sent, started, view, with_state,
 };
 
 /// What the call of a state may answer; what its observation may; whether it has none, and what happens then.
@@ -35,7 +35,7 @@ const HASH: &[&str] = &["working", "hashed"];
 const NONE: &[&str] = &[];
 
 #[rustfmt::skip]
-const TABLE: [Row; 36] = [
+const TABLE: [Row; 38] = [
     row("queued",          STATUS,               NONE,   NONE),
     row("inspected",       KIT,                  NONE,   NONE),
     row("admitted",        NONE,                 NONE,   &["target taken", "pool empty"]),
@@ -57,7 +57,9 @@ const TABLE: [Row; 36] = [
     row("retaining",       NONE,                 NONE,   &["retention elapsed", "skipped"]),
     row("confirming",      KIT,                  STATUS, &["skipped"]),
     row("assessing",       &["assets"],          NONE,   &["skipped"]),
+    row("lowering",        ACK,                  STATUS, &["skipped"]),
     row("draining",        &["working", "drained"], NONE, &["skipped"]),
+    row("raising",         ACK,                  NONE,   &["skipped"]),
     row("entombing",       ACK,                  STATUS, &["skipped"]),
     row("stopping",        ACK,                  STATUS, &["skipped"]),
     row("checking",        STATUS,               NONE,   &["skipped"]),
@@ -350,6 +352,8 @@ fn a_retired_source_that_holds_something_else_is_kept_and_looked_at_by_an_operat
         let ticket = job.counters().calls;
         let outcome = Outcome::Refused(ReasonCode::ChangedAfterSeal.into());
         apply(&mut job, Event::Replied { ticket, outcome }, NOW_NANOS + 3).expect(&label);
+        let mut job =
+            reply(&sent(job).expect("it raises"), Outcome::Done(Value::Acknowledged)).expect(&label);
         assert!(job.state().is_parked(), "{:?}", job.state());
         let explanation = job.explanation().expect("a parked job says why");
         for part in ["wrote after the seal", "nothing is deleted", "delete it yourself", "decant_retry("] {
@@ -357,7 +361,7 @@ fn a_retired_source_that_holds_something_else_is_kept_and_looked_at_by_an_operat
         }
         // An operator moves it on: it looks again, and a source that he deleted is done with.
         apply(&mut job, Event::Retried, NOW_NANOS + 4).expect("it is parked");
-        assert_eq!(job.state().name(), "draining");
+        assert_eq!(job.state().name(), "lowering");
         let mut job = sent(job).expect("it looks again");
         let ticket = job.counters().calls;
         let gone = Outcome::Refused(ReasonCode::Gone.into());
@@ -365,4 +369,47 @@ fn a_retired_source_that_holds_something_else_is_kept_and_looked_at_by_an_operat
         assert_eq!(job.state().name(), "done");
     }
     assert!(draining > 0);
+}
+
+/// What a job does to the freezing threshold of its source, the look before it left out.
+fn thresholds(job: Job) -> Vec<u64> {
+    let calls =
+        path(job).into_iter().filter_map(|job| match next_step(&job, NOW_NANOS + 1, &Limits::default()) {
+            Step::Call {
+                effect: Effect::SetFreezingThreshold { seconds, .. },
+                is_observation: false,
+                ..
+            } => Some(seconds),
+            _ => None,
+        });
+    calls.collect()
+}
+
+#[test]
+fn what_a_source_reserves_is_drained_too_and_reserved_again_where_it_is_not_drained() {
+    for retention in [decant_engine::Retention::None, decant_engine::Retention::Frozen { seconds: 60 }] {
+        assert_eq!(thresholds(new_job(retention, 1)), [0], "lowered once, and only before it is drained");
+    }
+    let (_, job) =
+        in_every_state().into_iter().find(|(label, _)| label == "draining").expect("it is reached");
+    let refused =
+        |code: ReasonCode| reply(&sent(job.clone()).expect("it is sent"), Outcome::Refused(code.into()));
+    let changed = refused(ReasonCode::ChangedAfterSeal).expect("any call may fail");
+    let gave_up = try_event(&job, gave_up()).expect("it can be given up");
+    let skipped = try_event(&job, Event::Skipped).expect("it can be skipped");
+    for (undrained, end) in [(changed, "parked"), (gave_up, "parked"), (skipped, "done")] {
+        assert_eq!(thresholds(undrained.clone()), [2_592_000], "as it was: {:?}", undrained.state());
+        assert_eq!(path(undrained).last().map(|job| job.state().name()), Some(end));
+    }
+}
+
+#[test]
+fn a_job_that_an_earlier_build_left_draining_lowers_what_is_reserved_first() {
+    let (_, job) =
+        in_every_state().into_iter().find(|(label, _)| label == "draining").expect("it is reached");
+    let job = with_state(&job, "25");
+    let names: Vec<_> = path(job.clone()).iter().map(|job| job.state().name()).collect();
+    assert_eq!(names[0], "draining");
+    assert_eq!(thresholds(job), [0], "{names:?}");
+    assert_eq!(names.last(), Some(&"done"), "{names:?}");
 }

@@ -79,7 +79,11 @@ pub(crate) struct Canister {
     pub(crate) cycles: u128,
     pub(crate) drained: BTreeMap<JobId, u128>,
     pub(crate) snapshots_bytes: u64,
+    pub(crate) freezing_seconds: u64,
 }
+
+/// Freezing threshold of a canister, unless somebody sets another one (spec: 30 days).
+pub(crate) const FREEZING_SECONDS: u64 = 2_592_000;
 
 impl Canister {
     pub(crate) fn fresh(coordinator: Principal, cycles: u128) -> Self {
@@ -101,15 +105,22 @@ impl Canister {
             cycles,
             drained: BTreeMap::new(),
             snapshots_bytes: 0,
+            freezing_seconds: FREEZING_SECONDS,
         }
     }
 
     /// Another module, or none: heap and stable memory are gone.
     pub(crate) fn reinstall(&mut self, module: Option<Module>) {
         let kept = (self.settings.clone(), self.run_state, self.cycles, self.is_controlled);
-        *self = Self::fresh(Principal::anonymous(), 0);
+        let freezing_seconds = self.freezing_seconds;
+        *self = Self { freezing_seconds, ..Self::fresh(Principal::anonymous(), 0) };
         (self.settings, self.run_state, self.cycles, self.is_controlled) = kept;
         self.module = module;
+    }
+
+    /// Cycles that its freezing threshold keeps it from sending.
+    pub(crate) fn reserved_cycles(&self) -> u128 {
+        u128::from(self.freezing_seconds) * 100
     }
 
     pub(crate) fn has_kit(&self) -> bool {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use candid::Principal;
 use decant_engine::{FenceView, Place, Stage, State, invariants, replay};
 
+use crate::canister::FREEZING_SECONDS;
 use crate::coordinator::{Coordinator, index, is_stuck};
 use crate::world::World;
 
@@ -138,6 +139,13 @@ pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
                 assert_eq!(source.offer, None, "promise 9: nobody may read it any more: {job:?}");
             }
             State::Parked { .. } => {
+                let is_undrained = job.explanation().is_some_and(|why| why.starts_with("lowering"));
+                if let Some(source) = world.canisters.get(&user.source).filter(|_| is_undrained) {
+                    assert_eq!(
+                        source.freezing_seconds, FREEZING_SECONDS,
+                        "what stays is kept alive: {job:?}"
+                    );
+                }
                 assert!(job.explanation().is_some_and(|why| why.contains("decant_retry")))
             }
             _ if is_stuck(job) => assert!(job.trouble().is_some(), "it says what it waits for: {job:?}"),

@@ -6,16 +6,17 @@ mod checks;
 mod coordinator;
 mod prng;
 mod run;
+#[path = "../soak/mod.rs"]
+mod soak;
 mod sweeps;
 mod troubles;
 mod world;
-
-use std::collections::BTreeMap;
 
 use coordinator::{Chaos, Coordinator, is_stuck, plan, precopied, tombstone_hash};
 use decant_engine::{Retention, State};
 use prng::{Prng, seeds};
 use run::run;
+use soak::Ends;
 use world::{Trouble, World};
 
 const TROUBLES: [Trouble; 18] = [
@@ -48,7 +49,7 @@ pub(crate) fn retention(prng: &mut Prng) -> Retention {
 }
 
 /// A world of this seed, at rest; then mended, and at rest again. Counts how the jobs ended.
-fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut BTreeMap<&'static str, u32>) {
+fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut Ends) {
     let mut prng = Prng::new(seed);
     let users = 1 + prng.below(3);
     let indexes = 1 + prng.below(3);
@@ -61,7 +62,7 @@ fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut BTreeMap<&'sta
     run(&mut world, &mut coordinator, chaos, &mut prng);
     for tracked in &coordinator.jobs {
         let end = if is_stuck(&tracked.job) { "waiting" } else { tracked.job.state().name() };
-        *ends.entry(end).or_default() += 1;
+        *ends.entry(end.to_owned()).or_default() += 1;
     }
     // Promise 8: what is parked moves on once what was broken is mended.
     world.trouble = Trouble::Nothing;
@@ -79,7 +80,7 @@ fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut BTreeMap<&'sta
 
 #[test]
 fn promises_1_2_3_4_5_and_8_hold_on_a_network_that_loses_rejects_and_delays() {
-    let mut ends = BTreeMap::new();
+    let mut ends = Ends::new();
     for seed in seeds(0, 4_000) {
         let chaos = Chaos { reject: seed % 200, lose: seed * 7 % 300, crash: seed * 3 % 20, abort: 0 };
         simulate(seed, Trouble::Nothing, chaos, &mut ends);
@@ -90,7 +91,7 @@ fn promises_1_2_3_4_5_and_8_hold_on_a_network_that_loses_rejects_and_delays() {
 
 #[test]
 fn promises_1_2_3_4_5_and_8_hold_when_an_operator_aborts_at_any_moment() {
-    let mut ends = BTreeMap::new();
+    let mut ends = Ends::new();
     for seed in seeds(1_000_000, 3_000) {
         let chaos = Chaos { reject: seed % 100, lose: seed % 200, crash: seed % 10, abort: 1 + seed % 20 };
         simulate(seed, Trouble::Nothing, chaos, &mut ends);
@@ -101,7 +102,7 @@ fn promises_1_2_3_4_5_and_8_hold_when_an_operator_aborts_at_any_moment() {
 
 #[test]
 fn promises_1_2_3_4_5_and_8_hold_in_every_trouble_on_a_bad_network() {
-    let mut ends = BTreeMap::new();
+    let mut ends = Ends::new();
     for seed in seeds(2_000_000, 3_600) {
         let trouble = TROUBLES[seed as usize % TROUBLES.len()];
         let chaos = Chaos { reject: seed % 300, lose: seed % 400, crash: seed % 30, abort: seed % 3 };
@@ -113,7 +114,7 @@ fn promises_1_2_3_4_5_and_8_hold_in_every_trouble_on_a_bad_network() {
 
 #[test]
 fn promise_8_holds_on_a_network_that_hardly_works_at_all() {
-    let mut ends = BTreeMap::new();
+    let mut ends = Ends::new();
     for seed in seeds(3_000_000, 600) {
         let chaos = Chaos { reject: 700, lose: 500, crash: 40, abort: 0 };
         simulate(seed, Trouble::Nothing, chaos, &mut ends);
@@ -122,25 +123,18 @@ fn promise_8_holds_on_a_network_that_hardly_works_at_all() {
     println!("{ends:?}");
 }
 
-/// As many seeds as `scripts/soak` says, of all troubles on networks of every kind; a few otherwise.
+/// All troubles, on networks of every kind.
 #[test]
 fn soak() {
-    let number = |name: &str, otherwise: u64| {
-        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
-    };
-    let (from, count) = (number("DECANT_SOAK_FROM", 9_000_000), number("DECANT_SOAK_SEEDS", 200));
-    let mut ends = BTreeMap::new();
-    for seed in from..from + count {
+    soak::soak(|seed, ends| {
         let trouble = match seed % 3 {
             0 => Trouble::Nothing,
             _ => TROUBLES[(seed / 3) as usize % TROUBLES.len()],
         };
         let chaos =
             Chaos { reject: seed * 5 % 300, lose: seed * 7 % 400, crash: seed * 3 % 30, abort: seed % 7 };
-        let run = std::panic::AssertUnwindSafe(|| simulate(seed, trouble, chaos, &mut ends));
-        assert!(std::panic::catch_unwind(run).is_ok(), "seed {seed}: scripts/soak --seeds 1 --from {seed}");
-    }
-    println!("{count} seeds from {from}: {ends:?}");
+        simulate(seed, trouble, chaos, ends);
+    });
 }
 
 #[test]

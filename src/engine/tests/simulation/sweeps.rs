@@ -218,6 +218,8 @@ fn a_relocation_makes_no_more_calls_than_its_protocol_has() {
         "decant_swap",
         "decant_retire",
         "decant_activate",
+        "canister_status",
+        "update_settings",
         "decant_drain",
         "stop_canister",
         "canister_status",

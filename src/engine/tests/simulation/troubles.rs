@@ -112,7 +112,7 @@ fn a_source_that_does_not_run_rolls_back() {
 
 #[test]
 fn a_source_that_never_stops_is_started_again() {
-    assert_all_roll_back(Trouble::NeverStops, ReasonCode::TriedTooOften);
+    assert_all_roll_back(Trouble::NeverStops, ReasonCode::Overdue);
 }
 
 #[test]

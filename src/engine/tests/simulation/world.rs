@@ -282,6 +282,7 @@ impl World {
                     memory_bytes: 0,
                     stable_pages: canister.stable_pages(),
                     freezing_cycles: 0,
+                    freezing_seconds: canister.freezing_seconds,
                     is_planned: true,
                     minimum_call_cycles: 0,
                     heap_limit_bytes: None,
@@ -317,7 +318,7 @@ impl World {
                 let is_never = trouble == Trouble::NeverStops && canister.fence != FenceView::Open;
                 if is_never || (open_calls > 0 && prng.permille(slowness)) {
                     canister.run_state = RunState::Stopping;
-                    return transient(ReasonCode::StopTimedOut);
+                    return Outcome::Unknown(Reason::new(ReasonCode::StopTimedOut, "simulated"));
                 }
                 canister.run_state = RunState::Stopped;
                 for _ in 0..open_calls {
@@ -325,12 +326,18 @@ impl World {
                 }
             }
             Effect::Start { .. } => canister.run_state = RunState::Running,
+            Effect::SetFreezingThreshold { seconds, .. } => canister.freezing_seconds = *seconds,
             Effect::Delete { .. } => {
                 if canister.run_state != RunState::Stopped {
                     return transient(ReasonCode::Rejected);
                 }
                 self.assert_may_go(subject);
                 let gone = self.canisters.remove(&subject).expect("checked by the caller");
+                assert_eq!(
+                    gone.reserved_cycles(),
+                    0,
+                    "promise 5: nothing is burned that could have been drained"
+                );
                 self.burned_cycles.insert(subject, gone.cycles);
             }
             other => panic!("{other:?} is not for the management canister"),
@@ -440,7 +447,8 @@ impl World {
                     return refused(ReasonCode::ChangedAfterSeal);
                 }
                 canister.rechecked = Some(canister.content);
-                let sent = canister.cycles.saturating_sub(*keep_cycles + FEE_CYCLES);
+                let kept = *keep_cycles + FEE_CYCLES + canister.reserved_cycles();
+                let sent = canister.cycles.saturating_sub(kept);
                 let total = canister.drained.entry(job).or_default();
                 *total += sent;
                 let total_cycles = *total;

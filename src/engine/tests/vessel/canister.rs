@@ -142,6 +142,7 @@ pub(crate) struct Snapshot {
     pub(crate) maker: Maker,
     pub(crate) image: Image,
     pub(crate) version: u64,
+    pub(crate) made_nanos: u64,
     /// When the timer is due.
     pub(crate) timer: Option<u64>,
     /// Pages that are written of an uploaded one, and whether it lacks nothing else; `None`: it was taken.
@@ -176,6 +177,7 @@ pub(crate) struct Canister {
     pub(crate) open_calls: Vec<Write>,
     pub(crate) cycles: u128,
     pub(crate) drained_cycles: u128,
+    pub(crate) freezing_seconds: u64,
     /// When its global timer is due.
     pub(crate) timer: Option<u64>,
     pub(crate) version: u64,
@@ -195,6 +197,7 @@ impl Canister {
             open_calls: Vec::new(),
             cycles,
             drained_cycles: 0,
+            freezing_seconds: 2_592_000,
             timer: None,
             version: 1,
             acts: Vec::new(),

@@ -94,7 +94,7 @@ pub(crate) fn at_rest(run: &Run) {
     let expected = world.strangers.iter().filter(|(id, _)| world.canisters.contains_key(id)).count();
     assert_eq!(strangers, expected, "strangers' snapshots are untouched");
     // Promise 4: the journal makes the job.
-    let replayed = replay(run.enrolled.clone(), &run.journal).expect("promise 4: a journal replays");
+    let replayed = replay(run.enrolled.clone(), &*run.journal).expect("promise 4: a journal replays");
     assert_eq!(replayed, run.job, "promise 4: to the same job");
 }
 

@@ -2,8 +2,8 @@
 
 use candid::Principal;
 use decant_engine::{
-    CanisterView, Effect, FenceView, Holder, ImageKind, ImageView, KitView, Known, LayoutView, Outcome,
-    Reason, ReasonCode, RunState, Seal, Settings, SnapshotId, Stage, Value, VesselRole,
+    CanisterView, Effect, FenceView, Found, Holder, ImageKind, ImageView, KitView, Known, LayoutView,
+    Outcome, Reason, ReasonCode, RunState, Seal, Settings, SnapshotId, Stage, Value, VesselRole,
 };
 use serde_bytes::ByteBuf;
 
@@ -23,6 +23,7 @@ const PAGES_PER_CALL: u64 = 3;
 enum No {
     Refused(ReasonCode),
     Transient(ReasonCode),
+    Unknown(ReasonCode),
 }
 
 type Answer = Result<Value, No>;
@@ -32,6 +33,7 @@ pub(crate) fn execute(world: &mut World, effect: &Effect, prng: &mut Prng) -> Ou
         Ok(value) => Outcome::Done(value),
         Err(No::Refused(code)) => Outcome::Refused(Reason::new(code, "simulated")),
         Err(No::Transient(code)) => Outcome::Transient(Reason::new(code, "simulated")),
+        Err(No::Unknown(code)) => Outcome::Unknown(Reason::new(code, "simulated")),
     }
 }
 
@@ -61,6 +63,7 @@ fn answer(world: &mut World, effect: &Effect, prng: &mut Prng) -> Answer {
         Effect::CanisterStatus { .. }
             | Effect::Look { .. }
             | Effect::ListSnapshots { .. }
+            | Effect::FindSnapshots { .. }
             | Effect::Delete { .. }
     );
     if !is_free {
@@ -94,6 +97,7 @@ fn manage(world: &mut World, id: Principal, effect: &Effect, prng: &mut Prng) ->
             );
             world.canister_mut(id).settings.controllers = controllers.clone();
         }
+        Effect::SetFreezingThreshold { seconds, .. } => world.canister_mut(id).freezing_seconds = *seconds,
         Effect::Install { .. } => {
             if world.canister(id).vessel.role.is_none_or(|role| matches!(role, VesselRole::Source { .. })) {
                 assert_may_go(world, id);
@@ -126,6 +130,18 @@ fn manage(world: &mut World, id: Principal, effect: &Effect, prng: &mut Prng) ->
         Effect::ListSnapshots { .. } => {
             let all = world.canister(id).snapshots.iter().map(|it| it.id.clone());
             return Ok(Value::Snapshots(all.collect()));
+        }
+        Effect::FindSnapshots { known, .. } => {
+            let found = world.canister(id).snapshots.iter().map(|it| {
+                let is_known = known.contains(&it.id);
+                Found {
+                    id: it.id.clone(),
+                    made_nanos: it.made_nanos,
+                    version: (!is_known).then_some(it.version),
+                    is_uploaded: !is_known && it.upload.is_some(),
+                }
+            });
+            return Ok(Value::Found(found.collect()));
         }
         Effect::TakeSnapshot { replaced, .. } => return take(world, id, replaced.as_ref()),
         Effect::ReadImage { snapshot, .. } => {
@@ -183,6 +199,7 @@ fn status(world: &World, id: Principal) -> CanisterView {
         memory_bytes: snapshots_bytes + stable_pages * 65_536,
         stable_pages,
         freezing_cycles: 1_000_000,
+        freezing_seconds: canister.freezing_seconds,
         is_planned: canister.image.module == Some(Module::Own) && trouble != Trouble::NotPlanned,
         minimum_call_cycles: if trouble == Trouble::WantsCycles { 1 } else { 0 },
         heap_limit_bytes: (trouble == Trouble::SmallHeapLimit).then_some(1 << 20),
@@ -236,7 +253,7 @@ fn stop(world: &mut World, id: Principal, prng: &mut Prng) -> Answer {
     let is_slow = !world.canister(id).open_calls.is_empty() && prng.permille(world.slowness);
     if is_never || is_slow {
         world.canister_mut(id).run_state = RunState::Stopping;
-        return Err(No::Transient(ReasonCode::StopTimedOut));
+        return Err(No::Unknown(ReasonCode::StopTimedOut));
     }
     while let Some(write) = world.canister_mut(id).open_calls.pop() {
         world.apply_write(id, write);
@@ -274,8 +291,8 @@ fn add_snapshot(
     if world.canister(id).snapshots.len() >= MAX_SNAPSHOTS {
         return Err(No::Refused(ReasonCode::NoSlot));
     }
-    let snapshot =
-        Snapshot { id: world.next_snapshot_id(), maker: Maker::Job, image, version, timer, upload };
+    let (snapshot_id, made_nanos) = (world.next_snapshot_id(), world.now_nanos);
+    let snapshot = Snapshot { id: snapshot_id, maker: Maker::Job, image, version, made_nanos, timer, upload };
     let name = snapshot.id.clone();
     world.canister_mut(id).snapshots.push(snapshot);
     Ok(Value::Snapshot(name))
@@ -407,6 +424,7 @@ fn ask(world: &mut World, id: Principal, effect: &Effect, prng: &mut Prng) -> An
         }
         Effect::Drain { to, keep_cycles, .. } if vessel.moved_to.is_some() => {
             let canister = world.canister_mut(id);
+            assert_eq!(canister.freezing_seconds, 0, "promise 5: what is reserved goes too");
             let sent = canister.cycles.saturating_sub(*keep_cycles);
             canister.cycles -= sent;
             canister.drained_cycles += sent;

@@ -10,15 +10,16 @@ mod others;
 #[path = "../simulation/prng.rs"]
 mod prng;
 mod run;
+#[path = "../soak/mod.rs"]
+mod soak;
 mod storage;
 mod sweeps;
 mod troubles;
 mod world;
 
-use std::collections::BTreeMap;
-
 use prng::seeds;
 use run::{Fault, Run, plans};
+use soak::Ends;
 use world::{Hooks, Timers, Trouble};
 
 /// How the network misbehaves, in a thousand.
@@ -63,7 +64,7 @@ const TROUBLES: [Trouble; 29] = [
 ];
 
 /// A world of this seed, at rest; then mended, and at its end.
-fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut BTreeMap<&'static str, u32>) {
+fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut Ends) {
     let plans = plans();
     let mut run = Run::new(plans[seed as usize % plans.len()], trouble, seed);
     // Not in step with plans and troubles.
@@ -84,13 +85,13 @@ fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut BTreeMap<&'sta
         }
         if dice.permille(chaos.crash) { Fault::Crash } else { Fault::Nothing }
     });
-    *ends.entry(run.job.state().name()).or_default() += 1;
+    *ends.entry(run.job.state().name().to_owned()).or_default() += 1;
     run.mend();
 }
 
 #[test]
 fn promises_1_to_5_and_8_hold_on_a_network_that_loses_rejects_and_delays() {
-    let mut ends = BTreeMap::new();
+    let mut ends = Ends::new();
     for seed in seeds(0, 6_000) {
         let chaos = Chaos { reject: seed % 120, lose: seed * 7 % 200, crash: seed * 3 % 60, abort: 0 };
         simulate(seed, Trouble::Nothing, chaos, &mut ends);
@@ -101,7 +102,7 @@ fn promises_1_to_5_and_8_hold_on_a_network_that_loses_rejects_and_delays() {
 
 #[test]
 fn promises_1_to_5_and_8_hold_when_an_operator_aborts_at_any_moment() {
-    let mut ends = BTreeMap::new();
+    let mut ends = Ends::new();
     for seed in seeds(1_000_000, 4_000) {
         let chaos = Chaos { reject: seed % 100, lose: seed % 200, crash: seed % 50, abort: 1 + seed % 60 };
         simulate(seed, Trouble::Nothing, chaos, &mut ends);
@@ -112,7 +113,7 @@ fn promises_1_to_5_and_8_hold_when_an_operator_aborts_at_any_moment() {
 
 #[test]
 fn promises_1_to_5_and_8_hold_in_every_trouble_on_a_bad_network() {
-    let mut ends = BTreeMap::new();
+    let mut ends = Ends::new();
     for seed in seeds(2_000_000, 4_200) {
         // Not in step with the plans, of which there are five.
         let trouble = TROUBLES[(seed / 5) as usize % TROUBLES.len()];
@@ -125,13 +126,29 @@ fn promises_1_to_5_and_8_hold_in_every_trouble_on_a_bad_network() {
 
 #[test]
 fn promise_8_holds_on_a_network_that_hardly_works_at_all() {
-    let mut ends = BTreeMap::new();
+    let mut ends = Ends::new();
     for seed in seeds(3_000_000, 1_000) {
         let chaos = Chaos { reject: 500, lose: 500, crash: 300, abort: 0 };
         simulate(seed, Trouble::Nothing, chaos, &mut ends);
     }
     assert!(ends["rolled back"] > 100, "{ends:?}");
     println!("{ends:?}");
+}
+
+/// All troubles, on networks of every kind; in every third world somebody else acts.
+#[test]
+fn soak() {
+    soak::soak(|seed, ends| {
+        // Not in step with the plans, of which there are five.
+        let trouble = TROUBLES[(seed / 15) as usize % TROUBLES.len()];
+        let chaos =
+            Chaos { reject: seed * 5 % 300, lose: seed * 7 % 400, crash: seed * 3 % 60, abort: seed % 11 };
+        match seed % 3 {
+            0 => simulate(seed, Trouble::Nothing, chaos, ends),
+            1 => simulate(seed, trouble, chaos, ends),
+            _ => others::acted(seed, ends),
+        }
+    });
 }
 
 #[test]

@@ -52,11 +52,34 @@ impl Fault {
     }
 }
 
+/// What happened. A run that fails prints it.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Journal(Vec<Entry>);
+
+impl std::ops::Deref for Journal {
+    type Target = [Entry];
+
+    fn deref(&self) -> &[Entry] {
+        &self.0
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for Entry { at_nanos, event } in &self.0 {
+                let event = format!("{event:?}");
+                println!("{at_nanos:>18} {}", event.get(..200).unwrap_or(&event));
+            }
+        }
+    }
+}
+
 pub(crate) struct Run {
     pub(crate) world: World,
     pub(crate) enrolled: Job,
     pub(crate) job: Job,
-    pub(crate) journal: Vec<Entry>,
+    pub(crate) journal: Journal,
     /// Every call, and whether it was a look.
     pub(crate) calls: Vec<(Effect, bool)>,
     pub(crate) pool: Vec<Principal>,
@@ -105,7 +128,7 @@ impl Run {
             world,
             job: enrolled.clone(),
             enrolled,
-            journal: Vec::new(),
+            journal: Journal::default(),
             calls: Vec::new(),
             pool: Vec::new(),
             limits: Limits::default(),
@@ -128,7 +151,7 @@ impl Run {
     pub(crate) fn record(&mut self, event: Event) {
         let before = self.job.state().stage();
         apply(&mut self.job, event.clone(), self.now_nanos).expect("the driver applies what next_step says");
-        self.journal.push(Entry { at_nanos: self.now_nanos, event });
+        self.journal.0.push(Entry { at_nanos: self.now_nanos, event });
         self.world.stage = self.job.state().stage();
         self.world.now_nanos = self.now_nanos;
         if before != self.world.stage && self.job.state().is_ended() {

@@ -81,7 +81,9 @@ fn jobs_that_were_stored_once_are_read_for_ever() {
             State::RollingBack { undo, .. } => format!(" {:?}", undo.last()),
             _ => String::new(),
         };
-        (format!("{}{undo}", job.state().name()), job)
+        let is_sought = job.held().is_some_and(|held| held.sought.is_some());
+        let sought = if is_sought { ", a snapshot sought" } else { "" };
+        (format!("{}{undo}{sought}", job.state().name()), job)
     });
     golden::check("vessel.txt", "job", labelled);
 }
@@ -173,7 +175,7 @@ fn the_tags_of_undos_strategies_and_held_snapshots_never_change() {
         .flat_map(|held: &Held| stored(held).into_map().expect("a map"))
         .map(|(name, _)| name.into_text().expect("a name"))
         .collect();
-    let golden = ["c", "d", "f", "g", "m", "n", "o", "p", "r", "s", "t", "u", "v", "x"];
+    let golden = ["c", "d", "f", "g", "k", "m", "n", "o", "p", "r", "s", "t", "u", "v", "x"];
     assert_eq!(fields, golden.map(str::to_owned).into());
 }
 
@@ -243,6 +245,7 @@ fn the_tags_of_values_and_reasons_by_snapshot_never_change() {
         ("38", ReasonCode::TooManyControllers),
         ("39", ReasonCode::OldBuild),
         ("40", ReasonCode::SmallHeapLimit),
+        ("43", ReasonCode::LookedAtByOther),
     ];
     for (golden, code) in codes {
         assert_eq!(tag(&stored(&code)), golden);
@@ -312,6 +315,7 @@ fn ended(mut job: Job, mut now_nanos: u64, run: &Run) -> Job {
                 apply(&mut job, Event::Started { ticket }, now_nanos).expect("it can be sent");
                 let value = match effect {
                     decant_engine::Effect::ListSnapshots { .. } => Value::Snapshots(Vec::new()),
+                    decant_engine::Effect::FindSnapshots { .. } => Value::Found(Vec::new()),
                     decant_engine::Effect::CanisterStatus { .. } | decant_engine::Effect::Look { .. } => {
                         Value::Gone
                     }

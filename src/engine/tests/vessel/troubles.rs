@@ -270,7 +270,7 @@ fn a_post_upgrade_that_grows_the_image_to_what_it_was_rolls_back() {
 
 #[test]
 fn a_canister_that_never_stops_is_started_again() {
-    assert_rolls_back(Trouble::NeverStops, ReasonCode::TriedTooOften);
+    assert_rolls_back(Trouble::NeverStops, ReasonCode::Overdue);
 }
 
 #[test]

@@ -198,7 +198,9 @@ impl World {
         let source = self.source;
         let canister = self.canister(source);
         let (image, timer, version) = (canister.image, canister.timer, canister.version);
-        let snapshot = Snapshot { id, maker: Maker::Stranger, image, version, timer, upload: None };
+        let made_nanos = self.now_nanos;
+        let snapshot =
+            Snapshot { id, maker: Maker::Stranger, image, version, made_nanos, timer, upload: None };
         self.canister_mut(source).snapshots.push(snapshot.clone());
         self.strangers.push((source, snapshot));
     }
