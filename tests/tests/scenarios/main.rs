@@ -2,6 +2,7 @@
 
 mod assets;
 mod enrolment;
+mod eyes;
 mod failures;
 mod field;
 mod idioms;
