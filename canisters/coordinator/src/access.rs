@@ -13,6 +13,8 @@ pub(crate) enum Who {
     /// Everybody as a query that one node answers; what the subnet executes, and this canister pays, for those alone
     /// who are known here.
     AnybodyAsQuery,
+    /// Everybody, of one node: the subnet executes it for nobody.
+    OneNode,
     /// Whom a plan names as index.
     Index,
     /// Controllers of this canister, and governance.
@@ -25,6 +27,8 @@ pub(crate) enum Who {
 const FEW: usize = 1_000;
 /// Bytes of a thousand ids.
 const IDS: usize = 64_000;
+/// Bytes of what a gateway passes on of a browser: its headers.
+const HEADERS: usize = 64_000;
 /// Bytes of a plan: what a message between subnets may have.
 const PLAN: usize = 2 << 20;
 
@@ -48,6 +52,9 @@ decant_kit::methods! { Who;
     query decant_job: Anybody, FEW;
     query decant_job_of: Anybody, FEW;
     query decant_resolve: Anybody, FEW;
+    query decant_events: AnybodyAsQuery, FEW;
+    query decant_evidence: Anybody, FEW;
+    query http_request: OneNode, HEADERS;
 }
 
 impl Rule for Who {
@@ -56,6 +63,10 @@ impl Rule for Who {
             Self::Anybody => Ok(()),
             Self::AnybodyAsQuery if !in_replicated_execution() => Ok(()),
             Self::AnybodyAsQuery => Self::may_send(caller),
+            Self::OneNode if !in_replicated_execution() => Ok(()),
+            Self::OneNode => {
+                Err("it is answered by one node, as a query: the subnet executes it for nobody".to_owned())
+            }
             Self::Index if store::is_index(caller) => Ok(()),
             Self::Index => Err(format!("{caller} is no index of an approved plan")),
             Self::Operator if caller == store::governance() || is_controller(&caller) => Ok(()),

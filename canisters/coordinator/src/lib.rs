@@ -18,12 +18,16 @@
 //! | `payouts` | what is left over is taken out |
 //! | `pool` | fresh canisters |
 //! | `views` | what everybody may know |
+//! | `audit` | what happened, and what jobs proved, for ever |
+//! | `eyes` | the same for browsers and tools: dashboard, metrics, logs |
 
 mod access;
 mod assets;
+mod audit;
 mod carried;
 mod driver;
 mod enrolment;
+mod eyes;
 mod management;
 mod modules;
 mod money;
@@ -44,12 +48,14 @@ mod views;
 
 use candid::{CandidType, Principal};
 use decant_api::JobId;
+use decant_api::events::{Event, Evidence};
 use decant_api::jobs::{Batch, Command, JobView, JobsArgs, Pause, PoolView, Summary, Which};
 use decant_api::payout::Payout;
 use decant_api::plan::Plan;
 use decant_api::routes::{EnrolError, WithdrawError};
 use decant_kit::replies;
 use enrolment::Asked;
+use eyes::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 /// What a coordinator is told when it is installed.
@@ -83,6 +89,7 @@ fn post_upgrade() {
     if let Err(why) = store::restore() {
         ic_cdk::trap(why);
     }
+    audit::upgraded(ic_cdk::api::msg_caller());
     if store::config().whole_nanos.is_none() {
         // The build before this one did not ask.
         put_back::begin_anew();
@@ -107,9 +114,11 @@ async fn decant_validate_plan(plan: Plan) -> Result<String, String> {
 
 #[ic_cdk::update(guard = "access::decant_execute_plan")]
 async fn decant_execute_plan(plan: Plan) {
-    if let Err(refusal) = plans::execute(plan).await {
+    let (by, hash) = (ic_cdk::api::msg_caller(), audit::hash(&plan));
+    match plans::execute(plan).await {
+        Ok(id) => audit::approved(by, id, hash),
         // Any reply counts as executed: a refusal must be a reject.
-        ic_cdk::trap(refusal);
+        Err(refusal) => ic_cdk::trap(refusal),
     }
     driver::wake();
 }
@@ -121,27 +130,41 @@ fn decant_validate_payout(payout: Payout) -> Result<String, String> {
 
 #[ic_cdk::update(guard = "access::decant_execute_payout")]
 async fn decant_execute_payout(payout: Payout) {
-    if let Err(refusal) = payouts::execute(payout).await {
+    let by = ic_cdk::api::msg_caller();
+    match payouts::execute(payout.clone()).await {
+        Ok(()) => audit::paid_out(by, &payout),
         // As above.
-        ic_cdk::trap(refusal);
+        Err(refusal) => ic_cdk::trap(refusal),
     }
 }
 
 #[ic_cdk::update(guard = "access::decant_delete_pooled")]
 async fn decant_delete_pooled(canister: Principal) -> Result<(), String> {
-    payouts::delete_pooled(canister).await
+    let by = ic_cdk::api::msg_caller();
+    let deleted = payouts::delete_pooled(canister).await;
+    if deleted.is_ok() {
+        audit::pool_deleted(by, canister);
+    }
+    deleted
 }
 
 #[ic_cdk::update(guard = "access::decant_enrol")]
 fn decant_enrol(canisters: Vec<Principal>) -> Vec<Result<JobId, EnrolError>> {
-    let answers = enrolment::enrol(&Asked::here(), &canisters);
+    let (asked, first) = (Asked::here(), store::config().next_job);
+    let answers = enrolment::enrol(&asked, &canisters);
+    audit::enrolled(asked.index, first, store::config().next_job);
     driver::wake();
     answers
 }
 
 #[ic_cdk::update(guard = "access::decant_withdraw")]
 fn decant_withdraw(canisters: Vec<Principal>) -> Vec<Result<JobId, WithdrawError>> {
-    let answers = enrolment::withdraw(&Asked::here(), &canisters);
+    let asked = Asked::here();
+    let answers = enrolment::withdraw(&asked, &canisters);
+    audit::withdrawn(
+        asked.index,
+        answers.iter().filter_map(|answer| answer.as_ref().ok().copied()).collect(),
+    );
     driver::wake();
     answers
 }
@@ -149,32 +172,54 @@ fn decant_withdraw(canisters: Vec<Principal>) -> Vec<Result<JobId, WithdrawError
 #[ic_cdk::update(guard = "access::decant_pause")]
 fn decant_pause(pause: Pause) -> Result<(), String> {
     driver::set_pause(pause.into());
+    audit::paused(ic_cdk::api::msg_caller(), pause);
     Ok(())
 }
 
 #[ic_cdk::update(guard = "access::decant_retry")]
 fn decant_retry(job: JobId) -> Result<(), String> {
-    driver::apply_for_operator(job, decant_engine::Event::Retried)
+    commanded(Command::Retry, job)
 }
 
 #[ic_cdk::update(guard = "access::decant_abort")]
 fn decant_abort(job: JobId) -> Result<(), String> {
-    driver::apply_for_operator(job, decant_engine::Event::AbortRequested)
+    commanded(Command::Abort, job)
 }
 
 #[ic_cdk::update(guard = "access::decant_skip")]
 fn decant_skip(job: JobId) -> Result<(), String> {
-    driver::apply_for_operator(job, decant_engine::Event::Skipped)
+    commanded(Command::Skip, job)
 }
 
 #[ic_cdk::update(guard = "access::decant_all")]
 fn decant_all(command: Command, which: Which) -> Result<Batch, String> {
-    let event = match command {
+    let batch = driver::apply_to_all(&wanted(command), &which);
+    audit::commanded_all(ic_cdk::api::msg_caller(), command, which, &batch);
+    Ok(batch)
+}
+
+fn commanded(command: Command, job: JobId) -> Result<(), String> {
+    driver::apply_for_operator(job, wanted(command))?;
+    audit::commanded(ic_cdk::api::msg_caller(), command, job);
+    Ok(())
+}
+
+fn wanted(command: Command) -> decant_engine::Event {
+    match command {
         Command::Retry => decant_engine::Event::Retried,
         Command::Abort => decant_engine::Event::AbortRequested,
         Command::Skip => decant_engine::Event::Skipped,
-    };
-    Ok(driver::apply_to_all(&event, &which))
+    }
+}
+
+#[ic_cdk::query(guard = "access::decant_events")]
+fn decant_events(after: u64, limit: u32) -> Vec<Event> {
+    audit::events(after, limit)
+}
+
+#[ic_cdk::query(guard = "access::decant_evidence")]
+fn decant_evidence(job: JobId) -> Option<Evidence> {
+    audit::evidence(job)
 }
 
 #[ic_cdk::query(guard = "access::decant_summary")]
@@ -205,6 +250,11 @@ fn decant_job_of(canister: Principal) -> Option<JobView> {
 #[ic_cdk::query(guard = "access::decant_resolve")]
 fn decant_resolve(canister: Principal) -> Principal {
     views::resolve(canister)
+}
+
+#[ic_cdk::query(guard = "access::http_request")]
+fn http_request(request: HttpRequest) -> HttpResponse {
+    eyes::answer(&request)
 }
 
 #[cfg(test)]

@@ -82,16 +82,15 @@ fn chunks(plan: &Plan) -> impl Iterator<Item = &ByteBuf> {
     tombstone.chain(module).chain(used.iter().flat_map(|module| &module.chunk_hashes))
 }
 
-/// Keeps a plan, from now on in force. The world has moved since it was validated: everything is checked again.
-pub(crate) async fn execute(plan: Plan) -> Result<(), String> {
+/// Keeps a plan, from now on in force; answers its number. The world has moved since it was validated: everything is checked again.
+pub(crate) async fn execute(plan: Plan) -> Result<u64, String> {
     check(&plan)?;
     check_means(&plan)?;
     check_chunks(&plan).await?;
     if store::plan_count() >= PLANS {
         return Err(format!("there are {PLANS} plans already"));
     }
-    store::add_plan(plan);
-    Ok(())
+    Ok(store::add_plan(plan))
 }
 
 /// Whether it may spend what its first job takes, at the prices of this subnet, and whether the coordinator carries as many

@@ -4,7 +4,7 @@ use crate::{driver, money, store};
 use candid::Principal;
 use decant_api::JobId;
 use decant_api::jobs::{JobView, JobsArgs, Outcome, Pause, PoolView, Summary};
-use decant_engine::{Job, Place, State};
+use decant_engine::{Job, Place, ReasonCode, State};
 
 /// Jobs in one answer.
 const PAGE: usize = 1_000;
@@ -94,7 +94,12 @@ pub(crate) fn outcome(job: &Job) -> Outcome {
 
 /// The code of its reason, for machines.
 pub(crate) fn code(job: &Job) -> Option<String> {
-    job.reason_code().map(|code| format!("{code:?}"))
+    job.reason_code().map(code_name)
+}
+
+/// A code, as it is shown and asked for.
+pub(crate) fn code_name(code: ReasonCode) -> String {
+    format!("{code:?}")
 }
 
 fn view(job: &Job) -> JobView {

@@ -9,12 +9,14 @@
 //! | [`plan`] | governance to the coordinator: what is to be done, within which bounds |
 //! | [`payout`] | operators and governance to the coordinator: what is left over |
 //! | [`jobs`] | everybody to the coordinator: how far jobs are |
+//! | [`events`] | everybody to the coordinator: what happened, and what jobs proved |
 //!
 //! Every endpoint answers a `Result`: a refusal is a value with a reason, a trap is a bug. Unknown record
 //! fields are dropped silently by Candid, so a field that makes something safer is never optional: it gets
 //! a new method.
 
 pub mod error;
+pub mod events;
 pub mod jobs;
 pub mod payout;
 pub mod plan;

@@ -314,6 +314,15 @@ impl Job {
         &self.state
     }
 
+    /// The root that the source and what took its place both had, once it is proven.
+    pub fn root(&self) -> Option<Digest> {
+        match &self.state {
+            State::Done { root } => Some(*root),
+            State::Parked { resume, .. } => resume.root(),
+            state => state.root(),
+        }
+    }
+
     /// Whether it goes back, or is committed, and has long been waiting for others: it takes no place of other jobs, goes on
     /// by itself when they are mended, and says what it waits for.
     pub fn waits_for_others(&self) -> bool {

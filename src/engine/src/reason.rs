@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub const MAX_DETAIL_BYTES: usize = 400;
 
 /// What kind of reason. The tags are stored: they are never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ReasonCode {
     /// The caller is no controller, or not the coordinator that is known there.
     #[serde(rename = "1")]

@@ -3,6 +3,7 @@
 mod assets;
 mod campaign;
 mod enrolment;
+mod eyes;
 mod failures;
 mod field;
 mod hostile;

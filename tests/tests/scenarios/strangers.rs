@@ -125,6 +125,8 @@ fn whoever_may_not_call_a_method_of_the_coordinator_is_refused_before_anything_i
         ("decant_all", operators),
         ("decant_delete_pooled", operators),
         ("decant_enrol", &[INDEX]),
+        ("decant_events", known),
+        ("decant_evidence", &anybody),
         ("decant_execute_payout", &[GOVERNANCE]),
         ("decant_execute_plan", &[GOVERNANCE]),
         ("decant_job", &anybody),
@@ -140,6 +142,7 @@ fn whoever_may_not_call_a_method_of_the_coordinator_is_refused_before_anything_i
         ("decant_validate_payout", operators),
         ("decant_validate_plan", operators),
         ("decant_withdraw", &[INDEX]),
+        ("http_request", &[]),
     ]);
     let scene = Scene::new();
     let methods = methods("canisters/coordinator/coordinator.did");

@@ -1,8 +1,10 @@
 //! Jobs and their journals. One function writes a job, and moves it to where it belongs by what it says of itself.
 
-use super::ended;
+use super::census::Census;
+use super::kept::{Level, Line};
 use super::records::{self, Damaged, Record};
 use super::{Memory, Set, change_config, memory};
+use super::{ended, events, evidence, log, tallies};
 use candid::Principal;
 use decant_api::JobId;
 use decant_engine::{Board, Entry, Job, Load, Place, State, TimeNanos};
@@ -25,11 +27,17 @@ thread_local! {
         RefCell::new(StableBTreeMap::init(memory(11)));
     static ASIDE: RefCell<Set<JobId>> = RefCell::new(StableBTreeMap::init(memory(9)));
     static BOARD: RefCell<Board> = RefCell::default();
+    static CENSUS: RefCell<Census> = RefCell::default();
 }
 
 /// Reads or changes who is where.
 pub(crate) fn board<R>(ask: impl FnOnce(&mut Board) -> R) -> R {
     BOARD.with_borrow_mut(ask)
+}
+
+/// Reads or changes what is counted of those that are on their way.
+pub(crate) fn census<R>(ask: impl FnOnce(&mut Census) -> R) -> R {
+    CENSUS.with_borrow_mut(ask)
 }
 
 /// Keeps a new job and puts it in line.
@@ -61,6 +69,7 @@ fn set_aside(id: JobId, why: &str) {
     ic_cdk::println!("job {id} can't be read and is set aside: {why}");
     ASIDE.with_borrow_mut(|aside| aside.insert(id, ()));
     board(|board| board.set_aside(id));
+    census(|census| census.forget(id));
 }
 
 /// Jobs that can't be read: nobody touches them until a build comes that reads them.
@@ -98,10 +107,17 @@ pub(crate) fn jobs_after(after: JobId, limit: usize) -> Vec<Job> {
 /// the other. The journal of an ended job is dropped; what it proves is in the job.
 pub(crate) fn record(job: &Job, entry: &Entry) {
     let id = job.id();
+    evidence::learn(job, &entry.event);
+    if let Some(moved) = census(|census| census.put(job)) {
+        events::note_step(moved, job, &entry.event, entry.at_nanos);
+        tallies::note_progress(entry.at_nanos);
+        log::append(line(moved.from, job, entry.at_nanos));
+    }
     put(job);
     if job.state().is_ended() {
         drop_journal(id);
         ended::append(id);
+        tallies::count(job);
         change_config(|config| match job.state() {
             State::Done { .. } => config.done += 1,
             _ => config.rolled_back += 1,
@@ -119,6 +135,19 @@ pub(crate) fn record(job: &Job, entry: &Entry) {
     });
 }
 
+/// What people read when a job comes into another state.
+fn line(from: &str, job: &Job, at_nanos: TimeNanos) -> Line {
+    let (id, source, to) = (job.id(), job.source(), job.state().name());
+    let level = match job.state() {
+        State::Parked { .. } => Level::Error,
+        State::RollingBack { .. } | State::RolledBack { .. } => Level::Warn,
+        _ => Level::Info,
+    };
+    let why = job.explanation().map(|why| format!(": {why}")).unwrap_or_default();
+    let code = job.reason_code().map(|code| format!("{code:?}"));
+    Line { at_nanos, level, job: Some(id), code, text: format!("job {id} of {source}: {from} → {to}{why}") }
+}
+
 fn drop_journal(id: JobId) {
     JOURNAL.with_borrow_mut(|journal| {
         let keys: Vec<_> = journal.keys_range((id, 0)..=(id, u32::MAX)).collect();
@@ -133,15 +162,17 @@ fn drop_journal(id: JobId) {
 /// # Errors
 /// What this build can't go on with, and what to do.
 pub(crate) fn rebuild() -> Result<(), String> {
-    let mut made = Board::default();
+    let (mut made, mut counted) = (Board::default(), Census::default());
+    let is_tallied = !tallies::is_empty();
     let is_kept = BY_TARGET.with_borrow(|by_target| !by_target.is_empty());
     JOBS.with_borrow(|jobs| {
         for entry in jobs.iter() {
             let (id, bytes) = entry.into_pair();
             if records::has_ended(&bytes) {
-                // Earlier builds did not keep whose target a canister is.
-                if !is_kept && let Ok(job) = Job::decode(&bytes) {
+                // Earlier builds did not keep whose target a canister is, nor what ended of each plan.
+                if !(is_kept && is_tallied) && let Ok(job) = Job::decode(&bytes) {
                     name_target(&job);
+                    tallies::count(&job);
                 }
                 continue;
             }
@@ -156,6 +187,7 @@ pub(crate) fn rebuild() -> Result<(), String> {
                     name_target(&job);
                     ASIDE.with_borrow_mut(|aside| aside.remove(&id));
                     made.put(&job);
+                    counted.put(&job);
                 }
                 Err(_) if ASIDE.with_borrow(|aside| aside.contains_key(&id)) => made.set_aside(id),
                 Err(Damaged(why)) => {
@@ -169,6 +201,7 @@ pub(crate) fn rebuild() -> Result<(), String> {
         Ok(())
     })?;
     board(|board| *board = made);
+    census(|census| *census = counted);
     Ok(())
 }
 

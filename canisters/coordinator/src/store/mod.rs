@@ -18,12 +18,24 @@
 //! | 14 | canisters that an index was told to route to |
 //! | 15 | jobs in the order in which they ended |
 //! | 16 | how far those are told who are told of that |
+//! | 17 | what ended of each plan, and of all (0) |
+//! | 18 | what had ended, hour by hour |
+//! | 19, 22 | the latest lines of the log, and the number of the next |
+//! | 20, 23 | events, for ever |
+//! | 21 | what jobs proved that have not ended |
+//! | 24 | the event that ended a job, by its number |
 
+mod census;
 mod ended;
+pub(crate) mod events;
+mod evidence;
 mod jobs;
+mod kept;
+pub(crate) mod log;
 mod plans;
 mod pool;
 mod records;
+pub(crate) mod tallies;
 #[cfg(test)]
 mod tests;
 
@@ -33,12 +45,17 @@ use ic_stable_structures::memory_manager::{MemoryId, MemoryManager, VirtualMemor
 use ic_stable_structures::{DefaultMemoryImpl, StableBTreeMap, StableCell};
 use std::cell::RefCell;
 
+pub(crate) use census::Standing;
 pub(crate) use ended::{behind, ended_count, ended_from, set_told};
-pub(crate) use jobs::{aside, board, count, enqueue, job, job_of, job_to, jobs_after, record, start};
+pub(crate) use evidence::evidence;
+pub(crate) use jobs::{aside, board, census, count, enqueue, job, job_of, job_to, jobs_after, record, start};
+pub(crate) use kept::{Happened, Level, Line, Noted, Tally};
 pub(crate) use plans::{
     Terms, add_plan, change_used, is_index, is_subscriber, plan, plan_count, plan_of, terms, used,
 };
-pub(crate) use pool::{name_route, pool, pooled, put_in_pool, remove_from_pool, take_from_pool, was_named};
+pub(crate) use pool::{
+    name_route, pool, pool_len, pooled, put_in_pool, remove_from_pool, take_from_pool, was_named,
+};
 use records::Record;
 pub(crate) use records::{Config, Damaged, KnownModule, Pause, PlanRecord, Pooled};
 

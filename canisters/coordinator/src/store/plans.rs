@@ -1,8 +1,8 @@
 //! Plans, by number. One that can't be read is none: its jobs can't be started, and say so.
 
-use super::ended;
 use super::records::{Damaged, PlanRecord, Record, Used};
 use super::{Memory, change_config, memory};
+use super::{ended, tallies};
 use candid::Principal;
 use decant_api::plan::Plan;
 use ic_stable_structures::StableBTreeMap;
@@ -32,6 +32,7 @@ pub(crate) fn add_plan(plan: Plan) -> u64 {
     });
     name_indexes(id, &plan);
     ended::subscribe(&plan);
+    tallies::begin(id, &plan);
     let record = PlanRecord { plan, used: Used::default() };
     PLANS.with_borrow_mut(|plans| plans.insert(id, record.encode()));
     id
@@ -126,6 +127,7 @@ pub(crate) fn rebuild() -> Result<(), String> {
         plans.iter().try_for_each(|entry| match PlanRecord::decode(&entry.value()) {
             Ok(record) => {
                 name_indexes(*entry.key(), &record.plan);
+                tallies::begin(*entry.key(), &record.plan);
                 Ok(())
             }
             Err(Damaged(why)) => Err(format!("this build can't read plan {}: {why}", entry.key())),

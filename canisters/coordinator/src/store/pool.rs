@@ -24,6 +24,11 @@ pub(crate) fn pool() -> Vec<(Principal, Pooled)> {
     })
 }
 
+/// Canisters in the pool.
+pub(crate) fn pool_len() -> u64 {
+    POOL.with_borrow(StableBTreeMap::len)
+}
+
 /// What is known of a canister of the pool.
 pub(crate) fn pooled(canister: Principal) -> Option<Pooled> {
     let bytes = POOL.with_borrow(|pool| pool.get(&canister))?;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 /// The format that is written.
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 /// First bytes of CBOR maps.
 const CBOR_MAPS: std::ops::RangeInclusive<u8> = 0xa0..=0xbf;
 
@@ -225,25 +225,23 @@ impl Record for PlanRecord {
     }
 }
 
-impl Record for Used {
-    fn encode(&self) -> Vec<u8> {
-        write(&[VERSION], self)
-    }
+/// Records of the present format alone.
+macro_rules! in_cbor_alone {
+    ($($record:ty),+) => {
+        $(impl $crate::store::records::Record for $record {
+            fn encode(&self) -> Vec<u8> {
+                $crate::store::records::write(&[$crate::store::records::VERSION], self)
+            }
 
-    fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        in_cbor(bytes)
-    }
+            fn decode(bytes: &[u8]) -> Result<Self, $crate::store::records::Damaged> {
+                $crate::store::records::in_cbor(bytes)
+            }
+        })+
+    };
 }
+pub(super) use in_cbor_alone;
 
-impl Record for Pooled {
-    fn encode(&self) -> Vec<u8> {
-        write(&[VERSION], self)
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        in_cbor(bytes)
-    }
-}
+in_cbor_alone!(Used, Pooled);
 
 impl Record for KnownModule {
     fn encode(&self) -> Vec<u8> {
@@ -300,14 +298,14 @@ pub(crate) fn has_ended(bytes: &[u8]) -> bool {
     }
 }
 
-fn write(head: &[u8], value: &impl Serialize) -> Vec<u8> {
+pub(super) fn write(head: &[u8], value: &impl Serialize) -> Vec<u8> {
     let mut bytes = head.to_vec();
     ciborium::into_writer(value, &mut bytes).unwrap_or_else(unwritten);
     bytes
 }
 
 /// A record of the present format without a head of its own.
-fn in_cbor<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Damaged> {
+pub(super) fn in_cbor<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Damaged> {
     match bytes {
         [VERSION, value @ ..] => read(value),
         other => Err(unknown(other)),

@@ -1,0 +1,76 @@
+//! What was approved, commanded, moved and deleted, by whom and when: numbered from 1, never changed, never removed. The end
+//! of a job tells what it proved.
+
+use super::census::{Moved, is_committed};
+use super::kept::{Evidence, Happened, Noted};
+use super::records::Record;
+use super::{Memory, evidence, memory};
+use candid::Principal;
+use decant_api::JobId;
+use decant_engine::{Event, Job, TimeNanos};
+use ic_stable_structures::{StableLog, StableVec};
+use std::cell::RefCell;
+
+thread_local! {
+    static EVENTS: StableLog<Vec<u8>, Memory, Memory> = StableLog::init(memory(20), memory(23));
+    /// By job: the number of the event that ended it, or 0.
+    static ENDS: RefCell<StableVec<u64, Memory>> = RefCell::new(StableVec::init(memory(24)));
+}
+
+/// Notes what somebody, or the coordinator itself, did.
+pub(crate) fn note(at_nanos: TimeNanos, by: Option<Principal>, happened: Happened) {
+    append(&Noted { at_nanos, by, happened });
+}
+
+fn append(noted: &Noted) -> u64 {
+    // Only a coordinator without room for one more page comes here: nothing may go on as if it were noted.
+    let full = |error| ic_cdk::trap(format!("an event can't be kept: {error:?}"));
+    EVENTS.with(|events| events.append(&noted.encode())).unwrap_or_else(full) + 1
+}
+
+/// Events after a number. One that this build can't read is left out; its number is missing.
+pub(crate) fn events_after(after: u64, limit: usize) -> Vec<(u64, Noted)> {
+    let last = EVENTS.with(StableLog::len);
+    let numbers = after.saturating_add(1)..=last.min(after.saturating_add(limit as u64));
+    numbers.filter_map(|number| Some((number, event(number)?))).collect()
+}
+
+fn event(number: u64) -> Option<Noted> {
+    let bytes = EVENTS.with(|events| events.get(number.checked_sub(1)?))?;
+    Noted::decode(&bytes).ok()
+}
+
+/// What a job proved that has ended.
+pub(super) fn evidence_of(job: JobId) -> Option<Evidence> {
+    let number = ENDS.with_borrow(|ends| ends.get(job))?;
+    match event(number)?.happened {
+        Happened::Ended { evidence, .. }
+        | Happened::Deleted { evidence, .. }
+        | Happened::Entombed { evidence, .. } => Some(evidence),
+        _ => None,
+    }
+}
+
+/// A job took an event that brought it into another state.
+pub(super) fn note_step(moved: Moved, job: &Job, event: &Event, at_nanos: TimeNanos) {
+    let id = job.id();
+    if is_committed(job) && !moved.was_committed {
+        note(at_nanos, None, Happened::Moved { job: id });
+    }
+    if job.state().is_ended() {
+        let (job, evidence) = (id, evidence::close(id));
+        let happened = match moved.from {
+            _ if matches!(event, Event::Skipped) => Happened::Ended { job, evidence },
+            "deleting" => Happened::Deleted { job, evidence },
+            "entombing" => Happened::Entombed { job, evidence },
+            _ => Happened::Ended { job, evidence },
+        };
+        let number = append(&Noted { at_nanos, by: None, happened });
+        ENDS.with_borrow_mut(|ends| {
+            while ends.len() <= job {
+                ends.push(&0);
+            }
+            ends.set(job, &number);
+        });
+    }
+}

@@ -1,0 +1,207 @@
+//! Records of what was are read for ever, and a finished job takes little, its evidence kept.
+
+use super::*;
+use crate::store::records::Record;
+use crate::store::{enqueue, events, evidence, log, record, tallies};
+use crate::tests::canister;
+use decant_engine::{Entry, Event, Job, Outcome, Seal, Value};
+use ic_stable_structures::Memory;
+
+/// Written in this format. New lines are appended by `DECANT_WRITE_GOLDEN=1`; none ever changes.
+const GOLDEN: &str = "golden/kept-1.txt";
+/// A job that is done, as the engine keeps it.
+const RELOCATED: &str = include_str!("../../../../../src/engine/tests/golden/relocate.txt");
+/// Most stable bytes of the events and the evidence of a finished job: what 512 (design, section 9) leave of the 346 that a
+/// job took before it had any.
+const KEPT_BYTES: u64 = 166;
+
+fn digest(byte: u8) -> Digest {
+    Digest([byte; 32])
+}
+
+/// As large as it gets.
+fn evidence_of_all() -> Evidence {
+    Evidence {
+        source_module: Some(digest(7)),
+        fingerprint: ByteBuf::from([9; 32]),
+        fingerprint_bytes: 40,
+        pages_after: 400,
+    }
+}
+
+/// Each kind of record, with a name.
+fn records() -> Vec<(&'static str, Vec<u8>)> {
+    let tally = Tally {
+        title: "Title".to_owned(),
+        strategy: "repack".to_owned(),
+        max_canisters: 9,
+        done: 3,
+        rolled_back: 1,
+        pages_before: 387,
+        pages_after: 12,
+        wire_bytes: 5,
+    };
+    let evidence = evidence_of_all();
+    let line = Line {
+        at_nanos: 5,
+        level: Level::Error,
+        job: Some(7),
+        code: Some("HasAssets".to_owned()),
+        text: "parked".to_owned(),
+    };
+    let mut all = vec![("tally", tally.encode()), ("evidence", evidence.encode()), ("line", line.encode())];
+    all.extend(happened().into_iter().map(|(name, happened)| {
+        let by = Some(canister(9));
+        (name, Noted { at_nanos: 5, by, happened }.encode())
+    }));
+    all
+}
+
+fn happened() -> Vec<(&'static str, Happened)> {
+    vec![
+        ("moved", Happened::Moved { job: 1 }),
+        ("ended", Happened::Ended { job: 1, evidence: Evidence::default() }),
+        ("deleted", Happened::Deleted { job: 1, evidence: evidence_of_all() }),
+        ("entombed", Happened::Entombed { job: 1, evidence: evidence_of_all() }),
+        ("approved", Happened::PlanApproved { plan: 1, hash: digest(3) }),
+        ("enrolled", Happened::Enrolled { plan: 1, first: 2, count: 3 }),
+        ("withdrawn", Happened::Withdrawn { jobs: vec![1, 2] }),
+        (
+            "commanded",
+            Happened::Commanded {
+                command: "retry".to_owned(),
+                job: None,
+                plan: Some(1),
+                code: Some("HasAssets".to_owned()),
+                taken: 4,
+            },
+        ),
+        ("paused", Happened::Paused { pause: Pause::Hold }),
+        ("pool deleted", Happened::PoolDeleted { canister: canister(4) }),
+        ("paid out", Happened::PaidOut { cycles: 5, to: canister(4) }),
+        ("upgraded", Happened::Upgraded),
+    ]
+}
+
+fn hex(bytes: &[u8]) -> String {
+    crate::plans::hex(bytes)
+}
+
+#[test]
+fn what_was_kept_once_is_read_for_ever() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(GOLDEN);
+    let mut text = std::fs::read_to_string(&path).unwrap_or_default();
+    for (name, bytes) in records() {
+        let line = format!("{name}\t{}\n", hex(&bytes));
+        match text.lines().find(|line| line.split('\t').next() == Some(name)) {
+            Some(known) => {
+                assert_eq!(format!("{known}\n"), line, "{name} is written as it was, and so is read")
+            }
+            None => {
+                assert!(std::env::var_os("DECANT_WRITE_GOLDEN").is_some(), "no '{name}': append it");
+                text.push_str(&line);
+                std::fs::write(&path, &text).expect("the file can be written");
+            }
+        }
+    }
+    for (name, bytes) in records() {
+        let is_read = match name {
+            "tally" => Tally::decode(&bytes).map(|read| read.encode()),
+            "evidence" => Evidence::decode(&bytes).map(|read| read.encode()),
+            "line" => Line::decode(&bytes).map(|read| read.encode()),
+            _ => Noted::decode(&bytes).map(|read| read.encode()),
+        };
+        assert_eq!(is_read, Ok(bytes), "{name}");
+    }
+    for damaged in [&b""[..], b"\x02", b"\x01", b"DIDL"] {
+        assert!(Noted::decode(damaged).is_err() && Tally::decode(damaged).is_err(), "{damaged:?}");
+    }
+}
+
+/// A job that is done, of that number.
+fn done(id: u64) -> Job {
+    let line = RELOCATED.lines().find(|line| line.starts_with("job\tdone\t")).expect("one is done");
+    let hex = line.rsplit('\t').next().expect("bytes");
+    let digits = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("hex"));
+    let bytes: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).expect("hex")).collect();
+    let mut value: ciborium::Value = ciborium::from_reader(bytes.as_slice()).expect("CBOR");
+    let map = value.as_map_mut().expect("a map");
+    for (key, field) in map {
+        let numbered = |kind: u8| {
+            let mut bytes = id.to_be_bytes().to_vec();
+            bytes.extend([kind, 1]);
+            ciborium::Value::Bytes(bytes)
+        };
+        match key.as_text() {
+            Some("i") => *field = id.into(),
+            Some("o") => *field = numbered(1),
+            Some("t") => *field = numbered(2),
+            _ => {}
+        }
+    }
+    let mut bytes = vec![1, 1];
+    ciborium::into_writer(&value, &mut bytes).expect("it is written");
+    Job::decode(&bytes).expect("a job")
+}
+
+fn replied(value: Value) -> Event {
+    Event::Replied { ticket: 1, outcome: Outcome::Done(value) }
+}
+
+/// Ends a job that told all that it can tell.
+fn end(id: u64) {
+    let job = done(id);
+    enqueue(&job);
+    super::super::evidence::keep(id, &evidence_of_all());
+    record(&job, &Entry { at_nanos: 1, event: replied(Value::Acknowledged) });
+}
+
+#[test]
+fn what_is_kept_of_a_finished_job_besides_itself_takes_166_bytes() {
+    const JOBS: u64 = 20_000;
+    let bytes =
+        |ids: &[u8]| ids.iter().map(|id| crate::store::memory(*id).size()).sum::<u64>() * 65_536 / JOBS;
+    (1..=JOBS).for_each(end);
+    let (kept, all) = (bytes(&[20, 21, 23, 24]), bytes(&[2, 6, 11, 15, 20, 21, 23, 24]));
+    println!("stable bytes a finished job: {kept} for its events and its evidence, {all} in all");
+    assert!(kept <= KEPT_BYTES, "{kept} bytes");
+    assert_eq!(evidence(JOBS), evidence_of_all());
+    assert_eq!(tallies::all().done, JOBS);
+}
+
+#[test]
+fn a_job_that_ended_is_told_as_moved_and_ended_and_counted_for_its_plan() {
+    end(1);
+    let told: Vec<Happened> =
+        events::events_after(0, 10).into_iter().map(|(_, noted)| noted.happened).collect();
+    let evidence = evidence_of_all();
+    assert_eq!(told, [Happened::Moved { job: 1 }, Happened::Ended { job: 1, evidence }]);
+    assert_eq!(events::events_after(1, 10).len(), 1, "those after a number");
+    let plan_id = done(1).plan().plan_id;
+    let tally = tallies::tally(plan_id);
+    assert_eq!((tally.done, tally.pages_before), (1, done(1).counters().source_pages));
+    assert_eq!(tallies::history(4, 10).last().map(|(at, tally)| (*at, tally.done)), Some((10, 1)));
+}
+
+#[test]
+fn evidence_is_learnt_from_what_a_job_is_answered() {
+    let job = done(3);
+    let seal = Seal { root: digest(1), used_pages: 3, fingerprint: ByteBuf::from([5; 40]) };
+    super::super::evidence::learn(&job, &replied(Value::Hashed(seal)));
+    let learnt = evidence(3);
+    assert_eq!((learnt.fingerprint.len(), learnt.fingerprint_bytes), (32, 40), "a long one by its digest");
+}
+
+#[test]
+fn the_log_keeps_the_latest_lines_of_each_level_and_no_more() {
+    for number in 0..5_000 {
+        let level = if number % 100 == 0 { Level::Error } else { Level::Info };
+        let text = "x".repeat(1_000);
+        log::append(Line { at_nanos: number, level, job: None, code: None, text });
+    }
+    assert_eq!(log::latest(Level::Info, 0, usize::MAX).len(), 4_096);
+    let errors = log::latest(Level::Error, 0, usize::MAX);
+    assert_eq!((errors.len(), errors[0].1.at_nanos), (40, 4_900));
+    assert_eq!(log::latest(Level::Info, 4_990, usize::MAX).len(), 10, "since then");
+    assert_eq!(log::latest(Level::Info, 0, 1)[0].1.text.len(), 240, "a line is bounded");
+}
