@@ -5,3 +5,4 @@ pub mod engine;
 pub mod rehearsal;
 pub mod repack;
 pub mod schedules;
+pub mod serve;

@@ -1,10 +1,9 @@
 //! The `decant` command.
 
-use anyhow::Context;
 use clap::{Parser, Subcommand};
 use decant_cli::dry_run::{self, DryRun};
 use decant_cli::repack::{self, Repack};
-use decant_replica::Replica;
+use decant_cli::serve::{Listen, serve};
 use std::process::ExitCode;
 
 /// Gives back the stable memory that a fleet of canisters holds and does not use.
@@ -21,12 +20,8 @@ enum Command {
     DryRun(DryRun),
     /// Rewrites a downloaded snapshot with small buckets, or compares two. Exits 0 only if all is well.
     Repack(Repack),
-    /// Serves an embedded Internet Computer to `pocket_ic` clients on 127.0.0.1 until it is interrupted.
-    Replica {
-        /// The port; 0 for any that is free.
-        #[arg(long, default_value_t = 0)]
-        port: u16,
-    },
+    /// Serves an embedded Internet Computer to clients of PocketIC until it is interrupted.
+    Replica(Listen),
 }
 
 fn main() -> ExitCode {
@@ -45,13 +40,6 @@ fn run(arguments: Arguments) -> anyhow::Result<bool> {
     match arguments.command {
         Command::DryRun(arguments) => dry_run::run(&arguments),
         Command::Repack(arguments) => repack::run(&arguments),
-        Command::Replica { port } => {
-            let replica =
-                Replica::start_on(port).with_context(|| format!("listening on 127.0.0.1:{port}"))?;
-            println!("{}", replica.url());
-            loop {
-                std::thread::park();
-            }
-        }
+        Command::Replica(listen) => serve(&listen).map(|()| true),
     }
 }

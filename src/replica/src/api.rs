@@ -31,6 +31,15 @@ pub struct SubnetView {
     pub ranges: Vec<(Principal, Principal)>,
 }
 
+/// What a subnet says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubnetMetrics {
+    /// Its canisters.
+    pub canisters: u64,
+    /// Bytes that they keep.
+    pub state_bytes: u64,
+}
+
 /// Where a call to the management canister is routed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EffectivePrincipal {

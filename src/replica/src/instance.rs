@@ -1,6 +1,6 @@
 //! One PocketIC instance: its subnets, its clock and the calls that users make.
 
-pub use crate::api::{EffectivePrincipal, IngressStatus, MessageId, SubnetKind, SubnetView, UserCall};
+pub use crate::api::{EffectivePrincipal, IngressStatus, MessageId, SubnetKind, SubnetMetrics, SubnetView, UserCall};
 
 use crate::execution::runner::Runner;
 use crate::faults::Faults;
@@ -132,6 +132,21 @@ impl Instance {
     /// DER public key, opaque bytes; `None` for an unknown subnet.
     pub fn public_key(&self, subnet: Principal) -> Option<Vec<u8>> {
         self.subnets.iter().find(|other| other.id == subnet).map(|subnet| subnet.public_key.clone())
+    }
+
+    /// DER public key of the network, opaque bytes.
+    pub fn root_key(&self) -> &[u8] {
+        &self.root_key
+    }
+
+    /// What a subnet says of itself; `None` for an unknown one.
+    pub fn subnet_metrics(&self, subnet: Principal) -> Option<SubnetMetrics> {
+        let subnet = self.subnets.iter().find(|other| other.id == subnet)?;
+        let ids = subnet.canister_ids();
+        Some(SubnetMetrics {
+            canisters: ids.len() as u64,
+            state_bytes: ids.filter_map(|id| subnet.canister(id)).map(|canister| canister.memory().total()).sum(),
+        })
     }
 
     /// Nanoseconds since the Unix epoch: the time that was set, or that of the last round.

@@ -113,7 +113,7 @@ pub(crate) fn add_cycles(instance: &mut Instance, args: AddCycles) -> Outcome<Cy
 
 pub(crate) fn tick(instance: &mut Instance, args: TickArgs) -> Outcome<()> {
     if args.names_blockmakers() {
-        return Err(ApiError::unsupported("a tick with blockmakers"));
+        return Err(ApiError::unsupported("a tick with blockmakers", "tick without them: there are no nodes"));
     }
     instance.tick();
     Ok(())
@@ -121,7 +121,7 @@ pub(crate) fn tick(instance: &mut Instance, args: TickArgs) -> Outcome<()> {
 
 fn refuse_sender_info(call: &CanisterCall) -> Outcome<()> {
     match call.sender_info {
-        Some(_) => Err(ApiError::unsupported("a call with sender_info")),
+        Some(_) => Err(ApiError::unsupported("a call with sender_info", "call without it: canisters see none")),
         None => Ok(()),
     }
 }

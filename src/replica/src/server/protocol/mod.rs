@@ -7,6 +7,7 @@
 mod bytes;
 mod calls;
 mod config;
+mod gateway;
 #[cfg(test)]
 mod tests;
 mod topology;
@@ -18,4 +19,8 @@ pub(crate) use calls::{
 };
 pub(crate) use config::{AutoProgressConfig, InitialTime, InstanceConfig, SubnetSpec};
 pub(crate) use config::{CostSchedule, Flag, InstructionConfig, StateConfig};
+pub(crate) use gateway::{
+    CreateHttpGatewayResponse, HttpGatewayBackend, HttpGatewayConfig, HttpGatewayDetails, HttpGatewayInfo,
+    InstanceHttpGatewayConfig,
+};
 pub(crate) use topology::{CreateInstanceResponse, Topology};
