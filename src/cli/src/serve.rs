@@ -127,7 +127,9 @@ impl<'a> PortFile<'a> {
     }
 
     fn write(&self, port: u16) -> anyhow::Result<()> {
-        let Some((path, mut file)) = self.file.as_ref().map(|(path, file)| (path, file)) else { return Ok(()) };
+        let Some((path, mut file)) = self.file.as_ref().map(|(path, file)| (path, file)) else {
+            return Ok(());
+        };
         // With the line's end it is complete, and must not be before.
         file.write_all(format!("{port}\n").as_bytes()).with_context(|| format!("writing {}", path.display()))
     }

@@ -31,13 +31,7 @@ pub struct ReplicaConfig {
 
 impl Default for ReplicaConfig {
     fn default() -> Self {
-        Self {
-            ip: Ipv4Addr::LOCALHOST.into(),
-            port: 0,
-            seed: 0,
-            fees: Fees::default(),
-            schedule_seed: None,
-        }
+        Self { ip: Ipv4Addr::LOCALHOST.into(), port: 0, seed: 0, fees: Fees::default(), schedule_seed: None }
     }
 }
 

@@ -35,7 +35,10 @@ pub(crate) fn check_host(headers: &HeaderMap, uri: &Uri, domains: &[String]) -> 
             end.eq_ignore_ascii_case(domain) && (before.is_empty() || before.ends_with('.'))
         })
     };
-    if host.parse::<IpAddr>().is_ok() || is_within("localhost") || domains.iter().any(|domain| is_within(domain)) {
+    if host.parse::<IpAddr>().is_ok()
+        || is_within("localhost")
+        || domains.iter().any(|domain| is_within(domain))
+    {
         return Ok(());
     }
     Err(ApiError::forbidden(format!(
@@ -67,9 +70,8 @@ pub(crate) enum Trust {
 /// Refuses what pages of other origins send to a page of a canister, but links.
 pub(crate) fn trust(headers: &HeaderMap) -> Result<Trust, ApiError> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let refused = |who: &str| {
-        Err(ApiError::forbidden(format!("{who} may not send requests to this canister's page")))
-    };
+    let refused =
+        |who: &str| Err(ApiError::forbidden(format!("{who} may not send requests to this canister's page")));
     if let Some(origin) = headers.get(ORIGIN) {
         let host = headers.get(HOST).map_or(&[][..], |host| host.as_bytes());
         let scheme_end = origin.as_bytes().windows(3).position(|part| part == b"://").map(|at| at + 3);
@@ -109,10 +111,14 @@ mod tests {
 
     #[test]
     fn only_names_that_nobody_else_can_point_here_are_taken() {
-        for host in ["localhost", "LocalHost:80", "127.0.0.1:8000", "[::1]:8000", "10.1.2.3", "a.b.localhost:1"] {
+        for host in
+            ["localhost", "LocalHost:80", "127.0.0.1:8000", "[::1]:8000", "10.1.2.3", "a.b.localhost:1"]
+        {
             assert!(hosts(host, &[]), "{host}");
         }
-        for host in ["evil.example:8000", "localhost.evil.example", "notlocalhost", "127.0.0.1.evil.example", ""] {
+        for host in
+            ["evil.example:8000", "localhost.evil.example", "notlocalhost", "127.0.0.1.evil.example", ""]
+        {
             assert!(!hosts(host, &[]), "{host}");
         }
         let domains = ["dapp.test".to_string()];
@@ -147,15 +153,35 @@ mod tests {
         ] {
             assert_eq!(trust(&headers(pairs)), Ok(Trust::Own), "{pairs:?}");
         }
-        let link = [host, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+        let link = [
+            host,
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
         assert_eq!(trust(&headers(&link)), Ok(Trust::Link));
         for pairs in [
             &[host, ("origin", "http://b.localhost:8000")][..],
             &[host, ("origin", "http://a.localhost:8001")],
             &[host, ("origin", "null")],
-            &[host, ("origin", "http://evil.example"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")],
-            &[host, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")],
-            &[host, ("sec-fetch-site", "same-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
+            &[
+                host,
+                ("origin", "http://evil.example"),
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-dest", "document"),
+            ],
+            &[
+                host,
+                ("sec-fetch-site", "cross-site"),
+                ("sec-fetch-mode", "no-cors"),
+                ("sec-fetch-dest", "image"),
+            ],
+            &[
+                host,
+                ("sec-fetch-site", "same-site"),
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-dest", "iframe"),
+            ],
         ] {
             assert!(trust(&headers(pairs)).is_err(), "{pairs:?}");
         }

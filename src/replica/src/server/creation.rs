@@ -103,7 +103,10 @@ pub(crate) const UNSUPPORTED: [(&str, &str); 13] = [
     ("icp_features", "install the modules of the canisters that are needed, at their mainnet ids"),
     ("icp_config.beta_features", "leave it at its default"),
     ("icp_config.function_name_length_limits", "leave it at its default"),
-    ("state_config FromPath", "set the state up in the test, which takes less time than reading it from a disk"),
+    (
+        "state_config FromPath",
+        "set the state up in the test, which takes less time than reading it from a disk",
+    ),
     ("state_config FromBlobStore", "set the state up in the test"),
     ("subnet_admins", "make who should administer a controller of the canisters"),
 ];
@@ -143,7 +146,8 @@ fn unsupported_field(config: &InstanceConfig) -> Option<(String, &'static str)> 
 /// Nothing is logged, whatever the level; one that does not exist is refused all the same, in PocketIC's words.
 fn check_log_level(config: &InstanceConfig) -> Result<(), String> {
     const LEVELS: [&str; 12] = [
-        "critical", "error", "warning", "info", "debug", "trace", "crit", "erro", "warn", "debg", "trce", "off",
+        "critical", "error", "warning", "info", "debug", "trace", "crit", "erro", "warn", "debg", "trce",
+        "off",
     ];
     match &config.log_level {
         Some(level) if !LEVELS.contains(&level.to_ascii_lowercase().as_str()) => {
@@ -163,9 +167,11 @@ fn check_pages_of_nns(config: &InstanceConfig) -> Result<(), String> {
         return Ok(());
     }
     if config.http_gateway_config.is_none() {
-        return Err("The `nns_ui` feature requires an HTTP gateway to be created via `http_gateway_config`.".to_owned());
+        return Err("The `nns_ui` feature requires an HTTP gateway to be created via `http_gateway_config`."
+            .to_owned());
     }
-    match ["cycles_minting", "icp_token", "nns_governance", "sns", "ii"].into_iter().find(|name| !is_on(name)) {
+    match ["cycles_minting", "icp_token", "nns_governance", "sns", "ii"].into_iter().find(|name| !is_on(name))
+    {
         Some(missing) => {
             Err(format!("The `nns_ui` feature requires the `{missing}` feature to be enabled, too."))
         }

@@ -34,14 +34,19 @@ pub(crate) async fn answer(
     let unsupported = || ApiError::unsupported(&format!("{method} /api/{path}"), INSTEAD);
     let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     match (method, parts.as_slice()) {
-        (&Method::GET, ["v2", "status"]) => slot.in_turn(|slot| slot.with(|instance| status(instance))?).await?,
+        (&Method::GET, ["v2", "status"]) => {
+            slot.in_turn(|slot| slot.with(|instance| status(instance))?).await?
+        }
         (&Method::POST, ["v2" | "v3", "subnet", id, "read_state"]) => {
             let id = principal(id)?;
             slot.in_turn(move |slot| slot.with(|instance| subnet_state(instance, id, &body))?).await?
         }
         (&Method::POST, ["v2" | "v3", "canister", id, "read_state"]) => {
             let (id, unsupported) = (principal(id)?, unsupported());
-            slot.in_turn(move |slot| slot.with(|instance| canister_state(instance, id, &body, unsupported))?).await?
+            slot.in_turn(move |slot| {
+                slot.with(|instance| canister_state(instance, id, &body, unsupported))?
+            })
+            .await?
         }
         _ => Err(unsupported()),
     }

@@ -56,6 +56,11 @@ impl Server {
     /// A server without instances.
     pub(crate) fn new(seed: u64, fees: Fees, schedule_seed: Option<u64>, modules: ModuleCache) -> Self {
         let registry = Registry::new(seed, fees, schedule_seed, modules);
-        Self { registry: Arc::new(registry), blobs: Arc::default(), gateways: Arc::default(), activity: Arc::default() }
+        Self {
+            registry: Arc::new(registry),
+            blobs: Arc::default(),
+            gateways: Arc::default(),
+            activity: Arc::default(),
+        }
     }
 }

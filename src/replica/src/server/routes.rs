@@ -13,8 +13,14 @@ use instances::{calling, reading};
 pub(crate) const UNSUPPORTED: [(&str, &str); 8] = [
     ("/api.json", "docs/replica.md lists what is served"),
     ("/verify_signature", "verify it in the test: signatures of canisters are not checked here"),
-    ("/read_graph/{state_label}/{op_id}", "every operation is answered at once, none is ever to be asked for"),
-    ("/prune_graph/{state_label}/{op_id}", "every operation is answered at once, none is ever to be asked for"),
+    (
+        "/read_graph/{state_label}/{op_id}",
+        "every operation is answered at once, none is ever to be asked for",
+    ),
+    (
+        "/prune_graph/{state_label}/{op_id}",
+        "every operation is answered at once, none is ever to be asked for",
+    ),
     ("/instances/{id}/_/dashboard", "ask for the topology and the status of canisters"),
     ("/instances/{id}/update/canister_snapshot_download", "read it through the management canister"),
     ("/instances/{id}/update/canister_snapshot_upload", "write it through the management canister"),
@@ -50,6 +56,8 @@ pub(crate) fn router(server: Server) -> Router {
         ("/instances/{id}/update/add_cycles", calling(operations::add_cycles)),
         ("/instances/{id}/update/set_stable_memory", post(instances::set_stable_memory)),
         ("/instances/{id}/update/tick", calling(operations::tick)),
+        ("/instances/{id}/update/mock_canister_http", calling(operations::mock_canister_http)),
+        ("/instances/{id}/update/delete_subnet", calling(operations::delete_subnet)),
         ("/instances/{id}/api/{*path}", any(instances::handle_api)),
         ("/http_gateway", get(gateway::list).post(gateway::create)),
         ("/http_gateway/{id}/stop", post(gateway::stop)),

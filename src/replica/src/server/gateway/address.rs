@@ -29,7 +29,9 @@ fn of_host(host: &str, domains: &[String]) -> Option<Principal> {
 
 fn of_query(uri: &Uri) -> Option<Principal> {
     let pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.into_iter().find_map(|(name, value)| (name == "canisterId").then(|| Principal::from_text(value).ok())?)
+    pairs
+        .into_iter()
+        .find_map(|(name, value)| (name == "canisterId").then(|| Principal::from_text(value).ok())?)
 }
 
 #[cfg(test)]
@@ -51,7 +53,8 @@ mod tests {
 
     #[test]
     fn a_canister_is_named_by_the_host_the_query_or_the_page_before() {
-        for host in [format!("{ID}.localhost:1"), format!("{ID}.raw.localhost"), format!("{ID}.dapp.test:80")] {
+        for host in [format!("{ID}.localhost:1"), format!("{ID}.raw.localhost"), format!("{ID}.dapp.test:80")]
+        {
             assert!(named(&host, "/", None), "{host}");
         }
         assert!(named("127.0.0.1:8000", &format!("/a?x=1&canisterId={ID}"), None));

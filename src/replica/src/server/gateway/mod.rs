@@ -73,12 +73,16 @@ pub(crate) fn start(
     listener: TcpListener,
 ) -> Result<HttpGatewayInfo, String> {
     if config.https_config.is_some() {
-        return Err("TLS config could not be created: https_config is not supported by this replica; browsers take \
+        return Err(
+            "TLS config could not be created: https_config is not supported by this replica; browsers take \
                     pages of localhost for secure without it"
-            .to_string());
+                .to_string(),
+        );
     }
     if config.domain_custom_provider_local_file.is_some() {
-        return Err("domain_custom_provider_local_file is not supported by this replica; use domains".to_string());
+        return Err(
+            "domain_custom_provider_local_file is not supported by this replica; use domains".to_string()
+        );
     }
     let broken = |error: std::io::Error| format!("the gateway did not start: {error}");
     let port = listener.local_addr().map_err(broken)?.port();
@@ -123,7 +127,10 @@ pub(crate) async fn create(State(server): State<Server>, body: Body) -> Result<R
 
 fn try_create(server: &Server, config: &HttpGatewayConfig) -> Result<HttpGatewayInfo, String> {
     let HttpGatewayBackend::PocketIcInstance(id) = &config.forward_to else {
-        return Err("forward_to Replica is not supported by this replica: a gateway serves its own instances".to_string());
+        return Err(
+            "forward_to Replica is not supported by this replica: a gateway serves its own instances"
+                .to_string(),
+        );
     };
     let slot = server.registry.slot(*id).map_err(|error| error.to_string())?;
     start(server, &slot, &config.config, bind(&config.config)?)

@@ -55,12 +55,14 @@ pub(super) fn ask(
         return Err(NoPage::NoCanister);
     }
     let argument = candid::encode_one(request).map_err(|error| NoPage::Canister(error.to_string()))?;
-    let mut answer = parse("http_request", &call(instance, canister, "http_request", argument.clone(), false)?)?;
+    let mut answer =
+        parse("http_request", &call(instance, canister, "http_request", argument.clone(), false)?)?;
     if field(&answer, "upgrade").map(unwrapped) == Some(&IDLValue::Bool(true)) {
         if !may_change {
             return Err(NoPage::NeedsUpdate);
         }
-        answer = parse("http_request_update", &call(instance, canister, "http_request_update", argument, true)?)?;
+        answer =
+            parse("http_request_update", &call(instance, canister, "http_request_update", argument, true)?)?;
     }
     let mut page = page(&answer).ok_or_else(|| not_understood("http_request"))?;
     let mut next = field(&answer, "streaming_strategy").map(unwrapped).and_then(callback);
@@ -68,7 +70,8 @@ pub(super) fn ask(
         if method.0 != canister {
             return Err(NoPage::Canister(format!("its streaming callback is a method of {}", method.0)));
         }
-        let argument = IDLArgs::new(&[token]).to_bytes().map_err(|error| NoPage::Canister(error.to_string()))?;
+        let argument =
+            IDLArgs::new(&[token]).to_bytes().map_err(|error| NoPage::Canister(error.to_string()))?;
         let chunk = parse(&method.1, &call(instance, canister, &method.1, argument, false)?)?;
         let body = field(&chunk, "body").and_then(bytes).ok_or_else(|| not_understood(&method.1))?;
         if page.body.len() + body.len() > PAGE_LIMIT_BYTES {
@@ -97,11 +100,14 @@ fn call(
     };
     let answer = if is_update {
         let id = instance.submit(call).map_err(NoPage::Canister)?;
-        id.and_then(|id| Ok(instance.await_ingress(&id))).map_or_else(|reject| Ok(Err(reject)), |answer| answer)
+        id.and_then(|id| Ok(instance.await_ingress(&id)))
+            .map_or_else(|reject| Ok(Err(reject)), |answer| answer)
     } else {
         instance.query(call)
     };
-    answer.map_err(NoPage::Canister)?.map_err(|reject| NoPage::Canister(format!("{method}: {}", reject.reject_message)))
+    answer
+        .map_err(NoPage::Canister)?
+        .map_err(|reject| NoPage::Canister(format!("{method}: {}", reject.reject_message)))
 }
 
 fn not_understood(method: &str) -> NoPage {

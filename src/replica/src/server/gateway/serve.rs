@@ -53,7 +53,8 @@ async fn answer(gate: &Gate, request: axum::extract::Request) -> Result<Response
     let trust = browsers::trust(&parts.headers)?;
     let path = parts.uri.path();
     if path == "/_/topology" {
-        let topology = gate.slot.in_turn(|slot| body::JsonAnswer::new(&slot.with(operations::topology)??)).await??;
+        let topology =
+            gate.slot.in_turn(|slot| body::JsonAnswer::new(&slot.with(operations::topology)??)).await??;
         return Ok(topology.into_response());
     }
     if path == "/_/dashboard" {
@@ -78,9 +79,8 @@ async fn answer(gate: &Gate, request: axum::extract::Request) -> Result<Response
         body: ByteBuf::from(body::read(body, PAGE_REQUEST_LIMIT_BYTES).await?),
         certificate_version: Some(2),
     };
-    let work = move |slot: &Slot| {
-        slot.with(|instance| page::ask(instance, canister, &asked, trust == Trust::Own))
-    };
+    let work =
+        move |slot: &Slot| slot.with(|instance| page::ask(instance, canister, &asked, trust == Trust::Own));
     match gate.slot.in_turn(work).await?? {
         Ok(page) => response(page),
         Err(NoPage::NoCanister) => {
@@ -105,7 +105,9 @@ fn response(page: Page) -> Result<Response, ApiError> {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     for (name, value) in page.headers {
-        let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&value)) else { continue };
+        let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&value)) else {
+            continue;
+        };
         if !OF_CONNECTION.contains(&name) {
             headers.append(name, value);
         }

@@ -8,6 +8,7 @@ mod bytes;
 mod calls;
 mod config;
 mod gateway;
+mod outcalls;
 #[cfg(test)]
 mod tests;
 mod topology;
@@ -23,4 +24,5 @@ pub(crate) use gateway::{
     CreateHttpGatewayResponse, HttpGatewayBackend, HttpGatewayConfig, HttpGatewayDetails, HttpGatewayInfo,
     InstanceHttpGatewayConfig,
 };
+pub(crate) use outcalls::{CanisterHttpRequest, MockCanisterHttpResponse};
 pub(crate) use topology::{CreateInstanceResponse, Topology};
