@@ -8,6 +8,7 @@ pub mod prices;
 pub mod rehearsal;
 pub mod repack;
 pub mod schedules;
+pub mod serve;
 mod stable_file;
 mod text;
 

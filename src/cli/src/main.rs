@@ -6,7 +6,7 @@ use decant_cli::dry_run::{self, DryRun};
 use decant_cli::inspect::{self, Inspect};
 use decant_cli::plan::{self, Plan};
 use decant_cli::repack::{self, Repack};
-use decant_replica::Replica;
+use decant_cli::serve::{Listen, serve};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -41,12 +41,8 @@ enum Command {
     Plan(Plan),
     /// Rewrites a downloaded snapshot with small buckets, or compares two. Exits 0 only if all is well.
     Repack(Repack),
-    /// Serves an embedded Internet Computer to `pocket_ic` clients on 127.0.0.1 until it is interrupted.
-    Replica {
-        /// The port; 0 for any that is free.
-        #[arg(long, default_value_t = 0)]
-        port: u16,
-    },
+    /// Serves an embedded Internet Computer to clients of PocketIC until it is interrupted.
+    Replica(Listen),
     /// Prints what makes a shell complete this command's arguments.
     #[command(
         after_help = "Example:\n  decant completions bash > ~/.local/share/bash-completion/completions/decant"
@@ -81,6 +77,7 @@ fn run(arguments: Arguments) -> anyhow::Result<bool> {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Repack(arguments) => repack::run(&arguments),
+        Command::Replica(listen) => serve(&listen).map(|()| true),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "decant", &mut text);
@@ -91,14 +88,6 @@ fn run(arguments: Arguments) -> anyhow::Result<bool> {
             clap_mangen::generate_to(Arguments::command(), &directory)
                 .with_context(|| format!("writing manual pages into {}", directory.display()))?;
             Ok(true)
-        }
-        Command::Replica { port } => {
-            let replica =
-                Replica::start_on(port).with_context(|| format!("listening on 127.0.0.1:{port}"))?;
-            println!("{}", replica.url());
-            loop {
-                std::thread::park();
-            }
         }
     }
 }

@@ -7,14 +7,18 @@ use crate::server::{self, Failure, SHUTDOWN_TIMEOUT, Server};
 use crate::wasm::ModuleCache;
 use axum::serve::ListenerExt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::thread;
+use std::time::Duration;
 use tokio::runtime::{self, Runtime};
+use tokio::signal;
 
 /// How a replica is started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplicaConfig {
-    /// The port of 127.0.0.1 on which it listens; 0: any that is free.
+    /// The address on which it listens: 127.0.0.1 unless others shall reach it, who then may do everything.
+    pub ip: IpAddr,
+    /// The port; 0: any that is free.
     pub port: u16,
     /// Everything random in its instances derives from it and from the order in which they are created.
     pub seed: u64,
@@ -24,6 +28,15 @@ pub struct ReplicaConfig {
     /// by chance from it and from the order in which instances are created. `None`: as the platform does it.
     pub schedule_seed: Option<u64>,
 }
+
+impl Default for ReplicaConfig {
+    fn default() -> Self {
+        Self { ip: Ipv4Addr::LOCALHOST.into(), port: 0, seed: 0, fees: Fees::default(), schedule_seed: None }
+    }
+}
+
+/// How often it is looked whether a server is still used.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A running replica. It serves the protocol of the `pocket-ic` crate on its own threads, so it can be used
 /// from synchronous tests. Dropping it closes the server and ends all instances.
@@ -46,14 +59,9 @@ impl Replica {
         Self::start_with(ReplicaConfig::default())
     }
 
-    /// Starts one on the given port, with seed 0. Errors if the port is taken.
-    pub fn start_on(port: u16) -> io::Result<Self> {
-        Self::start_with(ReplicaConfig { port, ..ReplicaConfig::default() })
-    }
-
     /// Starts one. Errors if the port is taken or no thread or wasm engine is to be had.
     pub fn start_with(config: ReplicaConfig) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port))?;
+        let listener = TcpListener::bind((config.ip, config.port))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let modules =
@@ -78,6 +86,30 @@ impl Replica {
     /// What `PocketIcBuilder::with_server_url` wants, such as `http://127.0.0.1:8081/`.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
+    }
+
+    /// The port on which it listens.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Waits until the process is told to end (SIGINT, SIGTERM), or until nobody has asked for anything for `ttl`.
+    /// Errors if signals can't be waited for.
+    pub fn wait(&self, ttl: Option<Duration>) -> io::Result<()> {
+        let Some(runtime) = &self.runtime else { return Ok(()) };
+        runtime.block_on(async {
+            let mut ended = signal::unix::signal(signal::unix::SignalKind::terminate())?;
+            let unused = async {
+                while ttl.is_none_or(|ttl| self.server.activity.idle_for() <= ttl) {
+                    tokio::time::sleep(LOOK).await;
+                }
+            };
+            tokio::select! {
+                interrupted = signal::ctrl_c() => interrupted,
+                _ = ended.recv() => Ok(()),
+                () = unused => Ok(()),
+            }
+        })
     }
 
     /// Runs an operation on an instance, between the operations of its clients, on a thread whose stack is

@@ -92,7 +92,11 @@ impl Instance {
             }
             self.tick();
         }
-        Err(format!("PocketIC did not complete the update call within {} rounds", limits::AWAIT_ROUNDS))
+        Err(format!(
+            "PocketIC did not complete the update call within {} rounds{}",
+            limits::AWAIT_ROUNDS,
+            self.waiting_outcalls()
+        ))
     }
 
     /// What is known of a call; `Forbidden` if `caller` is given and did not send it.

@@ -1,6 +1,9 @@
 //! One PocketIC instance: its subnets, its clock and the calls that users make.
 
-pub use crate::api::{EffectivePrincipal, IngressStatus, MessageId, SubnetKind, SubnetView, UserCall};
+pub use crate::api::{
+    EffectivePrincipal, HttpHeader, HttpMethod, HttpRequest, HttpResponse, IngressStatus, MessageId,
+    OutcallView, SubnetKind, SubnetMetrics, SubnetView, Transform, UserCall,
+};
 
 use crate::execution::runner::Runner;
 use crate::faults::Faults;
@@ -121,7 +124,7 @@ impl Instance {
 
     /// The subnets, in the order of the specification that made them.
     pub fn subnets(&self) -> Vec<SubnetView> {
-        self.subnets.iter().map(topology::view).collect()
+        self.subnets.iter().filter(|subnet| !subnet.is_deleted).map(topology::view).collect()
     }
 
     /// The canister id that clients use as effective id for creation.
@@ -131,7 +134,25 @@ impl Instance {
 
     /// DER public key, opaque bytes; `None` for an unknown subnet.
     pub fn public_key(&self, subnet: Principal) -> Option<Vec<u8>> {
-        self.subnets.iter().find(|other| other.id == subnet).map(|subnet| subnet.public_key.clone())
+        self.subnet_index(subnet).map(|subnet| self.subnets[subnet].public_key.clone())
+    }
+
+    /// DER public key of the network, opaque bytes.
+    pub fn root_key(&self) -> &[u8] {
+        &self.root_key
+    }
+
+    /// What a subnet says of itself; `None` for an unknown one.
+    pub fn subnet_metrics(&self, subnet: Principal) -> Option<SubnetMetrics> {
+        let subnet = &self.subnets[self.subnet_index(subnet)?];
+        let ids = subnet.canister_ids();
+        Some(SubnetMetrics {
+            canisters: ids.len() as u64,
+            state_bytes: ids
+                .filter_map(|id| subnet.canister(id))
+                .map(|canister| canister.memory().total())
+                .sum(),
+        })
     }
 
     /// Nanoseconds since the Unix epoch: the time that was set, or that of the last round.
@@ -206,6 +227,22 @@ impl Instance {
         self.subnets.iter().find(|subnet| subnet.has(&id)).map(|subnet| subnet.id)
     }
 
+    /// Deletes a subnet with all its canisters. Errors with a sentence if there is no such subnet, or if it is one of
+    /// the named ones.
+    pub fn delete_subnet(&mut self, id: Principal) -> Result<(), String> {
+        let index = self.subnet_index(id).ok_or_else(|| format!("SubnetNotFound({id})"))?;
+        let kind = self.subnets[index].kind;
+        if topology::is_named(kind) {
+            return Err(format!(
+                "the subnet {id} is the {kind:?} subnet, and named subnets can't be deleted"
+            ));
+        }
+        for code in self.subnets[index].delete() {
+            self.runner.forget(code.generation);
+        }
+        Ok(())
+    }
+
     /// From now on the order in which canisters, senders and responses have their turn, which the specification
     /// leaves open, is by chance from a seed; `None`: as the platform does it.
     pub fn set_schedule_seed(&mut self, seed: Option<u64>) {
@@ -225,6 +262,11 @@ impl Instance {
     /// What a subnet charges and where it stops.
     pub(crate) fn profile(&self, subnet: usize) -> &SubnetProfile {
         &self.subnets[subnet].profile
+    }
+
+    /// Index of the subnet with this id.
+    pub(crate) fn subnet_index(&self, id: Principal) -> Option<usize> {
+        self.subnets.iter().position(|subnet| subnet.id == id && !subnet.is_deleted)
     }
 
     /// Index of the subnet that holds the canister.

@@ -15,6 +15,7 @@
 //! | `management` | the management canister |
 //! | `checkpoint` | what other canisters can take over |
 //! | [`instance`], `ingress`, `query` | an instance and users' calls |
+//! | `outcalls` | what canisters ask the web, and what a test answers |
 //! | `rounds`, `routing`, `schedule` | whose turn it is, and how messages travel |
 //! | `server` | the HTTP protocol |
 //! | [`faults`], `intervention`, [`trace`] | what goes wrong on purpose, and what happened: in-process only |
@@ -37,6 +38,7 @@ pub mod instance;
 mod intervention;
 mod management;
 mod memory;
+mod outcalls;
 mod profile;
 mod query;
 mod random;

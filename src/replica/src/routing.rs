@@ -11,7 +11,7 @@ use candid::Principal;
 impl Instance {
     /// The subnet that a canister's request goes to.
     pub(crate) fn route(&self, subnet: usize, request: &Request) -> Result<usize, Reject> {
-        let named = self.subnets.iter().position(|other| other.id == request.receiver);
+        let named = self.subnet_index(request.receiver);
         if named.is_none() && request.receiver != Principal::management_canister() {
             return self.responsible(request.receiver).ok_or_else(|| Reject {
                 code: RejectCode::DestinationInvalid,
@@ -42,11 +42,9 @@ impl Instance {
                 code: RejectCode::DestinationInvalid,
                 message: format!("No route to canister {id}"),
             }),
-            (None, Subject::Subnet(id)) => self
-                .subnets
-                .iter()
-                .position(|other| other.id == id)
-                .ok_or_else(|| unroutable(format!("there is no subnet {id}"))),
+            (None, Subject::Subnet(id)) => {
+                self.subnet_index(id).ok_or_else(|| unroutable(format!("there is no subnet {id}")))
+            }
         }
     }
 
@@ -90,9 +88,7 @@ impl Instance {
         let creates = call.method == "provisional_create_canister_with_cycles";
         match place {
             Subject::Subnet(id) => self
-                .subnets
-                .iter()
-                .position(|subnet| subnet.id == id)
+                .subnet_index(id)
                 .ok_or_else(|| Unroutable::BadRequest(format!("Subnet with ID {id} not found"))),
             Subject::Canister(id) if creates && id == Principal::management_canister() => {
                 Ok(topology::default_subnet(&self.subnets))

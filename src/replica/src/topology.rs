@@ -66,6 +66,11 @@ fn nodes(kind: SubnetKind) -> u64 {
     }
 }
 
+/// Whether there is one of the kind at most, with the canister ids that it has on the mainnet.
+pub(crate) fn is_named(kind: SubnetKind) -> bool {
+    !matches!(kind, SubnetKind::Application | SubnetKind::System | SubnetKind::VerifiedApplication)
+}
+
 /// Whether the subnet is one of the network's own, where everything is free (`pocket_ic_server`, `conv_type`).
 fn is_system(kind: SubnetKind) -> bool {
     matches!(kind, SubnetKind::Nns | SubnetKind::Ii | SubnetKind::Bitcoin | SubnetKind::System)
@@ -80,10 +85,7 @@ pub(crate) fn subnets(new: &[NewSubnet], rules: &Rules, time_nanos: u64) -> Resu
         .enumerate()
         .map(|(ordinal, subnet)| {
             let kind = subnet.kind;
-            let named = kind != SubnetKind::Application
-                && kind != SubnetKind::System
-                && kind != SubnetKind::VerifiedApplication;
-            if named && new[..ordinal].iter().any(|other| other.kind == kind) {
+            if is_named(kind) && new[..ordinal].iter().any(|other| other.kind == kind) {
                 return Err(format!("there can only be one subnet of kind {kind:?}"));
             }
             let ranges = mainnet_ranges(kind)
@@ -191,7 +193,7 @@ pub(crate) fn default_subnet(subnets: &[Subnet]) -> usize {
     use SubnetKind::{Application, System, VerifiedApplication};
     [Application, VerifiedApplication, System]
         .into_iter()
-        .find_map(|kind| subnets.iter().position(|subnet| subnet.kind == kind))
+        .find_map(|kind| subnets.iter().position(|subnet| subnet.kind == kind && !subnet.is_deleted))
         .unwrap_or(0)
 }
 

@@ -37,5 +37,5 @@ fn the_price_of_a_repack_is_predicted_for_few_canisters_for_more_and_for_larger_
 #[test]
 fn the_price_of_a_relocation_is_predicted_with_the_kit_and_with_vessels() {
     assert_predicted(Way::Relocate, Strategy::Relocate, 3, 200);
-    assert_predicted(Way::RelocateVessel, Strategy::RelocateSnapshot, 3, 200);
+    assert_predicted(Way::RelocateVessel, Strategy::RelocateVessel, 3, 200);
 }

@@ -3,8 +3,8 @@
 
 use super::call::{Call, Outcome};
 use super::{
-    chunks, creation, cycles, info, install, logs, metadata, run_state, settings, snapshot_data, snapshots,
-    status,
+    chunks, creation, cycles, info, install, logs, metadata, outcalls, run_state, settings, snapshot_data,
+    snapshots, status,
 };
 
 /// What in the argument names what the call is about; it decides the subnet that executes the call, and the
@@ -130,7 +130,7 @@ static METHODS: &[Method] = &[
     method("delete_canister", A::Canister, Controllers, All, run_state::delete),
     method("deposit_cycles", A::Canister, Nobody, All, cycles::deposit),
     method("raw_rand", A::Caller, Nobody, OwnSubnet, super::raw_rand),
-    missing("http_request"),
+    method("http_request", A::Caller, Nobody, All, outcalls::http_request),
     missing("flexible_http_request"),
     method("canister_info", A::Canister, Nobody, All, info::info),
     method("canister_metadata", A::Canister, Nobody, All, metadata::canister_metadata),

@@ -11,6 +11,7 @@ mod install;
 mod logs;
 mod metadata;
 mod methods;
+pub(crate) mod outcalls;
 mod payment;
 mod run_state;
 mod settings;

@@ -48,6 +48,7 @@ impl Instance {
         let limits = self.profile(subnet).limits;
         let mut for_canisters = limits.round as i64;
         let mut for_management = limits.management as i64;
+        self.finish_outcalls(subnet);
         self.answer_random(subnet);
         self.continue_installation(subnet, &mut for_management);
         let mut tasks: Option<Tasks> = None;

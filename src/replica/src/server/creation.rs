@@ -21,8 +21,10 @@ pub(crate) struct Plan {
 
 /// Errors with a sentence that names the field which the replica does not support or which is invalid.
 pub(crate) fn plan(config: &InstanceConfig) -> Result<Plan, String> {
-    if let Some(field) = unsupported_field(config) {
-        return Err(format!("{field} is not supported by this replica"));
+    check_log_level(config)?;
+    check_pages_of_nns(config)?;
+    if let Some((field, instead)) = unsupported_field(config) {
+        return Err(format!("{field} is not supported by this replica: {instead}"));
     }
     let specs = subnet_specs(config);
     if specs.is_empty() {
@@ -35,8 +37,10 @@ pub(crate) fn plan(config: &InstanceConfig) -> Result<Plan, String> {
         ));
     }
     for (_, name, spec) in &specs {
-        if let Some(field) = unsupported_subnet_field(spec) {
-            return Err(format!("subnet_config_set.{name}: {field} is not supported by this replica"));
+        if let Some((field, instead)) = unsupported_subnet_field(spec) {
+            return Err(format!(
+                "subnet_config_set.{name}: {field} is not supported by this replica: {instead}"
+            ));
         }
     }
     let (time_nanos, auto_progress) = match config.initial_time {
@@ -87,9 +91,37 @@ fn subnet_specs(config: &InstanceConfig) -> Vec<(SubnetKind, &'static str, &Subn
     named.chain(counted).collect()
 }
 
-fn unsupported_field(config: &InstanceConfig) -> Option<String> {
+/// Parts of a configuration that are refused, and what to do instead.
+pub(crate) const UNSUPPORTED: [(&str, &str); 13] = [
+    ("state_dir", "set the state up in the test, which takes less time than reading it from a disk"),
+    ("bitcoind_addr", "install a canister that answers as the Bitcoin canister does"),
+    ("dogecoind_addr", "install a canister that answers as the Dogecoin canister does"),
+    ("mainnet_nns_subnet_id", "ask the topology for the subnet's id"),
+    ("incomplete_state", "there are no states on disks"),
+    ("disable_ingress_validation", "calls of clients need no signatures"),
+    ("subnet_config_set.cloud_engine", "take an application subnet"),
+    ("icp_features", "install the modules of the canisters that are needed, at their mainnet ids"),
+    ("icp_config.beta_features", "leave it at its default"),
+    ("icp_config.function_name_length_limits", "leave it at its default"),
+    (
+        "state_config FromPath",
+        "set the state up in the test, which takes less time than reading it from a disk",
+    ),
+    ("state_config FromBlobStore", "set the state up in the test"),
+    ("subnet_admins", "make who should administer a controller of the canisters"),
+];
+
+fn unsupported(name: &str) -> (&'static str, &'static str) {
+    // Every name that is asked for stands in the table.
+    UNSUPPORTED.into_iter().find(|(listed, _)| *listed == name).unwrap_or(("a part of the configuration", ""))
+}
+
+fn unsupported_field(config: &InstanceConfig) -> Option<(String, &'static str)> {
+    let flags = config.icp_config;
+    let is_set = |value: &Value| !matches!(value, Value::Null | Value::Bool(false));
+    // An ICP feature is a set of system canisters.
+    let feature = config.icp_features.iter().flatten().find(|(_, value)| is_set(value)).map(|(name, _)| name);
     let present = [
-        (config.http_gateway_config.is_some(), "http_gateway_config"),
         (config.state_dir.is_some(), "state_dir"),
         (config.bitcoind_addr.is_some(), "bitcoind_addr"),
         (config.dogecoind_addr.is_some(), "dogecoind_addr"),
@@ -97,36 +129,64 @@ fn unsupported_field(config: &InstanceConfig) -> Option<String> {
         (config.incomplete_state.is_some(), "incomplete_state"),
         (config.disable_ingress_validation == Some(true), "disable_ingress_validation"),
         (!config.subnet_config_set.cloud_engine.is_empty(), "subnet_config_set.cloud_engine"),
+        (feature.is_some(), "icp_features"),
+        // Flags that differ from the server's default.
+        (flags.is_some_and(|flags| flags.beta_features == Some(Flag::Enabled)), "icp_config.beta_features"),
+        (
+            flags.is_some_and(|flags| flags.function_name_length_limits == Some(Flag::Disabled)),
+            "icp_config.function_name_length_limits",
+        ),
     ];
-    let field = present.into_iter().find_map(|(is_present, name)| is_present.then(|| name.to_string()));
-    field.or_else(|| unsupported_feature(config)).or_else(|| unsupported_flag(config))
+    let (_, name) = present.into_iter().find(|(is_present, _)| *is_present)?;
+    let (name, instead) = unsupported(name);
+    let detail = feature.filter(|_| name == "icp_features").map(|feature| format!(".{feature}"));
+    Some((name.to_owned() + &detail.unwrap_or_default(), instead))
 }
 
-/// An ICP feature is a set of system canisters, which the replica does not have.
-fn unsupported_feature(config: &InstanceConfig) -> Option<String> {
-    let is_set = |value: &Value| !matches!(value, Value::Null | Value::Bool(false));
-    let (name, _) = config.icp_features.iter().flatten().find(|(_, value)| is_set(value))?;
-    Some(format!("icp_features.{name}"))
-}
-
-/// A flag that differs from the server's default.
-fn unsupported_flag(config: &InstanceConfig) -> Option<String> {
-    let icp_config = config.icp_config?;
-    let flags = [
-        (icp_config.beta_features, Flag::Enabled, "beta_features"),
-        (icp_config.function_name_length_limits, Flag::Disabled, "function_name_length_limits"),
+/// Nothing is logged, whatever the level; one that does not exist is refused all the same, in PocketIC's words.
+fn check_log_level(config: &InstanceConfig) -> Result<(), String> {
+    const LEVELS: [&str; 12] = [
+        "critical", "error", "warning", "info", "debug", "trace", "crit", "erro", "warn", "debg", "trce",
+        "off",
     ];
-    let (_, value, name) = flags.into_iter().find(|(flag, unsupported, _)| *flag == Some(*unsupported))?;
-    Some(format!("icp_config.{name} = {value:?}"))
-}
-
-fn unsupported_subnet_field(spec: &SubnetSpec) -> Option<&'static str> {
-    match spec {
-        SubnetSpec { state_config: StateConfig::FromPath(_), .. } => Some("state_config FromPath"),
-        SubnetSpec { state_config: StateConfig::FromBlobStore(_), .. } => Some("state_config FromBlobStore"),
-        SubnetSpec { subnet_admins: Some(_), .. } => Some("subnet_admins"),
-        _ => None,
+    match &config.log_level {
+        Some(level) if !LEVELS.contains(&level.to_ascii_lowercase().as_str()) => {
+            Err(format!("Failed to parse log level: {level}"))
+        }
+        _ => Ok(()),
     }
+}
+
+/// What else the pages of the NNS need (PocketIC's words); none of it is there.
+fn check_pages_of_nns(config: &InstanceConfig) -> Result<(), String> {
+    let is_on = |name: &str| {
+        let value = config.icp_features.as_ref().and_then(|features| features.get(name));
+        value.is_some_and(|value| !matches!(value, Value::Null | Value::Bool(false)))
+    };
+    if !is_on("nns_ui") {
+        return Ok(());
+    }
+    if config.http_gateway_config.is_none() {
+        return Err("The `nns_ui` feature requires an HTTP gateway to be created via `http_gateway_config`."
+            .to_owned());
+    }
+    match ["cycles_minting", "icp_token", "nns_governance", "sns", "ii"].into_iter().find(|name| !is_on(name))
+    {
+        Some(missing) => {
+            Err(format!("The `nns_ui` feature requires the `{missing}` feature to be enabled, too."))
+        }
+        None => Ok(()),
+    }
+}
+
+fn unsupported_subnet_field(spec: &SubnetSpec) -> Option<(&'static str, &'static str)> {
+    let name = match spec {
+        SubnetSpec { state_config: StateConfig::FromPath(_), .. } => "state_config FromPath",
+        SubnetSpec { state_config: StateConfig::FromBlobStore(_), .. } => "state_config FromBlobStore",
+        SubnetSpec { subnet_admins: Some(_), .. } => "subnet_admins",
+        _ => return None,
+    };
+    Some(unsupported(name))
 }
 
 #[cfg(test)]
@@ -193,7 +253,6 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_named() {
         for (field, name) in [
-            (r#""http_gateway_config":{"port":null}"#, "http_gateway_config"),
             (r#""state_dir":"/tmp/empty""#, "state_dir"),
             (r#""bitcoind_addr":[]"#, "bitcoind_addr"),
             (r#""dogecoind_addr":["127.0.0.1:1"]"#, "dogecoind_addr"),
@@ -221,6 +280,19 @@ mod tests {
         let error =
             plan_of(r#"{"subnet_config_set":{"cloud_engine":[{"cost_schedule":"Free"}]}}"#).unwrap_err();
         assert!(error.contains("cloud_engine"), "{error}");
+    }
+
+    #[test]
+    fn a_level_of_logs_is_one_and_pages_of_the_nns_need_what_they_need() {
+        let with = |fields: &str| {
+            plan_of(&format!(r#"{{"subnet_config_set":{{"application":[{SPEC}]}},{fields}}}"#)).map(drop)
+        };
+        assert_eq!(with(r#""log_level":"INFO""#), Ok(()));
+        assert!(with(r#""log_level":"loud""#).unwrap_err().starts_with("Failed to parse log level"));
+        let pages = r#""icp_features":{"nns_ui":"DefaultConfig"}"#;
+        assert!(with(pages).unwrap_err().contains("requires an HTTP gateway"));
+        let error = with(&format!(r#"{pages},"http_gateway_config":{{}}"#)).unwrap_err();
+        assert!(error.contains("requires the `cycles_minting` feature"), "{error}");
     }
 
     #[test]

@@ -45,9 +45,14 @@ impl ApiError {
         )
     }
 
-    /// Part of the protocol, but not of this replica.
-    pub(crate) fn unsupported(what: &str) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, format!("{what} is not supported by this replica"))
+    /// Part of the protocol, but not of this replica; what to do instead.
+    pub(crate) fn unsupported(what: &str, instead: &str) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, format!("{what} is not supported by this replica: {instead}"))
+    }
+
+    /// A canister did not answer as it should.
+    pub(crate) fn bad_gateway(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, message)
     }
 
     /// A bug of the replica.

@@ -3,6 +3,8 @@ use super::Server;
 use super::body::{self, JsonAnswer};
 use super::creation;
 use super::error::ApiError;
+use super::gateway;
+use super::https::{self, Cbor};
 use super::limits::JSON_BODY_LIMIT_BYTES;
 use super::operations;
 use super::progress;
@@ -12,12 +14,12 @@ use crate::instance::Instance;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// The instance that a path names.
@@ -27,7 +29,11 @@ impl FromRequestParts<Server> for Target {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, server: &Server) -> Result<Self, ApiError> {
-        let Path(id) = Path::<String>::from_request_parts(parts, server)
+        #[derive(Deserialize)]
+        struct Named {
+            id: String,
+        }
+        let Path(Named { id }) = Path::<Named>::from_request_parts(parts, server)
             .await
             .map_err(|error| ApiError::bad_request(error.to_string()))?;
         let number = id
@@ -104,33 +110,62 @@ pub(crate) async fn create(State(server): State<Server>, body: Body) -> Result<R
 
 async fn try_create(server: &Server, config: &InstanceConfig) -> Result<CreateInstanceResponse, String> {
     let plan = creation::plan(config)?;
+    // Before there is anything to take back.
+    let gateway = config.http_gateway_config.as_ref();
+    let gateway = gateway.map(|config| Ok::<_, String>((config, gateway::bind(config)?))).transpose()?;
     let slot = server.registry.create(plan.spec).await?;
     let finish = async {
         if let Some(auto_progress) = plan.auto_progress {
             progress::start(&slot, auto_progress).await?;
         }
-        slot.in_turn(|slot| slot.with(operations::topology)?).await?
+        let info = gateway.map(|(config, listener)| gateway::start(server, &slot, config, listener));
+        let info = info.transpose().map_err(ApiError::bad_request)?;
+        let topology = slot.in_turn(|slot| slot.with(operations::topology)?).await??;
+        Ok::<_, ApiError>((topology, info))
     };
     match finish.await {
-        Ok(topology) => {
-            Ok(CreateInstanceResponse::Created { instance_id: slot.id(), topology, http_gateway_info: None })
+        Ok((topology, http_gateway_info)) => {
+            Ok(CreateInstanceResponse::Created { instance_id: slot.id(), topology, http_gateway_info })
         }
         Err(error) => {
             // The client does not learn the id, so nobody could ever delete it.
-            remove(&slot).await.map_err(|error| error.message)?;
+            remove(server, &slot).await.map_err(|error| error.message)?;
             Err(error.message)
         }
     }
 }
 
 /// Deletes an instance, and returns when its memory is free.
-pub(crate) async fn delete(Target(slot): Target) -> Result<(), ApiError> {
-    remove(&slot).await
+pub(crate) async fn delete(State(server): State<Server>, Target(slot): Target) -> Result<(), ApiError> {
+    remove(&server, &slot).await
 }
 
-async fn remove(slot: &Arc<Slot>) -> Result<(), ApiError> {
+async fn remove(server: &Server, slot: &Arc<Slot>) -> Result<(), ApiError> {
+    server.gateways.stop_of(slot.id());
     progress::stop(slot).await;
     slot.delete().await
+}
+
+/// A request to `/api` of an instance.
+pub(crate) async fn handle_api(
+    Target(slot): Target,
+    Path(parameters): Path<ApiPath>,
+    method: Method,
+    body: Body,
+) -> Result<Cbor, ApiError> {
+    api(&slot, &method, &parameters.path, body).await
+}
+
+/// The rest of the path.
+#[derive(Deserialize)]
+pub(crate) struct ApiPath {
+    path: String,
+}
+
+/// A request to `/api`, of an instance or of its gateway.
+pub(crate) async fn api(slot: &Arc<Slot>, method: &Method, path: &str, body: Body) -> Result<Cbor, ApiError> {
+    let body = body::read(body, JSON_BODY_LIMIT_BYTES).await?;
+    https::answer(slot, method, path, body).await
 }
 
 pub(crate) async fn start_progress(Target(slot): Target, body: Body) -> Result<Json<()>, ApiError> {

@@ -1,8 +1,9 @@
 //! What the endpoints of an instance do, one function each.
 use super::error::ApiError;
 use super::protocol::{
-    AddCycles, Base64Bytes, CanisterCall, CanisterId, CanisterResult, Cycles, IngressStatusArgs,
-    MessageReference, PrincipalRecord, StableMemory, SubnetId, TickArgs, Timestamp, Topology,
+    AddCycles, Base64Bytes, CanisterCall, CanisterHttpRequest, CanisterId, CanisterResult, Cycles,
+    IngressStatusArgs, MessageReference, MockCanisterHttpResponse, PrincipalRecord, StableMemory, SubnetId,
+    TickArgs, Timestamp, Topology,
 };
 use crate::api::IngressStatus;
 use crate::error::RejectResponse;
@@ -18,9 +19,19 @@ pub(crate) fn get_time(instance: &mut Instance) -> Outcome<Timestamp> {
     Ok(Timestamp { nanos_since_epoch: instance.clock_nanos() })
 }
 
-/// There are no HTTP outcalls, hence none is ever pending.
-pub(crate) fn get_canister_http(_: &mut Instance) -> Outcome<[(); 0]> {
-    Ok([])
+pub(crate) fn get_canister_http(instance: &mut Instance) -> Outcome<Vec<CanisterHttpRequest>> {
+    Ok(instance.outcalls().into_iter().map(CanisterHttpRequest::from).collect())
+}
+
+pub(crate) fn mock_canister_http(instance: &mut Instance, args: MockCanisterHttpResponse) -> Outcome<()> {
+    let others: Vec<_> = args.additional_responses.into_iter().map(Into::into).collect();
+    instance
+        .answer_outcall(args.subnet_id.subnet_id.0, args.request_id, &args.response.into(), &others)
+        .map_err(ApiError::bad_request)
+}
+
+pub(crate) fn delete_subnet(instance: &mut Instance, args: SubnetId) -> Outcome<()> {
+    instance.delete_subnet(args.subnet_id.0).map_err(ApiError::bad_request)
 }
 
 pub(crate) fn get_controllers(instance: &mut Instance, args: CanisterId) -> Outcome<Vec<PrincipalRecord>> {
@@ -113,7 +124,10 @@ pub(crate) fn add_cycles(instance: &mut Instance, args: AddCycles) -> Outcome<Cy
 
 pub(crate) fn tick(instance: &mut Instance, args: TickArgs) -> Outcome<()> {
     if args.names_blockmakers() {
-        return Err(ApiError::unsupported("a tick with blockmakers"));
+        return Err(ApiError::unsupported(
+            "a tick with blockmakers",
+            "tick without them: there are no nodes",
+        ));
     }
     instance.tick();
     Ok(())
@@ -121,7 +135,9 @@ pub(crate) fn tick(instance: &mut Instance, args: TickArgs) -> Outcome<()> {
 
 fn refuse_sender_info(call: &CanisterCall) -> Outcome<()> {
     match call.sender_info {
-        Some(_) => Err(ApiError::unsupported("a call with sender_info")),
+        Some(_) => {
+            Err(ApiError::unsupported("a call with sender_info", "call without it: canisters see none"))
+        }
         None => Ok(()),
     }
 }

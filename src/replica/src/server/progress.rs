@@ -69,6 +69,8 @@ async fn round(slot: &Arc<Slot>, elapsed: Duration) -> Result<(), ApiError> {
             let target_nanos = next_time_nanos(instance.clock_nanos(), elapsed, now_nanos());
             instance.set_time_nanos(target_nanos).map_err(ApiError::bad_request)?;
             instance.tick();
+            // A live instance is one that nobody answers for.
+            instance.refuse_outcalls();
             Ok(())
         })
     };

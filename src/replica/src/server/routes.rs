@@ -1,29 +1,30 @@
 //! Every path of the protocol: the ones that are served and the ones that are not.
 use super::error::ApiError;
-use super::{Server, blobs, instances, operations};
+use super::{Server, blobs, browsers, gateway, instances, operations};
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{Method, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use instances::{calling, reading};
-use serde::Serialize;
 
-/// Parts of the protocol that the replica answers with an error which names them.
-const UNSUPPORTED: [&str; 12] = [
-    "/api.json",
-    "/verify_signature",
-    "/read_graph/{state_label}/{op_id}",
-    "/prune_graph/{state_label}/{op_id}",
-    "/http_gateway/{id}/stop",
-    "/instances/{id}/_/dashboard",
-    "/instances/{id}/api/{*path}",
-    "/instances/{id}/update/canister_snapshot_download",
-    "/instances/{id}/update/canister_snapshot_upload",
-    "/instances/{id}/update/delete_subnet",
-    "/instances/{id}/update/mock_canister_http",
-    "/instances/{id}/update/mock_flexible_canister_http",
+/// Parts of the protocol that the replica answers with an error which names them, and what to do instead.
+pub(crate) const UNSUPPORTED: [(&str, &str); 8] = [
+    ("/api.json", "docs/replica.md lists what is served"),
+    ("/verify_signature", "verify it in the test: signatures of canisters are not checked here"),
+    (
+        "/read_graph/{state_label}/{op_id}",
+        "every operation is answered at once, none is ever to be asked for",
+    ),
+    (
+        "/prune_graph/{state_label}/{op_id}",
+        "every operation is answered at once, none is ever to be asked for",
+    ),
+    ("/instances/{id}/_/dashboard", "ask for the topology and the status of canisters"),
+    ("/instances/{id}/update/canister_snapshot_download", "read it through the management canister"),
+    ("/instances/{id}/update/canister_snapshot_upload", "write it through the management canister"),
+    ("/instances/{id}/update/mock_flexible_canister_http", "let the canister use `http_request`"),
 ];
 
 /// The whole server.
@@ -55,17 +56,25 @@ pub(crate) fn router(server: Server) -> Router {
         ("/instances/{id}/update/add_cycles", calling(operations::add_cycles)),
         ("/instances/{id}/update/set_stable_memory", post(instances::set_stable_memory)),
         ("/instances/{id}/update/tick", calling(operations::tick)),
+        ("/instances/{id}/update/mock_canister_http", calling(operations::mock_canister_http)),
+        ("/instances/{id}/update/delete_subnet", calling(operations::delete_subnet)),
+        ("/instances/{id}/api/{*path}", any(instances::handle_api)),
+        ("/http_gateway", get(gateway::list).post(gateway::create)),
+        ("/http_gateway/{id}/stop", post(gateway::stop)),
     ];
     let served =
         served.into_iter().fold(Router::new(), |router, (path, methods)| both(router, path, methods));
     UNSUPPORTED
         .into_iter()
-        .fold(served, |router, path| both(router, path, any(unsupported)))
-        .route("/http_gateway", any(no_gateway))
-        .route("/http_gateway/", any(no_gateway))
+        .fold(served, |router, (path, instead)| {
+            let answer = async move |method: Method, uri: Uri| {
+                ApiError::unsupported(&format!("{method} {}", uri.path()), instead)
+            };
+            both(router, path, any(answer))
+        })
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn(detached))
+        .layer(middleware::from_fn_with_state(server.clone(), guarded))
         .with_state(server)
 }
 
@@ -77,27 +86,22 @@ fn both(router: Router<Server>, path: &str, methods: MethodRouter<Server>) -> Ro
     router.route(path, methods.clone()).route(&format!("{path}/"), methods)
 }
 
-/// Handles a request in a task of its own, which goes on when the client hangs up and whose panic is no more
-/// than an answer.
-async fn detached(request: Request, next: Next) -> Response {
-    let task = tokio::spawn(next.run(request)).await;
-    task.unwrap_or_else(|error| {
+/// Handles a request, unless a web page sent it, in a task of its own, which goes on when the client hangs up and
+/// whose panic is no more than an answer.
+async fn guarded(State(server): State<Server>, request: Request, next: Next) -> Response {
+    let checked = browsers::check_host(request.headers(), request.uri(), &[])
+        .and_then(|()| browsers::refuse_pages(request.headers()));
+    if let Err(refused) = checked {
+        return refused.into_response();
+    }
+    let pending = server.activity.begin();
+    let task = tokio::spawn(async move {
+        let _pending = pending;
+        next.run(request).await
+    });
+    task.await.unwrap_or_else(|error| {
         ApiError::internal(format!("the request was not handled: {error}")).into_response()
     })
-}
-
-async fn unsupported(method: Method, uri: Uri) -> ApiError {
-    ApiError::unsupported(&format!("{method} {}", uri.path()))
-}
-
-/// Not `{"message": ..}` as elsewhere, because the client would only say that it cannot parse that.
-async fn no_gateway(method: Method, uri: Uri) -> Response {
-    #[derive(Serialize)]
-    enum CreateHttpGatewayResponse {
-        Error { message: String },
-    }
-    let ApiError { status, message } = unsupported(method, uri).await;
-    (status, axum::Json(CreateHttpGatewayResponse::Error { message })).into_response()
 }
 
 async fn unknown_path(method: Method, uri: Uri) -> ApiError {

@@ -11,6 +11,7 @@ pub(crate) mod ingress;
 pub(crate) mod log;
 pub(crate) mod long;
 pub(crate) mod messages;
+pub(crate) mod outcalls;
 pub(crate) mod settings;
 pub(crate) mod snapshots;
 pub(crate) mod subnet;

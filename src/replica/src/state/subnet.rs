@@ -1,9 +1,11 @@
 //! A subnet: its canisters, and the messages that it has to execute.
 
+use super::Code;
 use super::canister::Canister;
 use super::inbox::Inbox;
 use super::index::{Index, Indexed};
 use super::messages::{ManagementCall, Message, Request};
+use super::outcalls::Outcalls;
 use crate::api::SubnetKind;
 use crate::profile::SubnetProfile;
 use candid::Principal;
@@ -47,6 +49,10 @@ pub(crate) struct Subnet {
     pub(crate) management_instructions: u64,
     /// Calls of `raw_rand`: the next round has the random bytes.
     pub(crate) raw_rand: VecDeque<Request>,
+    /// HTTP outcalls that wait for an answer.
+    pub(crate) outcalls: Outcalls,
+    /// Whether it is no more: its place stays, so that others keep theirs.
+    pub(crate) is_deleted: bool,
     /// The canister whose installation takes several rounds.
     pub(crate) installing: Option<Principal>,
     /// What canisters sent to others of the subnet in this turn.
@@ -95,6 +101,8 @@ impl Subnet {
             management: Inbox::default(),
             management_instructions: 0,
             raw_rand: VecDeque::new(),
+            outcalls: Outcalls::default(),
+            is_deleted: false,
             installing: None,
             outbox: Vec::new(),
             loopback: VecDeque::new(),
@@ -149,6 +157,23 @@ impl Subnet {
         Some(canister)
     }
 
+    /// Takes everything out; hands out the code of its canisters.
+    pub(crate) fn delete(&mut self) -> Vec<Code> {
+        let canisters = std::mem::take(&mut self.canisters);
+        self.is_deleted = true;
+        self.index = Index::default();
+        self.ranges.clear();
+        self.management = Inbox::default();
+        self.raw_rand.clear();
+        self.outcalls = Outcalls::default();
+        self.installing = None;
+        self.outbox.clear();
+        self.loopback.clear();
+        self.incoming.clear();
+        self.deadlines.clear();
+        canisters.into_values().filter_map(|canister| canister.code).collect()
+    }
+
     /// Whether nothing waits to be executed or delivered.
     pub(crate) fn is_idle(&self) -> bool {
         self.index.ready.is_empty()
@@ -156,6 +181,7 @@ impl Subnet {
             && self.management.is_empty()
             && self.installing.is_none()
             && self.raw_rand.is_empty()
+            && self.outcalls.is_idle()
             && self.outbox.is_empty()
             && self.loopback.is_empty()
             && self.incoming.is_empty()

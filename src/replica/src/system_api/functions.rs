@@ -459,9 +459,11 @@ pub(crate) fn cost_http_request(call: &mut Call<'_>) -> Outcome {
     call.store_u128(target, cost)
 }
 
-/// Its price depends on measurements of an outcall, and there are none: canisters make no outcalls here.
+/// Its price depends on measurements of an outcall, and nobody makes the outcalls here.
 pub(crate) fn cost_http_request_v2(call: &mut Call<'_>) -> Outcome {
-    Err(call.violation("this replica offers no HTTP outcalls, and has no price for them"))
+    Err(call.violation(
+        "this replica has no price for HTTP outcalls that are paid as they go: use cost_http_request",
+    ))
 }
 
 pub(crate) fn cost_sign_with_ecdsa(call: &mut Call<'_>) -> Outcome {

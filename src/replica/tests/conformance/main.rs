@@ -28,6 +28,7 @@ mod management;
 mod metering;
 mod methods;
 mod old_imports;
+mod outcalls;
 mod persistence;
 mod queries;
 mod queues;

@@ -1,5 +1,6 @@
 //! The configuration of a new instance.
 use super::calls::Timestamp;
+use super::gateway::InstanceHttpGatewayConfig;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
@@ -8,9 +9,10 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct InstanceConfig {
     pub(crate) subnet_config_set: SubnetConfigSet,
-    pub(crate) http_gateway_config: Option<IgnoredAny>,
+    pub(crate) http_gateway_config: Option<InstanceHttpGatewayConfig>,
     pub(crate) state_dir: Option<IgnoredAny>,
     pub(crate) icp_config: Option<IcpConfig>,
+    pub(crate) log_level: Option<String>,
     pub(crate) bitcoind_addr: Option<IgnoredAny>,
     pub(crate) dogecoind_addr: Option<IgnoredAny>,
     /// A map, because releases differ in the features and in how they spell "no" (`null`, `false`).

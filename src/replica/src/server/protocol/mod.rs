@@ -7,6 +7,8 @@
 mod bytes;
 mod calls;
 mod config;
+mod gateway;
+mod outcalls;
 #[cfg(test)]
 mod tests;
 mod topology;
@@ -18,4 +20,9 @@ pub(crate) use calls::{
 };
 pub(crate) use config::{AutoProgressConfig, InitialTime, InstanceConfig, SubnetSpec};
 pub(crate) use config::{CostSchedule, Flag, InstructionConfig, StateConfig};
+pub(crate) use gateway::{
+    CreateHttpGatewayResponse, HttpGatewayBackend, HttpGatewayConfig, HttpGatewayDetails, HttpGatewayInfo,
+    InstanceHttpGatewayConfig,
+};
+pub(crate) use outcalls::{CanisterHttpRequest, MockCanisterHttpResponse};
 pub(crate) use topology::{CreateInstanceResponse, Topology};

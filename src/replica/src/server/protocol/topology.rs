@@ -1,5 +1,6 @@
 //! The subnets of an instance as clients see them.
 use super::calls::CanisterId;
+use super::gateway::HttpGatewayInfo;
 use crate::api::{SubnetKind, SubnetView};
 use crate::instance::Instance;
 use candid::Principal;
@@ -12,8 +13,8 @@ pub(crate) enum CreateInstanceResponse {
     Created {
         instance_id: usize,
         topology: Topology,
-        /// Always `null`: there is no gateway.
-        http_gateway_info: Option<()>,
+        /// Of the gateway that was asked for.
+        http_gateway_info: Option<HttpGatewayInfo>,
     },
     Error {
         message: String,
