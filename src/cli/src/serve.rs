@@ -96,14 +96,18 @@ pub fn in_place_of_pocket_ic(arguments: &InPlaceOfPocketIc) -> anyhow::Result<()
     port_file.write(replica.port())?;
     if let Some(seconds) = arguments.hard_ttl {
         let path = arguments.port_file.clone();
-        std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_secs(seconds));
-            // It ends whatever is under way; what could go wrong with the file would keep nobody from that.
-            let _ = path.map(fs::remove_file);
-            std::process::exit(0);
-        });
+        std::thread::spawn(move || end_after(Duration::from_secs(seconds), path));
     }
     replica.wait(Some(Duration::from_secs(arguments.ttl))).context("waiting for the end")
+}
+
+/// Ends the process, whatever is under way.
+#[expect(clippy::disallowed_methods, reason = "so long may the server live, by the clock of the machine")]
+fn end_after(time: Duration, port_file: Option<PathBuf>) {
+    std::thread::sleep(time);
+    // What could go wrong with the file keeps nobody from that.
+    let _ = port_file.map(fs::remove_file);
+    std::process::exit(0);
 }
 
 /// The file that tells a client the port. It goes with the server.

@@ -100,8 +100,7 @@ fn call(
     };
     let answer = if is_update {
         let id = instance.submit(call).map_err(NoPage::Canister)?;
-        id.and_then(|id| Ok(instance.await_ingress(&id)))
-            .map_or_else(|reject| Ok(Err(reject)), |answer| answer)
+        id.map(|id| instance.await_ingress(&id)).unwrap_or_else(|reject| Ok(Err(reject)))
     } else {
         instance.query(call)
     };
