@@ -2,6 +2,7 @@
 
 pub mod dry_run;
 pub mod engine;
+mod html;
 pub mod inspect;
 pub mod plan;
 pub mod prices;

@@ -1,7 +1,7 @@
 //! Figures as people read them.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 const KIB: f64 = 1_024.0;
 
@@ -26,6 +26,26 @@ pub(crate) fn cycles(cycles: f64) -> String {
     }
 }
 
+/// A time in the unit that people would use.
+pub(crate) fn years(years: f64) -> String {
+    let days = years * 365.25;
+    match days {
+        days if days < 60.0 => format!("{days:.0} days"),
+        days if days < 730.5 => format!("{:.0} months", days / 30.44),
+        _ => format!("{years:.1} years"),
+    }
+}
+
+/// A time in the unit that people would use.
+pub(crate) fn seconds(seconds: f64) -> String {
+    match seconds {
+        short if short < 120.0 => format!("{short:.0} s"),
+        short if short < 7_200.0 => format!("{:.0} min", short / 60.0),
+        long if long < 172_800.0 => format!("{:.0} h", long / 3_600.0),
+        long => format!("{:.0} days", long / 86_400.0),
+    }
+}
+
 /// Prints to standard output. Whoever stops reading, as `head` does, has read enough: that is no error.
 ///
 /// # Errors
@@ -36,6 +56,11 @@ pub fn print(text: &str) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
+}
+
+/// Whether progress is for somebody who looks: a terminal, without NO_COLOR in the environment.
+pub(crate) fn is_for_people() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// The end of a text that does not fit.

@@ -3,7 +3,7 @@
 use super::cost::{Pace, WAYS, Way};
 use super::fleet::{Canister, Fleet};
 use crate::prices::Prices;
-use crate::text;
+use crate::text::{self, seconds, years};
 use serde::Serialize;
 
 /// What is asked.
@@ -183,24 +183,4 @@ fn is_worth_it(way: Way, canister: &Canister, count: usize, question: &Question)
 
 fn payback_years(cost: f64, saved_a_year: f64) -> Option<f64> {
     (saved_a_year > 0.0).then(|| cost / saved_a_year)
-}
-
-/// A time in the unit that people would use.
-pub(super) fn years(years: f64) -> String {
-    let days = years * 365.25;
-    match days {
-        days if days < 60.0 => format!("{days:.0} days"),
-        days if days < 730.5 => format!("{:.0} months", days / 30.44),
-        _ => format!("{years:.1} years"),
-    }
-}
-
-/// A time in the unit that people would use.
-pub(super) fn seconds(seconds: f64) -> String {
-    match seconds {
-        short if short < 120.0 => format!("{short:.0} s"),
-        short if short < 7_200.0 => format!("{:.0} min", short / 60.0),
-        long if long < 172_800.0 => format!("{:.0} h", long / 3_600.0),
-        long => format!("{:.0} days", long / 86_400.0),
-    }
 }

@@ -6,8 +6,7 @@ mod fleet;
 mod page;
 
 use crate::prices::PriceOptions;
-use crate::text;
-use advice::seconds;
+use crate::text::{self, seconds};
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;

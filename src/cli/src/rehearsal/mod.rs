@@ -13,6 +13,7 @@ mod model;
 mod modules;
 pub mod not_now;
 mod options;
+mod page;
 mod phases;
 mod random;
 mod report;
@@ -21,8 +22,9 @@ pub mod world;
 pub use model::Model;
 pub use modules::Modules;
 pub use options::{Generation, Options, Retention, Strategy};
+pub use page::page;
 pub use phases::Phase;
-pub use report::Report;
+pub use report::{Part, Report};
 
 use crate::engine::Engine;
 use calls::idle_cycles_a_day;

@@ -3,7 +3,8 @@
 use super::account::{Findings, deletes_originals};
 use super::drive::Driven;
 use super::{Generation, Options, Phase, Retention, Strategy};
-use decant_api::jobs::Outcome;
+use crate::text;
+use decant_api::jobs::{JobView, Outcome};
 use serde::Serialize;
 use std::fmt;
 
@@ -55,6 +56,8 @@ pub struct Report {
     /// Rounds that each job's canister took no updates.
     #[serde(skip)]
     pub fenced_rounds: Vec<u64>,
+    /// The job that took as long as half of them, part by part.
+    pub typical_job: Vec<Part>,
     /// Writes that met a fence.
     pub write_attempts_while_fenced: u64,
     /// Pages beyond what promise 7 allows.
@@ -73,9 +76,40 @@ pub struct Report {
     /// What is not well, in words.
     pub complaints: Vec<String>,
     #[serde(skip)]
-    must_delete: bool,
+    pub(crate) must_delete: bool,
     #[serde(skip)]
-    may_grow: bool,
+    pub(crate) may_grow: bool,
+}
+
+/// A part of a job, in the time of the network.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Part {
+    /// What happens in it.
+    pub name: &'static str,
+    /// How long it takes.
+    pub seconds: f64,
+}
+
+/// Of the job whose time from enrolment to its end is the median, the parts that it has.
+fn typical_job(jobs: &[JobView]) -> Vec<Part> {
+    let mut ended: Vec<(u64, &JobView)> = jobs
+        .iter()
+        .filter_map(|job| Some((job.ended_nanos?.saturating_sub(job.enrolled_nanos), job)))
+        .collect();
+    ended.sort_by_key(|(nanos, job)| (*nanos, job.id));
+    let Some((_, job)) = ended.get(ended.len() / 2) else { return Vec::new() };
+    let moments = [
+        ("in line, target made ready", Some(job.enrolled_nanos)),
+        ("users can't write", job.fenced_nanos),
+        ("users write again, clean-up", job.served_nanos),
+        ("", job.ended_nanos),
+    ];
+    let moments: Vec<(&str, u64)> =
+        moments.into_iter().filter_map(|(name, nanos)| Some((name, nanos?))).collect();
+    moments
+        .windows(2)
+        .map(|pair| Part { name: pair[0].0, seconds: pair[1].1.saturating_sub(pair[0].1) as f64 / 1e9 })
+        .collect()
 }
 
 impl Report {
@@ -111,6 +145,7 @@ impl Report {
                 / jobs as f64,
             fenced_rounds_max: driven.fenced_rounds.iter().copied().max().unwrap_or(0),
             fenced_rounds: driven.fenced_rounds.clone(),
+            typical_job: typical_job(&driven.jobs),
             write_attempts_while_fenced: driven.write_attempts_while_fenced,
             rounds: driven.rounds,
             complaints,
@@ -169,7 +204,31 @@ impl Report {
 }
 
 impl Report {
-    /// The figures as people read them.
+    /// What a person wants to know first.
+    pub fn headline(&self) -> Vec<(&'static str, String)> {
+        let rounds =
+            |rounds: u64| if rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds") };
+        let payback = self.payback_days.map_or_else(|| "never".to_owned(), |days| text::years(days / 365.25));
+        vec![
+            ("", self.strategy.clone()),
+            ("users read back as they were", format!("{} of {}", self.verified, self.canisters)),
+            ("lost", self.lost.to_string()),
+            ("cycles a canister", text::cycles(self.cycles_per_job as f64)),
+            ("pays back in", payback),
+            ("users waited at most", rounds(self.fenced_rounds_max)),
+        ]
+    }
+
+    /// Stable memory of the fleet by its phases.
+    pub fn memory(&self) -> [(&'static str, u64); 3] {
+        [
+            ("before the upgrade", self.stable_bytes_before),
+            ("bloated by it", self.stable_bytes_bloated),
+            ("given back to", self.stable_bytes_after),
+        ]
+    }
+
+    /// All figures as people read them.
     pub fn rows(&self) -> Vec<(&'static str, String)> {
         let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / 1_048_576.0);
         let billions = |cycles: u128| format!("{:.2} B", cycles as f64 / 1e9);

@@ -1,0 +1,108 @@
+//! What a rehearsal measured, as one page.
+
+use super::Report;
+use crate::html::{Bar, Page};
+use crate::text;
+
+/// The page of one strategy, or of several side by side.
+pub fn page(reports: &[Report]) -> String {
+    let is_well = reports.iter().all(Report::is_well);
+    let verdict = if is_well { "All is well: nothing was lost" } else { "NOT all is well" };
+    let mut page = Page::new(&format!("Decant: a rehearsal. {verdict}"));
+    page.text("h1", "", verdict);
+    if let Some(report) = reports.first() {
+        let fleet = format!(
+            "{} canisters with {} of state, rehearsed on the {} engine",
+            report.canisters,
+            text::bytes(report.state_bytes),
+            report.engine
+        );
+        page.text("p", "soft", &fleet);
+    }
+    let complaints: Vec<String> = reports.iter().flat_map(|report| report.complaints.clone()).collect();
+    page.list("What is not well", &complaints);
+    page.chart("Stable memory of the fleet", &memory(reports));
+    let bars = |figure: &dyn Fn(&Report) -> (f64, String)| -> Vec<Bar> {
+        reports
+            .iter()
+            .map(|report| {
+                let (length, words) = figure(report);
+                (report.strategy.clone(), length, words)
+            })
+            .collect()
+    };
+    page.chart(
+        "Cycles a canister",
+        &bars(&|report| (report.cycles_per_job as f64, text::cycles(report.cycles_per_job as f64))),
+    );
+    page.chart(
+        "Pays back in",
+        &bars(&|report| {
+            let years = report.payback_days.map(|days| days / 365.25);
+            (years.unwrap_or(0.0), years.map_or_else(|| "never".to_owned(), text::years))
+        }),
+    );
+    for report in reports {
+        purposes(&mut page, report);
+        timeline(&mut page, report);
+    }
+    figures(&mut page, reports);
+    page.end()
+}
+
+/// Of fleets that are equal, so of the first but for what was given back.
+fn memory(reports: &[Report]) -> Vec<Bar> {
+    let mut bars = Vec::new();
+    for (index, report) in reports.iter().enumerate() {
+        let memory = report.memory();
+        for (position, (name, bytes)) in memory.into_iter().enumerate() {
+            let is_last = position + 1 == memory.len();
+            if index > 0 && !is_last {
+                continue;
+            }
+            let name = if is_last { format!("{name}, {}", report.strategy) } else { name.to_owned() };
+            bars.push((name, bytes as f64, text::bytes(bytes)));
+        }
+    }
+    bars
+}
+
+/// What the cycles of a canister went to.
+fn purposes(page: &mut Page, report: &Report) {
+    let jobs = u128::from(report.relocated.max(1));
+    let burned = report.cycles_burned_by_deletion / jobs;
+    // Of a repack nothing is created or deleted.
+    if burned == 0 {
+        return;
+    }
+    let rest = report.cycles_per_job.saturating_sub(burned);
+    let bars: Vec<Bar> = [("creation, messages, bytes", rest), ("burned with the original", burned)]
+        .into_iter()
+        .map(|(name, cycles)| (name.to_owned(), cycles as f64, text::cycles(cycles as f64)))
+        .collect();
+    page.chart(&format!("Where the cycles of a canister went, {}", report.strategy), &bars);
+}
+
+/// The job that took as long as half of them, moment by moment.
+fn timeline(page: &mut Page, report: &Report) {
+    let bars: Vec<Bar> = report
+        .typical_job
+        .iter()
+        .map(|part| (part.name.to_owned(), part.seconds, text::seconds(part.seconds)))
+        .collect();
+    page.chart(&format!("A typical job, {}", report.strategy), &bars);
+}
+
+fn figures(page: &mut Page, reports: &[Report]) {
+    let rows: Vec<_> = reports.iter().map(Report::rows).collect();
+    let Some(first) = rows.first() else { return };
+    let mut columns = vec!["figure"];
+    columns.extend(reports.iter().map(|report| report.strategy.as_str()));
+    let lines: Vec<Vec<String>> = (0..first.len())
+        .map(|line| {
+            let name = first[line].0.to_owned();
+            std::iter::once(name).chain(rows.iter().map(|row| row[line].1.clone())).collect()
+        })
+        .collect();
+    page.table("All figures", &columns, &lines, None);
+}
