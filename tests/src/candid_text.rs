@@ -1,20 +1,30 @@
 //! Candid text as it stands in `scripts/proposals/plans`, read into JSON that serde turns into a value.
 //!
 //! Only what the examples need of the grammar: `record`, `vec`, `variant`, `opt`, `blob`, `principal`, text without
-//! escapes, numbers without types, and comments. Anything else panics with the rest of the text.
+//! escapes, numbers, and comments. Anything else panics with the rest of the text.
 
 use serde_json::{Map, Value};
 
 /// The one value in parentheses that a text holds.
 pub fn parse(text: &str) -> Value {
+    let mut values = parse_all(text);
+    assert_eq!(values.len(), 1, "one value is expected: {text}");
+    values.remove(0)
+}
+
+/// The values in parentheses that a text holds.
+pub fn parse_all(text: &str) -> Vec<Value> {
     let lines = text.lines().map(|line| line.split_once("//").map_or(line, |(code, _)| code));
     let text: String = lines.collect::<Vec<_>>().join("\n");
     let mut reader = Reader { rest: text.trim() };
     reader.expect("(");
-    let value = reader.value();
-    reader.expect(")");
-    assert_eq!(reader.rest, "", "something follows the value");
-    value
+    let mut values = Vec::new();
+    while !reader.take(")") {
+        values.push(reader.value());
+        assert!(reader.take(",") || reader.rest.starts_with(')'), "a value ends at {:?}", reader.rest);
+    }
+    assert_eq!(reader.rest, "", "something follows the values");
+    values
 }
 
 struct Reader<'a> {
@@ -79,7 +89,15 @@ impl<'a> Reader<'a> {
             "null" => Value::Null,
             "true" => true.into(),
             "false" => false.into(),
-            number => number.replace('_', "").parse::<u64>().unwrap_or_else(|_| panic!("{number:?}")).into(),
+            number => {
+                let number = number.replace('_', "").parse::<u64>().unwrap_or_else(|_| panic!("{number:?}"));
+                // A type may follow.
+                if self.take(":") {
+                    let kind = self.word();
+                    assert!(["nat64", "nat32", "nat"].contains(&kind), "{kind} is no type of a number here");
+                }
+                number.into()
+            }
         }
     }
 

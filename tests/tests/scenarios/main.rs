@@ -2,6 +2,7 @@
 
 mod assets;
 mod campaign;
+mod documents;
 mod enrolment;
 mod eyes;
 mod failures;
