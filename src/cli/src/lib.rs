@@ -12,5 +12,6 @@ pub mod schedules;
 pub mod serve;
 mod stable_file;
 mod text;
+pub mod watch;
 
 pub use text::print;

@@ -7,6 +7,7 @@ use decant_cli::inspect::{self, Inspect};
 use decant_cli::plan::{self, Plan};
 use decant_cli::repack::{self, Repack};
 use decant_cli::serve::{Listen, serve};
+use decant_cli::watch::{self, Watch};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -41,6 +42,8 @@ enum Command {
     Plan(Plan),
     /// Rewrites a downloaded snapshot with small buckets, or compares two. Exits 0 only if all is well.
     Repack(Repack),
+    /// Follows a campaign by what its coordinator tells monitoring, until no job is on its way.
+    Watch(Watch),
     /// Serves an embedded Internet Computer to clients of PocketIC until it is interrupted.
     Replica(Listen),
     /// Prints what makes a shell complete this command's arguments.
@@ -77,6 +80,7 @@ fn run(arguments: Arguments) -> anyhow::Result<bool> {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Repack(arguments) => repack::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
         Command::Replica(listen) => serve(&listen).map(|()| true),
         Command::Completions { shell } => {
             let mut text = Vec::new();

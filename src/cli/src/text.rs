@@ -58,6 +58,14 @@ pub fn print(text: &str) -> io::Result<()> {
     }
 }
 
+/// A number above 0, of an argument.
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
+        _ => Err("a number above 0 is needed".to_owned()),
+    }
+}
+
 /// Whether progress is for somebody who looks: a terminal, without NO_COLOR in the environment.
 pub(crate) fn is_for_people() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())

@@ -40,10 +40,10 @@ pub struct Plan {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=200))]
     in_flight: u32,
     /// Seconds that a round of the subnet takes.
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = positive)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = text::positive)]
     round_seconds: f64,
     /// Years within which it has to pay back.
-    #[arg(long, value_name = "YEARS", default_value_t = 2.0, value_parser = positive)]
+    #[arg(long, value_name = "YEARS", default_value_t = 2.0, value_parser = text::positive)]
     horizon_years: f64,
     /// Prints JSON.
     #[arg(long)]
@@ -98,13 +98,6 @@ pub fn run(arguments: &Plan) -> anyhow::Result<bool> {
         eprintln!("left out: {} more rows; --json has all", fleet.left_out.len() - MOST_LISTED);
     }
     Ok(fleet.left_out.is_empty())
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
-        _ => Err("a number above 0 is needed".to_owned()),
-    }
 }
 
 impl fmt::Display for Advice {

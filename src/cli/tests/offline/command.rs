@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-const COMMANDS: [&str; 7] = ["dry-run", "inspect", "plan", "repack", "replica", "completions", "man"];
+const COMMANDS: [&str; 8] =
+    ["dry-run", "inspect", "plan", "repack", "watch", "replica", "completions", "man"];
 
 fn decant(directory: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_decant"))

@@ -10,3 +10,4 @@ mod inspect;
 mod plan;
 mod round_trips;
 mod schema;
+mod watch;
