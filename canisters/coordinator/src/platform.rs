@@ -412,7 +412,7 @@ async fn measure(job: &Job, source: Principal, bucket_pages: u16) -> Outcome {
     };
     let args = PourArgs { job: job.id(), snapshot: ByteBuf::new(), bucket_pages, max_calls: 0 };
     kit(source, "decant_pour", &args, |progress: PourProgress| {
-        vessels::measured(layout, stable_pages, progress.pages)
+        vessels::measured(layout, stable_pages, &progress)
     })
     .await
 }

@@ -96,6 +96,7 @@ pub(crate) async fn read_image(job: &Job, canister: Principal, snapshot: &Snapsh
         kind,
         timer_nanos,
         version: metadata.canister_version,
+        nested_pages: 0,
     }))
 }
 
@@ -311,7 +312,8 @@ fn chunk_list(hashes: &[ByteBuf]) -> Vec<ChunkHash> {
 }
 
 /// What a vessel that is sealed holds, and how large its compact image is.
-pub(crate) fn measured(layout: LayoutSummary, stable_pages: u64, compact_pages: u64) -> Value {
+pub(crate) fn measured(layout: LayoutSummary, stable_pages: u64, progress: &api::PourProgress) -> Value {
+    let compact_pages = progress.pages;
     let kind = match layout {
         LayoutSummary::Empty => ImageKind::Empty,
         LayoutSummary::Raw => ImageKind::Raw,
@@ -320,7 +322,8 @@ pub(crate) fn measured(layout: LayoutSummary, stable_pages: u64, compact_pages: 
             ImageKind::Managed { bucket_pages, used_pages, compact_pages }
         }
     };
-    Value::Image(ImageView { stable_pages, kind, timer_nanos: None, version: None })
+    let nested_pages = progress.nested_pages.unwrap_or_default();
+    Value::Image(ImageView { stable_pages, kind, timer_nanos: None, version: None, nested_pages })
 }
 
 /// A snapshot of zeros, with what the saved one has besides code and memory.

@@ -126,6 +126,7 @@ fn view(job: &Job) -> JobView {
         drained_cycles: counters.drained_cycles,
         burned_cycles: counters.burned_cycles,
         timer_lost_nanos: times.timer_lost_nanos,
+        nested_pages: Some(counters.nested_pages).filter(|pages| *pages > 0),
     }
 }
 

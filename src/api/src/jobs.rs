@@ -83,6 +83,9 @@ pub struct JobView {
     pub burned_cycles: u128,
     /// When the global timer was due that was armed before, and is not any more.
     pub timer_lost_nanos: Option<TimeNanos>,
+    /// Pages that managers inside of virtual memories hold and do not use, where a repacked canister has some: no bucket size
+    /// of the plan gives them back, only its own code.
+    pub nested_pages: Option<u64>,
 }
 
 /// What an operator wants of jobs.

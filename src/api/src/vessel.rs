@@ -76,4 +76,6 @@ pub struct PourProgress {
     pub is_complete: bool,
     /// Bytes written so far.
     pub wire_bytes: u64,
+    /// Pages that managers inside of virtual memories hold and do not use, where some do: they come along.
+    pub nested_pages: Option<u64>,
 }

@@ -131,6 +131,9 @@ pub struct Counters {
     /// Cycles that its deletion burned.
     #[serde(rename = "b")]
     pub burned_cycles: u128,
+    /// Pages that managers inside of virtual memories hold and do not use: they came along.
+    #[serde(rename = "n", default, skip_serializing_if = "is_default")]
+    pub nested_pages: u64,
 }
 
 /// When what happened.

@@ -140,6 +140,9 @@ pub struct ImageView {
     /// Version of the canister when it was taken, where the replica tells it.
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
+    /// Pages that managers inside of virtual memories waste, where that was looked at.
+    #[serde(rename = "n", default)]
+    pub nested_pages: u64,
 }
 
 /// What a stable memory holds.

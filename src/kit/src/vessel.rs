@@ -4,12 +4,13 @@
 //! upgrade. No code but this runs in it, so nothing that was hashed is hashed again unless the source has moved.
 
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 
 use candid::{CandidType, Principal};
 use decant_api::source::{Fence, JobArgs, KitStatus, SealProgress};
 use decant_api::vessel::{PourArgs, PourProgress, VesselArgs, VesselRole};
 use decant_api::{KitError, Refusal};
-use decant_layout::{Accepted, HEADER_BYTES, Layout, PAGE_BYTES, copies};
+use decant_layout::{Accepted, HEADER_BYTES, Layout, MemoryContents, PAGE_BYTES, copies};
 use decant_transfer::{ChunkId, DigestSet, Shape};
 use futures_util::future::join_all;
 use ic_cdk::api::{canister_liquid_cycle_balance, canister_self, is_controller, msg_caller, time};
@@ -207,6 +208,8 @@ struct Pour {
     next_page: u64,
     wire_bytes: u64,
     is_complete: bool,
+    /// Pages that managers inside of virtual memories waste.
+    nested_pages: u64,
 }
 
 /// A call that writes a part of it.
@@ -228,6 +231,13 @@ impl Pour {
             let compact = layout
                 .compact(u32::from(args.bucket_pages))
                 .map_err(|error| KitError::Layout { reason: error.to_string() })?;
+            let contents = layout.contents(|offset, buffer| {
+                CanisterMemory.read(offset, buffer);
+                Ok::<_, Infallible>(())
+            });
+            let wasted =
+                |memory: &MemoryContents| memory.nested_usage().map(|usage| usage.reclaimable_pages());
+            let nested_pages = contents.iter().flatten().filter_map(wasted).sum();
             let shape = view.shape().clone();
             let of_zeros = DigestSet::of_zeros(shape.clone());
             let zeros = of_zeros.digests().iter().zip(digests.digests()).map(|(zero, digest)| zero == digest);
@@ -241,6 +251,7 @@ impl Pour {
                 next_page: 0,
                 wire_bytes: 0,
                 is_complete: false,
+                nested_pages,
             })
         })
     }
@@ -255,6 +266,7 @@ impl Pour {
             pages: self.compact.stable_size_pages(),
             is_complete: self.is_complete,
             wire_bytes: self.wire_bytes,
+            nested_pages: Some(self.nested_pages).filter(|pages| *pages > 0),
         }
     }
 

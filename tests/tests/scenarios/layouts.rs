@@ -145,6 +145,9 @@ fn a_manager_in_a_memory_is_moved_with_all_that_it_holds() {
         assert_eq!(before.nested, ["one", "two"]);
         let moved = run(&world, &plan(&world, way, FILES, None), canister);
         assert_eq!(moved.outcome, Outcome::Done, "{way:?}: {moved:?}");
+        // An operator reads what only its own code could give back.
+        let is_told = moved.nested_pages.is_some();
+        assert_eq!(is_told, way == Way::Repack, "{moved:?}");
         assert_goes_on(&world, moved.target.unwrap_or(canister), FILES, &before);
     }
 }

@@ -19,6 +19,7 @@ pub(super) fn measuring(job: &Job, root: Digest) -> Rules {
             let Value::Image(view) = &value else { return wrong(&value) };
             Ok(match image(job, view) {
                 Ok(compact_pages) => {
+                    job.counters.nested_pages = view.nested_pages;
                     let Some(held) = job.held.as_mut() else { return Err(Why::WrongState) };
                     held.compact_pages = compact_pages;
                     Next::Enter(State::Vessel(At::Owning { root }))

@@ -149,7 +149,13 @@ fn manage(world: &mut World, id: Principal, effect: &Effect, prng: &mut Prng) ->
             let kind = kind(world.trouble, snapshot.image.stable);
             let stable_pages = snapshot.image.stable.layout.pages();
             let version = Some(snapshot.version);
-            return Ok(Value::Image(ImageView { stable_pages, kind, timer_nanos: snapshot.timer, version }));
+            return Ok(Value::Image(ImageView {
+                stable_pages,
+                kind,
+                timer_nanos: snapshot.timer,
+                version,
+                nested_pages: 0,
+            }));
         }
         Effect::KeepModule { snapshot, module_hash, .. } => {
             let module = find(world, id, snapshot)?.image.module.map(Module::hash);
@@ -414,7 +420,13 @@ fn ask(world: &mut World, id: Principal, effect: &Effect, prng: &mut Prng) -> An
         Effect::Verify { .. } if vessel.is_complete => Ok(hashed),
         Effect::Measure { .. } if vessel.is_sealed => {
             let (kind, stable_pages) = (kind(world.trouble, image.stable), image.stable.layout.pages());
-            Ok(Value::Image(ImageView { stable_pages, kind, timer_nanos: None, version: None }))
+            Ok(Value::Image(ImageView {
+                stable_pages,
+                kind,
+                timer_nanos: None,
+                version: None,
+                nested_pages: 0,
+            }))
         }
         Effect::Pour { snapshot, .. } if vessel.is_sealed => pour(world, id, snapshot, image.stable),
         Effect::Pull { .. } => pull(world, id, is_slow),

@@ -216,7 +216,13 @@ fn a_job_of_an_earlier_build_is_shown_and_says_that_it_must_be_drained_there() {
 fn the_tags_of_values_and_reasons_by_snapshot_never_change() {
     let id = decant_engine::SnapshotId(vec![1, 2].into());
     let kind = decant_engine::ImageKind::Raw;
-    let image = decant_engine::ImageView { stable_pages: 1, kind, timer_nanos: Some(5), version: Some(3) };
+    let image = decant_engine::ImageView {
+        stable_pages: 1,
+        kind,
+        timer_nanos: Some(5),
+        version: Some(3),
+        nested_pages: 0,
+    };
     let vessel_hash = decant_engine::Digest([1; 32]);
     let known = Known { has_pre_upgrade: true, may_lose_heap: false, prepaid_cycles: 5, vessel_hash };
     let values = [
@@ -225,6 +231,7 @@ fn the_tags_of_values_and_reasons_by_snapshot_never_change() {
         ("11", Value::Image(image)),
         ("16", Value::Known(Some(known))),
         ("17", Value::Poured { next_page: 1, is_complete: true, wire_bytes: 1 }),
+        ("18", Value::Found(Vec::new())),
     ];
     for (golden, value) in values {
         assert_eq!(tag(&stored(&value)), golden, "{}", value.name());
