@@ -18,6 +18,7 @@
 //! | `outcalls` | what canisters ask the web, and what a test answers |
 //! | `rounds`, `routing`, `schedule` | whose turn it is, and how messages travel |
 //! | `server` | the HTTP protocol |
+//! | `snapshot_files` | snapshots as directories |
 //! | [`faults`], `intervention`, [`trace`] | what goes wrong on purpose, and what happened: in-process only |
 //! | `api`, [`error`], `ids` | the words of all of these: calls, answers, errors, names |
 //! | `profile` | what a subnet charges and where it stops, as data |
@@ -46,6 +47,7 @@ mod rounds;
 mod routing;
 mod schedule;
 mod server;
+mod snapshot_files;
 mod state;
 mod system_api;
 mod topology;
