@@ -201,6 +201,11 @@ impl Instance {
         Ok(canister.cycles)
     }
 
+    /// Size of stable memory in bytes.
+    pub fn stable_memory_bytes(&self, id: Principal) -> Result<u64, String> {
+        self.existing(id).map(|canister| canister.stable.size_bytes())
+    }
+
     /// All bytes of stable memory.
     pub fn stable_memory(&self, id: Principal) -> Result<Vec<u8>, String> {
         let canister = self.existing(id)?;

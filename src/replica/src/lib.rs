@@ -25,6 +25,9 @@
 //! | `accounts` | balances, thresholds, prepayments, rate limits |
 //! | `costs` | weights and limits that hold everywhere, with their sources |
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("decant-replica knows what a message wrote from page faults as Linux reports them");
+
 mod accounts;
 mod api;
 mod checkpoint;

@@ -1,5 +1,6 @@
 //! What the endpoints of an instance do, one function each.
 use super::error::ApiError;
+use super::limits::BLOB_LIMIT_BYTES;
 use super::protocol::{
     AddCycles, Base64Bytes, CanisterCall, CanisterHttpRequest, CanisterId, CanisterResult,
     CanisterSnapshotDownload, CanisterSnapshotId, CanisterSnapshotUpload, Cycles, IngressStatusArgs,
@@ -62,7 +63,12 @@ pub(crate) fn get_cycles(instance: &mut Instance, args: CanisterId) -> Outcome<C
 }
 
 pub(crate) fn get_stable_memory(instance: &mut Instance, args: CanisterId) -> Outcome<StableMemory> {
-    let bytes = instance.stable_memory(args.canister_id.0).map_err(ApiError::bad_request)?;
+    let id = args.canister_id.0;
+    // Before anything is allocated: a stable memory may have 500 GiB.
+    if instance.stable_memory_bytes(id).map_err(ApiError::bad_request)? > BLOB_LIMIT_BYTES {
+        return Err(ApiError::too_large("the stable memory", BLOB_LIMIT_BYTES));
+    }
+    let bytes = instance.stable_memory(id).map_err(ApiError::bad_request)?;
     Ok(StableMemory { blob: Base64Bytes(bytes) })
 }
 
