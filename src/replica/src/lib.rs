@@ -57,5 +57,5 @@ mod topology;
 pub mod trace;
 mod wasm;
 
-pub use handle::{Replica, ReplicaConfig, Unavailable};
+pub use handle::{End, Replica, ReplicaConfig, Unavailable};
 pub use profile::{CostSchedule, Fees, InstructionLimit};

@@ -34,9 +34,7 @@ pub(crate) async fn answer(
     let unsupported = || ApiError::unsupported(&format!("{method} /api/{path}"), INSTEAD);
     let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     match (method, parts.as_slice()) {
-        (&Method::GET, ["v2", "status"]) => {
-            slot.in_turn(|slot| slot.with(|instance| status(instance))?).await?
-        }
+        (&Method::GET, ["v2", "status"]) => slot.in_turn(|slot| slot.with(status)?).await?,
         (&Method::POST, ["v2" | "v3", "subnet", id, "read_state"]) => {
             let id = principal(id)?;
             slot.in_turn(move |slot| slot.with(|instance| subnet_state(instance, id, &body))?).await?

@@ -99,9 +99,10 @@ fn call(
         payload,
     };
     let answer = if is_update {
-        let id = instance.submit(call).map_err(NoPage::Canister)?;
-        id.and_then(|id| Ok(instance.await_ingress(&id)))
-            .map_or_else(|reject| Ok(Err(reject)), |answer| answer)
+        match instance.submit(call).map_err(NoPage::Canister)? {
+            Ok(id) => instance.await_ingress(&id),
+            Err(reject) => Ok(Err(reject)),
+        }
     } else {
         instance.query(call)
     };
