@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::{Args, Parser};
-use decant_replica::{Replica, ReplicaConfig};
+use decant_replica::{End, Replica, ReplicaConfig};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -33,7 +33,8 @@ pub fn serve(listen: &Listen) -> anyhow::Result<()> {
     let url = replica.url();
     println!("{url}");
     eprintln!("{}", how_to_use(&url));
-    replica.wait(None).context("waiting for the end")
+    replica.wait(None, None).context("waiting for the end")?;
+    Ok(())
 }
 
 fn how_to_use(url: &str) -> String {
@@ -94,20 +95,13 @@ pub fn in_place_of_pocket_ic(arguments: &InPlaceOfPocketIc) -> anyhow::Result<()
     let Some(port_file) = PortFile::claim(arguments.port_file.as_deref())? else { return Ok(()) };
     let replica = arguments.listen.start()?;
     port_file.write(replica.port())?;
-    if let Some(seconds) = arguments.hard_ttl {
-        let path = arguments.port_file.clone();
-        std::thread::spawn(move || end_after(Duration::from_secs(seconds), path));
+    let [ttl, hard_ttl] = [Some(arguments.ttl), arguments.hard_ttl].map(|ttl| ttl.map(Duration::from_secs));
+    if replica.wait(ttl, hard_ttl).context("waiting for the end")? == End::Over {
+        drop(port_file);
+        // Without waiting for what is under way.
+        std::process::exit(0);
     }
-    replica.wait(Some(Duration::from_secs(arguments.ttl))).context("waiting for the end")
-}
-
-/// Ends the process, whatever is under way.
-#[expect(clippy::disallowed_methods, reason = "so long may the server live, by the clock of the machine")]
-fn end_after(time: Duration, port_file: Option<PathBuf>) {
-    std::thread::sleep(time);
-    // What could go wrong with the file keeps nobody from that.
-    let _ = port_file.map(fs::remove_file);
-    std::process::exit(0);
+    Ok(())
 }
 
 /// The file that tells a client the port. It goes with the server.

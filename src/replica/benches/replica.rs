@@ -3,12 +3,16 @@
 //!
 //! `scripts/bench replica [CANISTERS]` (10,000 by default).
 
+#[path = "support/resident.rs"]
+mod resident;
+
 use std::time::{Duration, Instant};
 
 use candid::Principal;
 use decant_replica::Replica;
 use decant_replica::instance::{EffectivePrincipal, UserCall};
 use pocket_ic::{PocketIc, PocketIcBuilder};
+use resident::resident_bytes;
 use wasmtime::{Caller, Engine, Linker, Module, Store};
 
 const ARGUMENT: [u8; 1024] = [3; 1024];
@@ -115,13 +119,4 @@ fn time_bare(wasm: &[u8]) -> Duration {
         store.data_mut().clear();
     }
     start.elapsed() / CALLS
-}
-
-/// Resident memory of this process, where the system tells it.
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok())
-        .map_or(0, |kib| kib * 1024)
 }

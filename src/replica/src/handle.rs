@@ -35,6 +35,17 @@ impl Default for ReplicaConfig {
     }
 }
 
+/// Why a server ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The process was told to.
+    Told,
+    /// Nobody used it for a while.
+    Unused,
+    /// Its time is over, whatever is under way.
+    Over,
+}
+
 /// How often it is looked whether a server is still used.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -93,10 +104,10 @@ impl Replica {
         self.address.port()
     }
 
-    /// Waits until the process is told to end (SIGINT, SIGTERM), or until nobody has asked for anything for `ttl`.
-    /// Errors if signals can't be waited for.
-    pub fn wait(&self, ttl: Option<Duration>) -> io::Result<()> {
-        let Some(runtime) = &self.runtime else { return Ok(()) };
+    /// Waits until the process is told to end (SIGINT, SIGTERM), until nobody has asked for anything for `ttl`, or for
+    /// `hard_ttl` at most. Errors if signals can't be waited for.
+    pub fn wait(&self, ttl: Option<Duration>, hard_ttl: Option<Duration>) -> io::Result<End> {
+        let Some(runtime) = &self.runtime else { return Ok(End::Told) };
         runtime.block_on(async {
             let mut ended = signal::unix::signal(signal::unix::SignalKind::terminate())?;
             let unused = async {
@@ -104,10 +115,17 @@ impl Replica {
                     tokio::time::sleep(LOOK).await;
                 }
             };
+            let over = async {
+                match hard_ttl {
+                    Some(hard_ttl) => tokio::time::sleep(hard_ttl).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
-                interrupted = signal::ctrl_c() => interrupted,
-                _ = ended.recv() => Ok(()),
-                () = unused => Ok(()),
+                interrupted = signal::ctrl_c() => interrupted.map(|()| End::Told),
+                _ = ended.recv() => Ok(End::Told),
+                () = unused => Ok(End::Unused),
+                () = over => Ok(End::Over),
             }
         })
     }

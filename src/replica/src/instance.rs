@@ -79,6 +79,8 @@ pub struct Instance {
     /// Rounds executed so far.
     pub(crate) round: u64,
     pub(crate) root_key: Arc<[u8]>,
+    /// Index of the subnet where canisters are created when nobody says where: it stays when others are added.
+    default_subnet: usize,
 }
 
 /// Stack that a thread needs to run canisters: that of wasm, and room for the host below it.
@@ -104,6 +106,7 @@ impl Instance {
         let time_nanos = time_nanos + spec.subnets.len() as u64;
         let rules = Rules { fees: spec.fees, limits_rates: !spec.ignores_rate_limits, seed: spec.seed };
         let subnets = topology::subnets(&spec.subnets, &rules, time_nanos)?;
+        let default_subnet = topology::default_subnet(&subnets);
         let root_key = subnets.get(ROOT).map_or_else(Vec::new, |subnet| subnet.public_key.clone());
         Ok(Self {
             time_nanos,
@@ -119,6 +122,7 @@ impl Instance {
             checkpoint_rounds: None,
             round: 0,
             root_key: root_key.into(),
+            default_subnet,
         })
     }
 
@@ -129,7 +133,7 @@ impl Instance {
 
     /// The canister id that clients use as effective id for creation.
     pub fn default_effective_canister_id(&self) -> Principal {
-        topology::default_effective_canister_id(&self.subnets)
+        topology::first_id(&self.subnets[self.default_subnet()])
     }
 
     /// DER public key, opaque bytes; `None` for an unknown subnet.
@@ -197,6 +201,11 @@ impl Instance {
         Ok(canister.cycles)
     }
 
+    /// Size of stable memory in bytes.
+    pub fn stable_memory_bytes(&self, id: Principal) -> Result<u64, String> {
+        self.existing(id).map(|canister| canister.stable.size_bytes())
+    }
+
     /// All bytes of stable memory.
     pub fn stable_memory(&self, id: Principal) -> Result<Vec<u8>, String> {
         let canister = self.existing(id)?;
@@ -262,6 +271,14 @@ impl Instance {
     /// What a subnet charges and where it stops.
     pub(crate) fn profile(&self, subnet: usize) -> &SubnetProfile {
         &self.subnets[subnet].profile
+    }
+
+    /// Index of the subnet where canisters are created when nobody says where.
+    pub(crate) fn default_subnet(&self) -> usize {
+        if self.subnets[self.default_subnet].is_deleted {
+            return topology::default_subnet(&self.subnets);
+        }
+        self.default_subnet
     }
 
     /// Index of the subnet with this id.

@@ -18,11 +18,15 @@
 //! | `outcalls` | what canisters ask the web, and what a test answers |
 //! | `rounds`, `routing`, `schedule` | whose turn it is, and how messages travel |
 //! | `server` | the HTTP protocol |
+//! | `snapshot_files` | snapshots as directories |
 //! | [`faults`], `intervention`, [`trace`] | what goes wrong on purpose, and what happened: in-process only |
 //! | `api`, [`error`], `ids` | the words of all of these: calls, answers, errors, names |
 //! | `profile` | what a subnet charges and where it stops, as data |
 //! | `accounts` | balances, thresholds, prepayments, rate limits |
 //! | `costs` | weights and limits that hold everywhere, with their sources |
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("decant-replica knows what a message wrote from page faults as Linux reports them");
 
 mod accounts;
 mod api;
@@ -46,11 +50,12 @@ mod rounds;
 mod routing;
 mod schedule;
 mod server;
+mod snapshot_files;
 mod state;
 mod system_api;
 mod topology;
 pub mod trace;
 mod wasm;
 
-pub use handle::{Replica, ReplicaConfig, Unavailable};
+pub use handle::{End, Replica, ReplicaConfig, Unavailable};
 pub use profile::{CostSchedule, Fees, InstructionLimit};

@@ -238,3 +238,19 @@ fn content_hash(id: u64, timeout_nanos: u64, canister: Principal, content: &Cont
     }
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a real server says of the response "hello6" of one of 13 nodes (dfinity/ic, `packages/pocket-ic/tests`,
+    /// `test_canister_http_with_diverging_responses`).
+    #[test]
+    fn nodes_name_a_response_by_the_platform_s_hash() {
+        let canister = Principal::from_text("lxzze-o7777-77777-aaaaa-cai").unwrap();
+        let result = HttpResult { status: 200, headers: Vec::new(), body: ByteBuf::from(b"hello6".to_vec()) };
+        let content = candid::encode_one(&result).unwrap();
+        let hash = content_hash(0, 1_620_328_930_000_000_005, canister, &Ok(content));
+        assert_eq!(hex::encode(hash), "7bf80e2f02011ab0a7836b526546e75203b94e856d767c9df4cb0c19baf34059");
+    }
+}

@@ -32,6 +32,9 @@ impl Instance {
                 error.code, error.description
             ))
         })?;
+        if let Some(why) = management::unknown_key(&request.method, &request.payload) {
+            return Err(unroutable(why));
+        }
         self.check_sender_version(subnet, request, address.sender_version)?;
         match (named, address.subject) {
             // Only canisters of the NNS choose the subnet (code: `ResolveDestinationError::AlreadyResolved`).
@@ -91,14 +94,14 @@ impl Instance {
                 .subnet_index(id)
                 .ok_or_else(|| Unroutable::BadRequest(format!("Subnet with ID {id} not found"))),
             Subject::Canister(id) if creates && id == Principal::management_canister() => {
-                Ok(topology::default_subnet(&self.subnets))
+                Ok(self.default_subnet())
             }
             Subject::Canister(id) => match self.responsible(id) {
                 Some(subnet) => Ok(subnet),
                 None if creates => self.add_mainnet_subnet(id),
                 None => Err(no_subnet(id)),
             },
-            Subject::Caller if creates => Ok(topology::default_subnet(&self.subnets)),
+            Subject::Caller if creates => Ok(self.default_subnet()),
             Subject::Caller => Err(Unroutable::BadRequest(
                 "Effective principal must be specified for all calls but canister creation via the provisional \
                  management canister API."

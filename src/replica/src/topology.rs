@@ -197,10 +197,7 @@ pub(crate) fn default_subnet(subnets: &[Subnet]) -> usize {
         .unwrap_or(0)
 }
 
-/// The first of the ids that the default subnet hands out.
-pub(crate) fn default_effective_canister_id(subnets: &[Subnet]) -> Principal {
-    subnets
-        .get(default_subnet(subnets))
-        .and_then(|subnet| subnet.ranges.last())
-        .map_or(Principal::management_canister(), |range| canister_id(range.first))
+/// The first of the ids that a subnet hands out.
+pub(crate) fn first_id(subnet: &Subnet) -> Principal {
+    subnet.ranges.last().map_or(Principal::management_canister(), |range| canister_id(range.first))
 }

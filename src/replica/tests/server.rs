@@ -181,3 +181,41 @@ fn a_subnet_can_be_deleted_with_its_canisters() {
     assert!(pic.get_subnet_metrics(subnet).is_none());
     pic.tick();
 }
+
+/// A snapshot as the directory that icp-cli and dfx write, there and back.
+#[test]
+fn a_snapshot_is_written_to_a_directory_and_read_back() {
+    let (_replica, pic) = start();
+    let canister = pic.create_canister();
+    pic.install_canister(canister, page_canister(canister), vec![], None);
+    pic.set_stable_memory(
+        canister,
+        vec![7; 3_000_000],
+        pocket_ic::common::rest::BlobCompression::NoCompression,
+    );
+    pic.stop_canister(canister, None).expect("it stops");
+    let taken = pic.take_canister_snapshot(canister, None, None).expect("it is taken");
+    let directory =
+        std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("snapshot-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&directory);
+    pic.canister_snapshot_download(canister, Principal::anonymous(), taken.id, directory.clone());
+    let bytes = |name: &str| std::fs::read(directory.join(name)).expect("the file is there");
+    assert_eq!(bytes("wasm_module.bin"), page_canister(canister));
+    let stable = bytes("stable_memory.bin");
+    assert_eq!((stable.len(), &stable[2_999_998..3_000_002]), (46 * 65_536, &[7, 7, 0, 0][..]));
+    let metadata = String::from_utf8(bytes("metadata.json")).expect("text");
+    assert!(
+        metadata.contains("\"stable_memory_size\": 3014656") && metadata.contains("taken_from_canister"),
+        "{metadata}"
+    );
+
+    let twin = pic.create_canister();
+    pic.install_canister(twin, pages::asking_canister(), vec![], None);
+    let uploaded = pic.canister_snapshot_upload(twin, Principal::anonymous(), None, directory.clone());
+    pic.stop_canister(twin, None).expect("it stops");
+    pic.load_canister_snapshot(twin, None, uploaded).expect("it is loaded");
+    pic.start_canister(twin, None).expect("it starts");
+    assert_eq!(pages::updates(&pic, twin), 0, "it runs the other's code");
+    assert_eq!(pic.get_stable_memory(twin), stable);
+    std::fs::remove_dir_all(&directory).expect("it was there");
+}

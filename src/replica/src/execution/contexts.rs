@@ -30,9 +30,7 @@ impl Instance {
         finished: Finished,
     ) {
         let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return };
-        for line in &finished.effects.log {
-            canister.log.push(line.clone());
-        }
+        canister.log.append(&finished.effects.log);
         let ending = match finished.result {
             Ok(()) => {
                 canister.version += 1;

@@ -300,9 +300,7 @@ fn phase(
     let finished = instance.run_on(subnet, id, invocation, 0, entry, Keep::OnSuccess);
     budget.used += finished.instructions;
     let Some(mut canister) = instance.subnets[subnet].canister_mut(&id) else { return Ok(()) };
-    for line in &finished.effects.log {
-        canister.log.push(line.clone());
-    }
+    canister.log.append(&finished.effects.log);
     finished.result.map_err(|error| failure::user_error(id, &error))?;
     canister.cycles = finished.effects.balance;
     canister.global_timer = finished.effects.global_timer;

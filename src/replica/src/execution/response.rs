@@ -107,7 +107,7 @@ impl Instance {
         let mut invocation = Invocation::plain(Context::Cleanup, context.caller, Arc::from([]), limit);
         invocation.reject = response.payload.as_ref().err().map(|reject| (reject.code as u32, String::new()));
         invocation.context_instructions = context.instructions;
-        let mut cleaned =
+        let cleaned =
             self.run_on(subnet, id, invocation, context.available, Entry::Closure(closure), Keep::OnSuccess);
         let error = match &cleaned.result {
             Ok(()) => {
@@ -122,7 +122,7 @@ impl Instance {
             Err(cleanup) => HostError::Engine(format!("{error}; its call_on_cleanup also failed: {cleanup}")),
         };
         let mut effects = failed.effects;
-        effects.log.append(&mut cleaned.effects.log);
+        effects.log.append(&cleaned.effects.log);
         Finished {
             instructions: failed.instructions + cleaned.instructions,
             heap_delta_pages: cleaned.heap_delta_pages,

@@ -194,8 +194,10 @@ impl Runner {
         let mut store = Store::new(&self.modules.flavour(module).engine, Host::idle());
         store.limiter(|host| host);
         store.set_fuel(u64::MAX)?;
-        let instance = module.instance_pre.instantiate(&mut store)?;
+        let instance = module.instance_pre.instantiate(&mut store);
+        // Also of one that failed: the next module without a memory must not get its region.
         let region = Regions::take_latest();
+        let instance = instance?;
         if let Some(region) = &region {
             region.load(code.heap.clone());
             handle_faults(&mut store, region.clone());

@@ -175,11 +175,11 @@ pub(crate) fn unknown_method(method: &str) -> UserError {
     )
 }
 
-/// The platform has the method, the replica has not.
-pub(super) fn not_offered(method: &str) -> UserError {
+/// The platform has the method, the replica has not; what to do instead.
+pub(super) fn not_offered(method: &str, instead: &str) -> UserError {
     UserError::new(
         ErrorCode::CanisterRejectedMessage,
-        format!("The management method {method} is not supported by this replica"),
+        format!("The management method {method} is not supported by this replica: {instead}"),
     )
 }
 

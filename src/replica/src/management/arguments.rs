@@ -5,8 +5,8 @@
 use crate::error::{ErrorCode, UserError};
 use crate::state::settings::Visibility;
 use candid::{CandidType, DecoderConfig, Nat, Principal};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 /// Names a canister.
@@ -61,9 +61,9 @@ pub(super) struct InstallCode {
 }
 
 /// The hash of a chunk.
-#[derive(Debug, CandidType, Deserialize)]
-pub(super) struct ChunkHash {
-    pub(super) hash: ByteBuf,
+#[derive(Debug, CandidType, Serialize, Deserialize)]
+pub(crate) struct ChunkHash {
+    pub(crate) hash: ByteBuf,
 }
 
 /// `install_chunked_code`

@@ -3,8 +3,8 @@
 
 use super::call::{Call, Outcome};
 use super::{
-    chunks, creation, cycles, info, install, logs, metadata, outcalls, run_state, settings, snapshot_data,
-    snapshots, status,
+    chunks, creation, cycles, info, install, keys, logs, metadata, outcalls, run_state, settings,
+    snapshot_data, snapshots, status,
 };
 
 /// What in the argument names what the call is about; it decides the subnet that executes the call, and the
@@ -60,8 +60,8 @@ pub(super) struct Method {
     pub(super) counts_toward_round: bool,
     /// Whether it installs code (code: `Ic00MethodPermissions::installs_code`).
     pub(super) installs_code: bool,
-    /// What executes it; `None` where the replica does not offer it.
-    pub(super) run: Option<fn(&mut Call<'_>) -> Outcome>,
+    /// What executes it; where the replica does not offer it, what to do instead.
+    pub(super) run: Result<fn(&mut Call<'_>) -> Outcome, &'static str>,
 }
 
 const fn method(
@@ -79,11 +79,11 @@ const fn method(
         is_query: false,
         counts_toward_round: false,
         installs_code: false,
-        run: Some(run),
+        run: Ok(run),
     }
 }
 
-const fn missing(name: &'static str) -> Method {
+const fn missing(name: &'static str, instead: &'static str) -> Method {
     Method {
         name,
         about: About::Caller,
@@ -92,7 +92,7 @@ const fn missing(name: &'static str) -> Method {
         is_query: false,
         counts_toward_round: false,
         installs_code: false,
-        run: None,
+        run: Err(instead),
     }
 }
 
@@ -114,6 +114,9 @@ use About as A;
 use Canisters::{All, OwnSubnet};
 use Users::{Controllers, Everybody, Nobody, StatusReaders};
 
+/// What to do instead of asking for Bitcoin.
+const BITCOIN_INSTEAD: &str = "install a canister that answers as the Bitcoin canister does, and call that";
+
 static METHODS: &[Method] = &[
     method("create_canister", A::Caller, Nobody, OwnSubnet, creation::create_canister),
     method("update_settings", A::Canister, Controllers, All, settings::update),
@@ -126,26 +129,26 @@ static METHODS: &[Method] = &[
     method("start_canister", A::Canister, Controllers, All, run_state::start),
     method("stop_canister", A::Canister, Controllers, All, run_state::stop),
     method("canister_status", A::Canister, StatusReaders, All, status::status).also_query(),
-    missing("canister_metrics"),
+    missing("canister_metrics", "ask for canister_status"),
     method("delete_canister", A::Canister, Controllers, All, run_state::delete),
     method("deposit_cycles", A::Canister, Nobody, All, cycles::deposit),
     method("raw_rand", A::Caller, Nobody, OwnSubnet, super::raw_rand),
     method("http_request", A::Caller, Nobody, All, outcalls::http_request),
-    missing("flexible_http_request"),
+    missing("flexible_http_request", "use http_request"),
     method("canister_info", A::Canister, Nobody, All, info::info),
     method("canister_metadata", A::Canister, Nobody, All, metadata::canister_metadata),
-    missing("ecdsa_public_key"),
-    missing("sign_with_ecdsa"),
-    missing("schnorr_public_key"),
-    missing("sign_with_schnorr"),
-    missing("vetkd_public_key"),
-    missing("vetkd_derive_key"),
-    missing("bitcoin_get_balance"),
-    missing("bitcoin_get_utxos"),
-    missing("bitcoin_send_transaction"),
-    missing("bitcoin_get_current_fee_percentiles"),
-    missing("bitcoin_get_block_headers"),
-    missing("node_metrics_history"),
+    missing("ecdsa_public_key", keys::INSTEAD),
+    missing("sign_with_ecdsa", keys::INSTEAD),
+    missing("schnorr_public_key", keys::INSTEAD),
+    missing("sign_with_schnorr", keys::INSTEAD),
+    missing("vetkd_public_key", keys::INSTEAD),
+    missing("vetkd_derive_key", keys::INSTEAD),
+    missing("bitcoin_get_balance", BITCOIN_INSTEAD),
+    missing("bitcoin_get_utxos", BITCOIN_INSTEAD),
+    missing("bitcoin_send_transaction", BITCOIN_INSTEAD),
+    missing("bitcoin_get_current_fee_percentiles", BITCOIN_INSTEAD),
+    missing("bitcoin_get_block_headers", BITCOIN_INSTEAD),
+    missing("node_metrics_history", "leave it out: there are no nodes"),
     method("subnet_info", A::Subnet, Nobody, All, metadata::subnet_info),
     method(
         "provisional_create_canister_with_cycles",
@@ -205,12 +208,14 @@ mod tests {
     /// "Prints the list": what is not offered is listed apart, since it answers with an error that names it.
     fn page() -> String {
         let (offered, missing): (Vec<&Method>, Vec<&Method>) =
-            METHODS.iter().partition(|method| method.run.is_some());
-        let names: Vec<String> = missing.iter().map(|method| format!("`{}`", method.name)).collect();
+            METHODS.iter().partition(|method| method.run.is_ok());
+        let instead =
+            |method: &Method| format!("| `{}` | {} |\n", method.name, method.run.err().unwrap_or_default());
         format!(
-            "| method | users by ingress | canisters | query |\n|---|---|---|---|\n{}\nNot offered: {}.\n",
+            "| method | users by ingress | canisters | query |\n|---|---|---|---|\n{}\n| not offered | instead \
+             |\n|---|---|\n{}",
             offered.into_iter().map(row).collect::<String>(),
-            names.join(", ")
+            missing.into_iter().map(instead).collect::<String>()
         )
     }
 

@@ -8,6 +8,7 @@ mod creation;
 mod cycles;
 mod info;
 mod install;
+mod keys;
 mod logs;
 mod metadata;
 mod methods;
@@ -16,11 +17,13 @@ mod payment;
 mod run_state;
 mod settings;
 mod snapshot_data;
+pub(crate) mod snapshot_types;
 mod snapshots;
 mod status;
 
 pub(crate) use access::{Subject, accepts_ingress, address, counts_toward_round, installs_code, payer};
 pub(crate) use call::{Answered, EMPTY_REPLY};
+pub(crate) use keys::unknown_key;
 
 use crate::api::UserCall;
 use crate::error::{ErrorCode, UserError};
@@ -37,7 +40,7 @@ pub(crate) fn handle(
     cycles: &mut u128,
 ) -> Outcome {
     let method = access::permitted(instance, subnet, request)?;
-    let run = method.run.ok_or_else(|| access::not_offered(method.name))?;
+    let run = method.run.map_err(|instead| access::not_offered(method.name, instead))?;
     run(&mut Call { instance, subnet, sender: request.sender, request, cycles })
 }
 
@@ -48,7 +51,7 @@ pub(crate) fn query(instance: &mut Instance, subnet: usize, call: &UserCall) -> 
         UserError::new(ErrorCode::CanisterMethodNotFound, message)
     };
     let method = methods::find(&call.method).ok_or_else(no_query)?;
-    let run = method.run.ok_or_else(|| access::not_offered(method.name))?;
+    let run = method.run.map_err(|instead| access::not_offered(method.name, instead))?;
     if !method.is_query {
         return Err(no_query());
     }

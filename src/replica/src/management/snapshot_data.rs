@@ -2,6 +2,10 @@
 
 use super::arguments::{ChunkHash, OfSnapshot};
 use super::call::{Call, Outcome, decode, done, reply};
+use super::snapshot_types::{
+    Chunk, Global, Hook, Metadata, Place, ReadArg, Slice, Source, Timer, UploadArg, UploadMetadataArg,
+    Uploaded,
+};
 use super::snapshots::{check_reader, check_slot, find, memory_with, not_found, store};
 use crate::costs::{WASM_PAGE_BYTES, limits};
 use crate::error::{ErrorCode, UserError};
@@ -9,66 +13,10 @@ use crate::memory::PageMap;
 use crate::memory::stable::StableMemory;
 use crate::state::snapshots::{HookStatus, Snapshot, SparseBytes};
 use crate::wasm::module::GlobalValue;
-use candid::{CandidType, Nat, Principal, Reserved};
-use serde::Deserialize;
+use candid::Reserved;
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-
-#[derive(CandidType, Deserialize)]
-enum Source {
-    #[serde(rename = "taken_from_canister")]
-    TakenFromCanister(Reserved),
-    #[serde(rename = "metadata_upload")]
-    MetadataUpload(Reserved),
-}
-
-#[derive(CandidType, Deserialize)]
-enum Global {
-    #[serde(rename = "i32")]
-    I32(i32),
-    #[serde(rename = "i64")]
-    I64(i64),
-    #[serde(rename = "f32")]
-    F32(f32),
-    #[serde(rename = "f64")]
-    F64(f64),
-    #[serde(rename = "v128")]
-    V128(Nat),
-}
-
-#[derive(CandidType, Deserialize)]
-enum Timer {
-    #[serde(rename = "inactive")]
-    Inactive,
-    #[serde(rename = "active")]
-    Active(u64),
-}
-
-#[derive(CandidType, Deserialize)]
-enum Hook {
-    #[serde(rename = "condition_not_satisfied")]
-    ConditionNotSatisfied,
-    #[serde(rename = "ready")]
-    Ready,
-    #[serde(rename = "executed")]
-    Executed,
-}
-
-#[derive(CandidType, Deserialize)]
-struct Metadata {
-    source: Option<Source>,
-    taken_at_timestamp: u64,
-    wasm_module_size: u64,
-    globals: Vec<Option<Global>>,
-    wasm_memory_size: u64,
-    stable_memory_size: u64,
-    wasm_chunk_store: Vec<ChunkHash>,
-    canister_version: u64,
-    certified_data: ByteBuf,
-    global_timer: Option<Timer>,
-    on_low_wasm_memory_hook_status: Option<Hook>,
-}
 
 pub(super) fn read_metadata(call: &mut Call<'_>) -> Outcome {
     let arg: OfSnapshot = decode(call)?;
@@ -126,30 +74,6 @@ fn to_state(global: &Global) -> Result<GlobalValue, UserError> {
     })
 }
 
-#[derive(CandidType, Deserialize)]
-enum Slice {
-    #[serde(rename = "wasm_module")]
-    WasmModule { offset: u64, size: u64 },
-    #[serde(rename = "wasm_memory")]
-    WasmMemory { offset: u64, size: u64 },
-    #[serde(rename = "stable_memory")]
-    StableMemory { offset: u64, size: u64 },
-    #[serde(rename = "wasm_chunk")]
-    WasmChunk { hash: ByteBuf },
-}
-
-#[derive(CandidType, Deserialize)]
-struct ReadArg {
-    canister_id: Principal,
-    snapshot_id: ByteBuf,
-    kind: Slice,
-}
-
-#[derive(CandidType, Deserialize)]
-struct Chunk {
-    chunk: ByteBuf,
-}
-
 pub(super) fn read(call: &mut Call<'_>) -> Outcome {
     let arg: ReadArg = decode(call)?;
     let (sender, method) = (call.sender, call.request.method.clone());
@@ -202,24 +126,7 @@ fn invalid(message: String) -> UserError {
     UserError::new(ErrorCode::InvalidManagementPayload, message)
 }
 
-#[derive(CandidType, Deserialize)]
-struct UploadMetadataArg {
-    canister_id: Principal,
-    replace_snapshot: Option<ByteBuf>,
-    wasm_module_size: u64,
-    globals: Vec<Global>,
-    wasm_memory_size: u64,
-    stable_memory_size: u64,
-    certified_data: ByteBuf,
-    global_timer: Option<Timer>,
-    on_low_wasm_memory_hook_status: Option<Hook>,
-}
-
 pub(super) fn upload_metadata(call: &mut Call<'_>) -> Outcome {
-    #[derive(CandidType)]
-    struct Uploaded {
-        snapshot_id: ByteBuf,
-    }
     let arg: UploadMetadataArg = decode(call)?;
     let id = arg.canister_id;
     let time_nanos = call.instance.time_nanos;
@@ -291,26 +198,6 @@ fn check_sizes(arg: &UploadMetadataArg) -> Result<(), UserError> {
         }
     }
     Ok(())
-}
-
-#[derive(CandidType, Deserialize)]
-enum Place {
-    #[serde(rename = "wasm_module")]
-    WasmModule { offset: u64 },
-    #[serde(rename = "wasm_memory")]
-    WasmMemory { offset: u64 },
-    #[serde(rename = "stable_memory")]
-    StableMemory { offset: u64 },
-    #[serde(rename = "wasm_chunk")]
-    WasmChunk,
-}
-
-#[derive(CandidType, Deserialize)]
-struct UploadArg {
-    canister_id: Principal,
-    snapshot_id: ByteBuf,
-    kind: Place,
-    chunk: ByteBuf,
 }
 
 pub(super) fn upload(call: &mut Call<'_>) -> Outcome {

@@ -4,9 +4,11 @@
 //! data segments of a module share. While a canister runs, its heap is mapped into a [`region::Region`]
 //! page by page, on first touch; what a message wrote is found there and either committed or discarded.
 
+mod give_back;
 mod mapping;
 pub(crate) mod pages;
 pub(crate) mod region;
 pub(crate) mod stable;
 
+pub(crate) use give_back::give_back;
 pub(crate) use pages::PageMap;

@@ -79,6 +79,8 @@ struct Inner {
     source: PageMap,
     last_written: usize,
     write_ahead: usize,
+    /// Whether a fault is being handled: a signal handler must not panic.
+    handles_fault: bool,
     /// Its share of [`MAPPINGS`], at most; counted exactly when there are too many.
     mappings: usize,
 }
@@ -104,6 +106,7 @@ impl Region {
                 source: PageMap::default(),
                 last_written: usize::MAX,
                 write_ahead: 1,
+                handles_fault: false,
                 mappings: 0,
             }),
         })
@@ -129,7 +132,11 @@ impl Region {
 
     /// Handles a fault at `address`: true if the access can be repeated.
     pub(crate) fn handle_fault(&self, address: usize) -> bool {
-        self.inner().handle_fault(address)
+        let inner = self.inner();
+        inner.handles_fault = true;
+        let is_handled = inner.handle_fault(address);
+        inner.handles_fault = false;
+        is_handled
     }
 
     /// Lends bytes of the heap to `reader`, which must not use the region; `None` if the range is out of bounds.
@@ -222,9 +229,12 @@ impl Inner {
             )
         };
         // The mappings are bounded; a kernel that refuses all the same leaves nothing to do in a fault handler,
-        // and going on would corrupt the heap.
-        if result.is_err() {
-            std::process::abort();
+        // and going on would corrupt the heap. Elsewhere only the instance is lost.
+        if let Err(error) = result {
+            if self.handles_fault {
+                std::process::abort();
+            }
+            panic!("the host refuses to protect {count} pages of a heap: {error}");
         }
     }
 
@@ -520,7 +530,14 @@ unsafe impl MemoryCreator for Regions {
         let region = Region::reserve(
             capacity.max(reserved_size_in_bytes.unwrap_or(0)),
             guard_size_in_bytes.max(GUARD_BYTES),
-        )?;
+        );
+        // An error would look like one of the canister, and a test would take it for what the mainnet does.
+        let region = region.unwrap_or_else(|error| {
+            panic!(
+                "the host has no address space for another heap: {error}; delete instances that are not used, or raise \
+                 the limit of virtual memory"
+            )
+        });
         region.inner().grow(minimum)?;
         let region = Arc::new(region);
         LATEST.set(Some(region.clone()));

@@ -61,6 +61,13 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// As a page of text, for browsers and agents.
+    pub(crate) fn into_text(self) -> Response {
+        (self.status, self.message).into_response()
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         #[derive(Serialize)]

@@ -4,7 +4,7 @@ use super::body::{self, JsonAnswer};
 use super::creation;
 use super::error::ApiError;
 use super::gateway;
-use super::https::{self, Cbor};
+use super::https;
 use super::limits::JSON_BODY_LIMIT_BYTES;
 use super::operations;
 use super::progress;
@@ -152,7 +152,7 @@ pub(crate) async fn handle_api(
     Path(parameters): Path<ApiPath>,
     method: Method,
     body: Body,
-) -> Result<Cbor, ApiError> {
+) -> Response {
     api(&slot, &method, &parameters.path, body).await
 }
 
@@ -163,9 +163,12 @@ pub(crate) struct ApiPath {
 }
 
 /// A request to `/api`, of an instance or of its gateway.
-pub(crate) async fn api(slot: &Arc<Slot>, method: &Method, path: &str, body: Body) -> Result<Cbor, ApiError> {
-    let body = body::read(body, JSON_BODY_LIMIT_BYTES).await?;
-    https::answer(slot, method, path, body).await
+pub(crate) async fn api(slot: &Arc<Slot>, method: &Method, path: &str, body: Body) -> Response {
+    let answer = async {
+        let body = body::read(body, JSON_BODY_LIMIT_BYTES).await?;
+        https::answer(slot, method, path, body).await
+    };
+    answer.await.map_or_else(ApiError::into_text, IntoResponse::into_response)
 }
 
 pub(crate) async fn start_progress(Target(slot): Target, body: Body) -> Result<Json<()>, ApiError> {

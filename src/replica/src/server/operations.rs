@@ -1,13 +1,16 @@
 //! What the endpoints of an instance do, one function each.
 use super::error::ApiError;
+use super::limits::BLOB_LIMIT_BYTES;
 use super::protocol::{
-    AddCycles, Base64Bytes, CanisterCall, CanisterHttpRequest, CanisterId, CanisterResult, Cycles,
-    IngressStatusArgs, MessageReference, MockCanisterHttpResponse, PrincipalRecord, StableMemory, SubnetId,
-    TickArgs, Timestamp, Topology,
+    AddCycles, Base64Bytes, CanisterCall, CanisterHttpRequest, CanisterId, CanisterResult,
+    CanisterSnapshotDownload, CanisterSnapshotId, CanisterSnapshotUpload, Cycles, IngressStatusArgs,
+    MessageReference, MockCanisterHttpResponse, PrincipalRecord, StableMemory, SubnetId, TickArgs, Timestamp,
+    Topology,
 };
 use crate::api::IngressStatus;
 use crate::error::RejectResponse;
 use crate::instance::Instance;
+use crate::snapshot_files::Mover;
 
 type Outcome<T> = Result<T, ApiError>;
 
@@ -30,6 +33,21 @@ pub(crate) fn mock_canister_http(instance: &mut Instance, args: MockCanisterHttp
         .map_err(ApiError::bad_request)
 }
 
+pub(crate) fn download_snapshot(instance: &mut Instance, args: CanisterSnapshotDownload) -> Outcome<()> {
+    let mover = Mover { sender: args.sender.principal_id.0, canister: args.canister_id.canister_id.0 };
+    instance.download_snapshot(mover, &args.snapshot_id.0, &args.snapshot_dir).map_err(ApiError::bad_request)
+}
+
+pub(crate) fn upload_snapshot(
+    instance: &mut Instance,
+    args: CanisterSnapshotUpload,
+) -> Outcome<CanisterSnapshotId> {
+    let mover = Mover { sender: args.sender.principal_id.0, canister: args.canister_id.canister_id.0 };
+    let replaced = args.replace_snapshot.map(|snapshot| snapshot.snapshot_id.0);
+    let uploaded = instance.upload_snapshot(mover, replaced, &args.snapshot_dir);
+    Ok(CanisterSnapshotId { snapshot_id: Base64Bytes(uploaded.map_err(ApiError::bad_request)?) })
+}
+
 pub(crate) fn delete_subnet(instance: &mut Instance, args: SubnetId) -> Outcome<()> {
     instance.delete_subnet(args.subnet_id.0).map_err(ApiError::bad_request)
 }
@@ -45,7 +63,12 @@ pub(crate) fn get_cycles(instance: &mut Instance, args: CanisterId) -> Outcome<C
 }
 
 pub(crate) fn get_stable_memory(instance: &mut Instance, args: CanisterId) -> Outcome<StableMemory> {
-    let bytes = instance.stable_memory(args.canister_id.0).map_err(ApiError::bad_request)?;
+    let id = args.canister_id.0;
+    // Before anything is allocated: a stable memory may have 500 GiB.
+    if instance.stable_memory_bytes(id).map_err(ApiError::bad_request)? > BLOB_LIMIT_BYTES {
+        return Err(ApiError::too_large("the stable memory", BLOB_LIMIT_BYTES));
+    }
+    let bytes = instance.stable_memory(id).map_err(ApiError::bad_request)?;
     Ok(StableMemory { blob: Base64Bytes(bytes) })
 }
 

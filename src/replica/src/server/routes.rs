@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, any, get, post};
 use instances::{calling, reading};
 
 /// Parts of the protocol that the replica answers with an error which names them, and what to do instead.
-pub(crate) const UNSUPPORTED: [(&str, &str); 8] = [
+pub(crate) const UNSUPPORTED: [(&str, &str); 6] = [
     ("/api.json", "docs/replica.md lists what is served"),
     ("/verify_signature", "verify it in the test: signatures of canisters are not checked here"),
     (
@@ -22,14 +22,12 @@ pub(crate) const UNSUPPORTED: [(&str, &str); 8] = [
         "every operation is answered at once, none is ever to be asked for",
     ),
     ("/instances/{id}/_/dashboard", "ask for the topology and the status of canisters"),
-    ("/instances/{id}/update/canister_snapshot_download", "read it through the management canister"),
-    ("/instances/{id}/update/canister_snapshot_upload", "write it through the management canister"),
     ("/instances/{id}/update/mock_flexible_canister_http", "let the canister use `http_request`"),
 ];
 
-/// The whole server.
-pub(crate) fn router(server: Server) -> Router {
-    let served = [
+/// Every path that is served, and how.
+fn served() -> Vec<(&'static str, MethodRouter<Server>)> {
+    vec![
         ("/status", get(async || ())),
         ("/blobstore", post(blobs::post)),
         ("/blobstore/{id}", get(blobs::get)),
@@ -57,13 +55,19 @@ pub(crate) fn router(server: Server) -> Router {
         ("/instances/{id}/update/set_stable_memory", post(instances::set_stable_memory)),
         ("/instances/{id}/update/tick", calling(operations::tick)),
         ("/instances/{id}/update/mock_canister_http", calling(operations::mock_canister_http)),
+        ("/instances/{id}/update/canister_snapshot_download", calling(operations::download_snapshot)),
+        ("/instances/{id}/update/canister_snapshot_upload", calling(operations::upload_snapshot)),
         ("/instances/{id}/update/delete_subnet", calling(operations::delete_subnet)),
         ("/instances/{id}/api/{*path}", any(instances::handle_api)),
         ("/http_gateway", get(gateway::list).post(gateway::create)),
         ("/http_gateway/{id}/stop", post(gateway::stop)),
-    ];
+    ]
+}
+
+/// The whole server.
+pub(crate) fn router(server: Server) -> Router {
     let served =
-        served.into_iter().fold(Router::new(), |router, (path, methods)| both(router, path, methods));
+        served().into_iter().fold(Router::new(), |router, (path, methods)| both(router, path, methods));
     UNSUPPORTED
         .into_iter()
         .fold(served, |router, (path, instead)| {
@@ -110,4 +114,32 @@ async fn unknown_path(method: Method, uri: Uri) -> ApiError {
 
 async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     ApiError::method_not_allowed(format!("{} does not take {method}", uri.path()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::creation;
+
+    /// The lists of `docs/replica.md`, between these lines.
+    const BEGIN: &str = "<!-- endpoints: a test compares this with the code -->\n";
+    const END: &str = "<!-- end of endpoints -->";
+
+    fn page() -> String {
+        let paths: Vec<String> = served().iter().map(|(path, _)| format!("`{path}`")).collect();
+        let row = |(name, instead): &(&str, &str)| format!("| `{name}` | {instead} |\n");
+        format!(
+            "Served: {}.\n\n| not served | instead |\n|---|---|\n{}\n| refused in a configuration | instead |\n|---|---|\n{}",
+            paths.join(", "),
+            UNSUPPORTED.iter().map(row).collect::<String>(),
+            creation::UNSUPPORTED.iter().map(row).collect::<String>(),
+        )
+    }
+
+    #[test]
+    fn the_documentation_lists_every_path_as_the_tables_have_it() {
+        let docs = include_str!("../../../../docs/replica.md");
+        let listed = docs.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END)).map(|(list, _)| list);
+        assert_eq!(listed, Some(page().as_str()), "docs/replica.md should list:\n{}", page());
+    }
 }

@@ -2,6 +2,7 @@
 use super::error::ApiError;
 use super::progress::Progress;
 use crate::instance::Instance;
+use crate::memory;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -128,6 +129,7 @@ impl Slot {
             State::Deleted => Err(Unavailable::Missing { id: slot.id }.into()),
             state => {
                 discard(state);
+                memory::give_back();
                 Ok(())
             }
         })

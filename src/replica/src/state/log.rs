@@ -25,6 +25,14 @@ impl Log {
         }
     }
 
+    /// Adds the lines of a message, of which it counted more than it kept.
+    pub(crate) fn append(&mut self, other: &Self) {
+        self.next_index += other.lines.front().map_or(other.next_index, |(index, _)| *index);
+        for (_, line) in &other.lines {
+            self.push(line.clone());
+        }
+    }
+
     /// The lines with their indices, oldest first.
     pub(crate) fn lines(&self) -> impl Iterator<Item = &(u64, LogLine)> {
         self.lines.iter()
@@ -44,5 +52,32 @@ impl Log {
     pub(crate) fn clear(&mut self) {
         self.lines.clear();
         self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(number: u8) -> LogLine {
+        LogLine { time_nanos: 0, content: vec![number] }
+    }
+
+    #[test]
+    fn a_message_that_logs_without_end_takes_no_more_space_than_its_log_and_counts_all_the_same() {
+        let (mut of_canister, mut of_message, mut one_by_one) =
+            (Log::default(), Log::default(), Log::default());
+        for number in 0..3 {
+            of_canister.push(line(number));
+            one_by_one.push(line(number));
+        }
+        for number in 0..1_000_u32 {
+            of_message.push(line(number as u8));
+            one_by_one.push(line(number as u8));
+        }
+        assert!(of_message.lines().count() <= limits::LOG_BYTES / LogLine::RECORD_BYTES);
+        of_canister.append(&of_message);
+        assert_eq!(of_canister.next_index(), 1_003);
+        assert!(of_canister.lines().eq(one_by_one.lines()));
     }
 }

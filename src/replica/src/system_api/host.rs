@@ -6,6 +6,7 @@ use crate::costs::limits;
 use crate::memory::region::Region;
 use crate::memory::stable::StableView;
 use crate::profile::SubnetProfile;
+use crate::state::log::Log;
 use candid::Principal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
@@ -258,7 +259,7 @@ pub(crate) struct Effects {
     /// The global timer: nanoseconds since the epoch, 0 for none.
     pub(crate) global_timer: u64,
     pub(crate) accepted_message: bool,
-    pub(crate) log: Vec<LogLine>,
+    pub(crate) log: Log,
 }
 
 /// Why a message failed, before words are found for it.
@@ -362,7 +363,7 @@ impl Effects {
             certified_data: None,
             global_timer,
             accepted_message: false,
-            log: Vec::new(),
+            log: Log::default(),
         }
     }
 }

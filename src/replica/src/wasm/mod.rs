@@ -3,6 +3,7 @@
 pub(crate) mod complexity;
 pub(crate) mod decode;
 pub(crate) mod inspect;
+mod kept;
 pub(crate) mod module;
 pub(crate) mod transform;
 

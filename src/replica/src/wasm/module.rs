@@ -1,13 +1,14 @@
 //! A compiled module, shared by every canister that runs it.
 
 use super::inspect::{GlobalInfo, Inspection, MethodKind};
+use super::kept::Kept;
 use super::{decode, inspect, transform};
 use crate::costs::{self, WASM_PAGE_BYTES, limits};
 use crate::memory::PageMap;
+use crate::memory::pages::PAGE_BYTES;
 use crate::memory::region::Regions;
 use crate::system_api;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 /// Why a module is not taken, in the platform's words.
@@ -138,13 +139,11 @@ impl Module {
     }
 }
 
-/// The wasm engines and every module that was compiled, for all instances of a server.
+/// The wasm engines and the modules that were compiled, for all instances of a server.
 pub(crate) struct ModuleCache {
     wasm32: Flavour,
     wasm64: Flavour,
-    modules: Mutex<HashMap<ModuleHash, Arc<Module>>>,
-    /// Modules by the hashes of the chunks they were put together from.
-    assembled: Mutex<HashMap<Vec<[u8; 32]>, Arc<Module>>>,
+    kept: Mutex<Kept>,
 }
 
 /// Engine, imports and memories for heaps of one address width: they weigh operators differently.
@@ -183,12 +182,14 @@ impl Flavour {
 impl ModuleCache {
     /// Engines without any module.
     pub(crate) fn new() -> wasmtime::Result<Self> {
-        Ok(Self {
-            wasm32: Flavour::new(false)?,
-            wasm64: Flavour::new(true)?,
-            modules: Mutex::default(),
-            assembled: Mutex::default(),
-        })
+        let page_bytes = rustix::param::page_size();
+        if page_bytes != PAGE_BYTES {
+            return Err(wasmtime::Error::msg(format!(
+                "the replica protects pages of {PAGE_BYTES} bytes, and this machine has pages of {page_bytes}: use a \
+                 kernel with pages of 4 KiB"
+            )));
+        }
+        Ok(Self { wasm32: Flavour::new(false)?, wasm64: Flavour::new(true)?, kept: Mutex::default() })
     }
 
     /// The engine that runs `module`.
@@ -202,43 +203,40 @@ impl ModuleCache {
     pub(crate) fn module(&self, bytes: &[u8]) -> Result<Arc<Module>, WasmError> {
         let hash: ModuleHash = Sha256::digest(bytes).into();
         if let Some(module) = self.lock().get(&hash) {
-            return Ok(module.clone());
+            return Ok(module);
         }
         let module = Arc::new(self.compile(hash, bytes)?);
-        self.lock().insert(hash, module.clone());
+        self.lock().insert(&module);
         Ok(module)
     }
 
     /// As [`ModuleCache::module`], and the chunks are remembered.
     pub(crate) fn assemble(&self, chunks: &[[u8; 32]], bytes: &[u8]) -> Result<Arc<Module>, WasmError> {
         let module = self.module(bytes)?;
-        self.lock_assembled().insert(chunks.to_vec(), module.clone());
+        self.lock().insert_chunks(chunks, &module);
         Ok(module)
     }
 
     /// The module that these chunks made, if they were put together before.
     pub(crate) fn assembled(&self, chunks: &[[u8; 32]]) -> Option<Arc<Module>> {
-        self.lock_assembled().get(chunks).cloned()
+        self.lock().of_chunks(chunks)
     }
 
-    fn lock_assembled(&self) -> std::sync::MutexGuard<'_, HashMap<Vec<[u8; 32]>, Arc<Module>>> {
-        // As for `lock`.
-        self.assembled.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ModuleHash, Arc<Module>>> {
-        // A panic while the map was held cannot have left it half changed.
-        self.modules.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        // A panic while it was held cannot have left it half changed.
+        self.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn compile(&self, hash: ModuleHash, bytes: &[u8]) -> Result<Module, WasmError> {
         let plain = decode::decode(bytes)?;
-        let inspection = inspect::inspect(&plain)?;
+        let mut inspection = inspect::inspect(&plain)?;
         let compile_error = |error: wasmtime::Error| WasmError::Compile(format!("{error:#}"));
         let initial_heap = initial_heap(&inspection)?;
         let transformed = transform::transform(&plain, &inspection)
             .map_err(|error| WasmError::Validation(error.to_string()))?;
         let flavour = if inspection.is_wasm64 { &self.wasm64 } else { &self.wasm32 };
+        // They are in the heap now.
+        inspection.data = Vec::new();
         let compiled = wasmtime::Module::new(&flavour.engine, &transformed).map_err(compile_error)?;
         let instance_pre = flavour.linker.instantiate_pre(&compiled).map_err(compile_error)?;
         let global_names: Vec<String> =
@@ -264,8 +262,10 @@ fn initial_globals(
     names: &[String],
 ) -> wasmtime::Result<Vec<GlobalValue>> {
     let mut store = wasmtime::Store::new(&flavour.engine, system_api::Host::idle());
-    let instance = instance_pre.instantiate(&mut store)?;
+    let instance = instance_pre.instantiate(&mut store);
+    // Also of one that failed: the next module without a memory must not get its region.
     drop(Regions::take_latest());
+    let instance = instance?;
     names
         .iter()
         .map(|name| {

@@ -169,3 +169,52 @@ fn words_of_the_management_canister_reach_canisters_without_a_code() {
     assert_eq!(code, CANISTER_ERROR);
     assert!(message.starts_with("IC0503: Error from Canister"), "{message}");
 }
+
+#[derive(CandidType, Deserialize)]
+enum Curve {
+    #[serde(rename = "secp256k1")]
+    Secp256k1,
+}
+
+#[derive(CandidType)]
+struct KeyId {
+    curve: Curve,
+    name: String,
+}
+
+#[derive(CandidType)]
+struct PublicKey {
+    derivation_path: Vec<Vec<u8>>,
+    key_id: KeyId,
+}
+
+#[derive(CandidType)]
+struct Signature {
+    message_hash: Vec<u8>,
+    derivation_path: Vec<Vec<u8>>,
+    key_id: KeyId,
+}
+
+/// Code, `routing.rs`: a call that needs a key goes to a subnet that has it, and nowhere if none does.
+#[test]
+fn a_key_that_no_subnet_has_is_named() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    let key_id = || KeyId { curve: Curve::Secp256k1, name: "test_key_1".to_owned() };
+    let public_key = PublicKey { derivation_path: vec![], key_id: key_id() };
+    let signature = Signature { message_hash: vec![0; 32], derivation_path: vec![], key_id: key_id() };
+    for (call, expected) in [
+        (
+            Call::management("ecdsa_public_key", (public_key,)),
+            "Requested unknown threshold key: ecdsa:Secp256k1:test_key_1, existing keys: []",
+        ),
+        (
+            Call::management("sign_with_ecdsa", (signature,)),
+            "Requested unknown or disabled threshold key: ecdsa:Secp256k1:test_key_1, existing enabled keys: []",
+        ),
+    ] {
+        let (code, text) = rejection(&run(&pic, canister, script().call(call)));
+        assert_eq!(code, DESTINATION_INVALID);
+        assert!(text.contains(expected), "{text}");
+    }
+}

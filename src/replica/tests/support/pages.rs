@@ -200,7 +200,7 @@ pub(crate) fn asking_canister() -> Vec<u8> {
             (import "ic0" "call_cycles_add" (func $cycles (param i64)))
             (import "ic0" "call_perform" (func $perform (result i32)))
             (table funcref (elem $replied $rejected))
-            (memory 1)
+            (memory 4)
             (data (i32.const 0) "{}")
             (data (i32.const 4096) "http_request")
             (func $replied (param i32) unreachable)

@@ -99,8 +99,10 @@ fn call(
         payload,
     };
     let answer = if is_update {
-        let id = instance.submit(call).map_err(NoPage::Canister)?;
-        id.map(|id| instance.await_ingress(&id)).unwrap_or_else(|reject| Ok(Err(reject)))
+        match instance.submit(call).map_err(NoPage::Canister)? {
+            Ok(id) => instance.await_ingress(&id),
+            Err(reject) => Ok(Err(reject)),
+        }
     } else {
         instance.query(call)
     };

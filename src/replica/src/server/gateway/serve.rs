@@ -39,12 +39,7 @@ async fn handle(State(gate): State<Gate>, request: axum::extract::Request) -> Re
         answer(&gate, request).await
     });
     let failed = |error| ApiError::internal(format!("the request was not handled: {error}"));
-    task.await.map_err(failed).flatten().unwrap_or_else(plain)
-}
-
-/// For people: a page of text.
-fn plain(error: ApiError) -> Response {
-    (error.status, error.message).into_response()
+    task.await.map_err(failed).flatten().unwrap_or_else(ApiError::into_text)
 }
 
 async fn answer(gate: &Gate, request: axum::extract::Request) -> Result<Response, ApiError> {
@@ -62,7 +57,7 @@ async fn answer(gate: &Gate, request: axum::extract::Request) -> Result<Response
     }
     if let Some(path) = path.strip_prefix("/api/") {
         let path = path.to_owned();
-        return Ok(api(&gate.slot, &parts.method, &path, body).await.into_response());
+        return Ok(api(&gate.slot, &parts.method, &path, body).await);
     }
     let canister = address::canister(&parts.headers, &parts.uri, &gate.domains).ok_or_else(|| {
         ApiError::bad_request(

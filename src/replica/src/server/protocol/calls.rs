@@ -5,6 +5,7 @@ use crate::error::RejectResponse;
 use candid::Principal;
 use serde::de::{self, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::path::PathBuf;
 
 /// How a call ended; on the wire `{"Ok": base64}` or `{"Err": reject}`.
 pub(crate) type CanisterResult = Result<Base64Bytes, RejectResponse>;
@@ -142,6 +143,30 @@ pub(crate) struct SetStableMemory {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct StableMemory {
     pub(crate) blob: Base64Bytes,
+}
+
+/// A snapshot that is written to a directory of the server's machine.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CanisterSnapshotDownload {
+    pub(crate) sender: PrincipalRecord,
+    pub(crate) canister_id: CanisterId,
+    pub(crate) snapshot_id: Base64Bytes,
+    pub(crate) snapshot_dir: PathBuf,
+}
+
+/// A snapshot that is made of a directory of the server's machine.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CanisterSnapshotUpload {
+    pub(crate) sender: PrincipalRecord,
+    pub(crate) canister_id: CanisterId,
+    pub(crate) replace_snapshot: Option<CanisterSnapshotId>,
+    pub(crate) snapshot_dir: PathBuf,
+}
+
+/// The id of a snapshot.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CanisterSnapshotId {
+    pub(crate) snapshot_id: Base64Bytes,
 }
 
 /// Wishes for a round. Early clients send an empty string instead of a record.

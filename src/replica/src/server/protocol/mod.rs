@@ -15,8 +15,9 @@ mod topology;
 
 pub(crate) use bytes::Base64Bytes;
 pub(crate) use calls::{
-    AddCycles, CanisterCall, CanisterId, CanisterResult, Cycles, IngressStatusArgs, MessageReference,
-    PrincipalRecord, SetStableMemory, StableMemory, SubnetId, TickArgs, Timestamp,
+    AddCycles, CanisterCall, CanisterId, CanisterResult, CanisterSnapshotDownload, CanisterSnapshotId,
+    CanisterSnapshotUpload, Cycles, IngressStatusArgs, MessageReference, PrincipalRecord, SetStableMemory,
+    StableMemory, SubnetId, TickArgs, Timestamp,
 };
 pub(crate) use config::{AutoProgressConfig, InitialTime, InstanceConfig, SubnetSpec};
 pub(crate) use config::{CostSchedule, Flag, InstructionConfig, StateConfig};
