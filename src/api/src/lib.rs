@@ -7,6 +7,7 @@
 //! | [`vessel`] | the coordinator to a vessel: what it is, and to write the compact image |
 //! | [`routes`] | the coordinator to an index: swap a route; an index to the coordinator: enrol |
 //! | [`plan`] | governance to the coordinator: what is to be done, within which bounds |
+//! | [`govern`] | governance, and whom it named: what is decided, who may do what, how plans are gone about |
 //! | [`payout`] | operators and governance to the coordinator: what is left over |
 //! | [`jobs`] | everybody to the coordinator: how far jobs are |
 //! | [`events`] | everybody to the coordinator: what happened, and what jobs proved |
@@ -17,6 +18,7 @@
 
 pub mod error;
 pub mod events;
+pub mod govern;
 pub mod jobs;
 pub mod payout;
 pub mod plan;

@@ -10,6 +10,7 @@ mod layouts;
 mod metadata;
 mod money;
 mod others;
+mod pace;
 mod precopy;
 mod proposals;
 mod put_back;
