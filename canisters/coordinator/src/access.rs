@@ -19,6 +19,8 @@ pub(crate) enum Who {
     Index,
     /// Whom governance named for it, and governance. Being a controller is none of it.
     Operator,
+    /// The same, and whom governance named to observe.
+    Observer,
     /// Whose proposals are executed.
     Governance,
 }
@@ -37,6 +39,7 @@ decant_kit::methods! { Who;
     update decant_validate: Operator, PLAN;
     update decant_execute: Governance, PLAN;
     query decant_roles: AnybodyAsQuery, FEW;
+    query decant_assess: Observer, IDS;
     query decant_plan: AnybodyAsQuery, FEW;
     update decant_tempo: Operator, FEW;
     update decant_release: Operator, FEW;
@@ -75,6 +78,8 @@ impl Rule for Who {
             Self::Operator => {
                 Err(format!("{caller} may not operate this coordinator: governance names who may"))
             }
+            Self::Observer if store::is_observer(caller) => Ok(()),
+            Self::Observer => Self::Operator.allows(caller),
             Self::Governance => {
                 let governance = store::governance();
                 match caller == governance {
@@ -89,7 +94,7 @@ impl Rule for Who {
         Self::Operator
             .allows(caller)
             .or_else(|_| Self::Index.allows(caller))
-            .or_else(|refusal| if store::is_observer(caller) { Ok(()) } else { Err(refusal) })
+            .or_else(|_| Self::Observer.allows(caller))
             .map_err(|_| format!("{caller} is not known here: ask it as a query"))
     }
 }

@@ -87,6 +87,15 @@ fn open_job(source: Principal) -> Option<Job> {
     store::job_of(source).and_then(store::job).filter(|job| !job.state().is_ended())
 }
 
+/// Whether a canister could be enrolled, by what is known of it here.
+pub(crate) fn check(canister: Principal, own: Principal) -> Result<(), EnrolError> {
+    check_kind(canister, own)?;
+    if store::is_index(canister) {
+        return Err(EnrolError::Index);
+    }
+    check_past(canister)
+}
+
 /// What a canister is, before any job.
 fn check_kind(canister: Principal, own: Principal) -> Result<(), EnrolError> {
     if !is_canister(canister) {

@@ -2,6 +2,7 @@
 //! decision that changes something says what it changes, so that what voters read is what happens, or nothing does.
 
 mod words;
+pub(crate) use words::Hand;
 
 #[cfg(test)]
 mod tests;

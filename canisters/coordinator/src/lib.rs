@@ -6,6 +6,7 @@
 //! | `store` | what outlasts an upgrade: plans, jobs, journals, the pool |
 //! | `govern` | what governance decides |
 //! | `plans` | the plans that it approves |
+//! | `assess` | a live view of canisters before any plan |
 //! | `pace` | when jobs of a plan are started, and wait |
 //! | `enrolment` | indexes hand canisters over |
 //! | `driver` | jobs, one step after the other, several at a time |
@@ -24,6 +25,7 @@
 //! | `eyes` | the same for browsers and tools: dashboard, metrics, logs |
 
 mod access;
+mod assess;
 mod assets;
 mod audit;
 mod carried;
@@ -52,6 +54,7 @@ mod views;
 
 use candid::{CandidType, Principal};
 use decant_api::JobId;
+use decant_api::assess::{AssessArgs, Assessment};
 use decant_api::events::{Event, Evidence};
 use decant_api::govern::{Decision, PlanView, Release, Roles};
 use decant_api::jobs::{Batch, Command, JobView, JobsArgs, Pause, PoolView, Summary, Which};
@@ -133,6 +136,11 @@ async fn decant_execute(decision: Decision) {
         ic_cdk::trap(refusal);
     }
     driver::wake();
+}
+
+#[ic_cdk::query(composite = true, guard = "access::decant_assess")]
+async fn decant_assess(args: AssessArgs) -> Vec<Assessment> {
+    assess::assess(args).await
 }
 
 #[ic_cdk::query(guard = "access::decant_roles")]

@@ -7,6 +7,7 @@
 //! | [`vessel`] | the coordinator to a vessel: what it is, and to write the compact image |
 //! | [`routes`] | the coordinator to an index: swap a route; an index to the coordinator: enrol |
 //! | [`plan`] | governance to the coordinator: what is to be done, within which bounds |
+//! | [`assess`] | operators and observers: what a fleet is like before any plan |
 //! | [`govern`] | governance, and whom it named: what is decided, who may do what, how plans are gone about |
 //! | [`payout`] | operators and governance to the coordinator: what is left over |
 //! | [`jobs`] | everybody to the coordinator: how far jobs are |
@@ -16,6 +17,7 @@
 //! fields are dropped silently by Candid, so a field that makes something safer is never optional: it gets
 //! a new method.
 
+pub mod assess;
 pub mod error;
 pub mod events;
 pub mod govern;

@@ -1,5 +1,6 @@
 //! Scenarios through the `pocket_ic` client, in one binary: the engine and the modules are made once.
 
+mod assess;
 mod assets;
 mod enrolment;
 mod eyes;

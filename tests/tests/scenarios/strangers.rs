@@ -136,6 +136,7 @@ fn whoever_may_not_call_a_method_of_the_coordinator_is_refused_before_anything_i
     let table = BTreeMap::from([
         ("decant_abort", operators),
         ("decant_all", operators),
+        ("decant_assess", &[OPERATOR, OBSERVER, GOVERNANCE]),
         ("decant_delete_pooled", operators),
         ("decant_enrol", &[INDEX]),
         ("decant_events", known),
