@@ -3,7 +3,7 @@
 use crate::store;
 use candid::Principal;
 use decant_kit::access::Rule;
-use ic_cdk::api::{in_replicated_execution, is_controller};
+use ic_cdk::api::in_replicated_execution;
 
 /// Those who may call a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +17,10 @@ pub(crate) enum Who {
     OneNode,
     /// Whom a plan names as index.
     Index,
-    /// Controllers of this canister, and governance.
+    /// Whom governance named for it, and governance. Being a controller is none of it.
     Operator,
+    /// The same, and whom governance named to observe.
+    Observer,
     /// Whose proposals are executed.
     Governance,
 }
@@ -33,11 +35,14 @@ const HEADERS: usize = 64_000;
 const PLAN: usize = 2 << 20;
 
 decant_kit::methods! { Who;
-    query decant_render_plan: AnybodyAsQuery, PLAN;
-    update decant_validate_plan: Operator, PLAN;
-    update decant_execute_plan: Governance, PLAN;
-    update decant_validate_payout: Operator, FEW;
-    update decant_execute_payout: Governance, FEW;
+    query decant_render: AnybodyAsQuery, PLAN;
+    update decant_validate: Operator, PLAN;
+    update decant_execute: Governance, PLAN;
+    query decant_roles: AnybodyAsQuery, FEW;
+    query decant_assess: Observer, IDS;
+    query decant_plan: AnybodyAsQuery, FEW;
+    update decant_tempo: Operator, FEW;
+    update decant_release: Operator, FEW;
     update decant_delete_pooled: Operator, FEW;
     update decant_enrol: Index, IDS;
     update decant_withdraw: Index, IDS;
@@ -69,15 +74,17 @@ impl Rule for Who {
             }
             Self::Index if store::is_index(caller) => Ok(()),
             Self::Index => Err(format!("{caller} is no index of an approved plan")),
-            Self::Operator if caller == store::governance() || is_controller(&caller) => Ok(()),
+            Self::Operator if caller == store::governance() || store::is_operator(caller) => Ok(()),
             Self::Operator => {
-                Err(format!("{caller} may not operate this coordinator: ask as a controller of it"))
+                Err(format!("{caller} may not operate this coordinator: governance names who may"))
             }
+            Self::Observer if store::is_observer(caller) => Ok(()),
+            Self::Observer => Self::Operator.allows(caller),
             Self::Governance => {
                 let governance = store::governance();
                 match caller == governance {
                     true => Ok(()),
-                    false => Err(format!("{caller} may not execute plans: propose them to {governance}")),
+                    false => Err(format!("{caller} may execute nothing: propose it to {governance}")),
                 }
             }
         }
@@ -87,6 +94,7 @@ impl Rule for Who {
         Self::Operator
             .allows(caller)
             .or_else(|_| Self::Index.allows(caller))
+            .or_else(|_| Self::Observer.allows(caller))
             .map_err(|_| format!("{caller} is not known here: ask it as a query"))
     }
 }

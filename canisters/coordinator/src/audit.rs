@@ -88,6 +88,11 @@ pub(crate) fn paid_out(by: Principal, payout: &Payout) {
     note(by, Happened::PaidOut { cycles, to }, format!("{cycles} cycles were paid out to {to}"));
 }
 
+/// Something else was decided.
+pub(crate) fn decided(by: Principal, what: String) {
+    note(by, Happened::Decided { what: what.clone() }, what);
+}
+
 /// The coordinator was upgraded.
 pub(crate) fn upgraded(by: Principal) {
     note(by, Happened::Upgraded, format!("{by} upgraded the coordinator"));
@@ -159,6 +164,7 @@ fn view(happened: Happened) -> events::Happened {
         Happened::PoolDeleted { canister } => View::PoolDeleted { canister },
         Happened::PaidOut { cycles, to } => View::PaidOut { cycles, to },
         Happened::Upgraded => View::Upgraded,
+        Happened::Decided { what } => View::Decided { what },
     }
 }
 

@@ -9,7 +9,7 @@
 
 use crate::money::{self, Account, Prices, Short};
 use crate::store::{self, Pause};
-use crate::{notices, platform, pool, put_back, trial};
+use crate::{notices, pace, platform, pool, put_back, trial};
 use decant_api::JobId;
 use decant_api::jobs::{Batch, Which};
 use decant_engine::{
@@ -152,6 +152,9 @@ fn look_at_jobs() {
     if let Some(due_nanos) = notices_due {
         sleep_until(due_nanos);
     }
+    if let Some(due_nanos) = pace::first_due() {
+        sleep_until(due_nanos);
+    }
     if let Some(Short::Coordinator(_)) = short() {
         // Nobody tells a canister that it was topped up.
         sleep_until(now().saturating_add(SHORT_NANOS));
@@ -178,18 +181,26 @@ fn sleep_until(due_nanos: TimeNanos) {
 /// Starts jobs within the limits of their plans, and within what these may spend and the coordinator has.
 fn start_queued() {
     SHORT.set(None);
+    pace::begin();
     if store::pause() != Pause::Running || store::count(Place::Queued) == 0 {
         return;
     }
     let (prices, liquid) = (Prices::now(), ic_cdk::api::canister_liquid_cycle_balance());
-    let mut spent = Vec::new();
+    let mut over = Vec::new();
     let (mut working, mut promised) = (store::count(Place::Working), money::promised(prices));
     let may_start = |plan_id, load: Load| {
+        if let Err(wait) = pace::may_start(plan_id, load, now()) {
+            if wait == pace::Wait::Ended {
+                over.push((plan_id, ReasonCode::Aborted, wait.text()));
+            }
+            return false;
+        }
         if load.working >= store::terms(plan_id).max_in_flight || working >= DRIVEN_AT_A_TIME as u64 {
             return false;
         }
         match Account::of(plan_id, load).may_start(prices, liquid, promised) {
             Ok(one) => {
+                pace::started(plan_id);
                 working += 1;
                 promised = promised.saturating_add(one);
                 true
@@ -197,7 +208,7 @@ fn start_queued() {
             Err(short) => {
                 // Nothing that is under way could give anything back.
                 if matches!(short, Short::Plan(_)) && load.open == 0 {
-                    spent.push((plan_id, short.text().to_owned()));
+                    over.push((plan_id, ReasonCode::OutOfCycles, short.text().to_owned()));
                 }
                 SHORT.set(Some(short));
                 false
@@ -205,22 +216,22 @@ fn start_queued() {
         }
     };
     store::start(may_start, now());
-    for (plan_id, why) in spent {
-        end_line(plan_id, &why);
+    for (plan_id, code, why) in over {
+        end_line(plan_id, code, &why);
     }
     if money::wants_idle(now()) {
         in_message(money::for_all(money::ask_idle()));
     }
 }
 
-/// A plan may not spend what one more job takes: those in its line end, some at a time.
-fn end_line(plan_id: u64, why: &str) {
+/// A plan is over, or may not spend what one more job takes: those in its line end, some at a time.
+fn end_line(plan_id: u64, code: ReasonCode, why: &str) {
     let first = store::board(|board| board.line(plan_id, ENDED_AT_A_TIME));
     if first.len() == ENDED_AT_A_TIME {
         wake();
     }
     for mut job in first.into_iter().filter_map(store::job) {
-        record(&mut job, Event::GaveUp { reason: Reason::new(ReasonCode::OutOfCycles, why) });
+        record(&mut job, Event::GaveUp { reason: Reason::new(code, why) });
     }
 }
 
@@ -261,7 +272,9 @@ async fn steps(id: JobId) -> Option<TimeNanos> {
         }
         without_call += 1;
         let step = next_step(&job, now(), &limits);
-        if is_on_hold(&job) && !matches!(step, Step::Record(_) | Step::InFlight { .. }) {
+        if (is_on_hold(&job) || pace::is_held(&job))
+            && !matches!(step, Step::Record(_) | Step::InFlight { .. })
+        {
             return limits.fence_ends_nanos(&job);
         }
         match step {

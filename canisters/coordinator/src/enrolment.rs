@@ -44,8 +44,12 @@ pub(crate) fn enrol(asked: &Asked, canisters: &[Principal]) -> Vec<Result<JobId,
     let Some(essentials) = essentials(plan_id, &record) else {
         return all_refused(plan_id, "earlier builds did what it says");
     };
+    let course = store::course(plan_id);
+    if course.has_ended {
+        return all_refused(plan_id, "governance ended it");
+    }
     let routes = routes(&record.plan, index);
-    let max_canisters = record.plan.max_canisters;
+    let max_canisters = course.terms(&record.plan).max_canisters;
     let mut enrolled = record.used.enrolled;
     let mut enrol_one = |position: usize, canister: Principal| {
         if let Some(job) = open_job(canister) {
@@ -81,6 +85,15 @@ fn routes(plan: &plan::Plan, index: Principal) -> Vec<Principal> {
 
 fn open_job(source: Principal) -> Option<Job> {
     store::job_of(source).and_then(store::job).filter(|job| !job.state().is_ended())
+}
+
+/// Whether a canister could be enrolled, by what is known of it here.
+pub(crate) fn check(canister: Principal, own: Principal) -> Result<(), EnrolError> {
+    check_kind(canister, own)?;
+    if store::is_index(canister) {
+        return Err(EnrolError::Index);
+    }
+    check_past(canister)
 }
 
 /// What a canister is, before any job.

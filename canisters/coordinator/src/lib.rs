@@ -4,7 +4,10 @@
 //! |---|---|
 //! | `access` | who may call what |
 //! | `store` | what outlasts an upgrade: plans, jobs, journals, the pool |
-//! | `plans` | what governance approves |
+//! | `govern` | what governance decides |
+//! | `plans` | the plans that it approves |
+//! | `assess` | a live view of canisters before any plan |
+//! | `pace` | when jobs of a plan are started, and wait |
 //! | `enrolment` | indexes hand canisters over |
 //! | `driver` | jobs, one step after the other, several at a time |
 //! | `platform` | effects as calls, and what their values mean |
@@ -22,17 +25,20 @@
 //! | `eyes` | the same for browsers and tools: dashboard, metrics, logs |
 
 mod access;
+mod assess;
 mod assets;
 mod audit;
 mod carried;
 mod driver;
 mod enrolment;
 mod eyes;
+mod govern;
 mod management;
 mod modules;
 mod money;
 mod notices;
 mod outcomes;
+mod pace;
 mod pages;
 mod payouts;
 mod plans;
@@ -48,10 +54,10 @@ mod views;
 
 use candid::{CandidType, Principal};
 use decant_api::JobId;
+use decant_api::assess::{AssessArgs, Assessment};
 use decant_api::events::{Event, Evidence};
+use decant_api::govern::{Decision, PlanView, Release, Roles};
 use decant_api::jobs::{Batch, Command, JobView, JobsArgs, Pause, PoolView, Summary, Which};
-use decant_api::payout::Payout;
-use decant_api::plan::Plan;
 use decant_api::routes::{EnrolError, WithdrawError};
 use decant_kit::replies;
 use enrolment::Asked;
@@ -63,11 +69,18 @@ use serde::Deserialize;
 struct InitArgs {
     /// Whose proposals it executes.
     governance: Principal,
+    /// Who operates it, until governance names others.
+    operators: Option<Vec<Principal>>,
 }
 
 #[ic_cdk::init]
 fn init(args: InitArgs) {
+    let operators = args.operators.unwrap_or_default();
+    if let Err(why) = govern::check_people("operators", &operators) {
+        ic_cdk::trap(why);
+    }
     store::set_governance(args.governance);
+    store::set_roles(Roles { operators, observers: Vec::new() });
     put_back::begin_anew();
 }
 
@@ -89,7 +102,12 @@ fn post_upgrade() {
     if let Err(why) = store::restore() {
         ic_cdk::trap(why);
     }
-    audit::upgraded(ic_cdk::api::msg_caller());
+    let by = ic_cdk::api::msg_caller();
+    audit::upgraded(by);
+    if store::named_roles().is_none() {
+        // To the builds before this one every controller was an operator.
+        store::set_roles(Roles { operators: vec![by], observers: Vec::new() });
+    }
     if store::config().whole_nanos.is_none() {
         // The build before this one did not ask.
         put_back::begin_anew();
@@ -102,40 +120,52 @@ fn inspect() {
     access::inspect();
 }
 
-#[ic_cdk::query(guard = "access::decant_render_plan")]
-fn decant_render_plan(plan: Plan) -> Result<String, String> {
-    plans::render(&plan)
+#[ic_cdk::query(guard = "access::decant_render")]
+fn decant_render(decision: Decision) -> Result<String, String> {
+    govern::render(&decision)
 }
 
-#[ic_cdk::update(guard = "access::decant_validate_plan")]
-async fn decant_validate_plan(plan: Plan) -> Result<String, String> {
-    plans::validate(&plan).await
+#[ic_cdk::update(guard = "access::decant_validate")]
+async fn decant_validate(decision: Decision) -> Result<String, String> {
+    govern::validate(&decision).await
 }
 
-#[ic_cdk::update(guard = "access::decant_execute_plan")]
-async fn decant_execute_plan(plan: Plan) {
-    let (by, hash) = (ic_cdk::api::msg_caller(), audit::hash(&plan));
-    match plans::execute(plan).await {
-        Ok(id) => audit::approved(by, id, hash),
+#[ic_cdk::update(guard = "access::decant_execute")]
+async fn decant_execute(decision: Decision) {
+    if let Err(refusal) = govern::execute(ic_cdk::api::msg_caller(), decision).await {
         // Any reply counts as executed: a refusal must be a reject.
-        Err(refusal) => ic_cdk::trap(refusal),
+        ic_cdk::trap(refusal);
     }
     driver::wake();
 }
 
-#[ic_cdk::update(guard = "access::decant_validate_payout")]
-fn decant_validate_payout(payout: Payout) -> Result<String, String> {
-    payouts::validate(&payout)
+#[ic_cdk::query(composite = true, guard = "access::decant_assess")]
+async fn decant_assess(args: AssessArgs) -> Vec<Assessment> {
+    assess::assess(args).await
 }
 
-#[ic_cdk::update(guard = "access::decant_execute_payout")]
-async fn decant_execute_payout(payout: Payout) {
-    let by = ic_cdk::api::msg_caller();
-    match payouts::execute(payout.clone()).await {
-        Ok(()) => audit::paid_out(by, &payout),
-        // As above.
-        Err(refusal) => ic_cdk::trap(refusal),
-    }
+#[ic_cdk::query(guard = "access::decant_roles")]
+fn decant_roles() -> Roles {
+    store::roles()
+}
+
+#[ic_cdk::query(guard = "access::decant_plan")]
+fn decant_plan(plan: u64) -> Option<PlanView> {
+    govern::plan(plan)
+}
+
+#[ic_cdk::update(guard = "access::decant_tempo")]
+fn decant_tempo(plan: u64, at_a_time: u32) -> Result<(), String> {
+    pace::set_tempo(plan, at_a_time)?;
+    audit::decided(ic_cdk::api::msg_caller(), format!("plan {plan} runs {at_a_time} jobs at a time"));
+    Ok(())
+}
+
+#[ic_cdk::update(guard = "access::decant_release")]
+fn decant_release(plan: u64, release: Release) -> Result<(), String> {
+    pace::release(plan, release)?;
+    audit::decided(ic_cdk::api::msg_caller(), format!("plan {plan}: released {release:?}"));
+    Ok(())
 }
 
 #[ic_cdk::update(guard = "access::decant_delete_pooled")]

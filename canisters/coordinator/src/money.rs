@@ -69,7 +69,7 @@ impl Prices {
     }
 
     /// What something costs here that costs so much on 13 nodes.
-    fn here(self, on_13_nodes: u128) -> u128 {
+    pub(crate) fn here(self, on_13_nodes: u128) -> u128 {
         on_13_nodes.saturating_mul(self.byte).div_ceil(BYTE_CYCLES)
     }
 }

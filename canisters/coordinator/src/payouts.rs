@@ -58,11 +58,10 @@ async fn empty_and_delete(canister: Principal) -> Result<(), String> {
     Ok(())
 }
 
-/// Renders a payout for voters, or says why it can't be made.
-pub(crate) fn validate(payout: &Payout) -> Result<String, String> {
+/// Whether a payout can be made.
+pub(crate) fn check_all(payout: &Payout) -> Result<(), String> {
     check(payout)?;
-    check_means(payout.cycles)?;
-    Ok(text(payout))
+    check_means(payout.cycles)
 }
 
 fn check(payout: &Payout) -> Result<(), String> {
@@ -94,7 +93,8 @@ fn check_means(cycles: u128) -> Result<(), String> {
     }
 }
 
-fn text(payout: &Payout) -> String {
+/// Renders a payout for voters.
+pub(crate) fn text(payout: &Payout) -> String {
     let to = match &payout.to {
         Payee::Canister(canister) => format!("the canister {canister}"),
         Payee::Account { ledger, owner, subaccount } => {
@@ -111,7 +111,7 @@ fn text(payout: &Payout) -> String {
 
 /// Pays out. Cycles that are not taken come back.
 pub(crate) async fn execute(payout: Payout) -> Result<(), String> {
-    validate(&payout)?;
+    check_all(&payout)?;
     match payout.to {
         Payee::Canister(canister) => {
             management::deposit(canister, payout.cycles).await.map_err(|error| error.to_string())

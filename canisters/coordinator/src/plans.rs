@@ -4,11 +4,16 @@ use crate::enrolment::is_canister;
 use crate::money::{self, Prices};
 use crate::{management, store};
 use candid::Principal;
-use decant_api::plan::{ByVessel, ModuleRef, ModuleUse, Plan, Retention, Strategy};
+use decant_api::plan::{ModuleRef, ModuleUse, Plan, Retention, Strategy};
 use serde_bytes::ByteBuf;
 
 #[cfg(test)]
 mod tests;
+mod words;
+
+#[cfg(test)]
+pub(crate) use words::check_title;
+pub(crate) use words::text;
 
 /// Plans that are kept.
 const PLANS: u64 = 10_000;
@@ -43,21 +48,14 @@ const RETENTION_SECONDS: u64 = 315_360_000;
 /// Percent of growth that a plan can expect: 100 times.
 const GROWTH_PERCENT: u32 = 10_000;
 
-/// Renders a plan for people, or says why it is none. Whether its chunks are stored is only known to a call.
-pub(crate) fn render(plan: &Plan) -> Result<String, String> {
+/// Whether a plan is one that can be carried out. Whether its chunks are stored is only known to a call.
+pub(crate) fn check_all(plan: &Plan) -> Result<(), String> {
     check(plan)?;
-    check_means(plan)?;
-    Ok(text(plan))
+    check_means(plan)
 }
 
-/// Renders a plan for voters, or says why it cannot be executed.
-pub(crate) async fn validate(plan: &Plan) -> Result<String, String> {
-    let rendered = render(plan)?;
-    check_chunks(plan).await?;
-    Ok(rendered)
-}
-
-async fn check_chunks(plan: &Plan) -> Result<(), String> {
+/// Whether its modules are in the chunk store.
+pub(crate) async fn check_chunks(plan: &Plan) -> Result<(), String> {
     let stored = management::stored_chunks().await.map_err(|failure| failure.to_string())?;
     for chunk in chunks(plan) {
         if !stored.contains(chunk) {
@@ -82,15 +80,12 @@ fn chunks(plan: &Plan) -> impl Iterator<Item = &ByteBuf> {
     tombstone.chain(module).chain(used.iter().flat_map(|module| &module.chunk_hashes))
 }
 
-/// Keeps a plan, from now on in force; answers its number. The world has moved since it was validated: everything is checked again.
-pub(crate) async fn execute(plan: Plan) -> Result<u64, String> {
-    check(&plan)?;
-    check_means(&plan)?;
-    check_chunks(&plan).await?;
-    if store::plan_count() >= PLANS {
-        return Err(format!("there are {PLANS} plans already"));
+/// Whether one more plan can be kept.
+pub(crate) fn check_room() -> Result<(), String> {
+    match store::plan_count() < PLANS {
+        true => Ok(()),
+        false => Err(format!("there are {PLANS} plans already")),
     }
-    Ok(store::add_plan(plan))
 }
 
 /// Whether it may spend what its first job takes, at the prices of this subnet, and whether the coordinator carries as many
@@ -135,6 +130,7 @@ fn check(plan: &Plan) -> Result<(), String> {
     if let Retention::Frozen { seconds } = plan.retention {
         check_limit("retention (seconds)", seconds.into(), 0, RETENTION_SECONDS.into())?;
     }
+    words::check_title(&plan.title)?;
     check_parties(plan)?;
     check_strategy(plan)?;
     match &plan.tombstone {
@@ -180,7 +176,7 @@ fn check_canisters(name: &str, ids: &[Principal]) -> Result<(), String> {
     Ok(())
 }
 
-fn check_limit(name: &str, value: u128, min: u128, max: u128) -> Result<(), String> {
+pub(crate) fn check_limit(name: &str, value: u128, min: u128, max: u128) -> Result<(), String> {
     match (min..=max).contains(&value) {
         true => Ok(()),
         false => Err(format!("{name} is {value} and must be from {min} to {max}")),
@@ -240,158 +236,6 @@ fn check_hashes(name: &str, hash: &ByteBuf, chunk_hashes: &[ByteBuf]) -> Result<
         return Err(format!("{name}: {} chunks, and there must be {CHUNKS} at most", chunk_hashes.len()));
     }
     Ok(())
-}
-
-fn text(plan: &Plan) -> String {
-    let (heading, work, proof) = match &plan.strategy {
-        Strategy::Relocate(relocation) => (
-            "Relocate canisters",
-            format!(
-                "each to a fresh canister with buckets of {} pages of 64 KiB that runs the module {}{}{}",
-                plan.bucket_pages,
-                hex(&relocation.module.hash),
-                render_sources(relocation.sources.as_deref()),
-                render_precopy(relocation.precopy_min_pages)
-            ),
-            MOVED_PROOF,
-        ),
-        Strategy::RelocateVessel(by) | Strategy::RelocateSnapshot(by) => (
-            "Relocate canisters through vessels",
-            format!(
-                "each to a fresh canister with buckets of {} pages of 64 KiB that runs the same module: {}",
-                plan.bucket_pages,
-                render_modules(by)
-            ),
-            MOVED_PROOF,
-        ),
-        Strategy::Repack(by) => (
-            "Repack canisters in place",
-            format!(
-                "each in the same canister, which is stopped meanwhile, into buckets of {} pages of 64 KiB, and \
-                 upgrades each to the module that it runs: {}",
-                plan.bucket_pages,
-                render_modules(by)
-            ),
-            "No canister is created or deleted and no id changes. Each is upgraded to a vessel, a module that holds the \
-             state and nothing else, and back, which is one ordinary upgrade for its code. Until it runs its own module \
-             again, on an image that is compared with the one before, every failure loads the snapshot from before. An \
-             upgrade rebuilds the heap and disarms the global timer: what post_upgrade does not restore is not there \
-             afterwards.",
-        ),
-    };
-    format!(
-        "# {heading}: {}\n\n\
-         Moves the state of at most {} canisters, {} at a time, {work}. Only canisters that {} enrol, and only where \
-         at least {} pages come free.{}\n\n\
-         {}\n\n\
-         {proof} {}",
-        plan.title,
-        plan.max_canisters,
-        plan.max_in_flight,
-        listed(&plan.indexes),
-        plan.min_reclaimed_pages,
-        render_routes(plan),
-        render_cost(plan),
-        render_end(plan),
-    )
-}
-
-fn listed(ids: &[Principal]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn render_routes(plan: &Plan) -> String {
-    let swapped = match (&plan.strategy, &plan.routes) {
-        (Strategy::Repack(_), _) => String::new(),
-        (_, Some(routes)) => format!(" Routes are swapped in {}, in each of them.", listed(routes)),
-        (_, None) => " Routes are swapped in the index that enrols a canister, and in NO OTHER.".to_owned(),
-    };
-    match plan.subscribers.as_deref() {
-        Some(subscribers) if !subscribers.is_empty() => {
-            format!("{swapped} {} are told what became of each.", listed(subscribers))
-        }
-        _ => swapped,
-    }
-}
-
-fn render_sources(sources: Option<&[ByteBuf]>) -> String {
-    match sources {
-        Some(sources) => {
-            let named: Vec<String> = sources.iter().map(|hash| hex(hash)).collect();
-            format!(", from ones that run {}", named.join(" or "))
-        }
-        None => ", from ones that run ANY MODULE, also a newer one".to_owned(),
-    }
-}
-
-fn render_precopy(min_pages: Option<u64>) -> String {
-    match min_pages {
-        Some(min_pages) => format!(
-            ", which copies those of at least {min_pages} pages while they still serve and then only what changed"
-        ),
-        None => String::new(),
-    }
-}
-
-const MOVED_PROOF: &str = "Nothing is deleted before the new canister holds what the original held, by a digest over all \
-                           of it, and these routes name it.";
-
-fn render_modules(by: &ByVessel) -> String {
-    let modules: Vec<String> = by
-        .modules
-        .iter()
-        .map(|module| {
-            let heap = if module.may_lose_heap { ", whose heap may be LOST" } else { "" };
-            format!("{} with the argument {}{heap}", hex(&module.hash), hex(&module.upgrade_arg))
-        })
-        .collect();
-    let tail = if by.may_drop_tail { "; what is behind the last bucket is DROPPED" } else { "" };
-    let timer = match by.rolls_back_on_lost_timer {
-        Some(true) => "; one whose timer is disarmed goes back",
-        _ => "",
-    };
-    let manager = match by.manager_page {
-        Some(page) => format!("; the MemoryManager begins at page {page}, and what lies before it is kept"),
-        None => String::new(),
-    };
-    format!("{}; memories may grow by {} %{tail}{timer}{manager}", modules.join(", "), by.growth_percent)
-}
-
-fn render_cost(plan: &Plan) -> String {
-    let spends = format!(
-        "Spends at most {} cycles in all, creations and calls: no job is started that could exceed them. One that is on its \
-         way is finished or undone, whatever that takes.",
-        plan.max_cycles
-    );
-    match plan.per_target() {
-        Some(cycles) => {
-            format!("{spends} A fresh canister gets {cycles} cycles besides its creation.")
-        }
-        None => format!("{spends} Each canister pays for its own snapshots and upgrades besides."),
-    }
-}
-
-fn render_end(plan: &Plan) -> String {
-    match (&plan.strategy, plan.retention) {
-        (Strategy::Repack(_), Retention::Frozen { seconds }) => {
-            format!("The snapshot from before is kept for {seconds} seconds and then deleted.")
-        }
-        (Strategy::Repack(_), _) => "The snapshot from before is deleted at once.".to_owned(),
-        (_, Retention::Frozen { seconds }) => format!(
-            "Each original stays, out of use, for {seconds} seconds; then its cycles go to the new canister and it is \
-             DELETED, which cannot be undone."
-        ),
-        (_, Retention::Tombstone) => {
-            "Each original gives its cycles to the new canister and becomes a tombstone, which \
-                                      cannot be undone."
-                .to_owned()
-        }
-        (_, Retention::None) => {
-            "Each original gives its cycles to the new canister and is DELETED at once, which \
-                                 cannot be undone."
-                .to_owned()
-        }
-    }
 }
 
 /// Bytes as voters compare them.

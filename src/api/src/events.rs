@@ -123,6 +123,11 @@ pub enum Happened {
     },
     /// The coordinator was upgraded.
     Upgraded,
+    /// Governance decided something else, or an operator changed how a plan is gone about.
+    Decided {
+        /// What.
+        what: String,
+    },
 }
 
 /// What a job proved.

@@ -7,6 +7,8 @@
 //! | [`vessel`] | the coordinator to a vessel: what it is, and to write the compact image |
 //! | [`routes`] | the coordinator to an index: swap a route; an index to the coordinator: enrol |
 //! | [`plan`] | governance to the coordinator: what is to be done, within which bounds |
+//! | [`assess`] | operators and observers: what a fleet is like before any plan |
+//! | [`govern`] | governance, and whom it named: what is decided, who may do what, how plans are gone about |
 //! | [`payout`] | operators and governance to the coordinator: what is left over |
 //! | [`jobs`] | everybody to the coordinator: how far jobs are |
 //! | [`events`] | everybody to the coordinator: what happened, and what jobs proved |
@@ -15,8 +17,10 @@
 //! fields are dropped silently by Candid, so a field that makes something safer is never optional: it gets
 //! a new method.
 
+pub mod assess;
 pub mod error;
 pub mod events;
+pub mod govern;
 pub mod jobs;
 pub mod payout;
 pub mod plan;

@@ -2,11 +2,9 @@
 //!
 //! ```candid
 //! decant_delete_pooled   : (principal) -> (variant { Ok; Err : text });
-//! decant_validate_payout : (Payout) -> (variant { Ok : text; Err : text });
-//! decant_execute_payout  : (Payout) -> ();
 //! ```
-//! Controllers of the coordinator delete canisters of its pool, whose cycles come to the coordinator; governance alone pays
-//! cycles of the coordinator out. The execution traps on a refusal, because governance counts any reply as executed.
+//! Operators delete canisters of its pool, whose cycles come to the coordinator; governance alone pays
+//! cycles of the coordinator out, by [`Decision::Pay`](crate::govern::Decision::Pay).
 
 use candid::{CandidType, Principal};
 use serde::Deserialize;

@@ -1,13 +1,4 @@
-//! Plans: what governance approves.
-//!
-//! ```candid
-//! decant_render_plan   : (Plan) -> (variant { Ok : text; Err : text }) query;
-//! decant_validate_plan : (Plan) -> (variant { Ok : text; Err : text });
-//! decant_execute_plan  : (Plan) -> ();
-//! ```
-//! Anybody may render a plan. The validator, for governance and controllers, renders it for voters and looks whether its
-//! modules are stored; the execution checks everything again and traps on a refusal, because governance counts any reply
-//! as executed.
+//! Plans: what governance approves, by [`Decision::Approve`](crate::govern::Decision::Approve).
 
 use candid::{CandidType, Principal};
 use serde::Deserialize;

@@ -1,5 +1,6 @@
 //! Scenarios through the `pocket_ic` client, in one binary: the engine and the modules are made once.
 
+mod assess;
 mod assets;
 mod campaign;
 mod documents;
@@ -13,6 +14,7 @@ mod layouts;
 mod metadata;
 mod money;
 mod others;
+mod pace;
 mod payouts;
 mod precopy;
 mod predictions;

@@ -2,6 +2,7 @@
 //! is told what became of jobs.
 
 use candid::{CandidType, Principal};
+use decant_api::govern::Decision;
 use decant_api::jobs::{JobView, Outcome, PoolView, Summary};
 use decant_api::payout::{Payee, Payout};
 use decant_api::plan::Plan;
@@ -189,9 +190,7 @@ fn governance_pays_cycles_out_and_leaves_the_floor() {
     let to = create(&world);
     let propose = |cycles: u128| -> Result<u64, String> {
         let payout = Payout { cycles, to: Payee::Canister(to) };
-        let methods = ["decant_validate_payout", "decant_execute_payout"];
-        let payload = candid::encode_one(payout).expect("it encodes");
-        world.submit_to(world.governance, world.coordinator, methods, payload).expect("it answers")
+        world.submit_decision(&Decision::Pay(payout)).map_err(|refusal| refusal.to_string())
     };
     let all = world.pic.cycle_balance(world.coordinator);
     let refusal = propose(all).expect_err("the floor stays");

@@ -1,5 +1,6 @@
 //! What `scripts/proposals` and `scripts/deploy` rely on.
 
+use decant_api::govern::Decision;
 use decant_api::jobs::Summary;
 use decant_api::plan::{Plan, Retention, Strategy};
 use decant_cli::rehearsal::calls::{query, update};
@@ -10,24 +11,28 @@ use std::fs;
 use std::path::Path;
 
 /// The example plans.
-fn examples() -> Vec<(String, Plan)> {
+fn examples() -> Vec<(String, Plan, Decision)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/proposals/plans");
     let files = fs::read_dir(&directory).expect("there are examples");
-    let mut examples: Vec<(String, Plan)> = files
+    let mut examples: Vec<(String, Plan, Decision)> = files
         .map(|file| {
             let path = file.expect("the directory can be read").path();
             let text = fs::read_to_string(&path).expect("it is text");
-            let plan = serde_json::from_value(candid_text::parse(&text));
+            let decision = serde_json::from_value(candid_text::parse(&text));
             let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
-            (name, plan.unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+            let decision: Decision = decision.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let Decision::Approve { plan, pace: Some(_) } = decision.clone() else {
+                panic!("{name} approves a plan")
+            };
+            (name, plan, decision)
         })
         .collect();
-    examples.sort_by(|(one, _), (other, _)| one.cmp(other));
+    examples.sort_by(|(one, ..), (other, ..)| one.cmp(other));
     examples
 }
 
-fn validate(world: &World, plan: &Plan) -> Result<String, String> {
-    update(&world.pic, world.coordinator, world.operator, "decant_validate_plan", (plan,))
+fn validate(world: &World, decision: &Decision) -> Result<String, String> {
+    update(&world.pic, world.coordinator, world.operator, "decant_validate", (decision,))
         .expect("the coordinator answers")
 }
 
@@ -35,9 +40,9 @@ fn validate(world: &World, plan: &Plan) -> Result<String, String> {
 fn every_example_plan_is_approved_once_its_module_is_in_the_chunk_store() {
     let world = World::new(engine(), modules(), &Options::default()).expect("the world is made");
     let examples = examples();
-    let names: Vec<&str> = examples.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = examples.iter().map(|(name, ..)| name.as_str()).collect();
     assert_eq!(names, ["relocate", "relocate-vessel", "repack"]);
-    for (name, plan) in &examples {
+    for (name, plan, decision) in &examples {
         match (name.as_str(), &plan.strategy) {
             ("relocate", Strategy::Relocate(relocation)) => {
                 assert_eq!(relocation.precopy_min_pages, Some(256));
@@ -49,14 +54,19 @@ fn every_example_plan_is_approved_once_its_module_is_in_the_chunk_store() {
             (name, strategy) => panic!("{name}: {strategy:?}"),
         }
         assert_eq!(plan.tombstone, None, "{name}: nobody uploads what stays of an original");
-        let refused = validate(&world, plan).expect_err("nobody uploaded the module of the examples");
+        let refused = validate(&world, decision).expect_err("nobody uploaded the module of the examples");
         assert!(refused.contains("is not in the coordinator's chunk store"), "{name}: {refused}");
     }
     world.upload(&EMPTY_MODULE).expect("it is stored");
-    for (name, plan) in &examples {
-        let rendered = validate(&world, plan).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+    for (name, plan, decision) in &examples {
+        let rendered = validate(&world, decision).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
         assert!(rendered.contains(&plan.title), "{name}: {rendered}");
-        assert_eq!(world.propose(plan).expect("it is executed"), rendered, "{name}");
+        assert!(rendered.contains("10 canaries first"), "{name}: {rendered}");
+        // The cycles in hand are told as they are then.
+        let without_means =
+            |text: &str| text.lines().filter(|line| !line.contains("cycles to spend")).collect::<String>();
+        let voted = world.decide(decision).expect("it is executed");
+        assert_eq!(without_means(&voted), without_means(&rendered), "{name}");
     }
 }
 
@@ -67,12 +77,11 @@ fn the_summary_names_governance_and_nobody_else_executes_a_plan() {
     let summary: Summary =
         query(&world.pic, world.coordinator, "decant_summary", ()).expect("the coordinator answers");
     assert_eq!(summary.governance, world.governance);
-    let (_, plan) = examples().remove(2);
+    let (_, plan, decision) = examples().remove(2);
     world.upload(&EMPTY_MODULE).expect("it is stored");
-    let payload = candid::encode_one(&plan).expect("a plan encodes");
-    let by_operator =
-        world.pic.update_call(world.coordinator, world.operator, "decant_execute_plan", payload);
-    let refusal = by_operator.expect_err("a controller of the coordinator executes no plan").reject_message;
+    let payload = candid::encode_one(&decision).expect("a decision encodes");
+    let by_operator = world.pic.update_call(world.coordinator, world.operator, "decant_execute", payload);
+    let refusal = by_operator.expect_err("an operator of the coordinator executes no plan").reject_message;
     assert!(refusal.contains(&format!("propose them to {}", world.governance)), "{refusal}");
     world.propose(&plan).expect("governance executes the same plan");
 }
@@ -81,7 +90,7 @@ fn the_summary_names_governance_and_nobody_else_executes_a_plan() {
 #[test]
 fn a_plan_whose_module_is_gone_when_the_vote_is_over_is_not_executed() {
     let world = World::new(engine(), modules(), &Options::default()).expect("the world is made");
-    let (_, plan) = examples().remove(0);
+    let (_, plan, _) = examples().remove(0);
     world.upload(&EMPTY_MODULE).expect("it is stored");
     let id = world.submit(&plan).expect("it is valid");
     world.pic.clear_chunk_store(world.coordinator, Some(world.operator)).expect("its controller clears it");

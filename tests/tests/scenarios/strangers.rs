@@ -2,6 +2,7 @@
 //! calls. The tables below are the promise; each canister's own table is compared with its interface in its unit tests.
 
 use candid::Principal;
+use decant_api::govern::{Decision, Roles};
 use decant_api::plan::Plan;
 use decant_api::vessel::VesselRole;
 use decant_cli::rehearsal::calls::update;
@@ -21,18 +22,22 @@ const REFUSAL_CYCLES: u128 = 6_000_000;
 const ANONYMOUS: &str = "anonymous";
 const STRANGER: &str = "a stranger";
 const INDEX: &str = "an index";
-const OPERATOR: &str = "a controller";
+const OPERATOR: &str = "an operator";
+const CONTROLLER: &str = "a controller";
+const OBSERVER: &str = "an observer";
 const GOVERNANCE: &str = "governance";
 const OTHER: &str = "another canister";
 
 /// Callers of ingress.
-const USERS: [&str; 4] = [ANONYMOUS, STRANGER, INDEX, OPERATOR];
+const USERS: [&str; 6] = [ANONYMOUS, STRANGER, INDEX, OPERATOR, OBSERVER, CONTROLLER];
 /// Callers that are canisters.
 const CANISTERS: [&str; 2] = [GOVERNANCE, OTHER];
 
 struct Scene {
     world: World,
     index: Principal,
+    operator: Principal,
+    observer: Principal,
     other: Principal,
 }
 
@@ -44,14 +49,21 @@ impl Scene {
         let named = plan(&world, vec![used(&wasm("shapes"), nothing())]);
         world.propose(&Plan { indexes: vec![index], ..named }).expect("it is approved");
         let other = install(&world, &modules().governance, nothing());
-        Self { world, index, other }
+        let operator = Principal::self_authenticating(b"an operator");
+        let observer = Principal::self_authenticating(b"an observer");
+        let was = Roles { operators: vec![world.operator], observers: Vec::new() };
+        let now = Roles { operators: vec![operator], observers: vec![observer] };
+        world.decide(&Decision::Name { was, now }).expect("governance names them");
+        Self { world, index, operator, observer, other }
     }
 
     fn principal(&self, caller: &str) -> Principal {
         match caller {
             ANONYMOUS => Principal::anonymous(),
             INDEX => self.index,
-            OPERATOR => self.world.operator,
+            OPERATOR => self.operator,
+            OBSERVER => self.observer,
+            CONTROLLER => self.world.operator,
             GOVERNANCE => self.world.governance,
             OTHER => self.other,
             other => Principal::self_authenticating(other.as_bytes()),
@@ -118,29 +130,33 @@ fn assert_names(table: &BTreeMap<&str, &[&str]>, methods: &BTreeMap<String, bool
 #[test]
 fn whoever_may_not_call_a_method_of_the_coordinator_is_refused_before_anything_is_decoded() {
     let anybody = [&USERS[..], &CANISTERS[..]].concat();
-    let known: &[&str] = &[INDEX, OPERATOR, GOVERNANCE];
+    // Being a controller gives no right of its own.
+    let known: &[&str] = &[INDEX, OPERATOR, OBSERVER, GOVERNANCE];
     let operators: &[&str] = &[OPERATOR, GOVERNANCE];
     let table = BTreeMap::from([
         ("decant_abort", operators),
         ("decant_all", operators),
+        ("decant_assess", &[OPERATOR, OBSERVER, GOVERNANCE]),
         ("decant_delete_pooled", operators),
         ("decant_enrol", &[INDEX]),
         ("decant_events", known),
         ("decant_evidence", &anybody),
-        ("decant_execute_payout", &[GOVERNANCE]),
-        ("decant_execute_plan", &[GOVERNANCE]),
+        ("decant_execute", &[GOVERNANCE]),
         ("decant_job", &anybody),
         ("decant_job_of", &anybody),
         ("decant_jobs", known),
         ("decant_pause", operators),
         ("decant_pool", known),
-        ("decant_render_plan", known),
+        ("decant_plan", known),
+        ("decant_release", operators),
+        ("decant_render", known),
         ("decant_resolve", &anybody),
         ("decant_retry", operators),
+        ("decant_roles", known),
         ("decant_skip", operators),
         ("decant_summary", known),
-        ("decant_validate_payout", operators),
-        ("decant_validate_plan", operators),
+        ("decant_tempo", operators),
+        ("decant_validate", operators),
         ("decant_withdraw", &[INDEX]),
         ("http_request", &[]),
     ]);
@@ -167,7 +183,8 @@ fn whoever_may_not_call_a_method_of_the_coordinator_is_refused_before_anything_i
 #[test]
 fn whoever_may_not_call_a_method_of_an_index_is_refused_before_anything_is_decoded() {
     let anybody = [&USERS[..], &CANISTERS[..]].concat();
-    let operators: &[&str] = &[OPERATOR];
+    // Of an index its controllers are.
+    let operators: &[&str] = &[CONTROLLER];
     let table = BTreeMap::from([
         ("decant_ended", &[] as &[&str]),
         ("decant_resolve", &anybody),
@@ -216,21 +233,17 @@ fn what_strangers_send_to_the_kit_and_to_a_vessel_costs_their_canister_nothing()
 fn a_stranger_may_ask_as_a_query_what_only_those_who_are_known_may_send() {
     let scene = Scene::new();
     let named = plan(&scene.world, vec![used(&wasm("shapes"), nothing())]);
-    let argument = candid::encode_one(&named).expect("a plan encodes");
+    let decision = Decision::Approve { plan: named, pace: None };
+    let argument = candid::encode_one(&decision).expect("a decision encodes");
     let ask = |method: &str, argument: Vec<u8>| {
         scene.world.pic.query_call(scene.world.coordinator, Principal::anonymous(), method, argument)
     };
-    let rendered = ask("decant_render_plan", argument.clone()).expect("it is rendered");
+    let rendered = ask("decant_render", argument.clone()).expect("it is rendered");
     let rendered: Result<String, String> = candid::decode_one(&rendered).expect("it decodes");
-    let submitted: Result<String, String> = update(
-        &scene.world.pic,
-        scene.world.coordinator,
-        scene.world.operator,
-        "decant_validate_plan",
-        (&named,),
-    )
-    .expect("the coordinator answers");
+    let submitted: Result<String, String> =
+        update(&scene.world.pic, scene.world.coordinator, scene.operator, "decant_validate", (&decision,))
+            .expect("the coordinator answers");
     assert_eq!(rendered, submitted, "people read what voters will");
     assert!(ask("decant_summary", nothing()).is_ok());
-    assert!(ask("decant_validate_plan", argument).is_err(), "a validation makes a call");
+    assert!(ask("decant_validate", argument).is_err(), "a validation makes a call");
 }

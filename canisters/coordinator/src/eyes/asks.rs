@@ -1,7 +1,8 @@
 //! What is asked of an operator: each with what happened, and the command that moves it on. The most urgent first.
 
-use super::picture::{Group, Picture};
+use super::picture::{Group, Picture, PlanPicture};
 use super::words::{counted, cycles, moment, number, span};
+use crate::pace::Wait;
 use crate::store::{Pause, Standing};
 use decant_engine::TimeNanos;
 
@@ -33,6 +34,8 @@ pub(super) fn asks(now: &Picture) -> Vec<Ask> {
     asks.extend(users_wait(now));
     let parked = now.groups.iter().filter(|group| group.standing == Standing::Parked);
     asks.extend(parked.map(|group| settle(now, group)));
+    asks.extend(now.plans.iter().filter_map(|plan| look_at_plan(now, plan)));
+    asks.extend(now.plans.iter().filter_map(|plan| held(now, plan)));
     asks.extend(unread(now));
     asks.extend(paused(now));
     asks.extend(short(now));
@@ -91,6 +94,43 @@ fn settle(now: &Picture, group: &Group) -> Ask {
             ),
         ],
     }
+}
+
+fn release(now: &Picture, plan: &PlanPicture, what: &str) -> String {
+    call(now, "decant_release", &format!("({} : nat64, variant {{ {what} }})", plan.id))
+}
+
+/// No job of a plan is started until somebody has looked.
+fn look_at_plan(now: &Picture, plan: &PlanPicture) -> Option<Ask> {
+    let (kind, what) = match plan.waits? {
+        Wait::Release => ("canaries", "Canaries"),
+        Wait::Broken { .. } => ("broken", "Breaker"),
+        Wait::Ended | Wait::Tempo | Wait::Canaries | Wait::Soak(_) | Wait::Hours(_) => return None,
+    };
+    Some(Ask {
+        kind,
+        title: format!("Plan {} starts no job: {}", plan.id, plan.waits?.text()),
+        what: format!("{} in line wait for it.", counted(plan.queued, "job")),
+        details: Vec::new(),
+        commands: vec![
+            ("Read what became of the last ones", format!("https://{}.raw.icp0.io/logs?level=warn", now.own)),
+            ("Release the others", release(now, plan, what)),
+        ],
+    })
+}
+
+fn held(now: &Picture, plan: &PlanPicture) -> Option<Ask> {
+    (plan.held > 0).then(|| Ask {
+        kind: "held",
+        title: format!(
+            "{} of plan {} wait before their users can't write any more",
+            counted(plan.held, "job"),
+            plan.id
+        ),
+        what: "The plan says that an operator lets each of them pass.".to_owned(),
+        details: Vec::new(),
+        commands: vec![("Let them pass", release(now, plan, &format!("Held = {} : nat32", plan.held)))],
+    })
 }
 
 fn users_wait(now: &Picture) -> Option<Ask> {

@@ -2,6 +2,7 @@
 //! the fleet, the same few records are read.
 
 use crate::money::{self, FLOOR_CYCLES};
+use crate::pace::{self, Wait};
 use crate::store::tallies::{history, latest_plans, progress};
 use crate::store::{self, Level, Line, Pause, Standing, Tally};
 use crate::{driver, views};
@@ -44,6 +45,10 @@ pub(crate) struct PlanPicture {
     pub(crate) parked: u64,
     pub(crate) spent_cycles: u128,
     pub(crate) max_cycles: u128,
+    /// Why no job of it is started, if one is in line.
+    pub(crate) waits: Option<Wait>,
+    /// Jobs that wait for an operator before their fence.
+    pub(crate) held: u64,
 }
 
 /// The coordinator at one moment.
@@ -158,6 +163,8 @@ fn plan(id: u64, tally: Tally) -> PlanPicture {
         parked: count(Place::Parked),
         spent_cycles: used.cycles,
         max_cycles: store::terms(id).max_cycles,
+        waits: pace::waits_for(id),
+        held: pace::held(id).len() as u64,
     }
 }
 

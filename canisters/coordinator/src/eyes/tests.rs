@@ -3,6 +3,7 @@
 
 use super::picture::{Group, Picture, PlanPicture};
 use super::{ANSWER_BYTES, HttpRequest, HttpResponse, answer_with, asks, dashboard, logs, metrics, style};
+use crate::pace::Wait;
 use crate::store::{Level, Line, Pause, Standing, Tally};
 use crate::tests::canister;
 use decant_engine::ReasonCode;
@@ -118,6 +119,8 @@ fn running() -> Picture {
                 parked: 0,
                 spent_cycles: 0,
                 max_cycles: 10_000_000_000_000,
+                waits: None,
+                held: 0,
             },
             PlanPicture {
                 id: 1,
@@ -129,6 +132,8 @@ fn running() -> Picture {
                 parked: 1_014,
                 spent_cycles: 31_000_000_000_000,
                 max_cycles: 90_000_000_000_000,
+                waits: None,
+                held: 0,
             },
         ],
         history: history(3_400),
@@ -156,6 +161,8 @@ fn finished() -> Picture {
         parked: 0,
         spent_cycles: 88_000_000_000_000,
         max_cycles: 90_000_000_000_000,
+        waits: None,
+        held: 0,
     };
     Picture {
         all,
@@ -230,6 +237,14 @@ fn each_thing_that_may_be_asked_is_asked_once_and_told_to_tools() {
     assert_eq!(kinds(&asked()), ["put_back", "users_wait", "parked", "parked", "unread", "paused", "cycles"]);
     let still = Picture { working: 1, progress_nanos: Some(NOW_NANOS - 2 * HOUR_NANOS), ..empty() };
     assert_eq!(kinds(&still), ["still"]);
+    let mut waiting = running();
+    (waiting.plans[1].waits, waiting.plans[1].held) = (Some(Wait::Broken { failures: 2, of_last: 5 }), 3);
+    assert_eq!(kinds(&waiting), ["users_wait", "parked", "parked", "broken", "held"]);
+    let page = dashboard::text(&waiting);
+    assert!(
+        page.contains("(1 : nat64, variant { Breaker })") && page.contains("variant { Held = 3 : nat32 }"),
+        "{page}"
+    );
     let dry = Picture { runway_days: Some(29), ..empty() };
     assert_eq!(kinds(&dry), ["cycles"]);
     assert_eq!(
@@ -339,7 +354,7 @@ fn a_browser_takes_nothing_from_elsewhere_and_runs_nothing() {
     }
     let page = dashboard::text(&running());
     assert!(page.contains(&format!("<style>{}</style>", style::TEXT)), "the policy names just this style");
-    assert!(!page.contains("style=\"") && !page.contains("http://") && !page.contains("https://"), "{page}");
+    assert!(!page.contains("style=\"") && !page.contains("src=") && !page.contains("href=\"http"), "{page}");
 }
 
 #[test]

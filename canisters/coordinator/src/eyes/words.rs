@@ -5,7 +5,7 @@ use decant_engine::TimeNanos;
 const SECOND_NANOS: u64 = 1_000_000_000;
 
 /// Cycles, in T, B or M where there are so many.
-pub(super) fn cycles(cycles: u128) -> String {
+pub(crate) fn cycles(cycles: u128) -> String {
     let units = [(1_000_000_000_000, "T"), (1_000_000_000, "B"), (1_000_000, "M")];
     match units.iter().find(|(unit, _)| cycles >= *unit) {
         Some((unit, name)) => format!("{} {name}", hundredths(cycles / (unit / 100))),

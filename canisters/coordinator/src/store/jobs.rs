@@ -3,8 +3,8 @@
 use super::census::Census;
 use super::kept::{Level, Line};
 use super::records::{self, Damaged, Record};
-use super::{Memory, Set, change_config, memory};
-use super::{ended, events, evidence, log, tallies};
+use super::{Memory, Set, change_config, change_course, memory};
+use super::{ended, events, evidence, log, passes, tallies};
 use candid::Principal;
 use decant_api::JobId;
 use decant_engine::{Board, Entry, Job, Load, Place, State, TimeNanos};
@@ -118,6 +118,11 @@ pub(crate) fn record(job: &Job, entry: &Entry) {
         drop_journal(id);
         ended::append(id);
         tallies::count(job);
+        passes::forget_pass(id);
+        if job.counters().calls > 0 {
+            let is_failure = !matches!(job.state(), State::Done { .. });
+            change_course(job.plan().plan_id, |course| course.note_end(is_failure));
+        }
         change_config(|config| match job.state() {
             State::Done { .. } => config.done += 1,
             _ => config.rolled_back += 1,

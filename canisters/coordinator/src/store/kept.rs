@@ -184,6 +184,12 @@ pub(crate) enum Happened {
     /// The coordinator was upgraded.
     #[serde(rename = "12")]
     Upgraded,
+    /// Governance, or an operator, decided something else.
+    #[serde(rename = "13")]
+    Decided {
+        #[serde(rename = "w")]
+        what: String,
+    },
 }
 
 /// How much a line matters.

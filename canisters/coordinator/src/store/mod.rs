@@ -24,17 +24,23 @@
 //! | 20, 23 | events, for ever |
 //! | 21 | what jobs proved that have not ended |
 //! | 24 | the event that ended a job, by its number |
+//! | 25 | what governance and operators said of plans since, and how far they are |
+//! | 26 | who operates and who observes |
+//! | 27 | jobs that an operator let pass |
 
 mod census;
+mod course;
 mod ended;
 pub(crate) mod events;
 mod evidence;
 mod jobs;
 mod kept;
 pub(crate) mod log;
+mod passes;
 mod plans;
 mod pool;
 mod records;
+mod roles;
 pub(crate) mod tallies;
 #[cfg(test)]
 mod tests;
@@ -46,18 +52,22 @@ use ic_stable_structures::{DefaultMemoryImpl, StableBTreeMap, StableCell};
 use std::cell::RefCell;
 
 pub(crate) use census::Standing;
+pub(crate) use course::{Bounds, Course, LOOKS_BACK, change_course, course};
 pub(crate) use ended::{behind, ended_count, ended_from, set_told};
 pub(crate) use evidence::evidence;
 pub(crate) use jobs::{aside, board, census, count, enqueue, job, job_of, job_to, jobs_after, record, start};
 pub(crate) use kept::{Happened, Level, Line, Noted, Tally};
+pub(crate) use passes::{let_pass, may_pass};
 pub(crate) use plans::{
-    Terms, add_plan, change_used, is_index, is_subscriber, plan, plan_count, plan_of, terms, used,
+    Terms, add_plan, change_used, forget_terms, is_index, is_subscriber, plan, plan_count, plan_of, terms,
+    used,
 };
 pub(crate) use pool::{
     name_route, pool, pool_len, pooled, put_in_pool, remove_from_pool, take_from_pool, was_named,
 };
 use records::Record;
 pub(crate) use records::{Config, Damaged, KnownModule, Pause, PlanRecord, Pooled};
+pub(crate) use roles::{is_observer, is_operator, named_roles, roles, set_roles};
 
 type Memory = VirtualMemory<DefaultMemoryImpl>;
 /// Maps to nothing: a set.

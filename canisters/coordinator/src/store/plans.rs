@@ -1,5 +1,6 @@
 //! Plans, by number. One that can't be read is none: its jobs can't be started, and say so.
 
+use super::course::course;
 use super::records::{Damaged, PlanRecord, Record, Used};
 use super::{Memory, change_config, memory};
 use super::{ended, tallies};
@@ -17,7 +18,7 @@ thread_local! {
     /// Apart from the plans, which may be large.
     static USED: RefCell<StableBTreeMap<u64, Vec<u8>, Memory>> =
         RefCell::new(StableBTreeMap::init(memory(12)));
-    /// Of plans that were asked for them: a plan never changes.
+    /// Of plans that were asked for them.
     static TERMS: RefCell<BTreeMap<u64, Terms>> = const { RefCell::new(BTreeMap::new()) };
     /// The same of those who are told besides indexes.
     static SUBSCRIBERS: RefCell<BTreeMap<u64, Vec<Principal>>> = const { RefCell::new(BTreeMap::new()) };
@@ -74,7 +75,7 @@ pub(crate) fn change_used<R>(id: u64, change: impl FnOnce(&mut Used) -> R) -> R 
     result
 }
 
-/// What a plan says of all its jobs together.
+/// What is in force of a plan for all its jobs together.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Terms {
     /// Most jobs at a time.
@@ -88,13 +89,22 @@ pub(crate) struct Terms {
 /// The terms of a plan; one that can't be read allows nothing.
 pub(crate) fn terms(id: u64) -> Terms {
     let read = || {
-        plan(id).map_or_else(Terms::default, |PlanRecord { plan, .. }| Terms {
-            max_in_flight: plan.max_in_flight.into(),
-            max_cycles: plan.max_cycles,
-            per_target: plan.per_target(),
+        plan(id).map_or_else(Terms::default, |PlanRecord { plan, .. }| {
+            let course = course(id);
+            let terms = course.terms(&plan);
+            Terms {
+                max_in_flight: course.tempo.unwrap_or(u32::MAX).min(terms.max_in_flight).into(),
+                max_cycles: terms.max_cycles,
+                per_target: plan.per_target(),
+            }
         })
     };
     TERMS.with_borrow_mut(|known| *known.entry(id).or_insert_with(read))
+}
+
+/// They changed.
+pub(crate) fn forget_terms(id: u64) {
+    TERMS.with_borrow_mut(|known| known.remove(&id));
 }
 
 /// Whether a plan says that somebody is told of its jobs, besides the indexes.

@@ -5,6 +5,7 @@ use super::{Modules, Options, Retention};
 use crate::engine::Engine;
 use anyhow::{Context, anyhow, bail};
 use candid::{CandidType, Principal};
+use decant_api::govern::Decision;
 use decant_api::plan::{self, ByVessel, ModuleRef, ModuleUse, Plan, Relocation, Strategy};
 use pocket_ic::{CanisterSettings, PocketIc};
 use serde::Deserialize;
@@ -41,6 +42,7 @@ pub struct World {
 #[derive(CandidType)]
 struct Governed {
     governance: Principal,
+    operators: Option<Vec<Principal>>,
 }
 
 #[derive(CandidType)]
@@ -88,7 +90,11 @@ impl World {
         let install =
             |id, wasm: &[u8], arg: Vec<u8>| pic.install_canister(id, wasm.to_vec(), arg, Some(operator));
         install(governance, &modules.governance, candid::encode_args(())?);
-        install(coordinator, &modules.coordinator, candid::encode_one(Governed { governance })?);
+        install(
+            coordinator,
+            &modules.coordinator,
+            candid::encode_one(Governed { governance, operators: Some(vec![operator]) })?,
+        );
         install(index, &modules.index, candid::encode_one(Coordinated { coordinator })?);
         Ok(Self { pic, operator, governance, coordinator, index, depot })
     }
@@ -143,9 +149,19 @@ impl World {
 
     /// Proposes a plan to governance; answers the number of the proposal.
     pub fn submit(&self, plan: &Plan) -> anyhow::Result<u64> {
-        let methods = ["decant_validate_plan", "decant_execute_plan"];
-        self.submit_to(self.governance, self.coordinator, methods, candid::encode_one(plan)?)?
-            .map_err(|refusal| anyhow!("the plan is refused: {refusal}"))
+        self.submit_decision(&Decision::Approve { plan: plan.clone(), pace: None })
+    }
+
+    /// Proposes a decision to governance and approves it; answers what voters read.
+    pub fn decide(&self, decision: &Decision) -> anyhow::Result<String> {
+        self.approve(self.submit_decision(decision)?)
+    }
+
+    /// Proposes a decision to governance; answers the number of the proposal.
+    pub fn submit_decision(&self, decision: &Decision) -> anyhow::Result<u64> {
+        let methods = ["decant_validate", "decant_execute"];
+        self.submit_to(self.governance, self.coordinator, methods, candid::encode_one(decision)?)?
+            .map_err(|refusal| anyhow!("it is refused: {refusal}"))
     }
 
     /// Proposes to a stand-in for governance to call a method, which calls its validator; answers the number of the

@@ -80,6 +80,7 @@ fn happened() -> Vec<(&'static str, Happened)> {
         ("pool deleted", Happened::PoolDeleted { canister: canister(4) }),
         ("paid out", Happened::PaidOut { cycles: 5, to: canister(4) }),
         ("upgraded", Happened::Upgraded),
+        ("decided", Happened::Decided { what: "plan 1 is ended".to_owned() }),
     ]
 }
 

@@ -1,0 +1,201 @@
+//! What governance decides: checked and rendered for voters when it is proposed, checked again when it is executed. A
+//! decision that changes something says what it changes, so that what voters read is what happens, or nothing does.
+
+mod words;
+pub(crate) use words::Hand;
+
+#[cfg(test)]
+mod tests;
+
+use crate::store::{self, Bounds};
+use crate::{audit, pace, payouts, plans};
+use candid::Principal;
+use decant_api::govern::{Decision, Pace, PlanView, Roles, Terms};
+use decant_api::plan::Plan;
+
+/// Operators, and observers.
+const NAMED: usize = 20;
+/// Minutes of a day.
+const MINUTES_A_DAY: u16 = 1_440;
+/// Seconds for which canaries are watched at most: ninety days.
+const SOAK_SECONDS: u64 = 7_776_000;
+
+/// Renders a decision for people, or says why it can't be executed. Whether chunks are stored is only known to a call.
+pub(crate) fn render(decision: &Decision) -> Result<String, String> {
+    check(decision)?;
+    Ok(words::text(decision, &words::Hand::now()))
+}
+
+/// Renders a decision for voters, or says why it can't be executed.
+pub(crate) async fn validate(decision: &Decision) -> Result<String, String> {
+    let rendered = render(decision)?;
+    check_by_call(decision).await?;
+    Ok(rendered)
+}
+
+async fn check_by_call(decision: &Decision) -> Result<(), String> {
+    match decision {
+        Decision::Approve { plan, .. } => plans::check_chunks(plan).await,
+        Decision::End { .. } | Decision::Change { .. } | Decision::Name { .. } | Decision::Pay(_) => Ok(()),
+    }
+}
+
+/// Does what was decided, if it is still true. `by` is who says that it was.
+pub(crate) async fn execute(by: Principal, decision: Decision) -> Result<(), String> {
+    check_by_call(&decision).await?;
+    // The world may have moved during the call: what is checked in this message is acted upon.
+    check(&decision)?;
+    match decision {
+        Decision::Approve { plan, pace } => {
+            let hash = audit::hash(&plan);
+            let id = store::add_plan(plan);
+            store::change_course(id, |course| course.set_pace(pace.unwrap_or_default()));
+            audit::approved(by, id, hash);
+        }
+        Decision::End { plan, .. } => {
+            store::change_course(plan, |course| course.has_ended = true);
+            audit::decided(by, format!("plan {plan} is ended"));
+        }
+        Decision::Change { plan, now, .. } => {
+            store::change_course(plan, |course| {
+                course.bounds = Some(Bounds {
+                    max_canisters: now.max_canisters,
+                    max_cycles: now.max_cycles,
+                    max_in_flight: now.max_in_flight,
+                });
+                course.set_pace(now.pace);
+                course.tempo = None;
+            });
+            store::forget_terms(plan);
+            audit::decided(by, format!("plan {plan} has other terms: {}", words::terms(&now)));
+        }
+        Decision::Name { now, .. } => {
+            let text = format!("other roles: {}", words::roles(&now));
+            store::set_roles(now);
+            audit::decided(by, text);
+        }
+        Decision::Pay(payout) => {
+            payouts::execute(payout.clone()).await?;
+            audit::paid_out(by, &payout);
+        }
+    }
+    Ok(())
+}
+
+fn check(decision: &Decision) -> Result<(), String> {
+    match decision {
+        Decision::Approve { plan, pace } => {
+            plans::check_room()?;
+            plans::check_all(plan)?;
+            check_pace(&pace.unwrap_or_default())
+        }
+        Decision::End { plan, title } => {
+            let record = open_plan(*plan)?;
+            match record.title == *title {
+                true => Ok(()),
+                false => Err(format!("plan {plan} has another title: {}", words::quoted(&record.title))),
+            }
+        }
+        Decision::Change { plan, was, now } => check_change(*plan, was, now),
+        Decision::Name { was, now } => check_roles(was, now),
+        Decision::Pay(payout) => payouts::check_all(payout),
+    }
+}
+
+/// A plan that governance has not ended.
+fn open_plan(id: u64) -> Result<Plan, String> {
+    let record = store::plan(id).ok_or_else(|| format!("there is no plan {id} that can be read"))?;
+    match store::course(id).has_ended {
+        true => Err(format!("plan {id} is ended")),
+        false => Ok(record.plan),
+    }
+}
+
+fn check_change(id: u64, was: &Terms, now: &Terms) -> Result<(), String> {
+    let plan = open_plan(id)?;
+    let there = store::course(id).terms(&plan);
+    if there != *was {
+        return Err(format!("was: plan {id} has other terms now: {}", words::terms(&there)));
+    }
+    if was == now {
+        return Err("now: nothing changes".to_owned());
+    }
+    let changed = Plan {
+        max_canisters: now.max_canisters,
+        max_cycles: now.max_cycles,
+        max_in_flight: now.max_in_flight,
+        ..plan
+    };
+    plans::check_all(&changed)?;
+    check_pace(&now.pace)
+}
+
+fn check_pace(pace: &Pace) -> Result<(), String> {
+    if let Some(canaries) = &pace.canaries {
+        plans::check_limit("canaries (jobs)", canaries.jobs.into(), 1, u64::MAX.into())?;
+        let soak_seconds = canaries.soak_seconds.unwrap_or_default();
+        plans::check_limit("canaries (soak_seconds)", soak_seconds.into(), 0, SOAK_SECONDS.into())?;
+    }
+    if let Some(breaker) = &pace.breaker {
+        plans::check_limit("breaker (of_last)", breaker.of_last.into(), 1, store::LOOKS_BACK.into())?;
+        plans::check_limit("breaker (failures)", breaker.failures.into(), 1, breaker.of_last.into())?;
+    }
+    if let Some(hours) = &pace.hours {
+        let last = u128::from(MINUTES_A_DAY - 1);
+        plans::check_limit("hours (from_minute)", hours.from_minute.into(), 0, last)?;
+        plans::check_limit("hours (to_minute)", hours.to_minute.into(), 0, last)?;
+        if hours.from_minute == hours.to_minute {
+            return Err("hours: they end when they begin; leave them out for the whole day".to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn check_roles(was: &Roles, now: &Roles) -> Result<(), String> {
+    let there = store::roles();
+    if there != *was {
+        return Err(format!("was: the roles are others now: {}", words::roles(&there)));
+    }
+    if was == now {
+        return Err("now: nothing changes".to_owned());
+    }
+    for (name, named) in [("operators", &now.operators), ("observers", &now.observers)] {
+        check_people(name, named)?;
+    }
+    Ok(())
+}
+
+/// Whether each of them is somebody, and named once.
+pub(crate) fn check_people(name: &str, named: &[Principal]) -> Result<(), String> {
+    plans::check_limit(name, named.len() as u128, 0, NAMED as u128)?;
+    let nobody = [Principal::anonymous(), Principal::management_canister()];
+    for (position, who) in named.iter().enumerate() {
+        if nobody.contains(who) {
+            return Err(format!("{name}: {who} is nobody, or everybody"));
+        }
+        if named.iter().take(position).any(|earlier| earlier == who) {
+            return Err(format!("{name}: {who} is named twice"));
+        }
+    }
+    Ok(())
+}
+
+/// A plan as it is now.
+pub(crate) fn plan(id: u64) -> Option<PlanView> {
+    let record = store::plan(id)?;
+    let course = store::course(id);
+    let terms = course.terms(&record.plan);
+    let waits = pace::waits_for(id);
+    Some(PlanView {
+        tempo: course.tempo.unwrap_or(terms.max_in_flight).min(terms.max_in_flight),
+        terms,
+        has_ended: course.has_ended,
+        enrolled: record.used.enrolled,
+        started: course.started,
+        spent_cycles: record.used.cycles,
+        waits_for: waits.as_ref().map(|wait| wait.text()),
+        waits_until_nanos: waits.and_then(|wait| wait.until_nanos()),
+        held: pace::held(id).len() as u64,
+        plan: record.plan,
+    })
+}

@@ -1,0 +1,104 @@
+//! What a pace lets start, and when it asks for an operator.
+
+use super::*;
+use decant_api::govern::{Breaker, Canaries, Pace};
+
+const NOON_NANOS: u64 = 1_795_694_400_000_000_000;
+const HOUR_NANOS: u64 = 60 * MINUTE_NANOS;
+const THROUGH: Canary = Canary { are_through: true };
+const ON_THEIR_WAY: Canary = Canary { are_through: false };
+
+fn course(pace: Pace) -> Course {
+    let mut course = Course::default();
+    course.set_pace(pace);
+    course
+}
+
+#[test]
+fn a_plan_without_a_pace_waits_for_nothing() {
+    assert_eq!(decide(&mut course(Pace::default()), ON_THEIR_WAY, 0), Ok(()));
+}
+
+#[test]
+fn canaries_go_first_and_others_after_their_time_if_none_failed() {
+    let canaries = Some(Canaries { jobs: 2, soak_seconds: Some(3_600) });
+    let mut going = course(Pace { canaries, ..Pace::default() });
+    for started in 0..2 {
+        assert_eq!(decide(&mut going, ON_THEIR_WAY, NOON_NANOS), Ok(()), "canary {started}");
+        going.started += 1;
+    }
+    assert_eq!(decide(&mut going, ON_THEIR_WAY, NOON_NANOS), Err(Wait::Canaries));
+    let until_nanos = NOON_NANOS + HOUR_NANOS;
+    let mut failed = going;
+    assert_eq!(decide(&mut going, THROUGH, NOON_NANOS), Err(Wait::Soak(until_nanos)));
+    assert_eq!(
+        decide(&mut going, THROUGH, until_nanos - 1),
+        Err(Wait::Soak(until_nanos)),
+        "from the first look on"
+    );
+    assert_eq!(decide(&mut going, THROUGH, until_nanos), Ok(()));
+    assert_eq!(decide(&mut going, ON_THEIR_WAY, until_nanos), Ok(()), "for good");
+    failed.note_end(true);
+    assert_eq!(decide(&mut failed, THROUGH, NOON_NANOS), Err(Wait::Release));
+    assert_eq!(
+        decide(&mut failed, THROUGH, NOON_NANOS + 100 * HOUR_NANOS),
+        Err(Wait::Release),
+        "a person looks"
+    );
+    failed.are_canaries_released = true;
+    assert_eq!(decide(&mut failed, THROUGH, NOON_NANOS), Ok(()));
+}
+
+#[test]
+fn canaries_without_a_time_are_released_by_an_operator_alone() {
+    let canaries = Some(Canaries { jobs: 1, soak_seconds: None });
+    let mut going = course(Pace { canaries, ..Pace::default() });
+    going.started = 1;
+    assert_eq!(decide(&mut going, THROUGH, NOON_NANOS + 1_000 * HOUR_NANOS), Err(Wait::Release));
+}
+
+#[test]
+fn failures_in_a_row_or_among_the_last_stop_a_plan_until_they_are_forgiven() {
+    let breaker = Some(Breaker { failures: 3, of_last: 5 });
+    let mut going = course(Pace { breaker, ..Pace::default() });
+    for is_failure in [true, true, false, false] {
+        going.note_end(is_failure);
+        assert_eq!(decide(&mut going, THROUGH, 0), Ok(()));
+    }
+    going.note_end(true);
+    assert_eq!(decide(&mut going, THROUGH, 0), Err(Wait::Broken { failures: 3, of_last: 5 }));
+    going.forgive();
+    assert_eq!(decide(&mut going, THROUGH, 0), Ok(()));
+    let in_a_row = Some(Breaker { failures: 2, of_last: 2 });
+    let mut going = course(Pace { breaker: in_a_row, ..Pace::default() });
+    for is_failure in [true, false, true] {
+        going.note_end(is_failure);
+        assert_eq!(decide(&mut going, THROUGH, 0), Ok(()));
+    }
+    going.note_end(true);
+    assert!(decide(&mut going, THROUGH, 0).is_err());
+}
+
+#[test]
+fn jobs_are_started_within_hours_that_may_go_over_midnight() {
+    let at = |minute: u64| NOON_NANOS - NOON_NANOS % (DAY_MINUTES * MINUTE_NANOS) + minute * MINUTE_NANOS;
+    let night = Hours { from_minute: 22 * 60, to_minute: 4 * 60 };
+    assert_eq!(begins_nanos(night, at(23 * 60)), None);
+    assert_eq!(begins_nanos(night, at(0)), None);
+    assert_eq!(begins_nanos(night, at(4 * 60)), Some(at(22 * 60)), "the first minute after is not in it");
+    let morning = Hours { from_minute: 6 * 60, to_minute: 8 * 60 };
+    assert_eq!(begins_nanos(morning, at(6 * 60)), None);
+    assert_eq!(begins_nanos(morning, at(8 * 60)), Some(at(30 * 60)), "tomorrow");
+    assert_eq!(begins_nanos(morning, at(5 * 60) + 1), Some(at(6 * 60)));
+    let mut going = course(Pace { hours: Some(morning), ..Pace::default() });
+    assert_eq!(decide(&mut going, THROUGH, at(8 * 60)), Err(Wait::Hours(at(30 * 60))));
+}
+
+#[test]
+fn what_is_ended_or_has_no_tempo_starts_nothing() {
+    let mut going = course(Pace::default());
+    going.tempo = Some(0);
+    assert_eq!(decide(&mut going, THROUGH, 0), Err(Wait::Tempo));
+    going.has_ended = true;
+    assert_eq!(decide(&mut going, THROUGH, 0), Err(Wait::Ended));
+}
