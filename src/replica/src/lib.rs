@@ -44,6 +44,8 @@ mod rounds;
 mod routing;
 mod schedule;
 mod server;
+#[cfg(test)]
+mod small_limits;
 mod state;
 mod system_api;
 mod topology;

@@ -28,6 +28,7 @@ mod management;
 mod metering;
 mod methods;
 mod old_imports;
+mod payers;
 mod persistence;
 mod queries;
 mod queues;
