@@ -11,7 +11,7 @@ use decant_api::jobs::{Batch, Command, JobView, Outcome, Summary, Which};
 use decant_api::plan::{Plan, Strategy};
 use decant_api::routes::EnrolError;
 use decant_cli::engine::Engine;
-use decant_cli::rehearsal::calls::{idle_cycles_a_day, query, update};
+use decant_cli::rehearsal::calls::{kept, query, update};
 use decant_cli::rehearsal::drive::{Driven, until_ended};
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
@@ -205,7 +205,7 @@ fn check_cycles(
 ) -> anyhow::Result<()> {
     let lost = (before + people.back_from_pool).saturating_sub(world.pic.cycle_balance(world.coordinator));
     let seconds = (world.pic.get_time().as_nanos_since_unix_epoch() - begun_nanos) / 1_000_000_000;
-    let a_day = idle_cycles_a_day(&world.pic, world.operator, &[world.coordinator])?;
+    let a_day = kept(&world.pic, world.operator, &[world.coordinator])?.idle_cycles_a_day;
     let idle = a_day * u128::from(seconds) / 86_400;
     let spent = summary(world)?.cycles_spent;
     let others = (messages + u128::from(people.taken)) * MESSAGE_CYCLES;
@@ -241,7 +241,7 @@ fn idle_day(world: &World) -> anyhow::Result<(u128, u128)> {
         world.pic.advance_time(Duration::from_secs(2));
         world.pic.tick();
     }
-    let base = idle_cycles_a_day(&world.pic, world.operator, &[world.coordinator])?;
+    let base = kept(&world.pic, world.operator, &[world.coordinator])?.idle_cycles_a_day;
     let before = world.pic.cycle_balance(world.coordinator);
     for _ in 0..24 {
         world.pic.advance_time(Duration::from_secs(3_600));

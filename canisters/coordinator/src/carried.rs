@@ -6,15 +6,17 @@ use decant_engine::Digest;
 use ic_cdk::call::CallFailed;
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
+use std::sync::LazyLock;
 
 /// The vessel, compressed.
 const VESSEL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vessel.wasm.gz"));
 /// Bytes of a chunk of a chunk store (spec: 1 MiB).
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// Its hash, as `canister_status` tells it.
+/// Its hash, as `canister_status` tells it. Every job asks for it, and it takes millions of instructions.
 pub(crate) fn hash() -> Digest {
-    Digest(Sha256::digest(VESSEL).into())
+    static HASH: LazyLock<Digest> = LazyLock::new(|| Digest(Sha256::digest(VESSEL).into()));
+    *HASH
 }
 
 /// The chunks of a vessel: of this one, which are put into the chunk store if nobody did; or of one that an earlier build

@@ -11,7 +11,6 @@ const SERVER: &str = env!("CARGO_BIN_EXE_pocket-ic-decant");
 /// How long a server may take to begin or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-#[expect(clippy::disallowed_methods, reason = "another process gives no sign: it is looked at again")]
 fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {

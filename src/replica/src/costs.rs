@@ -70,13 +70,6 @@ pub(crate) mod limits {
     pub(crate) const STABLE_PAGES: u64 = 500 * 16_384;
     /// Wasm pages that 32-bit stable memory calls can address: 4 GiB (spec).
     pub(crate) const STABLE32_PAGES: u64 = 65_536;
-    /// Bytes of stable memory that a message may touch, and that it may write (docs; code, `embedders.rs`:
-    /// `STABLE_MEMORY_ACCESSED_PAGE_LIMIT_MESSAGE`).
-    pub(crate) const STABLE_BYTES_OF_MESSAGE: u64 = 2 << 30;
-    /// The same for each phase of an installation (`…_UPGRADE`).
-    pub(crate) const STABLE_BYTES_OF_INSTALL: u64 = 8 << 30;
-    /// The same for a query (`…_QUERY`).
-    pub(crate) const STABLE_BYTES_OF_QUERY: u64 = 1 << 30;
     /// Bytes of the stack of wasm code. The real server has 5 MiB; a frame that counts fuel takes a third
     /// more, so the same depth takes more (measured: case `overflow_stack`).
     pub(crate) const WASM_STACK_BYTES: usize = 5 * 1024 * 1024 / 3 * 4;

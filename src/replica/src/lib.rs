@@ -50,6 +50,8 @@ mod rounds;
 mod routing;
 mod schedule;
 mod server;
+#[cfg(test)]
+mod small_limits;
 mod snapshot_files;
 mod state;
 mod system_api;

@@ -7,7 +7,7 @@ use decant_api::jobs::{JobView, Outcome, PoolView, Summary};
 use decant_api::payout::{Payee, Payout};
 use decant_api::plan::Plan;
 use decant_api::routes::Ended;
-use decant_cli::rehearsal::calls::{idle_cycles_a_day, query, update};
+use decant_cli::rehearsal::calls::{kept, query, update};
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::{Options, Retention, world::World};
 use decant_tests::repack::{create, install_shapes, manage, one_of_each, repack, shapes_plan, status};
@@ -72,7 +72,8 @@ fn what_the_coordinator_loses_by_a_plan_is_what_the_plan_has_spent() {
     assert!(jobs.iter().all(|job| job.outcome == Outcome::Done), "{jobs:?}");
     let lost = before - world.pic.cycle_balance(world.coordinator);
     let seconds = world.pic.get_time().as_nanos_since_unix_epoch() - begun.as_nanos_since_unix_epoch();
-    let idle = idle_cycles_a_day(&world.pic, world.operator, &[world.coordinator]).expect("it is told");
+    let kept = kept(&world.pic, world.operator, &[world.coordinator]).expect("it is told");
+    let idle = kept.idle_cycles_a_day;
     let idle = idle * u128::from(seconds / 1_000_000_000) / 86_400;
     let spent = summary(&world).cycles_spent;
     // Governance's two calls and the enrolment are nobody's: some 20 M each.

@@ -2,7 +2,7 @@
 
 use decant_api::jobs::{JobView, Outcome};
 use decant_api::plan::{ByVessel, ModuleUse, Plan, Retention, Strategy};
-use decant_cli::rehearsal::calls::stable_bytes;
+use decant_cli::rehearsal::calls::kept;
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
 use decant_cli::rehearsal::{Generation, Options};
@@ -41,7 +41,7 @@ fn a_canister_without_the_kit_is_repacked_and_keeps_its_id_and_its_state() {
     for (position, job) in jobs.iter().enumerate() {
         assert_eq!(job.outcome, Outcome::Done, "{job:?}");
         let original = fleet.users[position].original;
-        let bytes = stable_bytes(&world.pic, world.operator, &[original]).expect("the canister has a status");
+        let bytes = kept(&world.pic, world.operator, &[original]).expect("it has a status").stable_bytes;
         assert_eq!(bytes, (1 + job.used_pages) * PAGE_BYTES, "promise 7");
         let snapshots = world.pic.list_canister_snapshots(original, Some(world.operator));
         assert!(snapshots.expect("snapshots are listed").is_empty(), "no snapshot is left");

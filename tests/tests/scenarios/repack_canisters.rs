@@ -2,7 +2,7 @@
 //! repack of a snapshot that was downloaded and is uploaded the way icp-cli does it.
 
 use candid::{CandidType, Principal};
-use decant_cli::rehearsal::calls::{query, stable_bytes, update};
+use decant_cli::rehearsal::calls::{kept, query, update};
 use decant_cli::repack::{Options, check, rewrite};
 use decant_shapes_model::{Shapes, Size, Spec, page_bytes};
 use decant_tests::engine;
@@ -70,7 +70,7 @@ impl World {
     }
 
     fn stable_bytes(&self, canister: Principal) -> u64 {
-        stable_bytes(&self.pic, self.operator, &[canister]).expect("the management canister answers")
+        kept(&self.pic, self.operator, &[canister]).expect("the management canister answers").stable_bytes
     }
 
     fn manage<R: CandidType + DeserializeOwned>(

@@ -1,6 +1,6 @@
 //! Accounts for everything when the relocation is over: every user field by field, every old id, every canister.
 
-use super::calls::{query, snapshot_count, stable_bytes};
+use super::calls::{kept, query, snapshot_count};
 use super::drive::Driven;
 use super::fleet::{Fleet, User};
 use super::world::World;
@@ -124,7 +124,7 @@ fn account_user(
         findings.excess_pages = excess_pages(&image, job)?;
         // A retained original still holds its memory.
         if !is_original_gone && expected != user.original {
-            findings.stable_bytes += stable_bytes(&world.pic, world.operator, &[user.original])?;
+            findings.stable_bytes += kept(&world.pic, world.operator, &[user.original])?.stable_bytes;
         }
     }
     Ok(findings)
@@ -169,49 +169,44 @@ fn differences(world: &World, canister: Principal, expected: &UserState) -> anyh
     compare("config", config == expected.core.config);
     let balance: u128 = query(pic, canister, "balance", ())?;
     compare("balance", balance == expected.core.balance);
-    compare("posts", posts(world, canister)? == expected.posts);
-    let follows: BTreeMap<Principal, u64> =
-        follows(world, canister)?.into_iter().map(|follow| (follow.canister, follow.sequence)).collect();
+    compare("posts", posts(world, canister, expected.posts.len())? == expected.posts);
+    let follows: BTreeMap<Principal, u64> = follows(world, canister, expected.follows.len())?
+        .into_iter()
+        .map(|follow| (follow.canister, follow.sequence))
+        .collect();
     compare("follows", follows == expected.follows);
-    compare("history", history(world, canister)? == expected.history);
+    compare("history", history(world, canister, expected.history.len())? == expected.history);
     let digest: ByteBuf = query(pic, canister, "digest", ())?;
     compare("digest", digest.as_slice() == model::digest(expected));
     debug_assert_eq!(expected.post_count(), expected.posts.len() as u64);
     Ok(found)
 }
 
-fn posts(world: &World, canister: Principal) -> anyhow::Result<Vec<Post>> {
-    let mut all: Vec<Post> = Vec::new();
-    loop {
-        let page: Vec<Post> = query(&world.pic, canister, "posts", (all.len() as u64, PAGE))?;
-        if page.is_empty() {
-            return Ok(all);
-        }
-        all.extend(page);
-    }
+fn posts(world: &World, canister: Principal, expected: usize) -> anyhow::Result<Vec<Post>> {
+    pages(expected, |read: &[Post]| query(&world.pic, canister, "posts", (read.len() as u64, PAGE)))
 }
 
-fn follows(world: &World, canister: Principal) -> anyhow::Result<Vec<Follow>> {
-    let mut all: Vec<Follow> = Vec::new();
-    loop {
-        let after = all.last().map(|follow| follow.canister);
-        let page: Vec<Follow> = query(&world.pic, canister, "follows", (after, PAGE))?;
-        if page.is_empty() {
-            return Ok(all);
-        }
-        all.extend(page);
-    }
+fn follows(world: &World, canister: Principal, expected: usize) -> anyhow::Result<Vec<Follow>> {
+    let after = |read: &[Follow]| read.last().map(|follow| follow.canister);
+    pages(expected, |read| query(&world.pic, canister, "follows", (after(read), PAGE)))
 }
 
-fn history(world: &World, canister: Principal) -> anyhow::Result<Vec<Entry>> {
-    let mut all: Vec<Entry> = Vec::new();
-    loop {
-        let page: Vec<Entry> = query(&world.pic, canister, "history", (all.len() as u64, PAGE))?;
+fn history(world: &World, canister: Principal, expected: usize) -> anyhow::Result<Vec<Entry>> {
+    pages(expected, |read: &[Entry]| query(&world.pic, canister, "history", (read.len() as u64, PAGE)))
+}
+
+/// Reads page after page, until as many items are there as are expected or no more come. Whether there are more than that
+/// tells the canister's own digest.
+fn pages<T>(expected: usize, next: impl Fn(&[T]) -> anyhow::Result<Vec<T>>) -> anyhow::Result<Vec<T>> {
+    let mut all = Vec::new();
+    while all.len() < expected {
+        let page = next(&all)?;
         if page.is_empty() {
-            return Ok(all);
+            break;
         }
         all.extend(page);
     }
+    Ok(all)
 }
 
 /// Canisters of the instance that are neither among those that users, jobs, the pool or the like own nor around the fleet.

@@ -11,6 +11,10 @@ use serde::de::DeserializeOwned;
 /// Calls on their way at a time: enough that a round is shared by many, few enough for the queues of a subnet.
 pub const BATCH: usize = 32;
 
+/// Threads that await the replies of a batch: the client and the instance take turns on one, so that another fills the
+/// gaps. Messages are submitted by one thread, in order.
+const LANES: usize = 2;
+
 /// How often a call is made again that is refused for now. A rate limit lasts a round for 2 B instructions or 75 MiB.
 const ATTEMPTS: u32 = 200;
 
@@ -70,9 +74,23 @@ pub fn update_all(pic: &PocketIc, sender: Principal, calls: Vec<Update<'_>>) -> 
                     open.push((call, message, reply));
                 }
             }
-            for (call, message, reply) in open {
-                *reply = passed(call, pic.await_call(message), attempt)?;
-            }
+            std::thread::scope(|scope| {
+                // Who awaits first has the rounds executed, as many as the slowest needs, whoever that is.
+                let lanes: Vec<_> = open
+                    .chunks_mut(BATCH.div_ceil(LANES))
+                    .map(|lane| {
+                        scope.spawn(move || {
+                            lane.iter_mut().try_for_each(|(call, message, reply)| {
+                                **reply = passed(call, pic.await_call(message.clone()), attempt)?;
+                                anyhow::Ok(())
+                            })
+                        })
+                    })
+                    .collect();
+                lanes.into_iter().try_for_each(|lane| {
+                    lane.join().map_err(|_| anyhow!("a thread that awaits replies panicked"))?
+                })
+            })?;
             if replies.iter().all(Option::is_some) {
                 break;
             }

@@ -53,34 +53,37 @@ struct MemoryMetrics {
     stable_memory_size: Nat,
 }
 
-/// Cycles that all these canisters burn in a day without doing anything: what their memory costs.
-pub fn idle_cycles_a_day(
-    pic: &PocketIc,
-    controller: Principal,
-    canisters: &[Principal],
-) -> anyhow::Result<u128> {
-    let statuses = statuses(pic, controller, canisters)?;
-    statuses.into_iter().try_fold(0, |sum, status| {
-        let cycles = u128::try_from(status.idle_cycles_burned_per_day.0);
-        Ok(sum + cycles.context("idle cycles exceed 128 bits")?)
-    })
+/// What canisters keep, and what it costs them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Bytes of stable memory.
+    pub stable_bytes: u64,
+    /// Cycles that they burn in a day without doing anything.
+    pub idle_cycles_a_day: u128,
 }
 
-/// Bytes of stable memory of all these canisters, as the management canister tells a controller.
-pub fn stable_bytes(pic: &PocketIc, controller: Principal, canisters: &[Principal]) -> anyhow::Result<u64> {
-    let statuses = statuses(pic, controller, canisters)?;
-    statuses.into_iter().try_fold(0, |sum, status| {
-        let bytes = u64::try_from(status.memory_metrics.stable_memory_size.0);
-        Ok(sum + bytes.context("stable memory exceeds 64 bits")?)
-    })
+/// What all these canisters keep, as the management canister tells a controller.
+pub fn kept(pic: &PocketIc, controller: Principal, canisters: &[Principal]) -> anyhow::Result<Kept> {
+    let mut sum = Kept::default();
+    for id in canisters {
+        let Status { idle_cycles_burned_per_day, memory_metrics } = status(pic, controller, *id)?;
+        let bytes = u64::try_from(memory_metrics.stable_memory_size.0);
+        sum.stable_bytes += bytes.context("stable memory exceeds 64 bits")?;
+        let cycles = u128::try_from(idle_cycles_burned_per_day.0);
+        sum.idle_cycles_a_day += cycles.context("idle cycles exceed 128 bits")?;
+    }
+    Ok(sum)
 }
 
-fn statuses(pic: &PocketIc, controller: Principal, canisters: &[Principal]) -> anyhow::Result<Vec<Status>> {
-    let calls = canisters
-        .iter()
-        .map(|id| Update::management(Some(*id), "canister_status", OfCanister { canister_id: *id }))
-        .collect::<anyhow::Result<_>>()?;
-    update_all_as(pic, controller, calls)
+/// Asked by a query: nothing has to be executed for it.
+fn status(pic: &PocketIc, controller: Principal, id: Principal) -> anyhow::Result<Status> {
+    let effective = RawEffectivePrincipal::CanisterId(id.as_slice().to_vec());
+    let argument = candid::encode_one(OfCanister { canister_id: id })?;
+    let management = Principal::management_canister();
+    let reply = pic
+        .query_call_with_effective_principal(management, effective, controller, "canister_status", argument)
+        .map_err(|error| anyhow!("canister_status of {id}: {error}"))?;
+    candid::decode_one(&reply).context("canister_status answers something else")
 }
 
 /// How many snapshots a canister has.

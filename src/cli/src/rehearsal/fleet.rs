@@ -1,7 +1,7 @@
 //! The fleet: a canister a user, and a model of each outside of the canisters.
 
 use super::batch::{BATCH, Update, update_all, update_all_as};
-use super::calls::{stable_bytes, update};
+use super::calls::{Kept, kept, update};
 use super::world::World;
 use super::{Generation, Model, Modules, Options, Progress};
 use anyhow::anyhow;
@@ -117,9 +117,9 @@ impl Fleet {
         self.users.iter().map(|user| user.original).collect()
     }
 
-    /// Bytes of stable memory of all originals.
-    pub fn stable_bytes(&self, world: &World) -> anyhow::Result<u64> {
-        stable_bytes(&world.pic, world.operator, &self.originals())
+    /// What all originals keep.
+    pub fn kept(&self, world: &World) -> anyhow::Result<Kept> {
+        kept(&world.pic, world.operator, &self.originals())
     }
 }
 

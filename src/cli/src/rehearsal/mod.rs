@@ -27,7 +27,8 @@ pub use phases::Phase;
 pub use report::{Part, Report};
 
 use crate::engine::Engine;
-use calls::idle_cycles_a_day;
+use calls::kept;
+use candid::Principal;
 use phases::Stopwatch;
 use std::time::Instant;
 
@@ -66,7 +67,7 @@ pub fn run(
     let mut world = world::World::new(engine, modules, options)?;
     let mut fleet = fleet::Fleet::create(&world, modules, options, progress)?;
     stopwatch.lap("create");
-    let before = fleet.stable_bytes(&world)?;
+    let before = fleet.kept(&world)?;
     stopwatch.lap("measure");
     fleet.bloat(&world, modules, options, progress)?;
     stopwatch.lap("bloat");
@@ -74,25 +75,26 @@ pub fn run(
         fleet.upgrade_to_kit(&world, modules, progress)?;
         stopwatch.lap("upgrade to the kit");
     }
-    let bloated = fleet.stable_bytes(&world)?;
+    let bloated = fleet.kept(&world)?;
     world.approve_plan(modules, options)?;
-    let idle_before = idle_cycles_a_day(&world.pic, world.operator, &fleet.originals())?;
-    let cycles_before = world.total_cycles(fleet.originals())?;
+    let cycles_before = world.total_cycles(fleet.originals(), |_| true);
     stopwatch.lap("measure and plan");
     let driven = drive::relocate(&world, &mut fleet, options, progress)?;
     stopwatch.lap("relocate");
     let mut report = account::account(&world, &fleet, &driven, options, progress)?;
     stopwatch.lap("read back");
-    let cycles_after =
-        world.total_cycles(fleet.originals().into_iter().chain(account::canisters_now(&driven)))?;
+    let exists = |id: &Principal| world.pic.canister_exists(*id);
+    let now = fleet.originals().into_iter().chain(account::canisters_now(&driven));
+    let cycles_after = world.total_cycles(now, exists);
     stopwatch.lap("count cycles");
     report.phases = stopwatch.into_phases();
     report.engine = engine.name().to_owned();
-    report.stable_bytes_before = before;
-    report.stable_bytes_bloated = bloated;
+    report.stable_bytes_before = before.stable_bytes;
+    report.stable_bytes_bloated = bloated.stable_bytes;
     report.settle_cycles(cycles_before, cycles_after);
     let users_now: Vec<_> = driven.jobs.iter().map(|job| job.target.unwrap_or(job.source)).collect();
-    report.settle_payback(idle_before, idle_cycles_a_day(&world.pic, world.operator, &users_now)?);
+    let kept_now = kept(&world.pic, world.operator, &users_now)?;
+    report.settle_payback(bloated.idle_cycles_a_day, kept_now.idle_cycles_a_day);
     if !report.is_well() {
         report.complaints.extend(world.coordinator_log());
     }

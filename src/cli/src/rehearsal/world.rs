@@ -230,16 +230,16 @@ impl World {
     }
 
     /// Cycles of all canisters: those around the fleet, and these, where they exist.
-    pub fn total_cycles(&self, canisters: impl IntoIterator<Item = Principal>) -> anyhow::Result<u128> {
+    pub fn total_cycles(
+        &self,
+        canisters: impl IntoIterator<Item = Principal>,
+        exists: impl Fn(&Principal) -> bool,
+    ) -> u128 {
         let mut ids: Vec<Principal> = self.around_the_fleet().to_vec();
         ids.extend(canisters);
         ids.sort();
         ids.dedup();
-        Ok(ids
-            .into_iter()
-            .filter(|id| self.pic.canister_exists(*id))
-            .map(|id| self.pic.cycle_balance(id))
-            .sum())
+        ids.into_iter().filter(exists).map(|id| self.pic.cycle_balance(id)).sum()
     }
 
     /// The number in a canister id: ids of a subnet are handed out one after the other.

@@ -2,6 +2,7 @@
 
 use crate::memory::stable::StableView;
 use crate::profile::SubnetProfile;
+use crate::state::calls::CallRoom;
 use crate::state::{Canister, Settings};
 use crate::system_api::host::{Context, Effects, Env};
 use candid::Principal;
@@ -72,6 +73,7 @@ pub(crate) fn env(
         profile,
         wasm_memory_limit_bytes: wasm_memory_limit(settings, invocation.context),
         outstanding: canister.calls.outstanding.clone(),
+        room: CallRoom::UNLIMITED,
         log_free_bytes: canister.log.free_bytes(),
     }
 }

@@ -24,7 +24,7 @@ impl Instance {
         keep: Keep,
     ) -> Finished {
         let (subnet_id, profile) = (self.subnets[subnet].id, self.subnets[subnet].profile.clone());
-        let root_key = self.root_key.clone();
+        let (root_key, room) = (self.root_key.clone(), self.subnets[subnet].call_room(&id));
         let Some(mut guard) = self.subnets[subnet].canister_mut(&id) else {
             let effects = Effects::new(Default::default(), 0, 0, 0);
             return Finished::unrun(Err(HostError::Engine("the canister is gone".to_owned())), effects);
@@ -34,7 +34,8 @@ impl Instance {
         if invocation.is_answered {
             effects.answer = Answer::Closed;
         }
-        let env = environment::env(canister, subnet_id, self.time_nanos, root_key, profile, invocation);
+        let mut env = environment::env(canister, subnet_id, self.time_nanos, root_key, profile, invocation);
+        env.room = room;
         let Some(code) = canister.code.as_mut() else {
             let error = HostError::Engine("the canister contains no Wasm module".to_owned());
             return Finished::unrun(Err(error), effects);

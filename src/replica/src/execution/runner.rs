@@ -1,7 +1,6 @@
 //! Runs a function of a canister and keeps what it changed, if it succeeds.
 
 use crate::costs;
-use crate::memory::pages::Page;
 use crate::memory::region::{Region, Regions};
 use crate::memory::stable::StableMemory;
 use crate::state::Code;
@@ -129,10 +128,9 @@ impl Runner {
         host.env = idle.env;
         let counts = keep != Keep::Nothing;
         let is_kept = outcome.is_ok() && counts;
-        let changed = if is_kept { live.changed_pages() } else { Vec::new() };
         // What it wrote of the heap is charged whether it is kept or not (code: `run` of the embedder). What queries
         // write is not even looked at.
-        let dirty_pages = if counts && !is_kept { live.count_changed_pages() } else { changed.len() as u64 };
+        let dirty_pages = if counts { live.find_changed_pages() } else { 0 };
         let stable_pages = effects.stable.dirty_pages();
         let factor =
             if code.module.inspection.is_wasm64 { costs::instructions::DIRTY_PAGE_WASM64_FACTOR } else { 1 };
@@ -142,11 +140,11 @@ impl Runner {
         let is_withheld = keep == Keep::WhenDue && instructions > slice;
         let mut withheld = None;
         if is_kept && !is_withheld {
-            live.commit(code, changed);
+            live.commit(code);
             std::mem::take(&mut effects.stable).commit(stable);
         } else {
             if is_kept {
-                withheld = Some(live.withhold(code, changed));
+                withheld = Some(live.withhold(code));
             }
             live.roll_back();
         }
@@ -275,32 +273,23 @@ impl Live {
         self.instance.get_table(&mut self.store, crate::wasm::transform::TABLE)
     }
 
-    /// The pages that the message changed.
-    fn changed_pages(&self) -> Vec<(u64, Arc<Page>)> {
-        self.region.as_ref().map_or_else(Vec::new, |region| region.changed_pages())
-    }
-
-    /// How many they are.
-    fn count_changed_pages(&self) -> u64 {
-        self.region.as_ref().map_or(0, |region| region.count_changed())
+    /// Finds the pages that the message changed; answers how many.
+    fn find_changed_pages(&self) -> u64 {
+        self.region.as_ref().map_or(0, |region| region.find_changed())
     }
 
     /// Takes heap and globals over into `code`.
-    fn commit(&mut self, code: &mut Code, changed: Vec<(u64, Arc<Page>)>) {
+    fn commit(&mut self, code: &mut Code) {
         if let Some(region) = &self.region {
-            // The region's own handle would make the write below copy the whole table of pages.
-            region.release();
-            for (index, page) in changed {
-                code.heap.put(index, page);
-            }
+            region.commit(&mut code.heap);
             code.heap_pages = region.size_bytes() as u64 / costs::WASM_PAGE_BYTES;
-            region.commit(code.heap.clone());
         }
         self.keep_globals(&mut code.globals, code.module.globals());
     }
 
     /// What [`Live::commit`] would take over, for later.
-    fn withhold(&mut self, code: &Code, pages: Vec<(u64, Arc<Page>)>) -> Withheld {
+    fn withhold(&mut self, code: &Code) -> Withheld {
+        let pages = self.region.as_ref().map_or_else(Vec::new, |region| region.changed_pages());
         let heap_pages = self
             .region
             .as_ref()

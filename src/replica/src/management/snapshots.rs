@@ -6,7 +6,6 @@ use super::call::{Call, Outcome, decode, done, reply};
 use crate::costs::{COUNTER_GLOBALS, WASM_PAGE_BYTES, limits};
 use crate::error::{ErrorCode, UserError};
 use crate::execution::{failure, lifecycle};
-use crate::memory::PageMap;
 use crate::state::canister::MemoryUse;
 use crate::state::history::ChangeKind;
 use crate::state::snapshots::{HookStatus, Snapshot, SnapshotId, SparseBytes};
@@ -55,8 +54,7 @@ pub(super) fn take(call: &mut Call<'_>) -> Outcome {
             format!("Failed to create snapshot for empty canister {id}:"),
         ));
     };
-    let mut module = SparseBytes { pages: PageMap::default(), size_bytes: code.module.bytes.len() as u64 };
-    module.pages.write(0, &code.module.bytes);
+    let module = SparseBytes { pages: code.module.pages(), size_bytes: code.module.bytes.len() as u64 };
     let snapshot = Snapshot {
         is_uploaded: false,
         taken_at_nanos: time_nanos,

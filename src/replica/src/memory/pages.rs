@@ -1,6 +1,7 @@
 //! Sparse memory of 4 KiB pages, cheap to clone and to share.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// Bytes of a page: what the platform counts as dirty, and the unit of sharing.
@@ -34,9 +35,19 @@ impl PageMap {
         self.pages.get(&index)
     }
 
-    /// Sets a page; an all-zero page takes no space.
+    /// Sets a page; an all-zero page takes no space. A page that nobody shares is written in its place.
     pub(crate) fn set(&mut self, index: u64, page: &Page) {
-        if *page == ZEROS { self.clear(index) } else { self.insert(index, shared(page)) }
+        if *page == ZEROS {
+            return self.clear(index);
+        }
+        self.is_written = true;
+        match Arc::make_mut(&mut self.pages).entry(index) {
+            Entry::Vacant(place) => _ = place.insert(shared(page)),
+            Entry::Occupied(mut place) => match Arc::get_mut(place.get_mut()) {
+                Some(own) => own.copy_from_slice(page),
+                None => _ = place.insert(shared(page)),
+            },
+        }
     }
 
     /// As [`PageMap::set`], with a page that can be shared.
@@ -150,6 +161,19 @@ mod tests {
         assert_eq!(map.resident_pages(), 1);
         map.write(0, &[0; PAGE_BYTES]);
         assert_eq!(map.resident_pages(), 0);
+    }
+
+    #[test]
+    fn a_page_that_nobody_shares_is_written_in_its_place() {
+        let mut map = PageMap::default();
+        map.set(3, &[7; PAGE_BYTES]);
+        let place = |map: &PageMap| map.page(3).map(|page| page.as_ptr());
+        let before = place(&map);
+        map.set(3, &[8; PAGE_BYTES]);
+        assert_eq!(place(&map), before);
+        let clone = map.clone();
+        map.set(3, &[9; PAGE_BYTES]);
+        assert_eq!((clone.page(3).map(|page| page[0]), map.page(3).map(|page| page[0])), (Some(8), Some(9)));
     }
 
     #[test]

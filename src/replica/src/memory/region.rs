@@ -159,32 +159,31 @@ impl Region {
         Some(())
     }
 
-    /// The pages that the message changed, with their bytes, in ascending order. Pages that were made
-    /// writable but hold what they held before are not among them.
+    /// Finds which pages the message changed; answers how many. Pages that were made writable but hold what they held
+    /// before are not among them.
+    pub(crate) fn find_changed(&self) -> u64 {
+        let inner = self.inner();
+        inner.age();
+        inner.changed().count() as u64
+    }
+
+    /// The pages that [`Region::find_changed`] found, with their bytes.
     pub(crate) fn changed_pages(&self) -> Vec<(u64, Arc<Page>)> {
         let inner = self.inner();
+        inner.changed().map(|index| (u64::from(index), shared(inner.page(index as usize)))).collect()
+    }
+
+    /// Accepts what the message wrote: the pages that [`Region::find_changed`] found are written to `heap`, which must
+    /// be what was loaded.
+    pub(crate) fn commit(&self, heap: &mut PageMap) {
+        let inner = self.inner();
+        // With a handle of its own, nothing could be written in place.
+        inner.source = PageMap::default();
         inner.dirty.sort_unstable();
-        inner.age();
-        let changed = inner.dirty.iter().filter(|page| page.age == 0);
-        changed.map(|page| (u64::from(page.index), shared(inner.page(page.index as usize)))).collect()
-    }
-
-    /// How many pages the message changed.
-    pub(crate) fn count_changed(&self) -> u64 {
-        let inner = self.inner();
-        inner.dirty.iter().filter(|page| inner.is_changed(page.index)).count() as u64
-    }
-
-    /// Gives the handle on the canister's pages back, so that they can be written in place. Until
-    /// [`Region::commit`] no code may run.
-    pub(crate) fn release(&self) {
-        self.inner().source = PageMap::default();
-    }
-
-    /// Accepts what the message wrote: `source` must hold exactly the region's bytes now.
-    pub(crate) fn commit(&self, source: PageMap) {
-        let inner = self.inner();
-        inner.source = source;
+        for index in inner.changed() {
+            heap.set(u64::from(index), inner.page(index as usize));
+        }
+        inner.source = heap.clone();
         inner.settle();
         inner.begin_anew_if_divided();
     }
@@ -379,6 +378,11 @@ impl Inner {
         !self.source.holds(u64::from(index), self.page(index as usize))
     }
 
+    /// The pages that were found to have changed.
+    fn changed(&self) -> impl Iterator<Item = u32> {
+        self.dirty.iter().filter(|page| page.age == 0).map(|page| page.index)
+    }
+
     /// Finds which of the writable pages the message changed.
     fn age(&mut self) {
         let mut dirty = std::mem::take(&mut self.dirty);
@@ -390,11 +394,11 @@ impl Inner {
 
     fn restore_dirty(&mut self) {
         self.age();
-        for page in self.dirty.iter().filter(|page| page.age == 0) {
-            let target = page.index as usize * PAGE_BYTES;
+        for index in self.changed() {
+            let target = index as usize * PAGE_BYTES;
             // SAFETY: dirty pages are writable and belong to this region.
             unsafe {
-                match self.source.page(u64::from(page.index)) {
+                match self.source.page(u64::from(index)) {
                     Some(page) => {
                         ptr::copy_nonoverlapping(page.as_ptr(), self.base.add(target), PAGE_BYTES);
                     }
@@ -588,11 +592,29 @@ mod tests {
         let region = region();
         region.write(5 * PAGE_BYTES as u64 - 1, 2, |bytes| bytes.fill(1)).expect("it is within");
         region.write(9 * PAGE_BYTES as u64, 1, |bytes| bytes.fill(0)).expect("it is within");
+        assert_eq!(region.find_changed(), 2);
         let changed: Vec<u64> = region.changed_pages().iter().map(|(index, _)| *index).collect();
         assert_eq!(changed, [4, 5]);
-        assert_eq!(region.count_changed(), 2);
         region.roll_back();
-        assert_eq!(region.count_changed(), 0);
+        assert_eq!(region.find_changed(), 0);
         assert!(bytes(&region).iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn what_a_message_changed_is_written_to_the_heap_that_was_loaded() {
+        let region = region();
+        let mut heap = PageMap::default();
+        heap.set(3, &[5; PAGE_BYTES]);
+        heap.set(4, &[6; PAGE_BYTES]);
+        region.load(heap.clone());
+        let taken = heap.clone();
+        region.write(3 * PAGE_BYTES as u64, 1, |bytes| bytes.fill(7)).expect("it is within");
+        region.write(4 * PAGE_BYTES as u64, PAGE_BYTES, |bytes| bytes.fill(0)).expect("it is within");
+        assert_eq!(region.find_changed(), 2);
+        region.commit(&mut heap);
+        let first = |heap: &PageMap, index| heap.page(index).map(|page| (page[0], page[1]));
+        assert_eq!([first(&heap, 3), first(&heap, 4)], [Some((7, 5)), None]);
+        assert_eq!([first(&taken, 3), first(&taken, 4)], [Some((5, 5)), Some((6, 6))], "a copy stays");
+        assert_eq!(region.find_changed(), 0);
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct StableView {
     /// The pages that were read or written, 64 to a word of bits.
     touched: BTreeMap<u64, u64>,
     touched_pages: u64,
+    /// The one page that the latest piece lay in.
+    last_touched: Option<u64>,
     /// Size in wasm pages of 64 KiB, as the message sees it.
     pub(crate) size_pages: u64,
 }
@@ -78,6 +80,10 @@ impl StableView {
             return self.touched_pages;
         }
         let (mut page, last) = (offset / PAGE_BYTES as u64, (offset + length - 1) / PAGE_BYTES as u64);
+        // Most canisters read and write small pieces, one after the other.
+        if page == last && self.last_touched.replace(page) == Some(page) {
+            return self.touched_pages;
+        }
         while page <= last {
             let (word, first_bit) = (page / WORD_PAGES, page % WORD_PAGES);
             let count = (WORD_PAGES - first_bit).min(last - page + 1);

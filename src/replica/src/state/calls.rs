@@ -1,6 +1,8 @@
 //! Call contexts and callbacks of a canister (spec, "Call contexts").
 
 use super::messages::Origin;
+use crate::accounts::Holdings;
+use crate::profile::CallLimits;
 use crate::system_api::host::Closure;
 use candid::Principal;
 use std::collections::BTreeMap;
@@ -37,6 +39,52 @@ pub(crate) struct Callback {
     /// Cycles prepaid for its transmission.
     pub(crate) prepaid_transmission: u128,
     pub(crate) deadline_nanos: Option<u64>,
+}
+
+/// Calls under way that were made by a canister, or by all canisters of a subnet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct OpenCalls {
+    /// Those without a response.
+    pub(crate) all: u64,
+    /// Those of them that wait for it as long as it takes: memory is kept free for each response.
+    pub(crate) guaranteed: u64,
+}
+
+impl OpenCalls {
+    /// With those.
+    pub(super) fn with(self, more: Self) -> Self {
+        Self { all: self.all + more.all, guaranteed: self.guaranteed + more.guaranteed }
+    }
+
+    /// Without those, which are among them.
+    pub(super) fn without(self, fewer: Self) -> Self {
+        Self { all: self.all - fewer.all, guaranteed: self.guaranteed - fewer.guaranteed }
+    }
+}
+
+/// How many calls a canister may make besides those that are under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CallRoom {
+    /// In all.
+    pub(crate) calls: u64,
+    /// For whose response there is memory.
+    pub(crate) guaranteed: u64,
+}
+
+impl CallRoom {
+    /// What queries have, whose calls are nobody else's matter.
+    pub(crate) const UNLIMITED: Self = Self { calls: u64::MAX, guaranteed: u64::MAX };
+
+    /// What `own` calls of a canister and those `of_all` canisters leave.
+    pub(super) fn new(limits: CallLimits, own: OpenCalls, of_all: OpenCalls) -> Self {
+        let shared = limits.shared.saturating_sub(of_all.all);
+        let in_any_case = limits.guaranteed.saturating_sub(own.all);
+        let responses = limits.response_bytes.map(|bytes| bytes / Holdings::RESPONSE_BYTES);
+        Self {
+            calls: shared.max(in_any_case),
+            guaranteed: responses.map_or(u64::MAX, |most| most.saturating_sub(of_all.guaranteed)),
+        }
+    }
 }
 
 /// All open calls of a canister, in and out.
@@ -95,6 +143,11 @@ impl Calls {
     /// the canister makes; those that it has yet to answer are not counted here).
     pub(crate) fn reserved_responses(&self) -> u64 {
         self.guaranteed
+    }
+
+    /// Calls that it waits for.
+    pub(super) fn under_way(&self) -> OpenCalls {
+        OpenCalls { all: self.callbacks.len() as u64, guaranteed: self.guaranteed }
     }
 
     /// Whether a stopping canister may stop: nothing is open in either direction.

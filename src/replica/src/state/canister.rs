@@ -211,6 +211,7 @@ impl Canister {
             } else {
                 0
             },
+            calls: self.calls.under_way(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Which canisters of a subnet have something to do, so that a round touches no others.
 
+use super::calls::OpenCalls;
 use candid::Principal;
 use std::collections::BTreeSet;
 
@@ -15,6 +16,8 @@ pub(crate) struct Indexed {
     pub(super) runs_long: bool,
     /// Nanoseconds since the epoch, 0 for none.
     pub(super) timer: u64,
+    /// Calls under way, and how many of them keep memory for their response.
+    pub(super) calls: OpenCalls,
 }
 
 /// Sets of canisters.
@@ -32,6 +35,8 @@ pub(crate) struct Index {
     pub(crate) hooks: BTreeSet<Principal>,
     /// That wait to stop.
     pub(crate) stopping: BTreeSet<Principal>,
+    /// Calls that all of them have under way.
+    pub(crate) calls: OpenCalls,
 }
 
 impl Index {
@@ -54,6 +59,7 @@ impl Index {
                 _ => {}
             }
         }
+        self.calls = self.calls.with(now.calls).without(before.calls);
         if before.timer != now.timer {
             self.timers.remove(&(before.timer, id));
             if now.timer != 0 {

@@ -1,6 +1,7 @@
 //! A subnet: its canisters, and the messages that it has to execute.
 
 use super::Code;
+use super::calls::{CallRoom, OpenCalls};
 use super::canister::Canister;
 use super::inbox::Inbox;
 use super::index::{Index, Indexed};
@@ -185,6 +186,12 @@ impl Subnet {
             && self.outbox.is_empty()
             && self.loopback.is_empty()
             && self.incoming.is_empty()
+    }
+
+    /// How many more calls the canister may make.
+    pub(crate) fn call_room(&self, id: &Principal) -> CallRoom {
+        let own = self.canister(id).map_or_else(OpenCalls::default, |canister| canister.calls.under_way());
+        CallRoom::new(self.profile.calls, own, self.index.calls)
     }
 
     /// Which canisters have something to do.

@@ -363,10 +363,12 @@ pub(crate) fn call_perform(call: &mut Call<'_>) -> Outcome {
         0
     };
     let threshold = host.holdings().with_more_responses(responses).threshold(&host.env.profile);
+    let has_room = (host.effects.calls.len() as u64) < host.env.room.calls
+        && host.effects.reserved_responses + responses <= host.env.room.guaranteed;
     let under_way = host.env.outstanding.get(&building.callee).copied().unwrap_or(0)
         + host.effects.calls.iter().filter(|other| other.callee == building.callee).count();
     let is_affordable = !is_charged || host.effects.balance >= threshold.saturating_add(fee);
-    if !is_affordable || under_way >= limits::QUEUE_MESSAGES {
+    if !is_affordable || !has_room || under_way >= limits::QUEUE_MESSAGES {
         host.effects.balance += building.cycles;
         return Ok(SYS_TRANSIENT);
     }

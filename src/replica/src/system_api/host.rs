@@ -2,10 +2,10 @@
 
 use super::table::contexts;
 use crate::accounts::{CannotGrow, Holdings, check_growth};
-use crate::costs::limits;
 use crate::memory::region::Region;
 use crate::memory::stable::StableView;
 use crate::profile::SubnetProfile;
+use crate::state::calls::CallRoom;
 use crate::state::log::Log;
 use candid::Principal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,16 +75,6 @@ impl Context {
         matches!(self, Self::Update | Self::Task)
     }
 
-    /// Bytes of stable memory that it may touch, and that it may write (code: `get_page_limit`).
-    pub(crate) fn stable_bytes_limit(self) -> u64 {
-        match self {
-            Self::Init | Self::PreUpgrade => limits::STABLE_BYTES_OF_INSTALL,
-            Self::ReplicatedQuery => limits::STABLE_BYTES_OF_QUERY,
-            other if other.is_replicated() => limits::STABLE_BYTES_OF_MESSAGE,
-            _ => limits::STABLE_BYTES_OF_QUERY,
-        }
-    }
-
     /// Whether it runs in replicated execution (spec, "Replicated execution check").
     pub(crate) fn is_replicated(self) -> bool {
         !matches!(
@@ -137,6 +127,8 @@ pub(crate) struct Env {
     pub(crate) wasm_memory_limit_bytes: Option<u64>,
     /// Requests under way to each canister.
     pub(crate) outstanding: Arc<BTreeMap<Principal, usize>>,
+    /// How many calls it may make besides those.
+    pub(crate) room: CallRoom,
     /// Bytes free in the canister's log.
     pub(crate) log_free_bytes: usize,
 }
@@ -169,6 +161,7 @@ impl Env {
                 profile: SubnetProfile::idle(),
                 wasm_memory_limit_bytes: None,
                 outstanding: Arc::default(),
+                room: CallRoom::UNLIMITED,
                 log_free_bytes: 0,
             }
         });

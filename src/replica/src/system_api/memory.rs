@@ -4,6 +4,7 @@ use super::call::{Call, Outcome};
 use super::host::{Context, HostError};
 use crate::costs::{self, WASM_PAGE_BYTES, limits};
 use crate::memory::pages::PAGE_BYTES;
+use crate::profile::StableLimits;
 
 const OUT_OF_BOUNDS: HostError = HostError::Trapped("stable memory out of bounds");
 /// What `grow` answers when it does not.
@@ -41,9 +42,9 @@ pub(crate) fn stable64_write(call: &mut Call<'_>) -> Outcome {
     }
     touch(call, offset, size)?;
     let dirty = call.host().effects.stable.newly_dirty(offset, size);
-    let limit = call.host().env.context.stable_bytes_limit();
+    let limit = stable_limit(call);
     if call.host().effects.stable.dirty_pages() + dirty > limit / PAGE_BYTES as u64 {
-        return Err(too_much("modified", ""));
+        return Err(too_much(call, "modified", ""));
     }
     call.charge(dirty * costs::instructions::DIRTY_PAGE)?;
     if size > 0 {
@@ -59,21 +60,28 @@ pub(crate) fn stable64_write(call: &mut Call<'_>) -> Outcome {
 /// Counts the pages that the message touches, until they are too many (docs, "Resource limits": stable memory
 /// read and written per message).
 fn touch(call: &mut Call<'_>, offset: u64, size: u64) -> Result<(), HostError> {
-    let limit = call.host().env.context.stable_bytes_limit();
+    let limit = stable_limit(call);
     if call.host().effects.stable.touch(offset, size) > limit / PAGE_BYTES as u64 {
-        return Err(too_much("accessed", " message"));
+        return Err(too_much(call, "accessed", " message"));
     }
     Ok(())
 }
 
+/// Bytes that the message may touch, and that it may write.
+fn stable_limit(call: &mut Call<'_>) -> u64 {
+    let env = &call.host().env;
+    env.profile.stable.of(env.context)
+}
+
 /// In the platform's words, which name all limits and not the one that holds.
-fn too_much(verb: &str, message: &str) -> HostError {
+fn too_much(call: &mut Call<'_>, verb: &str, message: &str) -> HostError {
+    let StableLimits { message: of_message, install, query } = call.host().env.profile.stable;
     HostError::StableAccess(format!(
         "Exceeded the limit for the number of {verb} pages in the stable memory in a single{message} execution: \
          limit {} KB for regular messages, {} KB for upgrade messages and {} KB for queries.",
-        limits::STABLE_BYTES_OF_MESSAGE / 1024,
-        limits::STABLE_BYTES_OF_INSTALL / 1024,
-        limits::STABLE_BYTES_OF_QUERY / 1024
+        of_message / 1024,
+        install / 1024,
+        query / 1024
     ))
 }
 

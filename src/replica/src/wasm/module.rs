@@ -9,7 +9,7 @@ use crate::memory::pages::PAGE_BYTES;
 use crate::memory::region::Regions;
 use crate::system_api;
 use sha2::{Digest, Sha256};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Why a module is not taken, in the platform's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +61,8 @@ pub(crate) struct Module {
     pub(crate) hash: ModuleHash,
     /// The bytes as uploaded: what snapshots hold.
     pub(crate) bytes: Arc<[u8]>,
+    /// The same by page, which snapshots share.
+    pages: OnceLock<PageMap>,
     /// What it exports and contains.
     pub(crate) inspection: Inspection,
     /// The heap as the data segments make it; its pages are shared by all canisters.
@@ -117,6 +119,16 @@ impl GlobalValue {
 }
 
 impl Module {
+    /// The bytes as uploaded, by page.
+    pub(crate) fn pages(&self) -> PageMap {
+        let pages = || {
+            let mut pages = PageMap::default();
+            pages.write(0, &self.bytes);
+            pages
+        };
+        self.pages.get_or_init(pages).clone()
+    }
+
     /// The kind of an exported method.
     pub(crate) fn method(&self, name: &str) -> Option<MethodKind> {
         self.inspection.methods.get(name).copied()
@@ -246,6 +258,7 @@ impl ModuleCache {
         Ok(Module {
             hash,
             bytes: bytes.into(),
+            pages: OnceLock::new(),
             inspection,
             initial_heap,
             instance_pre,

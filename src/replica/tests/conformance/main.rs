@@ -29,6 +29,7 @@ mod metering;
 mod methods;
 mod old_imports;
 mod outcalls;
+mod payers;
 mod persistence;
 mod queries;
 mod queues;

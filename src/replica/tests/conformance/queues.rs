@@ -1,9 +1,12 @@
-//! Queues between canisters hold 500 messages (resource limits, "Message limits").
+//! Queues between canisters hold 500 messages (resource limits, "Message limits"), and a subnet keeps memory free for
+//! responses that can't be dropped up to 15 GiB.
 
-use crate::support::canisters::{install_universal, numbers, rejection, run, slot};
+use candid::Principal;
+
+use crate::support::canisters::{install_universal, install_universal_on, numbers, rejection, run, slot};
 use crate::support::engine;
 use crate::support::script::{Call, Script, script};
-use crate::support::wait::until;
+use crate::support::wait::{answer, submit, until};
 
 /// "Message queue limit (between a canister pair)".
 const QUEUE: u64 = 500;
@@ -64,4 +67,37 @@ fn a_call_that_was_not_queued_is_not_called_back() {
         rejection(&run(&pic, caller, script().call(Call::run(callee, script().reject(b"on")))));
     assert_eq!((code, message.as_str()), (4, "on"));
     assert_eq!(slot(&pic, caller, 2), QUEUE);
+}
+
+/// dfinity/ic, `execution_environment.rs` of config: 15 GiB for guaranteed responses, of which each call under way keeps
+/// 2 MiB. `call_perform` answers 2 where nothing is left, and still makes calls whose response may be dropped.
+#[test]
+fn calls_are_made_while_their_responses_fit_into_the_memory_of_the_subnet() {
+    const RESPONSES: u64 = (15 << 30) / (2 << 20);
+    let (pic, [of_callers, of_callees]) = engine::pic_with_two_subnets();
+    // On another subnet they answer in a later round.
+    let callees = [(); 2].map(|()| install_universal_on(&pic, of_callees));
+    let [guaranteed, droppable] = callees.map(|callee| {
+        Call::run(callee, script().reply()).on_reply(script().bump(2)).on_reject(script().bump(3))
+    });
+    let callers = RESPONSES.div_ceil(QUEUE);
+    let callers: Vec<Principal> = (0..callers)
+        .map(|_| {
+            let caller = install_universal_on(&pic, of_callers);
+            pic.add_cycles(caller, PLENTY_OF_CYCLES);
+            caller
+        })
+        .collect();
+    let attempt = script().try_call(guaranteed).negated().when(script().bump(0));
+    let made = script().repeat(QUEUE, attempt).get(0).append_int();
+    let burst = made.try_call(droppable.best_effort(60)).append_int().reply();
+    let messages: Vec<_> = callers.iter().map(|caller| submit(&pic, *caller, burst.clone())).collect();
+    let mut made = 0;
+    for message in &messages {
+        let [guaranteed, best_effort] = numbers(&answer(&pic, message).expect("a reply"));
+        assert_eq!(best_effort, 0, "it was made");
+        made += guaranteed;
+    }
+    assert!(callers.len() as u64 * QUEUE > RESPONSES);
+    assert_eq!(made, RESPONSES);
 }

@@ -1,7 +1,7 @@
 //! Canister snapshots, all eight methods: taken and uploaded, read and loaded, listed and deleted. Management
 //! canister, `take_canister_snapshot` to `delete_canister_snapshot`.
 
-use candid::{CandidType, Principal};
+use candid::{CandidType, Principal, Reserved};
 use pocket_ic::{ErrorCode, PocketIc, RejectCode, RejectResponse};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -581,6 +581,48 @@ fn a_snapshot_of_another_canister_waits_for_a_checkpoint() {
     }
     load(&pic, onto, &taken).expect("after a checkpoint it is loaded");
     assert_eq!(&pic.get_stable_memory(onto)[..8], b"carried\0");
+    // `canister_info`: "from_canister_id" says whose snapshot it was, if it was another canister's.
+    assert_eq!(loaded_from(&pic, onto), Some(from));
+    assert_eq!(loaded_from(&pic, from), None);
+}
+
+/// The canister whose snapshot was loaded last, as the history of `canister` names it.
+fn loaded_from(pic: &PocketIc, canister_id: Principal) -> Option<Principal> {
+    #[derive(CandidType)]
+    struct CanisterInfo {
+        canister_id: Principal,
+        num_requested_changes: Option<u64>,
+    }
+    #[derive(CandidType, Deserialize)]
+    struct History {
+        recent_changes: Vec<Change>,
+    }
+    #[derive(CandidType, Deserialize)]
+    struct Change {
+        details: Option<Details>,
+    }
+    #[derive(CandidType, Deserialize)]
+    enum Details {
+        #[serde(rename = "creation")]
+        Creation(Reserved),
+        #[serde(rename = "code_uninstall")]
+        CodeUninstall(Reserved),
+        #[serde(rename = "code_deployment")]
+        CodeDeployment(Reserved),
+        #[serde(rename = "load_snapshot")]
+        LoadSnapshot { from_canister_id: Option<Principal> },
+        #[serde(rename = "controllers_change")]
+        ControllersChange(Reserved),
+    }
+    let asking = install_universal(pic);
+    let call =
+        Call::management("canister_info", (CanisterInfo { canister_id, num_requested_changes: Some(1) },));
+    let history: History = decode(&run(pic, asking, script().call(call)));
+    let latest = history.recent_changes.first().and_then(|change| change.details.as_ref());
+    let Some(Details::LoadSnapshot { from_canister_id }) = latest else {
+        panic!("no snapshot was loaded last")
+    };
+    *from_canister_id
 }
 
 /// `upload_canister_snapshot_data`: fails only "if the snapshot … has been created using the method

@@ -3,7 +3,11 @@
 //! Sources: *config* is `rs/config/src/subnet_config.rs` of dfinity/ic (October 2025), which has one such table
 //! for application and one for system subnets; *docs* is the developer documentation ("Cycle costs").
 
-use crate::costs::limits;
+mod limits;
+
+pub(crate) use limits::{CallLimits, InstructionLimits, PlatformInstructions, RateLimits, StableLimits};
+
+use crate::costs::limits::INTER_CANISTER_PAYLOAD_BYTES;
 use std::sync::{Arc, LazyLock};
 
 /// The price list that canisters pay by.
@@ -97,103 +101,6 @@ impl PriceList {
     }
 }
 
-/// Instructions that a message may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct InstructionLimits {
-    /// An update call, callback, heartbeat or timer.
-    pub(crate) message: u64,
-    /// A query method called as an update (config: `max_instructions_per_message_without_dts`).
-    pub(crate) replicated_query: u64,
-    /// A query, and one query of a composite query.
-    pub(crate) query: u64,
-    /// A query of a user with all that it calls (code: `max_query_call_graph_instructions`).
-    pub(crate) query_graph: u64,
-    /// `install_code` in all its phases.
-    pub(crate) install: u64,
-    /// `canister_inspect_message`.
-    pub(crate) inspect: u64,
-    /// What a round executes of a message or installation at most; the rest follows in the next rounds.
-    pub(crate) slice: u64,
-    /// After so many a core starts no further message in a round.
-    pub(crate) round: u64,
-    /// After so many a round executes no further heavy call of the management canister (code:
-    /// `SUBNET_MESSAGES_LIMIT_FRACTION`, a sixteenth of what a round may have).
-    pub(crate) management: u64,
-}
-
-impl InstructionLimits {
-    const APPLICATION: Self = Self {
-        message: limits::MESSAGE_INSTRUCTIONS,
-        replicated_query: limits::QUERY_INSTRUCTIONS,
-        query: limits::QUERY_INSTRUCTIONS,
-        query_graph: limits::QUERY_INSTRUCTIONS,
-        install: limits::INSTALL_INSTRUCTIONS,
-        inspect: limits::INSPECT_INSTRUCTIONS,
-        slice: limits::SLICE_INSTRUCTIONS,
-        round: limits::ROUND_INSTRUCTIONS,
-        management: 7_000_000_000 / 16,
-    };
-
-    /// 50 B a message, 1,000 B an installation, and 52 B for a round, so that 2 B are left beside the longest message
-    /// that is not sliced (config: `system_subnet`).
-    const SYSTEM: Self = Self {
-        message: 50_000_000_000,
-        replicated_query: 50_000_000_000,
-        query: 50_000_000_000,
-        install: 1_000_000_000_000,
-        management: 52_000_000_000 / 16,
-        ..Self::APPLICATION
-    };
-
-    fn benchmarking(self) -> Self {
-        const UNLIMITED: u64 = 99_999_999_999_999;
-        Self {
-            message: UNLIMITED,
-            replicated_query: UNLIMITED,
-            query: UNLIMITED,
-            query_graph: UNLIMITED,
-            slice: UNLIMITED,
-            round: UNLIMITED,
-            ..self
-        }
-    }
-
-    /// What of a callback's limit is kept for its cleanup: 5 % (code: `RESERVED_CLEANUP_INSTRUCTIONS_IN_PERCENT`).
-    pub(crate) fn cleanup_reserve(&self) -> u64 {
-        self.message / 100 * 5
-    }
-}
-
-/// What a canister may do a round before it has to pause (config).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RateLimits {
-    /// Bytes of memory that messages, snapshots and chunks change.
-    pub(crate) heap_delta_bytes: u64,
-    /// Instructions of `install_code`.
-    pub(crate) install_instructions: u64,
-}
-
-impl RateLimits {
-    const APPLICATION: Self = Self { heap_delta_bytes: 75 << 20, install_instructions: 2_000_000_000 };
-}
-
-/// Instructions that canisters are charged for what the platform does for them (config).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PlatformInstructions {
-    /// `upload_chunk`.
-    pub(crate) upload_chunk: u64,
-    /// Taking, uploading the metadata of, or loading a snapshot, besides its bytes.
-    pub(crate) snapshot: u64,
-    /// Reading a slice of a snapshot, besides its bytes.
-    pub(crate) snapshot_slice: u64,
-}
-
-impl PlatformInstructions {
-    const APPLICATION: Self =
-        Self { upload_chunk: 200_000_000, snapshot: 2_000_000_000, snapshot_slice: 5_000_000 };
-    const SYSTEM: Self = Self { upload_chunk: 0, snapshot: 0, snapshot_slice: 0 };
-}
-
 /// How a subnet is made; the rest follows from it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProfileSpec {
@@ -222,6 +129,10 @@ pub(crate) struct SubnetProfile {
     pub(crate) platform: PlatformInstructions,
     /// Whether calls under way count as memory of their caller (code: not on system subnets).
     pub(crate) counts_messages: bool,
+    /// Stable memory of a message.
+    pub(crate) stable: StableLimits,
+    /// Calls under way.
+    pub(crate) calls: CallLimits,
 }
 
 impl SubnetProfile {
@@ -247,6 +158,8 @@ impl SubnetProfile {
                 PlatformInstructions::APPLICATION
             },
             counts_messages: !spec.is_system,
+            stable: StableLimits::MAINNET,
+            calls: if spec.is_system { CallLimits::SYSTEM } else { CallLimits::APPLICATION },
         }
     }
 
@@ -300,7 +213,7 @@ impl SubnetProfile {
 
     /// Prepaid for the longest response that can come (code: `prepayment_for_response_transmission`).
     pub(crate) fn response_prepayment(&self) -> u128 {
-        self.transmission_cycles(limits::INTER_CANISTER_PAYLOAD_BYTES)
+        self.transmission_cycles(INTER_CANISTER_PAYLOAD_BYTES)
     }
 
     /// What a call takes from the caller's balance when it is made, without the cycles attached (spec,
