@@ -79,8 +79,8 @@ pub struct People {
     /// Round after which nobody waits for an occasion any more.
     until: u64,
     is_paused: bool,
-    /// Cycles that came out of the pool.
-    pub back_from_pool: u128,
+    /// Cycles that were in what was deleted of the pool, and how many canisters those were.
+    pub back_from_pool: (u128, u128),
     /// Messages that they sent to the coordinator and it took.
     pub taken: u64,
 }
@@ -96,7 +96,7 @@ impl People {
             later: Vec::new(),
             until: 3 * rounds,
             is_paused: false,
-            back_from_pool: 0,
+            back_from_pool: (0, 0),
             taken: 0,
         }
     }
@@ -236,10 +236,10 @@ impl People {
         let pool: Vec<PoolView> = query(&world.pic, world.coordinator, "decant_pool", ())?;
         let mut is_done = false;
         for view in pool {
-            let before = world.pic.cycle_balance(world.coordinator);
+            let held = world.pic.cycle_balance(view.canister);
             if self.try_command(world, "decant_delete_pooled", view.canister)?.is_ok() {
                 is_done = true;
-                self.back_from_pool += world.pic.cycle_balance(world.coordinator).saturating_sub(before);
+                self.back_from_pool = (self.back_from_pool.0 + held, self.back_from_pool.1 + 1);
             }
         }
         Ok(is_done)
