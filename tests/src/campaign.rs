@@ -27,6 +27,9 @@ const ROUNDS_A_CANISTER: u64 = 1;
 const IDLE_CYCLES_A_DAY: u128 = 1_000_000_000;
 /// Cycles of a message of an operator or of the index, which no plan pays: what a thousand ids take, with room.
 const MESSAGE_CYCLES: u128 = 200_000_000;
+/// Cycles of a canister of the pool that do not come back when it is deleted: its installation, some 30 B, and what its last
+/// message prepaid, 83 B.
+const DELETION_CYCLES: u128 = 120_000_000_000;
 /// Jobs at a time, of each plan.
 const IN_FLIGHT: u32 = 10;
 
@@ -203,12 +206,13 @@ fn check_cycles(
     messages: u128,
     people: &People,
 ) -> anyhow::Result<()> {
-    let lost = (before + people.back_from_pool).saturating_sub(world.pic.cycle_balance(world.coordinator));
+    let (held, deleted) = people.back_from_pool;
+    let lost = (before + held).saturating_sub(world.pic.cycle_balance(world.coordinator));
     let seconds = (world.pic.get_time().as_nanos_since_unix_epoch() - begun_nanos) / 1_000_000_000;
     let a_day = kept(&world.pic, world.operator, &[world.coordinator])?.idle_cycles_a_day;
     let idle = a_day * u128::from(seconds) / 86_400;
     let spent = summary(world)?.cycles_spent;
-    let others = (messages + u128::from(people.taken)) * MESSAGE_CYCLES;
+    let others = (messages + u128::from(people.taken)) * MESSAGE_CYCLES + deleted * DELETION_CYCLES;
     if lost > spent + idle + others {
         bail!("lost {lost}, spent {spent}, idle {idle}, messages {others}");
     }

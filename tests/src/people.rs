@@ -7,6 +7,7 @@ use decant_api::jobs::{JobView, JobsArgs, Pause, PoolView};
 use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::world::World;
 use decant_shapes_model::SplitMix;
+use std::time::Duration;
 
 /// Rounds that what is taken away stays away.
 const AWAY: u64 = 15;
@@ -65,7 +66,6 @@ const ACTS: [Act; 16] = [
 /// What they did is made good in a later round.
 enum Later {
     Resume,
-    Start,
     Upload,
     GiveBack(Principal, Vec<Principal>),
 }
@@ -78,10 +78,9 @@ pub struct People {
     later: Vec<(u64, Later)>,
     /// Round after which nobody waits for an occasion any more.
     until: u64,
-    is_stopped: bool,
     is_paused: bool,
-    /// Cycles that came out of the pool.
-    pub back_from_pool: u128,
+    /// Cycles that were in what was deleted of the pool, and how many canisters those were.
+    pub back_from_pool: (u128, u128),
     /// Messages that they sent to the coordinator and it took.
     pub taken: u64,
 }
@@ -96,9 +95,8 @@ impl People {
             to_do,
             later: Vec::new(),
             until: 3 * rounds,
-            is_stopped: false,
             is_paused: false,
-            back_from_pool: 0,
+            back_from_pool: (0, 0),
             taken: 0,
         }
     }
@@ -120,8 +118,8 @@ impl People {
             self.make_good(world, what)?;
         }
         for (at, act) in std::mem::take(&mut self.to_do) {
-            // A coordinator that is stopped answers nobody; and there is one pause at a time.
-            let must_wait = self.is_stopped || self.is_paused && matches!(act, Act::Hold | Act::NoJobs);
+            // There is one pause at a time.
+            let must_wait = self.is_paused && matches!(act, Act::Hold | Act::NoJobs);
             if at > round || must_wait || !self.try_to(world, act, round)? {
                 self.to_do.push((at, act));
             }
@@ -131,18 +129,6 @@ impl People {
 
     fn make_good(&mut self, world: &World, what: Later) -> anyhow::Result<()> {
         match what {
-            Later::Start => {
-                self.is_stopped = false;
-                world
-                    .pic
-                    .start_canister(world.coordinator, Some(world.operator))
-                    .map_err(|error| anyhow!("{error}"))
-            }
-            // One that is stopped is told when it runs again.
-            what if self.is_stopped => {
-                self.later.push((0, what));
-                Ok(())
-            }
             Later::Resume => {
                 self.is_paused = false;
                 self.command(world, "decant_pause", Pause::Running)
@@ -194,8 +180,11 @@ impl People {
             }
             Act::Stop => {
                 world.pic.stop_canister(world.coordinator, operator).map_err(|error| anyhow!("{error}"))?;
-                self.is_stopped = true;
-                self.later.push((later, Later::Start));
+                for _ in 0..AWAY {
+                    world.pic.advance_time(Duration::from_secs(1));
+                    world.pic.tick();
+                }
+                world.pic.start_canister(world.coordinator, operator).map_err(|error| anyhow!("{error}"))?;
             }
             Act::Upgrade => restart(world),
             Act::ClearChunks => {
@@ -247,10 +236,10 @@ impl People {
         let pool: Vec<PoolView> = query(&world.pic, world.coordinator, "decant_pool", ())?;
         let mut is_done = false;
         for view in pool {
-            let before = world.pic.cycle_balance(world.coordinator);
+            let held = world.pic.cycle_balance(view.canister);
             if self.try_command(world, "decant_delete_pooled", view.canister)?.is_ok() {
                 is_done = true;
-                self.back_from_pool += world.pic.cycle_balance(world.coordinator).saturating_sub(before);
+                self.back_from_pool = (self.back_from_pool.0 + held, self.back_from_pool.1 + 1);
             }
         }
         Ok(is_done)

@@ -62,7 +62,7 @@ pub(crate) fn failed(error: &CallFailed) -> Outcome {
 /// What a failure says, without what is put around every one: a job holds only so much of it.
 fn plain(error: &CallFailed) -> String {
     let CallFailed::CallRejected(rejected) = error else { return error.to_string() };
-    let text = rejected.reject_message();
+    let text = without_code(rejected.reject_message());
     let text = text.strip_prefix("Error from Canister ").map_or(text, |rest| {
         // "CANISTER: what happened".
         rest.split_once(": ").map_or(rest, |(_, what)| what)
@@ -70,6 +70,14 @@ fn plain(error: &CallFailed) -> String {
     let behind = ["\nCanister Backtrace", "\nConsider gracefully", "\nCheck the error message"];
     let end = behind.iter().filter_map(|it| text.find(it)).min().unwrap_or(text.len());
     text.get(..end).unwrap_or(text).trim_end().to_owned()
+}
+
+/// Without the "IC0502: " before what other canisters are told of.
+fn without_code(text: &str) -> &str {
+    let is_code = |code: &str| {
+        code.strip_prefix("IC").is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+    };
+    text.split_once(": ").filter(|(code, _)| is_code(code)).map_or(text, |(_, rest)| rest)
 }
 
 /// What a canister said when it trapped, without what the platform puts around it: a reason is short.
@@ -269,8 +277,10 @@ mod tests {
     fn a_reason_tells_what_happened_and_not_what_is_put_around_it() {
         let text = "Error from Canister aaaaa-aa: Canister trapped: heap out of bounds\nCanister Backtrace:\nf\ng\n\
                     Consider gracefully handling failures";
-        let Outcome::Refused(reason) = outcome(CANISTER_ERROR, text) else { panic!("it is refused") };
-        assert_eq!(reason.detail(), "Canister trapped: heap out of bounds");
+        for text in [text.to_owned(), format!("IC0502: {text}")] {
+            let Outcome::Refused(reason) = outcome(CANISTER_ERROR, &text) else { panic!("it is refused") };
+            assert_eq!(reason.detail(), "Canister trapped: heap out of bounds");
+        }
         let Outcome::Refused(reason) = outcome(CANISTER_REJECT, "no route names it") else {
             panic!("refused")
         };

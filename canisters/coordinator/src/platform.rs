@@ -97,7 +97,7 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
         }
         Effect::Freeze { source, reader } => {
             let args = FreezeArgs { job: job.id(), reader };
-            kit(source, "decant_freeze", &args, |_: KitStatus| Value::Acknowledged).await
+            unproven(kit(source, "decant_freeze", &args, |_: KitStatus| Value::Acknowledged).await)
         }
         Effect::Seal { source } => hash(source, "decant_seal", of_job).await,
         Effect::Recheck { source } => hash(source, "decant_recheck", of_job).await,
@@ -140,6 +140,16 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
         }
         Effect::LoadSnapshot { canister, snapshot } => vessels::load(canister, &snapshot).await,
         Effect::DeleteSnapshot { canister, snapshot } => vessels::delete(canister, &snapshot).await,
+    }
+}
+
+/// A source that answers something else than a kit does, or rejects, ran its code: nobody knows whether it is frozen.
+fn unproven(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Refused(reason) if matches!(reason.code(), ReasonCode::NoKit | ReasonCode::Rejected) => {
+            Outcome::Unknown(reason)
+        }
+        other => other,
     }
 }
 
@@ -569,4 +579,20 @@ fn fence(fence: &Fence) -> FenceView {
 
 fn digest(bytes: &[u8]) -> Option<Digest> {
     bytes.try_into().ok().map(Digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_freeze_that_is_answered_by_something_else_may_have_frozen_the_source() {
+        let refused = |code| unproven(Outcome::Refused(Reason::new(code, "it says")));
+        for code in [ReasonCode::NoKit, ReasonCode::Rejected] {
+            assert!(matches!(refused(code), Outcome::Unknown(_)), "{code:?} proves nothing");
+        }
+        for code in [ReasonCode::HeldByOther, ReasonCode::NotAuthorised, ReasonCode::Gone] {
+            assert!(matches!(refused(code), Outcome::Refused(_)), "{code:?} is what a kit refuses with");
+        }
+    }
 }

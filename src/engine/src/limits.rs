@@ -1,8 +1,10 @@
 //! How often, how long, how much.
 
-use crate::{Attempt, Job, JobId, Stage, State, TimeNanos, VesselState};
+use crate::{Attempt, Job, JobId, Reason, ReasonCode, Stage, State, Strategy, TimeNanos, VesselState};
 
 const SECOND_NANOS: u64 = 1_000_000_000;
+/// Bytes of a page of stable memory.
+const PAGE_BYTES: u64 = 65_536;
 
 /// Limits of every job. They decide, but don't change a job: a journal replays under any limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl Default for Limits {
             backoff_base_nanos: SECOND_NANOS,
             backoff_cap_nanos: 120 * SECOND_NANOS,
             step_deadline_nanos: 30 * 60 * SECOND_NANOS,
-            fence_deadline_nanos: 2 * 3_600 * SECOND_NANOS,
+            fence_deadline_nanos: Self::FENCE_SECONDS * SECOND_NANOS,
             pool_deadline_nanos: 24 * 3_600 * SECOND_NANOS,
             max_batches_per_pull: 16,
             max_calls_per_pour: 64,
@@ -66,6 +68,33 @@ impl Limits {
     /// Cycles that an upgrade prepays at least, on 13 nodes: 300 B instructions (code, `MAX_INSTRUCTIONS_PER_INSTALL_CODE`).
     /// What is not used comes back, but must be there.
     pub const UPGRADE_PREPAID_CYCLES: u128 = 300_000_000_000;
+
+    /// Seconds that a source may be fenced before the commit point.
+    const FENCE_SECONDS: u64 = 2 * 3_600;
+    /// Bytes of state that pass in a second of the fence at least, hashed at both ends, where a target pulls them, and where
+    /// a vessel pours them: half of what was measured of pages that can't be compressed, a round a second.
+    const PULLED_BYTES_PER_SECOND: u64 = 800_000;
+    const POURED_BYTES_PER_SECOND: u64 = 4_000_000;
+
+    /// Whether so many pages can pass while the source is fenced.
+    ///
+    /// # Errors
+    /// How long they would take.
+    pub(crate) fn passes_in_time(strategy: Strategy, used_pages: u64) -> Result<(), Reason> {
+        let per_second = match strategy {
+            Strategy::Repack => Self::POURED_BYTES_PER_SECOND,
+            _ => Self::PULLED_BYTES_PER_SECOND,
+        };
+        let seconds = used_pages.saturating_mul(PAGE_BYTES).div_ceil(per_second);
+        if seconds <= Self::FENCE_SECONDS {
+            return Ok(());
+        }
+        let detail = format!(
+            "{used_pages} pages pass in {seconds} s, and users wait for {} s at most",
+            Self::FENCE_SECONDS
+        );
+        Err(Reason::new(ReasonCode::TooLarge, detail))
+    }
 
     /// Most tries of that state, one before the commit point.
     pub(crate) fn max_tries(&self, state: &State) -> u32 {
@@ -146,6 +175,19 @@ mod tests {
         waits.sort_unstable();
         waits.dedup();
         assert!(waits.len() > 90);
+    }
+
+    #[test]
+    fn a_state_passes_in_time_up_to_what_its_strategy_moves_in_two_hours() {
+        let most = |per_second: u64| 7_200 * per_second / PAGE_BYTES;
+        let pulled = most(Limits::PULLED_BYTES_PER_SECOND);
+        let poured = most(Limits::POURED_BYTES_PER_SECOND);
+        for (strategy, pages) in [(Strategy::RelocateVessel, pulled), (Strategy::Repack, poured)] {
+            assert_eq!(Limits::passes_in_time(strategy, pages), Ok(()));
+            let refusal = Limits::passes_in_time(strategy, pages + 2).expect_err("two pages too many");
+            assert_eq!(refusal.code(), ReasonCode::TooLarge);
+        }
+        assert!(Limits::passes_in_time(Strategy::Repack, u64::MAX).is_err(), "nothing overflows");
     }
 
     #[test]

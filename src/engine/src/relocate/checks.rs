@@ -2,7 +2,7 @@
 
 use crate::left::{hex, short};
 use crate::{
-    CanisterView, Digest, FenceView, Job, KIT_VERSION, KitView, LayoutView, MAX_FINGERPRINT_BYTES,
+    CanisterView, Digest, FenceView, Job, KIT_VERSION, KitView, LayoutView, Limits, MAX_FINGERPRINT_BYTES,
     MAX_SETTINGS_BYTES, Reason, ReasonCode, Retention, RunState, Seal,
 };
 
@@ -94,7 +94,15 @@ pub(crate) fn source_kit(job: &Job, view: &KitView) -> Result<(), Reason> {
             format!("{reclaimed_pages} of {held_pages} pages of {source}, the plan wants {min_pages}");
         return Err(Reason::new(ReasonCode::NotWorthIt, detail));
     }
-    Ok(())
+    let used_pages = match view.layout {
+        LayoutView::Managed { used_pages, .. } => used_pages,
+        _ => view.stable_pages,
+    };
+    // What is copied before the freeze does not pass after it.
+    match job.plan.wants_precopy(used_pages) {
+        true => Ok(()),
+        false => Limits::passes_in_time(job.plan.strategy, used_pages),
+    }
 }
 
 /// Whether a job can hold the seal.

@@ -1,8 +1,8 @@
 //! Every state met by every event: legal as the table says, or a typed refusal that changes nothing.
 
 use decant_engine::{
-    Effect, Event, FenceView, Job, Limits, Outcome, ReasonCode, RunState, Stage, Step, Value, Why, apply,
-    invariants, next_step,
+    Effect, Event, FenceView, Job, KitView, LayoutView, Limits, Outcome, ReasonCode, Retention, RunState,
+    Stage, State, Step, Value, Why, apply, invariants, next_step,
 };
 
 use crate::common::{
@@ -341,6 +341,38 @@ fn no_source_is_fenced_longer_than_the_limit_however_well_it_goes() {
         let is_over = matches!(step(limits.fence_deadline_nanos), Step::Record(Event::GaveUp { .. }));
         assert_eq!(is_over, label != "committed", "{label}");
     }
+}
+
+/// S11: what would only be found out by the fence's end is refused before anything is stopped.
+#[test]
+fn a_state_that_can_not_pass_while_the_source_may_be_fenced_is_refused_before_it_is() {
+    const GIB_PAGES: u64 = 16_384;
+    let ended = |precopy_min_pages: Option<u64>, used_pages: u64| {
+        let job = new_job_with(Retention::None, 1, precopy_min_pages);
+        let inspected = path(job).into_iter().find(|job| matches!(job.state(), State::Inspected { .. }));
+        let mut job = inspected.expect("it is reached");
+        let ticket = job.counters().calls + 1;
+        apply(&mut job, Event::Started { ticket }, NOW_NANOS).expect("it looks");
+        let layout = LayoutView::Managed { memories: 1, used_pages };
+        let view = KitView {
+            kit_version: 1,
+            fence: FenceView::Open,
+            layout,
+            stable_pages: used_pages + 128,
+            has_root: false,
+        };
+        let outcome = Outcome::Done(Value::Kit(view));
+        apply(&mut job, Event::Replied { ticket, outcome }, NOW_NANOS).expect("a kit's status");
+        job
+    };
+    let refused = ended(None, 64 * GIB_PAGES);
+    assert_eq!(refused.times().fenced_nanos, None);
+    let told = refused.explanation().expect("it is refused");
+    assert!(told.contains("pages pass in ") && told.contains("7200 s at most"), "{told}");
+    assert_eq!(refused.reason_code(), Some(ReasonCode::TooLarge));
+    let is_admitted = |job: &Job| matches!(job.state(), State::Admitted { .. });
+    assert!(is_admitted(&ended(None, GIB_PAGES)), "a gibibyte passes");
+    assert!(is_admitted(&ended(Some(1), 64 * GIB_PAGES)), "what is copied before does not pass in the fence");
 }
 
 #[test]
