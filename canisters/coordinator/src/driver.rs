@@ -9,7 +9,7 @@
 
 use crate::money::{self, Account, Prices, Short};
 use crate::store::{self, Pause};
-use crate::{notices, pace, platform, pool, put_back, trial};
+use crate::{notices, pace, platform, pool, put_back, surveys, trial};
 use decant_api::JobId;
 use decant_api::jobs::{Batch, Which};
 use decant_engine::{
@@ -317,7 +317,7 @@ async fn steps(id: JobId) -> Option<TimeNanos> {
                 }
             }
             Step::InFlight { .. } => return later,
-            Step::Wait { until_nanos } => return Some(until_nanos),
+            Step::Wait { until_nanos } => return Some(surveys::due_nanos(&job, until_nanos)),
             Step::Parked | Step::Finished => return None,
         }
     }

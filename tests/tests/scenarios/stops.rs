@@ -6,7 +6,8 @@ use decant_cli::rehearsal::Options;
 use decant_cli::rehearsal::world::World;
 use decant_tests::keeper::{Keeper, bump, bumped, call, peek};
 use decant_tests::repack::{
-    digest, grow, install, install_shapes, nothing, one_of_each, plan, refusal, repack_with, used, wasm,
+    RunState, digest, grow, install, install_shapes, nothing, one_of_each, plan, refusal, repack_with,
+    status, used, wasm,
 };
 use decant_tests::{engine, job_of, modules};
 use pocket_ic::common::rest::RawEffectivePrincipal;
@@ -67,8 +68,10 @@ fn a_source_whose_calls_never_close_holds_up_neither_the_coordinator_nor_other_j
 
     let mut stops = Vec::new();
     let jobs = repack_with(&world, &plan, &[hanging, healthy], || {
-        let is_stopping = job_of(&world, hanging).is_some_and(|job| job.state == "ready" && job.attempts > 0);
-        if is_stopping && stops.len() < 2 {
+        // The call that stops the source is under way when it is seen stopping first, and again some time later.
+        let waits_again = || job_of(&world, hanging).is_some_and(|job| job.attempts > 3);
+        let is_stopping = || status(&world, hanging).status == RunState::Stopping;
+        if (stops.is_empty() && is_stopping()) || (stops.len() == 1 && waits_again()) {
             stops.push(stop(&world));
             upgrade_and_start(&world);
         }
