@@ -86,13 +86,13 @@ pub fn settle(world: &World) -> Vec<JobView> {
 /// As [`settle`], with something done in every round.
 pub fn settle_with(world: &World, mut in_each_round: impl FnMut(u32)) -> Vec<JobView> {
     for round in 0..ROUNDS {
+        faults::restart_if_due(world);
         let summary: Summary =
             query(&world.pic, world.coordinator, "decant_summary", ()).expect("the coordinator answers");
         if summary.queued == 0 && summary.running == 0 {
             return jobs(world);
         }
         in_each_round(round);
-        faults::restart_if_due(world);
         world.pic.advance_time(Duration::from_secs(2));
         world.pic.tick();
     }

@@ -71,9 +71,10 @@ impl Limits {
 
     /// Seconds that a source may be fenced before the commit point.
     const FENCE_SECONDS: u64 = 2 * 3_600;
-    /// Bytes of state that pass in a second of the fence at least, hashed at both ends, where a target pulls them, and where
-    /// a vessel pours them: half of what was measured of pages that can't be compressed, a round a second.
+    /// Bytes of state that pass in a second of the fence at least, where a target pulls them: 2 MiB to and fro in two rounds
+    /// of a second, if nothing is compressed; both ends hash some 40 MB in a round of 2 B instructions.
     const PULLED_BYTES_PER_SECOND: u64 = 800_000;
+    /// And where a vessel pours them: 16 slices of 1.9 MB in three rounds, hashed before and after. With room, as above.
     const POURED_BYTES_PER_SECOND: u64 = 4_000_000;
 
     /// Whether so many pages can pass while the source is fenced.
