@@ -158,6 +158,9 @@ impl Old {
         assert_eq!(updates(pic, self.page), 0);
         // Nobody answers this one.
         pic.submit_call(self.asking, anonymous, "ask", vec![]).expect("it is accepted");
+        while pic.get_canister_http().is_empty() {
+            pic.tick();
+        }
     }
 }
 

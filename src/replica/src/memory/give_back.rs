@@ -47,7 +47,7 @@ mod tests {
     #[test]
     #[cfg(target_env = "gnu")]
     fn freed_pages_go_back_to_the_system() {
-        const BYTES: usize = 1 << 30;
+        const BYTES: usize = 768 << 20;
         let pages: Vec<Box<[u8; 4096]>> =
             (0..BYTES / 4096).map(|page| Box::new([page as u8 | 1; 4096])).collect();
         let with = resident_bytes().expect("the system tells");
