@@ -5,7 +5,7 @@ use crate::driver;
 use crate::store::{self, Course};
 use decant_api::JobId;
 use decant_api::govern::{Hours, Release};
-use decant_engine::{Job, Load, Phase, Place, State, TimeNanos, VesselState};
+use decant_engine::{Job, Load, Phase, State, TimeNanos, VesselState};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -79,9 +79,7 @@ pub(crate) fn begin() {
 
 /// Whether one more job of a plan may be started.
 pub(crate) fn may_start(plan_id: u64, load: Load, now_nanos: TimeNanos) -> Result<(), Wait> {
-    let parked =
-        store::board(|board| board.count(plan_id, Place::Parked) + board.count(plan_id, Place::Aside));
-    let canary = Canary { are_through: load.working == 0 && parked == 0 };
+    let canary = Canary { are_through: load.working == 0 && load.stuck == 0 };
     let mut course = store::course(plan_id);
     let before = course;
     let decided = decide(&mut course, canary, now_nanos);

@@ -69,6 +69,8 @@ pub struct Load {
     pub working: u64,
     /// All of them: working, waiting, parked, aside.
     pub open: u64,
+    /// Those that nobody drives until a person decides: parked, or aside.
+    pub stuck: u64,
     /// Those that will want a canister of the pool, and have none yet.
     pub lacking: u64,
 }
@@ -187,6 +189,7 @@ impl Board {
         Load {
             working: self.count(plan_id, Place::Working),
             open: started.iter().map(|place| self.count(plan_id, *place)).sum(),
+            stuck: self.count(plan_id, Place::Parked) + self.count(plan_id, Place::Aside),
             lacking: self.lacking.range((plan_id, 0)..=(plan_id, JobId::MAX)).count() as u64,
         }
     }
