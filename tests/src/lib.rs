@@ -96,7 +96,7 @@ pub fn settle_with(world: &World, mut in_each_round: impl FnMut(u32)) -> Vec<Job
         world.pic.advance_time(Duration::from_secs(2));
         world.pic.tick();
     }
-    panic!("jobs still run after {ROUNDS} rounds: {:?}", jobs(world));
+    panic!("jobs still run after {ROUNDS} rounds: {:?}\n{:#?}", jobs(world), world.coordinator_log());
 }
 
 /// Stops the coordinator, upgrades it to the module that it runs, and starts it.

@@ -383,7 +383,7 @@ fn what_was_written_to_a_retired_source_parks_the_job_and_nothing_is_deleted() {
             is_written = true;
         }
         if round > 100 {
-            world.pic.advance_time(Duration::from_secs(600));
+            world.pic.advance_time(Duration::from_secs(200));
         }
     });
     assert!(is_written, "the source was never retired");

@@ -10,8 +10,8 @@ use decant_api::plan::Plan;
 
 /// Seconds of a year, on the average of the calendar.
 const YEAR_SECONDS: u128 = 31_556_952;
-/// Cycles a second that storage of a GiB costs on 13 nodes (docs, "cycle costs", August 2026).
-const GIB_SECOND_CYCLES: u128 = 127_000;
+/// Cycles a second that storage of a GiB costs on 13 nodes (dfinity/ic #10292, 2026; 127,000 before).
+const GIB_SECOND_CYCLES: u128 = 317_500;
 /// Pages of 64 KiB in a GiB.
 const GIB_PAGES: u128 = 16_384;
 
