@@ -85,7 +85,7 @@ pub struct Pace {
     pub hours: Option<Hours>,
 }
 
-/// Jobs that go first.
+/// Jobs that go first. One that is refused before its users wait is none: another goes in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, CandidType, Deserialize)]
 pub struct Canaries {
     /// How many.
@@ -95,10 +95,11 @@ pub struct Canaries {
     pub soak_seconds: Option<u64>,
 }
 
-/// Failures after which no job is started until an operator has looked.
+/// Failures after which no job is started until an operator has looked: jobs that went back after their users had waited, and
+/// that nobody aborted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, CandidType, Deserialize)]
 pub struct Breaker {
-    /// So many that were rolled back
+    /// So many that failed
     pub failures: u32,
     /// among the last so many that ended: equal to the failures, they are in a row. At most 128.
     pub of_last: u32,
@@ -146,7 +147,7 @@ pub struct PlanView {
     pub has_ended: bool,
     /// Canisters that were enrolled.
     pub enrolled: u64,
-    /// Jobs that were started.
+    /// Jobs that were started, less those that were refused before their users waited.
     pub started: u64,
     /// Cycles that were spent.
     pub spent_cycles: u128,

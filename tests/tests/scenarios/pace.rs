@@ -1,13 +1,21 @@
 //! What governance decides of a plan that is under way, and what operators may say of it.
 
+use candid::CandidType;
 use decant_api::govern::{Breaker, Canaries, Decision, Pace, PlanView, Release, Roles, Terms};
 use decant_api::jobs::{Outcome, Summary};
 use decant_cli::rehearsal::Options;
 use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
+use decant_tests::repack::install;
 use decant_tests::{assert_serves, enrol, fleet, jobs, modules, settle};
 use std::time::Duration;
+
+/// What an index is told when it is installed.
+#[derive(CandidType)]
+struct Coordinated {
+    coordinator: candid::Principal,
+}
 
 /// Rounds in which what is waited for must come.
 const ROUNDS: u32 = 500;
@@ -96,24 +104,30 @@ fn a_job_waits_before_its_users_cant_write_until_an_operator_lets_it_pass() {
     }
 }
 
+/// The second index routes none of them, so that each goes back after its users waited.
 #[test]
 fn a_plan_stops_when_too_many_go_back_and_goes_on_when_somebody_has_looked() {
     let breaker = Some(Breaker { failures: 2, of_last: 2 });
     let options = Options { canisters: 4, state_kib: 20, in_flight: 1, ..Options::default() };
-    let (world, users) = fleet(&options, &modules().kit);
-    let plan_of = world.plan(modules(), &options).expect("the plan is made");
+    let (world, mut users) = fleet(&options, &modules().kit);
+    let argument = candid::encode_one(Coordinated { coordinator: world.coordinator }).expect("it encodes");
+    let other = install(&world, &modules().index, argument);
+    let mut plan_of = world.plan(modules(), &options).expect("the plan is made");
+    plan_of.routes = Some(vec![world.index, other]);
     let pace = Pace { breaker, ..Pace::default() };
     world.decide(&Decision::Approve { plan: plan_of, pace: Some(pace) }).expect("it is approved");
-    for user in &users.users[..2] {
-        world.pic.stop_canister(user.original, Some(world.operator)).expect("somebody stops it");
-    }
     enrol(&world, &users).expect("the index enrols");
     wait_for(&world, "the stop", |plan| plan.waits_for.as_ref().is_some_and(|why| why.contains("went back")));
     let_time_pass(&world);
     assert_eq!((done(&world), plan(&world).started), (0, 2), "{:?}", jobs(&world));
     release(&world, Release::Breaker);
-    settle(&world);
-    assert_eq!(done(&world), 2);
+    let ended = settle(&world);
+    assert_eq!((ended.len(), plan(&world).started), (4, 4), "two more, and then it stops again");
+    for (position, job) in ended.iter().enumerate() {
+        assert!(matches!(job.outcome, Outcome::RolledBack { .. }) && job.fenced_nanos.is_some(), "{job:?}");
+        let original = users.users[position].original;
+        assert_serves(&world, &mut users, position, original);
+    }
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn pace(pace: &Pace) -> String {
         None => "no number of failures stops it".to_owned(),
         Some(breaker) => {
             format!(
-                "none is started when {} of the last {} went back, until an operator has looked",
+                "none is started when {} of the last {} went back after their users had waited, until an operator has looked",
                 breaker.failures, breaker.of_last
             )
         }

@@ -44,7 +44,7 @@ pub(crate) struct Course {
     /// Governance ended it.
     #[serde(rename = "e", default)]
     pub(crate) has_ended: bool,
-    /// Jobs that were started.
+    /// Jobs that were started, less those that were refused before their users waited.
     #[serde(rename = "s", default)]
     pub(crate) started: u64,
     /// An operator let those behind the canaries go, or their time is over.
@@ -105,7 +105,7 @@ impl Course {
         }
     }
 
-    /// A job that was started has ended.
+    /// A job whose users waited has ended.
     pub(crate) fn note_end(&mut self, is_failure: bool) {
         self.failures = self.failures << 1 | u128::from(is_failure);
     }

@@ -7,7 +7,7 @@ use super::{Memory, Set, change_config, change_course, memory};
 use super::{ended, events, evidence, log, passes, tallies};
 use candid::Principal;
 use decant_api::JobId;
-use decant_engine::{Board, Entry, Job, Load, Place, State, TimeNanos};
+use decant_engine::{Board, Entry, Job, Load, Place, ReasonCode, State, TimeNanos};
 use ic_stable_structures::StableBTreeMap;
 use std::cell::RefCell;
 use std::ops::Bound;
@@ -119,10 +119,7 @@ pub(crate) fn record(job: &Job, entry: &Entry) {
         ended::append(id);
         tallies::count(job);
         passes::forget_pass(id);
-        if job.counters().calls > 0 {
-            let is_failure = !matches!(job.state(), State::Done { .. });
-            change_course(job.plan().plan_id, |course| course.note_end(is_failure));
-        }
+        note_end(job);
         change_config(|config| match job.state() {
             State::Done { .. } => config.done += 1,
             _ => config.rolled_back += 1,
@@ -137,6 +134,19 @@ pub(crate) fn record(job: &Job, entry: &Entry) {
         if let Some(first) = first.filter(|(_, first)| next - first >= JOURNAL_ENTRIES) {
             journal.remove(&first);
         }
+    });
+}
+
+/// A plan's pace counts those whose users waited. What was refused before is no failure, and no canary either; what somebody
+/// took back is no failure.
+fn note_end(job: &Job) {
+    let was_fenced = job.times().fenced_nanos.is_some();
+    change_course(job.plan().plan_id, |course| match job.state() {
+        State::RolledBack { reason } if was_fenced => course.note_end(reason.code() != ReasonCode::Aborted),
+        State::Done { .. } => course.note_end(false),
+        // One that was in line was not started.
+        _ if job.counters().calls > 0 => course.started = course.started.saturating_sub(1),
+        _ => {}
     });
 }
 

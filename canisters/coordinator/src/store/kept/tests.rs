@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::records::Record;
-use crate::store::{enqueue, events, evidence, log, record, tallies};
+use crate::store::{Course, change_course, course, enqueue, events, evidence, log, record, tallies};
 use crate::tests::canister;
 use decant_engine::{Entry, Event, Job, Outcome, Seal, Value};
 use ic_stable_structures::Memory;
@@ -119,30 +119,40 @@ fn what_was_kept_once_is_read_for_ever() {
     }
 }
 
-/// A job that is done, of that number.
-fn done(id: u64) -> Job {
-    let line = RELOCATED.lines().find(|line| line.starts_with("job\tdone\t")).expect("one is done");
+/// A field of a record.
+fn field<'a>(record: &'a mut ciborium::Value, name: &str) -> &'a mut ciborium::Value {
+    let map = record.as_map_mut().expect("a map");
+    let found = map.iter_mut().find(|(key, _)| key.as_text() == Some(name));
+    &mut found.expect("it has the field").1
+}
+
+/// A job that ended so, of that number, with a change.
+fn ended(label: &str, id: u64, change: impl Fn(&mut ciborium::Value)) -> Job {
+    let start = format!("job\t{label}\t");
+    let line = RELOCATED.lines().find(|line| line.starts_with(&start)).expect("one ended so");
     let hex = line.rsplit('\t').next().expect("bytes");
     let digits = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("hex"));
     let bytes: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).expect("hex")).collect();
     let mut value: ciborium::Value = ciborium::from_reader(bytes.as_slice()).expect("CBOR");
-    let map = value.as_map_mut().expect("a map");
-    for (key, field) in map {
-        let numbered = |kind: u8| {
-            let mut bytes = id.to_be_bytes().to_vec();
-            bytes.extend([kind, 1]);
-            ciborium::Value::Bytes(bytes)
-        };
-        match key.as_text() {
-            Some("i") => *field = id.into(),
-            Some("o") => *field = numbered(1),
-            Some("t") => *field = numbered(2),
-            _ => {}
-        }
+    let numbered = |kind: u8| {
+        let mut bytes = id.to_be_bytes().to_vec();
+        bytes.extend([kind, 1]);
+        ciborium::Value::Bytes(bytes)
+    };
+    *field(&mut value, "i") = id.into();
+    *field(&mut value, "o") = numbered(1);
+    if label == "done" {
+        *field(&mut value, "t") = numbered(2);
     }
+    change(&mut value);
     let mut bytes = vec![1, 1];
     ciborium::into_writer(&value, &mut bytes).expect("it is written");
     Job::decode(&bytes).expect("a job")
+}
+
+/// A job that is done, of that number.
+fn done(id: u64) -> Job {
+    ended("done", id, |_| ())
 }
 
 fn replied(value: Value) -> Event {
@@ -205,4 +215,37 @@ fn the_log_keeps_the_latest_lines_of_each_level_and_no_more() {
     assert_eq!((errors.len(), errors[0].1.at_nanos), (40, 4_900));
     assert_eq!(log::latest(Level::Info, 4_990, usize::MAX).len(), 10, "since then");
     assert_eq!(log::latest(Level::Info, 0, 1)[0].1.text.len(), 240, "a line is bounded");
+}
+
+/// How a job that ended changes the course of its plan: what started, and what failed.
+fn course_after(label: &str, change: impl Fn(&mut ciborium::Value)) -> (u64, u32) {
+    let job = ended(label, 1, change);
+    let plan_id = job.plan().plan_id;
+    change_course(plan_id, |course| {
+        *course = Course::default();
+        course.started = 5;
+    });
+    enqueue(&job);
+    record(&job, &Entry { at_nanos: 1, event: replied(Value::Acknowledged) });
+    let course = course(plan_id);
+    (course.started, course.failures_of_last(128))
+}
+
+#[test]
+fn a_pace_counts_those_whose_users_waited_and_nothing_that_was_refused_or_taken_back() {
+    let fenced = |job: &mut ciborium::Value| *field(field(job, "m"), "f") = 5.into();
+    let refused = |job: &mut ciborium::Value| *field(field(job, "m"), "f") = ciborium::Value::Null;
+    let aborted = |job: &mut ciborium::Value| {
+        fenced(job);
+        *field(field(field(field(job, "s"), "51"), "w"), "c") = "20".into();
+    };
+    let in_line = |job: &mut ciborium::Value| {
+        refused(job);
+        *field(field(job, "c"), "c") = 0.into();
+    };
+    assert_eq!(course_after("done", |_| ()), (5, 0));
+    assert_eq!(course_after("rolled back", fenced), (5, 1));
+    assert_eq!(course_after("rolled back", refused), (4, 0), "another goes in its place");
+    assert_eq!(course_after("rolled back", aborted), (5, 0));
+    assert_eq!(course_after("rolled back", in_line), (5, 0), "it was not started");
 }
