@@ -94,7 +94,10 @@ impl<'a> Reader<'a> {
                 // A type may follow.
                 if self.take(":") {
                     let kind = self.word();
-                    assert!(["nat64", "nat32", "nat16", "nat"].contains(&kind), "{kind} is no type of a number here");
+                    assert!(
+                        ["nat64", "nat32", "nat16", "nat"].contains(&kind),
+                        "{kind} is no type of a number here"
+                    );
                 }
                 number.into()
             }

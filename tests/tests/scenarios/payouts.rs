@@ -2,6 +2,7 @@
 //! coordinator has goes to an account at a ledger of cycles, by a proposal. What the ledger does not take comes back.
 
 use candid::{CandidType, Nat, Principal};
+use decant_api::govern::Decision;
 use decant_api::jobs::{Outcome, PoolView};
 use decant_api::payout::{Payee, Payout};
 use decant_cli::rehearsal::calls::{query, update};
@@ -80,10 +81,7 @@ fn install(world: &World, takes: bool) -> Principal {
 
 /// Proposes a payout and executes it; answers what voters read.
 fn pay_out(world: &World, payout: &Payout) -> Result<String, String> {
-    let methods = ["decant_validate_payout", "decant_execute_payout"];
-    let payload = candid::encode_one(payout).expect("it encodes");
-    let proposal = world.submit_to(world.governance, world.coordinator, methods, payload);
-    let proposal = proposal.expect("governance answers").expect("so much is free");
+    let proposal = world.submit_decision(&Decision::Pay(payout.clone())).expect("so much is free");
     world.approve(proposal).map_err(|error| format!("{error:#}"))
 }
 

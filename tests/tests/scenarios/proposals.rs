@@ -82,7 +82,7 @@ fn the_summary_names_governance_and_nobody_else_executes_a_plan() {
     let payload = candid::encode_one(&decision).expect("a decision encodes");
     let by_operator = world.pic.update_call(world.coordinator, world.operator, "decant_execute", payload);
     let refusal = by_operator.expect_err("an operator of the coordinator executes no plan").reject_message;
-    assert!(refusal.contains(&format!("propose them to {}", world.governance)), "{refusal}");
+    assert!(refusal.contains(&format!("propose it to {}", world.governance)), "{refusal}");
     world.propose(&plan).expect("governance executes the same plan");
 }
 
