@@ -66,7 +66,7 @@ pub struct Options {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Jobs at a time. More are slower on the embedded replica, which keeps 64 canisters mapped.
-    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=200))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub in_flight: u32,
     /// What becomes of the originals, or of the snapshots of repacked canisters.
     #[arg(long, value_enum, default_value_t = Retention::None)]
@@ -90,7 +90,7 @@ impl Default for Options {
             state_kib: 200,
             generation: Generation::Managed,
             seed: 1,
-            in_flight: 25,
+            in_flight: 10,
             retention: Retention::None,
             precopy: false,
             schedule_seed: None,
