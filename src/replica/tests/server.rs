@@ -147,6 +147,14 @@ fn a_gateway_says_what_is_the_matter() {
     }
     let api = get(port, "/api/v3/canister/aaaaa-aa/query", &[("Host", "localhost")]);
     assert!(api.status == 501 && api.text().contains("PocketIC client"), "{api:?}");
+    let large = vec![42; 5 << 20];
+    let api = format!("/api/v2/canister/{canister}/read_state");
+    for (path, status, expected) in
+        [(api.as_str(), 413, "payload_too_large\ndetails: "), ("/", 503, "503 - upstream error")]
+    {
+        let answer = send(port, "POST", path, &[("Host", &host)], &large);
+        assert!(answer.status == status && answer.text().contains(expected), "{answer:?}");
+    }
     drop(pic);
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "it ends with its instance");
 }

@@ -1,11 +1,12 @@
 //! Of the platform's HTTPS interface (interface specification, "HTTPS Interface") what needs no certificate: whether
 //! the network is there, and a subnet's metrics, which clients of PocketIC read without looking at signatures.
 use super::error::ApiError;
+use super::limits::PAGE_REQUEST_LIMIT_BYTES;
 use super::slot::Slot;
 use crate::api::{IngressStatus, MessageId};
 use crate::instance::Instance;
-use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use candid::Principal;
 use ciborium::Value;
@@ -48,6 +49,17 @@ pub(crate) async fn answer(
         }
         _ => Err(unsupported()),
     }
+}
+
+/// The platform's words for a body that is too large.
+pub(crate) fn too_large(error: ApiError) -> ApiError {
+    if error.status != StatusCode::PAYLOAD_TOO_LARGE {
+        return error;
+    }
+    let message = format!(
+        "error: payload_too_large\ndetails: Payload is too large: maximum body size is {PAGE_REQUEST_LIMIT_BYTES} bytes."
+    );
+    ApiError { message, ..error }
 }
 
 fn principal(text: &str) -> Result<Principal, ApiError> {

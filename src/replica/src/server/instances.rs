@@ -5,7 +5,7 @@ use super::creation;
 use super::error::ApiError;
 use super::gateway;
 use super::https;
-use super::limits::JSON_BODY_LIMIT_BYTES;
+use super::limits::{JSON_BODY_LIMIT_BYTES, PAGE_REQUEST_LIMIT_BYTES};
 use super::operations;
 use super::progress;
 use super::protocol::{AutoProgressConfig, CreateInstanceResponse, InstanceConfig, SetStableMemory};
@@ -165,7 +165,7 @@ pub(crate) struct ApiPath {
 /// A request to `/api`, of an instance or of its gateway.
 pub(crate) async fn api(slot: &Arc<Slot>, method: &Method, path: &str, body: Body) -> Response {
     let answer = async {
-        let body = body::read(body, JSON_BODY_LIMIT_BYTES).await?;
+        let body = body::read(body, PAGE_REQUEST_LIMIT_BYTES).await.map_err(https::too_large)?;
         https::answer(slot, method, path, body).await
     };
     answer.await.map_or_else(ApiError::into_text, IntoResponse::into_response)

@@ -28,7 +28,8 @@ pub(crate) const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
 /// How long a server that is being stopped waits for operations that are still running.
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Body of a request to a page of a canister, in bytes: a call takes no more (code: `MAX_REQUEST_BODY_SIZE`).
+/// Body of a request to a page of a canister or to `/api`, in bytes: a call takes no more (code:
+/// `MAX_REQUEST_BODY_SIZE`).
 pub(crate) const PAGE_REQUEST_LIMIT_BYTES: u64 = 4 * MIB;
 
 /// A page of a canister with all that its streaming callback adds, in bytes (ours). It is held in memory.

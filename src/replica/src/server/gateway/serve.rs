@@ -67,11 +67,15 @@ async fn answer(gate: &Gate, request: axum::extract::Request) -> Result<Response
     let text = |(name, value): (&HeaderName, &HeaderValue)| {
         (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
+    let body = body::read(body, PAGE_REQUEST_LIMIT_BYTES).await.map_err(|error| ApiError {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        message: format!("503 - upstream error: {}", error.message),
+    })?;
     let asked = Request {
         method: parts.method.to_string(),
         url: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
         headers: parts.headers.iter().map(text).collect(),
-        body: ByteBuf::from(body::read(body, PAGE_REQUEST_LIMIT_BYTES).await?),
+        body: ByteBuf::from(body),
         certificate_version: Some(2),
     };
     let work =
