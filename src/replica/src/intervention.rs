@@ -7,15 +7,18 @@ use crate::instance::Instance;
 use candid::Principal;
 
 impl Instance {
-    /// Takes all cycles of a canister, which freezes it. Answers how many there were.
+    /// Takes the cycles of a canister but for 1 B, which freezes it if it reserves more, and lets it live for a while: one
+    /// that can't pay for its memory loses its code. Answers how many were taken.
     ///
     /// Errors with a sentence if there is no such canister.
     pub fn freeze(&mut self, id: Principal) -> Result<u128, String> {
+        const LEFT_CYCLES: u128 = 1_000_000_000;
         let before = self.cycles(id)?;
+        let left = before.min(LEFT_CYCLES);
         if let Some(mut canister) = self.canister_mut(id) {
-            canister.cycles = 0;
+            canister.cycles = left;
         }
-        Ok(before)
+        Ok(before - left)
     }
 
     /// Upgrades a canister at once, whatever it is waiting for.

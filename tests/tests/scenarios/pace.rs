@@ -94,7 +94,7 @@ fn a_job_waits_before_its_users_cant_write_until_an_operator_lets_it_pass() {
         assert_serves(&world, &mut users, position, original);
     }
     release(&world, Release::Held(1));
-    wait_for(&world, "one to pass", |plan| plan.held == 2);
+    wait_for(&world, "one to pass and to end", |plan| plan.held == 2 && done(&world) == 1);
     let_time_pass(&world);
     assert_eq!((done(&world), plan(&world).held), (1, 2));
     release(&world, Release::Held(2));

@@ -1,7 +1,7 @@
 //! What each way of giving memory back costs, and how long it takes.
 //!
-//! Measured, not derived: rehearsals of the incident's fleet on the embedded replica at the prices of 13 nodes, 4 and 25
-//! canisters of 200 KiB and of 8 MiB. A scenario holds them against what a rehearsal measures, within 10 %. What a dapp's own
+//! Measured, not derived: rehearsals of the incident's fleet on the embedded replica at the prices of 13 nodes, 2 to 25
+//! canisters of 200 KiB and of 6 MiB. A scenario holds them against what a rehearsal measures, within 10 %. What a dapp's own
 //! `pre_upgrade` and `post_upgrade` execute is in them as far as the incident's canister executes it (it reads and writes CBOR).
 
 use crate::prices::Prices;
@@ -49,13 +49,13 @@ impl Way {
     const fn figures(self) -> Figures {
         match self {
             Self::Repack => {
-                Figures { plan: 15.6e9, canister: 8.37e9, byte: 1_168.0, rounds: 107, waiting_rounds: 76 }
+                Figures { plan: 7.07e9, canister: 6.95e9, byte: 1_181.0, rounds: 109, waiting_rounds: 75 }
             }
             Self::Relocate => {
-                Figures { plan: 0.0, canister: 603.7e9, byte: 586.0, rounds: 38, waiting_rounds: 6 }
+                Figures { plan: 0.51e9, canister: 584.6e9, byte: 587.0, rounds: 40, waiting_rounds: 6 }
             }
             Self::RelocateVessel => {
-                Figures { plan: 15.6e9, canister: 607.5e9, byte: 572.0, rounds: 93, waiting_rounds: 41 }
+                Figures { plan: 7.52e9, canister: 587.0e9, byte: 585.0, rounds: 98, waiting_rounds: 40 }
             }
         }
     }
