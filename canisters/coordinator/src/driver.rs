@@ -133,7 +133,8 @@ fn look_at_jobs() {
     if put_back::is_put_back() {
         return;
     }
-    if !put_back::is_whole(wake) {
+    // It looks in the message that finds it out: by the next one, on a slow subnet, that would be late news again.
+    if !put_back::is_whole(look) {
         return sleep_until(now().saturating_add(WATCH_NANOS));
     }
     let mut notices_due = None;

@@ -266,10 +266,6 @@ fn endpoints_that_are_not_implemented_answer_with_an_error_that_names_them() {
     let (replica, pic) = start();
     let instance = format!("/instances/{}", pic.instance_id());
     for (method, path, name) in [
-        ("POST", format!("{instance}/update/mock_canister_http"), "mock_canister_http"),
-        ("POST", format!("{instance}/update/canister_snapshot_download"), "canister_snapshot_download"),
-        ("POST", format!("{instance}/update/canister_snapshot_upload"), "canister_snapshot_upload"),
-        ("POST", format!("{instance}/update/delete_subnet"), "delete_subnet"),
         ("POST", format!("{instance}/api/v2/canister/aaaaa-aa/call"), "api/v2"),
         ("POST", "/verify_signature".to_owned(), "verify_signature"),
         ("GET", "/read_graph/1/2".to_owned(), "read_graph"),
