@@ -383,8 +383,8 @@ fn what_was_written_to_a_retired_source_parks_the_job_and_nothing_is_deleted() {
             is_written = true;
         }
         if round > 100 {
-            // Timers wait five minutes for themselves (ic-cdk-timers), and that is some rounds.
-            world.pic.advance_time(Duration::from_secs(60));
+            // The coordinator waits two minutes for a reply, and that is some rounds.
+            world.pic.advance_time(Duration::from_secs(15));
         }
     });
     assert!(is_written, "the source was never retired");
