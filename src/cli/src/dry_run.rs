@@ -159,25 +159,16 @@ fn rows(columns: Vec<Vec<(&'static str, String)>>) -> String {
     table
 }
 
-/// Stable memory as bars: of fleets that are equal, so of the first but for what was given back.
+/// Stable memory as bars.
 fn memory(reports: &[Report]) -> String {
     let [name_columns, figure_columns, bar_columns] = COLUMNS;
-    let most = reports.iter().flat_map(Report::memory).map(|(_, bytes)| bytes).max().unwrap_or(0);
-    let mut chart = String::new();
-    for (index, report) in reports.iter().enumerate() {
-        let memory = report.memory();
-        let shown = if index == 0 { &memory[..] } else { &memory[2..] };
-        for (name, bytes) in shown {
-            let name = match reports {
-                [_] => (*name).to_owned(),
-                _ if *name == memory[2].0 => format!("{name}, {}", report.strategy),
-                _ => (*name).to_owned(),
-            };
-            let bar = text::bar(*bytes, most, bar_columns);
-            chart += &format!("  {name:<name_columns$}{:>figure_columns$}  {bar}\n", text::bytes(*bytes));
-        }
-    }
-    chart
+    let rows = rehearsal::memory(reports);
+    let most = rows.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
+    let line = |(name, bytes): &(String, u64)| {
+        let bar = text::bar(*bytes, most, bar_columns);
+        format!("  {name:<name_columns$}{:>figure_columns$}  {bar}\n", text::bytes(*bytes))
+    };
+    rows.iter().map(line).collect()
 }
 
 /// A bar on a terminal, and a line a phase elsewhere: both on standard error, beside the figures.

@@ -50,7 +50,7 @@ impl Fleet {
             repackable: 0,
             freed_bytes: 0,
             saved_cycles_a_year: 0.0,
-            histogram: CLASSES_BYTES.into_iter().map(Some).chain([None]).map(Class::empty).collect(),
+            histogram: histogram(&CLASSES_BYTES, images.iter().map(freed_bytes)),
         };
         for image in images {
             fleet.add(image);
@@ -61,26 +61,34 @@ impl Fleet {
     fn add(&mut self, image: &Inspected) {
         self.stable_bytes += image.stable_bytes;
         self.used_bytes += image.used_bytes();
-        let freed_bytes = image.repackable().map_or(0, |repacked| repacked.freed_bytes);
+        self.freed_bytes += freed_bytes(image);
         if let Some(repacked) = image.repackable() {
             self.repackable += 1;
-            self.freed_bytes += freed_bytes;
             self.saved_cycles_a_year += repacked.saved_cycles_a_year;
-        }
-        let class =
-            self.histogram.iter_mut().find(|class| class.up_to_bytes.is_none_or(|most| freed_bytes <= most));
-        if let Some(class) = class {
-            class.images += 1;
         }
     }
 }
 
-impl Class {
-    fn empty(up_to_bytes: Option<u64>) -> Self {
-        Self { up_to_bytes, images: 0 }
-    }
+/// What comes back of an image that a repack can take.
+fn freed_bytes(image: &Inspected) -> u64 {
+    image.repackable().map_or(0, |repacked| repacked.freed_bytes)
+}
 
-    fn name(&self) -> String {
+/// How many give back how much, by these upper bounds, which ascend; what is larger is in one more class.
+pub(crate) fn histogram(bounds_bytes: &[u64], freed_bytes: impl Iterator<Item = u64>) -> Vec<Class> {
+    let bounds = bounds_bytes.iter().copied().map(Some).chain([None]);
+    let mut classes: Vec<Class> = bounds.map(|up_to_bytes| Class { up_to_bytes, images: 0 }).collect();
+    for bytes in freed_bytes {
+        let class = classes.iter_mut().find(|class| class.up_to_bytes.is_none_or(|most| bytes <= most));
+        if let Some(class) = class {
+            class.images += 1;
+        }
+    }
+    classes
+}
+
+impl Class {
+    pub(crate) fn name(&self) -> String {
         match self.up_to_bytes {
             Some(0) => "nothing".to_owned(),
             Some(bytes) => format!("up to {}", text::bytes(bytes)),

@@ -10,6 +10,7 @@ use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
 
+pub(crate) use fleet::histogram;
 pub use fleet::{Class, Fleet};
 pub use image::{Found, Inspected, Manager, Memory, Repacked};
 

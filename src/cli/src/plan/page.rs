@@ -1,12 +1,13 @@
 //! The plan as one page.
 
 use super::advice::{Advice, Question};
-use super::fleet::Fleet;
+use super::fleet::{Canister, Fleet};
 use crate::html::Page;
+use crate::inspect::histogram;
 use crate::text::{self, seconds, years};
 
-/// Upper bounds of the classes of the histogram, in bytes that a canister gives back.
-const CLASSES_BYTES: [u64; 6] = [1 << 20, 8 << 20, 16 << 20, 64 << 20, 512 << 20, u64::MAX];
+/// Upper bounds of the classes of the histogram, in bytes that a canister gives back; what is larger is in one more.
+const CLASSES_BYTES: [u64; 5] = [1 << 20, 8 << 20, 16 << 20, 64 << 20, 512 << 20];
 const COLUMNS: [&str; 8] =
     ["way", "worth it", "gives back", "costs", "saves a year", "pays back in", "takes", "users wait"];
 
@@ -31,7 +32,7 @@ pub(super) fn page(fleet: &Fleet, question: &Question, advice: &Advice) -> Strin
         &memory.map(|(name, bytes)| (name.to_owned(), bytes as f64, text::bytes(bytes))),
     );
     ways(&mut page, advice);
-    histogram(&mut page, fleet);
+    by_freed_bytes(&mut page, fleet);
     page.list("Not worth it", &advice.not_worth_it);
     page.list("Rows that were left out", &advice.left_out);
     page.end()
@@ -60,23 +61,11 @@ fn ways(page: &mut Page, advice: &Advice) {
     page.chart("The whole fleet pays back in", &bars);
 }
 
-fn histogram(page: &mut Page, fleet: &Fleet) {
-    let mut classes = CLASSES_BYTES.map(|_| 0_u64);
-    for canister in &fleet.canisters {
-        let class = CLASSES_BYTES.iter().position(|most| canister.freed_bytes() <= *most);
-        if let Some(count) = class.and_then(|class| classes.get_mut(class)) {
-            *count += 1;
-        }
-    }
-    let name = |most: u64| match most {
-        u64::MAX => "more".to_owned(),
-        most => format!("up to {}", text::bytes(most)),
-    };
-    let bars: Vec<_> = CLASSES_BYTES
-        .into_iter()
-        .zip(classes)
-        .filter(|(_, count)| *count > 0)
-        .map(|(most, count)| (name(most), count as f64, count.to_string()))
+fn by_freed_bytes(page: &mut Page, fleet: &Fleet) {
+    let bars: Vec<_> = histogram(&CLASSES_BYTES, fleet.canisters.iter().map(Canister::freed_bytes))
+        .iter()
+        .filter(|class| class.images > 0)
+        .map(|class| (class.name(), class.images as f64, class.images.to_string()))
         .collect();
     page.chart("Canisters by what they give back", &bars);
 }

@@ -24,7 +24,7 @@ pub use modules::Modules;
 pub use options::{Generation, Options, Retention, Strategy};
 pub use page::page;
 pub use phases::Phase;
-pub use report::{Part, Report};
+pub use report::{Part, Report, memory};
 
 use crate::engine::Engine;
 use calls::kept;

@@ -1,6 +1,6 @@
 //! What a rehearsal measured, as one page.
 
-use super::Report;
+use super::{Report, memory};
 use crate::html::{Bar, Page};
 use crate::text;
 
@@ -21,7 +21,9 @@ pub fn page(reports: &[Report]) -> String {
     }
     let complaints: Vec<String> = reports.iter().flat_map(|report| report.complaints.clone()).collect();
     page.list("What is not well", &complaints);
-    page.chart("Stable memory of the fleet", &memory(reports));
+    let memory: Vec<Bar> =
+        memory(reports).into_iter().map(|(name, bytes)| (name, bytes as f64, text::bytes(bytes))).collect();
+    page.chart("Stable memory of the fleet", &memory);
     let bars = |figure: &dyn Fn(&Report) -> (f64, String)| -> Vec<Bar> {
         reports
             .iter()
@@ -48,23 +50,6 @@ pub fn page(reports: &[Report]) -> String {
     }
     figures(&mut page, reports);
     page.end()
-}
-
-/// Of fleets that are equal, so of the first but for what was given back.
-fn memory(reports: &[Report]) -> Vec<Bar> {
-    let mut bars = Vec::new();
-    for (index, report) in reports.iter().enumerate() {
-        let memory = report.memory();
-        for (position, (name, bytes)) in memory.into_iter().enumerate() {
-            let is_last = position + 1 == memory.len();
-            if index > 0 && !is_last {
-                continue;
-            }
-            let name = if is_last { format!("{name}, {}", report.strategy) } else { name.to_owned() };
-            bars.push((name, bytes as f64, text::bytes(bytes)));
-        }
-    }
-    bars
 }
 
 /// What the cycles of a canister went to.

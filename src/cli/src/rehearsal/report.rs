@@ -220,7 +220,7 @@ impl Report {
     }
 
     /// Stable memory of the fleet by its phases.
-    pub fn memory(&self) -> [(&'static str, u64); 3] {
+    fn memory(&self) -> [(&'static str, u64); 3] {
         [
             ("before the upgrade", self.stable_bytes_before),
             ("bloated by it", self.stable_bytes_bloated),
@@ -261,6 +261,21 @@ impl Report {
             ("wall time", format!("{:.1} s", self.wall_seconds)),
         ]
     }
+}
+
+/// Stable memory of fleets that are equal: of the first, and of the others what was given back, each with its strategy if there
+/// are several.
+pub fn memory(reports: &[Report]) -> Vec<(String, u64)> {
+    let mut all = Vec::new();
+    for (index, report) in reports.iter().enumerate() {
+        let [before, bloated, (name, bytes)] = report.memory();
+        if index == 0 {
+            all.extend([before, bloated].map(|(name, bytes)| (name.to_owned(), bytes)));
+        }
+        let name = if reports.len() > 1 { format!("{name}, {}", report.strategy) } else { name.to_owned() };
+        all.push((name, bytes));
+    }
+    all
 }
 
 impl fmt::Display for Report {

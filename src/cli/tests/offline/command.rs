@@ -1,20 +1,11 @@
 //! The command itself: help, exit codes, what shells and `man` get, outputs that end early.
 
-use crate::common::{Temporary, image, write_snapshot};
+use crate::common::{Temporary, decant, image, write_snapshot};
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 const COMMANDS: [&str; 8] =
     ["dry-run", "inspect", "plan", "repack", "watch", "replica", "completions", "man"];
-
-fn decant(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_decant"))
-        .args(arguments)
-        .current_dir(directory)
-        .output()
-        .expect("the command starts")
-}
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("it prints text")
@@ -47,14 +38,10 @@ fn every_exit_code_is_what_the_help_says() {
         (vec!["man", "nowhere"], 3),
     ] {
         let ended = decant(&directory.path(""), &arguments);
-        assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {}", text(&ended.stderr));
-        assert_eq!(
-            code >= 2,
-            text(&ended.stdout).is_empty(),
-            "{arguments:?}: errors are not among the output"
-        );
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.errors);
+        assert_eq!(code >= 2, ended.output.is_empty(), "{arguments:?}: errors are not among the output");
     }
-    let help = text(&decant(&directory.path(""), &["--help"]).stdout);
+    let help = decant(&directory.path(""), &["--help"]).output;
     assert!(help.contains(
         "0 all is well; 1 it ran, and something is not well; 2 the command line is wrong; 3 it could not"
     ));
@@ -64,12 +51,12 @@ fn every_exit_code_is_what_the_help_says() {
 fn every_command_has_help_that_fits_a_terminal() {
     let directory = Temporary::new();
     fs::create_dir_all(directory.path("")).expect("the directory is made");
-    let help = text(&decant(&directory.path(""), &["--help"]).stdout);
+    let help = decant(&directory.path(""), &["--help"]).output;
     for command in COMMANDS {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in {help}");
         let ended = decant(&directory.path(""), &[command, "--help"]);
-        assert_eq!(ended.status.code(), Some(0));
-        assert!(text(&ended.stdout).contains("Usage: decant "), "{command}");
+        assert_eq!(ended.code, Some(0));
+        assert!(ended.output.contains("Usage: decant "), "{command}");
     }
 }
 
@@ -78,12 +65,12 @@ fn shells_and_man_get_every_command() {
     let directory = Temporary::new();
     fs::create_dir_all(directory.path("pages")).expect("the directory is made");
     for shell in ["bash", "zsh", "fish"] {
-        let completions = text(&decant(&directory.path(""), &["completions", shell]).stdout);
+        let completions = decant(&directory.path(""), &["completions", shell]).output;
         for command in COMMANDS {
             assert!(completions.contains(command), "{shell} does not know {command}");
         }
     }
-    assert_eq!(decant(&directory.path(""), &["man", "pages"]).status.code(), Some(0));
+    assert_eq!(decant(&directory.path(""), &["man", "pages"]).code, Some(0));
     for command in COMMANDS {
         let page =
             fs::read_to_string(directory.path(&format!("pages/decant-{command}.1"))).expect("it has a page");
@@ -130,7 +117,7 @@ fn nothing_is_coloured_where_nobody_looks() {
         vec!["plan", "nowhere"],
     ] {
         let ended = decant(&directory.path(""), &arguments);
-        let printed = text(&ended.stdout) + &text(&ended.stderr);
+        let printed = ended.output + &ended.errors;
         assert!(!printed.contains('\u{1b}'), "{arguments:?}: {printed:?}");
     }
 }

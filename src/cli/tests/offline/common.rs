@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A module that isn't empty: with a custom section of nothing.
@@ -115,4 +116,22 @@ pub(crate) fn bytes(manager: &MemoryManager<VectorMemory>, id: u8) -> Vec<u8> {
     let mut bytes = vec![0; memory.size() as usize * PAGE];
     memory.read(0, &mut bytes);
     bytes
+}
+
+/// What the command printed, and its exit code.
+pub(crate) struct Ended {
+    pub(crate) output: String,
+    pub(crate) errors: String,
+    pub(crate) code: Option<i32>,
+}
+
+/// Runs the built command in a directory.
+pub(crate) fn decant(directory: &Path, arguments: &[&str]) -> Ended {
+    let run = Command::new(env!("CARGO_BIN_EXE_decant"))
+        .args(arguments)
+        .current_dir(directory)
+        .output()
+        .expect("the command starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it prints text");
+    Ended { output: text(run.stdout), errors: text(run.stderr), code: run.status.code() }
 }

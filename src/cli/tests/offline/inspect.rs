@@ -1,29 +1,15 @@
 //! `decant inspect`, run as a process.
 
-use crate::common::{PAGE, Temporary, image, managed, write_snapshot};
+use crate::common::{Ended, PAGE, Temporary, decant, image, managed, write_snapshot};
 use crate::schema::violation;
 use ic_stable_structures::memory_manager::{MemoryId, MemoryManager};
 use ic_stable_structures::{Memory, RestrictedMemory, StableBTreeMap, StableCell, VectorMemory};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
-
-struct Ended {
-    output: String,
-    errors: String,
-    code: Option<i32>,
-}
 
 fn inspect(directory: &Path, arguments: &[&str]) -> Ended {
-    let run = Command::new(env!("CARGO_BIN_EXE_decant"))
-        .arg("inspect")
-        .args(arguments)
-        .current_dir(directory)
-        .output()
-        .expect("the command starts");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it prints text");
-    Ended { output: text(run.stdout), errors: text(run.stderr), code: run.status.code() }
+    decant(directory, &[&["inspect"], arguments].concat())
 }
 
 /// What the incident left: a map in a bucket of 128 pages, of which it uses one.

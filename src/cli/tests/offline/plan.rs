@@ -1,26 +1,8 @@
 //! `decant plan`, run as a process.
 
-use crate::common::{Temporary, image, write_snapshot};
+use crate::common::{Temporary, decant, image, write_snapshot};
 use serde_json::Value;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
-
-struct Ended {
-    output: String,
-    errors: String,
-    code: Option<i32>,
-}
-
-fn decant(directory: &Path, arguments: &[&str]) -> Ended {
-    let run = Command::new(env!("CARGO_BIN_EXE_decant"))
-        .args(arguments)
-        .current_dir(directory)
-        .output()
-        .expect("the command starts");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it prints text");
-    Ended { output: text(run.stdout), errors: text(run.stderr), code: run.status.code() }
-}
 
 fn with(name: &str, text: &str) -> Temporary {
     let directory = Temporary::new();
