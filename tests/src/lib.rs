@@ -116,6 +116,14 @@ pub fn pause(world: &World, pause: Pause) {
     paused.expect("a controller may pause");
 }
 
+/// Deletes a canister of the coordinator's pool.
+pub fn delete_pooled(world: &World, canister: Principal) {
+    let deleted: Result<(), String> =
+        update(&world.pic, world.coordinator, world.operator, "decant_delete_pooled", (canister,))
+            .expect("it answers");
+    deleted.expect("it is the coordinator's");
+}
+
 /// All jobs.
 pub fn jobs(world: &World) -> Vec<JobView> {
     query(&world.pic, world.coordinator, "decant_jobs", (JobsArgs { after: 0, limit: 1_000 },))

@@ -200,14 +200,7 @@ fn whatever_a_source_answers_before_the_commit_point_its_job_rolls_back_and_othe
     let (world, mut users, plan) = planned(count + HONEST, &modules_here);
     let cases = lies(Tied::new(&world));
     assert_eq!(cases.len(), count);
-    world.propose(&plan).expect("the plan is approved");
-    for (user, case) in users.users.iter().zip(&cases) {
-        tell(&world, user.original, &SOURCE, case.method, &case.manner);
-    }
-    let sources = users.originals();
-    let watched = Watched::begin(&world);
-    hand_over(&world, sources.clone()).expect("the index enrols");
-    let jobs = watched.until_told(&world, &sources);
+    let (sources, watched, jobs) = told_to_sources(&world, &users, &plan, &cases);
     for (position, job) in jobs.iter().enumerate() {
         let Some(case) = cases.get(position) else {
             assert_eq!(job.outcome, Outcome::Done, "an honest one beside them: {job:?}");
@@ -220,6 +213,24 @@ fn whatever_a_source_answers_before_the_commit_point_its_job_rolls_back_and_othe
         assert_serves(&world, &mut users, position, sources[position]);
     }
     watched.end(&world, jobs.len(), pool_and_targets(&world, &jobs), &plan);
+}
+
+/// Approves the plan, tells each source its case, and enrols all; answers their jobs when there is something to tell of each.
+fn told_to_sources(
+    world: &World,
+    users: &Fleet,
+    plan: &Plan,
+    cases: &[Case],
+) -> (Vec<Principal>, Watched, Vec<JobView>) {
+    world.propose(plan).expect("the plan is approved");
+    for (user, case) in users.users.iter().zip(cases) {
+        tell(world, user.original, &SOURCE, case.method, &case.manner);
+    }
+    let sources = users.originals();
+    let watched = Watched::begin(world);
+    hand_over(world, sources.clone()).expect("the index enrols");
+    let jobs = watched.until_told(world, &sources);
+    (sources, watched, jobs)
 }
 
 fn sealed(byte: u8) -> Seal {
@@ -238,14 +249,7 @@ fn whatever_a_source_answers_behind_the_commit_point_users_are_served_and_the_jo
     let lies = vec![("decant_drain", Manner::say(Ok::<u128, ()>(u128::MAX)))];
     let cases = cases(&SOURCE[6..], tied, lies);
     assert_eq!(cases.len(), count);
-    world.propose(&plan).expect("the plan is approved");
-    for (user, case) in users.users.iter().zip(&cases) {
-        tell(&world, user.original, &SOURCE, case.method, &case.manner);
-    }
-    let sources = users.originals();
-    let watched = Watched::begin(&world);
-    hand_over(&world, sources.clone()).expect("the index enrols");
-    let jobs = watched.until_told(&world, &sources);
+    let (sources, watched, jobs) = told_to_sources(&world, &users, &plan, &cases);
     for (position, job) in jobs.iter().enumerate() {
         let name = &cases[position].name;
         println!("{name}: {:?} {:?} {:?}", job.state, job.outcome, job.trouble);
@@ -329,14 +333,7 @@ fn whatever_a_source_answers_on_the_way_back_that_goes_on_and_it_serves_when_tha
     let mut plan = world.plan(&with_hostile, &options).expect("the modules are uploaded");
     let Strategy::Relocate(relocation) = &mut plan.strategy else { panic!("it relocates") };
     relocation.init_arg = ByteBuf::from(Manner::Trap.told(&TARGET, "decant_import_verify"));
-    world.propose(&plan).expect("the plan is approved");
-    for (user, case) in users.users.iter().zip(&cases) {
-        tell(&world, user.original, &SOURCE, case.method, &case.manner);
-    }
-    let sources = users.originals();
-    let watched = Watched::begin(&world);
-    hand_over(&world, sources.clone()).expect("the index enrols");
-    let jobs = watched.until_told(&world, &sources);
+    let (sources, watched, jobs) = told_to_sources(&world, &users, &plan, &cases);
     for (job, case) in jobs.iter().zip(&cases) {
         println!("{}: {:?} {:?} {:?}", case.name, job.state, job.outcome, job.trouble);
         assert_eq!(job.committed_nanos, None, "{}: {job:?}", case.name);

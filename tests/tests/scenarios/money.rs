@@ -11,7 +11,7 @@ use decant_cli::rehearsal::calls::{kept, query, update};
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::{Options, Retention, world::World};
 use decant_tests::repack::{create, install_shapes, manage, one_of_each, repack, shapes_plan, status};
-use decant_tests::{assert_serves, engine, fleet, hand_over, job_of, modules, settle};
+use decant_tests::{assert_serves, delete_pooled, engine, fleet, hand_over, job_of, modules, settle};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 use std::time::Duration;
@@ -175,10 +175,7 @@ fn what_is_left_in_the_pool_is_deleted_and_its_cycles_come_back() {
     let canister = job.target.expect("it had one");
     let held = world.pic.cycle_balance(canister);
     let before = world.pic.cycle_balance(world.coordinator);
-    let deleted: Result<(), String> =
-        update(&world.pic, world.coordinator, world.operator, "decant_delete_pooled", (canister,))
-            .expect("it answers");
-    deleted.expect("it is the coordinator's");
+    delete_pooled(&world, canister);
     let back = world.pic.cycle_balance(world.coordinator) - before;
     assert!(back > held * 7 / 10, "{back} of {held} came back");
     assert!(!world.pic.canister_exists(canister));

@@ -5,11 +5,11 @@ use candid::{CandidType, Nat, Principal};
 use decant_api::govern::Decision;
 use decant_api::jobs::{Outcome, PoolView};
 use decant_api::payout::{Payee, Payout};
-use decant_cli::rehearsal::calls::{query, update};
+use decant_cli::rehearsal::calls::query;
 use decant_cli::rehearsal::world::World;
 use decant_cli::rehearsal::{Modules, Options};
 use decant_tests::repack::{create, nothing};
-use decant_tests::{engine, enrol, fleet, modules, settle};
+use decant_tests::{delete_pooled, engine, enrol, fleet, modules, settle};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
@@ -136,10 +136,7 @@ fn what_a_pool_holds_is_paid_out_to_a_person() {
     let canister = pooled[0].canister;
     let held = world.pic.cycle_balance(canister);
     let before = world.pic.cycle_balance(world.coordinator);
-    let deleted: Result<(), String> =
-        update(&world.pic, world.coordinator, world.operator, "decant_delete_pooled", (canister,))
-            .expect("it answers");
-    deleted.expect("it is the coordinator's");
+    delete_pooled(&world, canister);
     assert_eq!(pool(), []);
     let came = world.pic.cycle_balance(world.coordinator) - before;
     // What the vessel's last message prepaid is burned, 83 B, and its installation is paid, some 30 B.
