@@ -3,31 +3,34 @@
 
 /// In HTML, between tags and in attributes.
 pub(super) fn html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            letter if is_hidden(letter) => escaped.push_str(&code(letter)),
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
+    escaped(text, |letter| match letter {
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '"' => Some("&quot;"),
+        '\'' => Some("&#39;"),
+        _ => None,
+    })
 }
 
 /// In the quotes of a label.
 pub(super) fn label(text: &str) -> String {
+    escaped(text, |letter| match letter {
+        '\\' => Some("\\\\"),
+        '"' => Some("\\\""),
+        '\n' => Some("\\n"),
+        _ => None,
+    })
+}
+
+/// With something else for some letters, and the code of each that is hidden.
+fn escaped(text: &str, instead: impl Fn(char) -> Option<&'static str>) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
-        match letter {
-            '\\' => escaped.push_str("\\\\"),
-            '"' => escaped.push_str("\\\""),
-            '\n' => escaped.push_str("\\n"),
-            letter if is_hidden(letter) => escaped.push_str(&code(letter)),
-            letter => escaped.push(letter),
+        match instead(letter) {
+            Some(other) => escaped.push_str(other),
+            None if is_hidden(letter) => escaped.push_str(&code(letter)),
+            None => escaped.push(letter),
         }
     }
     escaped
