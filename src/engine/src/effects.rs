@@ -336,7 +336,44 @@ impl Effect {
         match self {
             Self::TakeSnapshot { .. } | Self::UploadMetadata { .. } => Delivery::Guaranteed,
             // A source that never closes its calls, or installs for minutes, must not hold up whoever stops the coordinator.
-            _ => Delivery::BestEffort,
+            Self::CanisterStatus { .. }
+            | Self::Look { .. }
+            | Self::KitStatus { .. }
+            | Self::UpdateSettings { .. }
+            | Self::ResetSettings { .. }
+            | Self::Install { .. }
+            | Self::Uninstall { .. }
+            | Self::Stop { .. }
+            | Self::Start { .. }
+            | Self::Delete { .. }
+            | Self::ImportBegin { .. }
+            | Self::Offer { .. }
+            | Self::Precopy { .. }
+            | Self::Pull { .. }
+            | Self::Verify { .. }
+            | Self::Activate { .. }
+            | Self::Freeze { .. }
+            | Self::Seal { .. }
+            | Self::Recheck { .. }
+            | Self::Thaw { .. }
+            | Self::Retire { .. }
+            | Self::Drain { .. }
+            | Self::ListSnapshots { .. }
+            | Self::FindSnapshots { .. }
+            | Self::ReadImage { .. }
+            | Self::Recall { .. }
+            | Self::KeepModule { .. }
+            | Self::InstallVessel { .. }
+            | Self::Upgrade { .. }
+            | Self::SetControllers { .. }
+            | Self::SetFreezingThreshold { .. }
+            | Self::Measure { .. }
+            | Self::UploadRest { .. }
+            | Self::Pour { .. }
+            | Self::LoadSnapshot { .. }
+            | Self::DeleteSnapshot { .. }
+            | Self::CheckAssets { .. }
+            | Self::Swap { .. } => Delivery::BestEffort,
         }
     }
 
@@ -359,7 +396,30 @@ impl Effect {
             | Self::Measure { .. }
             | Self::Pour { .. }
             | Self::Swap { .. } => self.subject(),
-            _ => Principal::management_canister(),
+            Self::CanisterStatus { .. }
+            | Self::Look { .. }
+            | Self::UpdateSettings { .. }
+            | Self::ResetSettings { .. }
+            | Self::Install { .. }
+            | Self::Uninstall { .. }
+            | Self::Stop { .. }
+            | Self::Start { .. }
+            | Self::Delete { .. }
+            | Self::ListSnapshots { .. }
+            | Self::FindSnapshots { .. }
+            | Self::TakeSnapshot { .. }
+            | Self::ReadImage { .. }
+            | Self::Recall { .. }
+            | Self::KeepModule { .. }
+            | Self::InstallVessel { .. }
+            | Self::Upgrade { .. }
+            | Self::SetControllers { .. }
+            | Self::SetFreezingThreshold { .. }
+            | Self::UploadMetadata { .. }
+            | Self::UploadRest { .. }
+            | Self::LoadSnapshot { .. }
+            | Self::DeleteSnapshot { .. }
+            | Self::CheckAssets { .. } => Principal::management_canister(),
         }
     }
 
