@@ -151,6 +151,12 @@ fn settle_call(job: &mut Job, outcome: Outcome, now_nanos: TimeNanos) -> Result<
                 fail(job, reason, is_untouched, now_nanos);
             }
         },
+        // One message's trap is nobody's answer; one that comes again and again is.
+        Outcome::Transient(reason)
+            if reason.code() == ReasonCode::Trapped && job.state.stage() == Stage::AfterCommit =>
+        {
+            refused(job, reason);
+        }
         Outcome::Transient(reason) => put_off(job, reason),
         Outcome::Unknown(reason) => {
             job.attempt.last_reason = Some(reason);

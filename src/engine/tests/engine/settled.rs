@@ -51,6 +51,24 @@ fn a_person_decides_what_is_refused_again_and_again_after_the_commit_point_and_n
 }
 
 #[test]
+fn a_source_that_only_traps_after_the_commit_point_parks_its_job_with_the_reason() {
+    let traps = Outcome::Transient(ReasonCode::Trapped.into());
+    for label in ["committed", "retired"] {
+        assert!(!gives_up_after_a_year(&tried(find(label), 23, &traps)), "{label}");
+        let job = tried(find(label), 24, &traps);
+        let Step::Record(event) = next_step(&job, NOW_NANOS + YEAR_NANOS, &Limits::default()) else {
+            panic!("promise 8: {label} is parked")
+        };
+        let mut parked = job;
+        apply(&mut parked, event, NOW_NANOS + YEAR_NANOS).expect("it gives up");
+        assert!(parked.state().is_parked() && parked.root().is_some(), "{parked:?}");
+        assert!(parked.explanation().is_some_and(|why| why.contains("decant_retry")), "{parked:?}");
+    }
+    let back = find("rolling back: Some(ThawSource)");
+    assert!(!gives_up_after_a_year(&tried(back, 1_000, &traps)), "the way back needs nobody");
+}
+
+#[test]
 fn what_could_not_be_sent_is_no_try_and_is_waited_after_as_one() {
     for code in [ReasonCode::NotSent, ReasonCode::RateLimited, ReasonCode::LookedAtByOther] {
         let job = tried(find("provisioned"), 100, &Outcome::Transient(code.into()));
