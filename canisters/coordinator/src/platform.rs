@@ -13,7 +13,7 @@ use decant_api::error::KitError;
 use decant_api::plan::{Plan, Strategy};
 use decant_api::routes::{Ended, SwapArgs, SwapError};
 use decant_api::source::{
-    DrainArgs, Fence, FreezeArgs, Hold, JobArgs, KitStatus, LayoutSummary, OfferArgs, RetireArgs,
+    DrainArgs, Fence, FreezeArgs, Hold, JobArgs, KitStatus, LayoutSummary, OfferArgs, RetireArgs, Seal,
     SealProgress,
 };
 use decant_api::target::{BeginArgs, PrecopyPullArgs, PullArgs, PullProgress};
@@ -154,8 +154,10 @@ fn unproven(outcome: Outcome) -> Outcome {
 }
 
 fn pulled(progress: PullProgress) -> Value {
-    let PullProgress { is_complete, done_bytes, wire_bytes, .. } = progress;
-    Value::Pulled { is_complete, done_bytes, wire_bytes }
+    let PullProgress { is_complete, done_bytes, wire_bytes, verified, .. } = progress;
+    // A root that is none is as good as no answer: the target is asked again.
+    let verified = verified.and_then(sealed);
+    Value::Pulled { is_complete, done_bytes, wire_bytes, verified }
 }
 
 /// Calls a method that may be repeated: it waits a bounded time.
@@ -207,12 +209,8 @@ async fn hash(canister: Principal, method: &str, args: JobArgs) -> Outcome {
     let mut is_malformed = false;
     let outcome = hooked(canister, method, &args, |progress: SealProgress| match progress {
         SealProgress::Working { done_bytes, .. } => Value::Working { done_bytes },
-        SealProgress::Done(seal) => match digest(&seal.root) {
-            Some(root) => Value::Hashed(engine::Seal {
-                root,
-                used_pages: seal.used_pages,
-                fingerprint: seal.fingerprint,
-            }),
+        SealProgress::Done(seal) => match sealed(seal) {
+            Some(seal) => Value::Hashed(seal),
             None => {
                 is_malformed = true;
                 Value::Acknowledged
@@ -575,6 +573,10 @@ fn fence(fence: &Fence) -> FenceView {
         Fence::Importing(hold) => FenceView::Importing(holder(hold)),
         Fence::Moved { hold, to } => FenceView::Moved { holder: holder(hold), to: *to },
     }
+}
+
+fn sealed(Seal { root, used_pages, fingerprint }: Seal) -> Option<engine::Seal> {
+    digest(&root).map(|root| engine::Seal { root, used_pages, fingerprint })
 }
 
 fn digest(bytes: &[u8]) -> Option<Digest> {

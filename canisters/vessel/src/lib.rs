@@ -13,7 +13,7 @@ use decant_api::source::{
 };
 use decant_api::target::{PullArgs, PullProgress};
 use decant_api::vessel::{PourArgs, PourProgress, VesselArgs};
-use decant_kit::{source, target, vessel};
+use decant_kit::{source, vessel};
 use ic_cdk::{init, inspect_message, post_upgrade, query, update};
 
 #[cfg(test)]
@@ -103,7 +103,7 @@ async fn decant_drain(args: DrainArgs) -> Result<u128, KitError> {
 /// Reads from the source and writes the image.
 #[update]
 async fn decant_import_pull(args: PullArgs) -> Result<PullProgress, KitError> {
-    target::pull(args).await
+    vessel::pull(args).await
 }
 
 /// Compares what was written with what was sealed.

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
 use crate::JobId;
+use crate::source::Seal;
 
 /// Makes an empty canister a target.
 #[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
@@ -60,4 +61,7 @@ pub struct PullProgress {
     pub wire_bytes: u64,
     /// Calls to the source that were answered.
     pub calls: u64,
+    /// What a verify would answer, where the message that wrote the last of it had room for that too. Older targets, and a
+    /// pre-copy, answer nothing.
+    pub verified: Option<Seal>,
 }

@@ -20,7 +20,7 @@ use crate::{Digest, Reason, Seal, Settings, TimeNanos, VesselState};
 /// | 8 | Frozen | `stop_canister` of the source |
 /// | 9 | Stopped | a look at the source, then `start_canister` |
 /// | 10 | Restarted | `decant_seal`, until hashed |
-/// | 11 | Sealed | `decant_import_pull`, until complete |
+/// | 11 | Sealed | `decant_import_pull`, until complete; then Pulled, or TargetVerified if that was hashed too |
 /// | 12 | Pulled | `decant_import_verify`, until hashed |
 /// | 13 | TargetVerified | `decant_recheck`, until hashed |
 /// | 14 | Switching | `decant_swap` of one index after the other |

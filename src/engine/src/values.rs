@@ -355,6 +355,9 @@ pub enum Value {
         /// Bytes over the wire so far.
         #[serde(rename = "w")]
         wire_bytes: u64,
+        /// What `Verify` would answer, where the target has verified it already.
+        #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+        verified: Option<Seal>,
     },
     /// Answers `Drain`.
     #[serde(rename = "8")]
@@ -424,7 +427,9 @@ impl Value {
                 view.acted.iter_mut().chain(&mut view.emptied).for_each(cut);
             }
             Self::Kit(KitView { layout: LayoutView::Unreadable { reason }, .. }) => cut(reason),
-            Self::Hashed(seal) => seal.fingerprint.truncate(MAX_FINGERPRINT_BYTES + 1),
+            Self::Hashed(seal) | Self::Pulled { verified: Some(seal), .. } => {
+                seal.fingerprint.truncate(MAX_FINGERPRINT_BYTES + 1)
+            }
             Self::Image(ImageView {
                 kind: ImageKind::DoesNotFit { reason } | ImageKind::Unreadable { reason },
                 ..
@@ -443,7 +448,7 @@ impl Value {
             | Self::Gone
             | Self::Kit(_)
             | Self::Working { .. }
-            | Self::Pulled { .. }
+            | Self::Pulled { verified: None, .. }
             | Self::Drained { .. }
             | Self::Image(_)
             | Self::Assets(None)

@@ -136,7 +136,7 @@ macro_rules! export {
         async fn decant_import_pull(
             args: ::decant_kit::target::PullArgs,
         ) -> Result<::decant_kit::target::PullProgress, ::decant_kit::api::KitError> {
-            ::decant_kit::target::pull(args).await
+            ::decant_kit::target::pull(&DECANT_HOOKS, args).await
         }
 
         #[::ic_cdk::update]

@@ -28,6 +28,8 @@ pub(crate) struct Import {
     calls: u64,
     /// What was copied while the source still served, until writing begins from there.
     precopy: Option<Precopy>,
+    /// Whether it was pulled once.
+    is_pulled: bool,
     stage: Stage,
 }
 
@@ -107,7 +109,12 @@ pub(crate) enum Verdict {
 impl Import {
     /// Nothing is here yet.
     pub(crate) fn new(bucket_pages: u16) -> Self {
-        Self { bucket_pages, wire_bytes: 0, calls: 0, precopy: None, stage: Stage::Waiting }
+        Self { bucket_pages, wire_bytes: 0, calls: 0, precopy: None, is_pulled: false, stage: Stage::Waiting }
+    }
+
+    /// Whether this pull is the first.
+    pub(crate) fn is_first_pull(&mut self) -> bool {
+        !mem::replace(&mut self.is_pulled, true)
     }
 
     /// Pages of a bucket of the new image.
@@ -158,11 +165,16 @@ impl Import {
         precopy.write(batch, stable)
     }
 
+    fn told(&self, is_complete: bool, done_bytes: u64, total_bytes: u64) -> PullProgress {
+        let (wire_bytes, calls) = (self.wire_bytes, self.calls);
+        PullProgress { is_complete, done_bytes, total_bytes, wire_bytes, calls, verified: None }
+    }
+
     /// How far a pre-copy is.
     pub(crate) fn precopy_progress(&self) -> PullProgress {
         let (done_bytes, total_bytes) = self.precopy.as_ref().map_or((0, 0), Precopy::progress_bytes);
         let is_complete = self.precopy_request().is_none();
-        PullProgress { is_complete, done_bytes, total_bytes, wire_bytes: self.wire_bytes, calls: self.calls }
+        self.told(is_complete, done_bytes, total_bytes)
     }
 
     /// Takes an answer of so many bytes. One that comes too late, because another call was faster, changes
@@ -202,7 +214,7 @@ impl Import {
             Stage::Writing(writing) => (false, total_bytes - writing.missing_bytes()),
             Stage::Written(_) | Stage::Equal { .. } | Stage::Verified { .. } => (true, total_bytes),
         };
-        PullProgress { is_complete, done_bytes, total_bytes, wire_bytes: self.wire_bytes, calls: self.calls }
+        self.told(is_complete, done_bytes, total_bytes)
     }
 
     /// Bytes of a chunk, for the budget.

@@ -85,15 +85,15 @@ pub async fn precopy(args: PrecopyPullArgs) -> Result<PullProgress, KitError> {
     Ok(progress)
 }
 
-/// Reads from the source and writes the image. While another call of it is under way it only tells how far
-/// that is.
+/// Reads from the source and writes the image, which the first pull also verifies if that fits into the message. While
+/// another call of it is under way it only tells how far that is.
 ///
 /// # Errors
 /// [`KitError::NotAuthorised`], [`KitError::HeldByOther`], [`KitError::WrongFence`]; [`KitError::CallFailed`]
 /// if the source did not answer, or refused; [`KitError::RootChanged`] if its root is not the one given; and
 /// what [`KitError::Transfer`], [`KitError::Layout`] and [`KitError::NotEmpty`] say. Call again: what was
 /// written stays.
-pub async fn pull(args: PullArgs) -> Result<PullProgress, KitError> {
+pub async fn pull(hooks: &Hooks, args: PullArgs) -> Result<PullProgress, KitError> {
     let asker = controller(args.job)?;
     let root = digest(&args.root)?;
     let source = source_of(&asker)?;
@@ -101,6 +101,9 @@ pub async fn pull(args: PullArgs) -> Result<PullProgress, KitError> {
         Some(pulling) => pulling,
         None => return importing(&asker, |import| Ok(import.progress())),
     };
+    // A load that traps takes what this message wrote with it. It is told by verify, in a message of its own: the next pull
+    // leaves it there.
+    let verifies = importing(&asker, |import| Ok(import.is_first_pull()))?;
     for _ in 0..args.max_batches.min(PULL_REQUESTS) {
         let request = importing(&asker, |import| {
             import.resume(&root, &mut CanisterMemory)?;
@@ -112,7 +115,15 @@ pub async fn pull(args: PullArgs) -> Result<PullProgress, KitError> {
     }
     let progress = importing(&asker, |import| Ok(import.progress()))?;
     state::with(|kit| kit.bytes_done = progress.done_bytes);
-    Ok(progress)
+    let verified = match verifies && progress.is_complete {
+        // What it says otherwise it says again when it is asked.
+        true => verify_as(hooks, &asker).ok().and_then(|verified| match verified {
+            SealProgress::Done(seal) => Some(seal),
+            SealProgress::Working { .. } => None,
+        }),
+        false => None,
+    };
+    Ok(PullProgress { verified, ..progress })
 }
 
 /// Hashes what was not read back since it was written, a slice a call, and all if anybody else's messages ran
@@ -124,9 +135,12 @@ pub async fn pull(args: PullArgs) -> Result<PullProgress, KitError> {
 /// before all is pulled; [`KitError::RootChanged`] if it is not what was sealed. It traps if the load hook
 /// does: nothing has happened then.
 pub fn verify(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
-    let asker = controller(args.job)?;
+    verify_as(hooks, &controller(args.job)?)
+}
+
+fn verify_as(hooks: &Hooks, asker: &Asker) -> Result<SealProgress, KitError> {
     let is_undisturbed = state::with(|kit| kit.watch.is_undisturbed());
-    let (verdict, total_bytes) = importing(&asker, |import| {
+    let (verdict, total_bytes) = importing(asker, |import| {
         let budget = budget::slice(import.chunk_bytes());
         let verdict = import.verify(&CanisterMemory, is_undisturbed, budget)?;
         Ok((verdict, import.progress().total_bytes))
@@ -141,7 +155,7 @@ pub fn verify(hooks: &Hooks, args: JobArgs) -> Result<SealProgress, KitError> {
             (hooks.load)();
             let fingerprint = (hooks.fingerprint)();
             state::with(|kit| kit.timer.park());
-            importing(&asker, |import| import.loaded(fingerprint)).map(SealProgress::Done)
+            importing(asker, |import| import.loaded(fingerprint)).map(SealProgress::Done)
         }
     }
 }

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 
 use candid::{CandidType, Principal};
 use decant_api::source::{Fence, JobArgs, KitStatus, SealProgress};
+use decant_api::target::{PullArgs, PullProgress};
 use decant_api::vessel::{PourArgs, PourProgress, VesselArgs, VesselRole};
 use decant_api::{KitError, Refusal};
 use decant_layout::{Accepted, HEADER_BYTES, Layout, MemoryContents, PAGE_BYTES, copies};
@@ -102,6 +103,14 @@ pub fn recheck(args: JobArgs) -> Result<SealProgress, KitError> {
 /// As there.
 pub async fn drain(args: crate::source::DrainArgs) -> Result<u128, KitError> {
     crate::source::drain(&HOOKS, args).await
+}
+
+/// As [`target::pull`](crate::target::pull).
+///
+/// # Errors
+/// As there.
+pub async fn pull(args: PullArgs) -> Result<PullProgress, KitError> {
+    crate::target::pull(&HOOKS, args).await
 }
 
 /// As [`target::verify`](crate::target::verify); the dapp loads the state when the canister is upgraded to it.

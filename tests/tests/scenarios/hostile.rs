@@ -278,7 +278,14 @@ fn whatever_a_target_answers_users_are_served_by_the_original_or_by_it_when_that
     let count = 4 * (nonsense().len() + 1) + 2;
     let (world, mut users, plan) = planned(count, &modules().kit);
     let tied = Tied::new(&world);
-    let complete = PullProgress { is_complete: true, done_bytes: 1, total_bytes: 1, wire_bytes: 1, calls: 1 };
+    let complete = PullProgress {
+        is_complete: true,
+        done_bytes: 1,
+        total_bytes: 1,
+        wire_bytes: 1,
+        calls: 1,
+        verified: None,
+    };
     let lies = vec![
         ("decant_import_pull", Manner::say(Ok::<PullProgress, ()>(complete))),
         ("decant_import_verify", Manner::say(Ok::<SealProgress, ()>(seal(3)))),

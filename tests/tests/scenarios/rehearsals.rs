@@ -19,8 +19,8 @@ fn the_fleet_of_the_incident_gets_its_memory_back() {
     // A header page, 128 pages of a bucket; then a header page and the pages in use.
     assert_eq!(report.stable_bytes_bloated, 4 * 129 * 65_536);
     assert!(report.stable_bytes_after * 20 < report.stable_bytes_bloated, "{report}");
-    // Design, section 9: 24; and two that look at the original's freezing reserve and give it to its target, 26 B cycles.
-    assert!(report.update_messages_per_job <= 26.0, "{report}");
+    // Design, section 9, wants 24: one job takes so many; four share what is asked once a plan, and who is told of their end.
+    assert!(report.update_messages_per_job <= 25.0, "{report}");
     assert!(report.wire_bytes_per_state_byte < 0.6, "{report}");
     assert!(report.fenced_rounds_max <= 12, "{report}");
 }

@@ -4,7 +4,7 @@ use super::checks::{gone, source_canister, source_kit};
 use crate::left::{Left, fresh_target};
 use crate::rules::{Next, Rules, Verdict, When, happened, not_yet, wrong};
 use crate::{
-    CanisterView, Digest, Effect, FenceView, Job, LayoutView, Limits, ModuleRole, Reason, ReasonCode,
+    CanisterView, Digest, Effect, FenceView, Job, LayoutView, Limits, ModuleRole, Reason, ReasonCode, Seal,
     Settings, State, Undo, Value, Why,
 };
 
@@ -139,7 +139,7 @@ pub(crate) fn offering(job: &Job) -> Option<Rules> {
 pub(crate) fn precopying(job: &Job, limits: &Limits) -> Option<Rules> {
     let max_batches = limits.max_batches_per_pull;
     let rules = Rules::call(Effect::Precopy { target: job.target?, max_batches })
-        .done(|job, value| copied(job, value, State::Provisioned))
+        .done(|job, value| copied(job, value, |_| Next::Enter(State::Provisioned)))
         .refused(|_, code| on_without_precopy(code))
         .undo(TARGET)
         .undo([Undo::ThawSource]);
@@ -152,8 +152,12 @@ fn on_without_precopy(code: ReasonCode) -> Option<Next> {
 }
 
 /// What follows of an answer to a pull.
-pub(super) fn copied(job: &mut Job, value: Value, complete: State) -> Result<Next, Why> {
-    let Value::Pulled { is_complete, done_bytes, wire_bytes } = value else { return wrong(&value) };
+pub(super) fn copied(
+    job: &mut Job,
+    value: Value,
+    complete: impl FnOnce(Option<Seal>) -> Next,
+) -> Result<Next, Why> {
+    let Value::Pulled { is_complete, done_bytes, wire_bytes, verified } = value else { return wrong(&value) };
     job.counters.wire_bytes = job.counters.wire_bytes.max(wire_bytes);
-    Ok(if is_complete { Next::Enter(complete) } else { Next::Again { done_bytes } })
+    Ok(if is_complete { complete(verified) } else { Next::Again { done_bytes } })
 }

@@ -12,13 +12,27 @@ fn held(job: &Job) -> Vec<Undo> {
     if job.plan.strategy.is_by_vessel() { crate::vessel::sealed_undo(job) } else { source_held().collect() }
 }
 
-/// The source is sealed: the target pulls until every digest of its manifest is met.
+/// The source is sealed: the target pulls until every digest of its manifest is met. It may have hashed what it wrote by
+/// then.
 pub(crate) fn sealed(job: &Job, seal: Seal, limits: &Limits) -> Option<Rules> {
     let max_batches = limits.max_batches_per_pull;
     let rules = Rules::call(Effect::Pull { target: job.target?, root: seal.root, max_batches })
-        .done(move |job, value| copied(job, value, State::Pulled { seal }))
+        .done(move |job, value| {
+            copied(job, value, |found| match found {
+                Some(found) => verified(seal, &found),
+                None => Next::Enter(State::Pulled { seal }),
+            })
+        })
         .undo(held(job));
     Some(rules)
+}
+
+/// What the target hashed is what was sealed, or not.
+fn verified(seal: Seal, found: &Seal) -> Next {
+    match equals_seal(&seal, found, ReasonCode::RootMismatch) {
+        Ok(()) => Next::Enter(State::TargetVerified { seal }),
+        Err(reason) => Next::Fail(reason),
+    }
 }
 
 /// The target has all of it, and hashes what it wrote.
@@ -26,10 +40,7 @@ pub(crate) fn pulled(job: &Job, seal: Seal) -> Option<Rules> {
     let rules = Rules::call(Effect::Verify { target: job.target? })
         .done(move |_, value| match value {
             Value::Working { done_bytes } => Ok(Next::Again { done_bytes }),
-            Value::Hashed(found) => Ok(match equals_seal(&seal, &found, ReasonCode::RootMismatch) {
-                Ok(()) => Next::Enter(State::TargetVerified { seal }),
-                Err(reason) => Next::Fail(reason),
-            }),
+            Value::Hashed(found) => Ok(verified(seal, &found)),
             other => wrong(&other),
         })
         .undo(held(job));

@@ -61,7 +61,7 @@ pub(crate) fn kit(fence: FenceView) -> Value {
 }
 
 pub(crate) fn pulled(is_complete: bool) -> Value {
-    Value::Pulled { is_complete, done_bytes: 100, wire_bytes: 120 }
+    Value::Pulled { is_complete, done_bytes: 100, wire_bytes: 120, verified: None }
 }
 
 pub(crate) fn new_job(retention: Retention, indexes: u8) -> Job {

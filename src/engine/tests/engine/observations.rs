@@ -1,7 +1,8 @@
 //! After a reply that never came: what is seen decides, not what is hoped.
 
 use decant_engine::{
-    Event, FenceView, Holder, Job, Outcome, Phase, Reason, ReasonCode, RunState, State, Undo, Value, apply,
+    Event, FenceView, Holder, Job, Outcome, Phase, Reason, ReasonCode, RunState, Seal, State, Undo, Value,
+    apply,
 };
 
 use crate::common::{
@@ -208,4 +209,22 @@ fn a_rollback_whose_source_is_gone_parks_before_the_target_is_emptied() {
 fn a_target_that_is_gone_when_the_retention_ends_parks_before_the_source_is_emptied() {
     let job = reply(sent(at("confirming")).expect("it is sent"), Outcome::Done(Value::Gone));
     assert_eq!(job.state().name(), "parked");
+}
+
+#[test]
+fn a_target_that_verified_in_its_last_pull_is_not_asked_again_and_believed_only_if_its_root_is_the_sealed_one()
+ {
+    let sealed = at("sealed");
+    let State::Sealed { seal } = sealed.state().clone() else { panic!("{sealed:?}") };
+    let answered = |verified| {
+        let value = Value::Pulled { is_complete: true, done_bytes: 9, wire_bytes: 9, verified };
+        reply(sent(sealed.clone()).expect("it pulls"), Outcome::Done(value))
+    };
+    assert_eq!(answered(None).state().name(), "pulled", "older targets don't say");
+    assert_eq!(answered(Some(seal.clone())).state().name(), "target verified");
+    let other = Seal { root: decant_engine::Digest([9; 32]), ..seal.clone() };
+    let wrong = answered(Some(other));
+    assert_eq!(wrong.reason_code(), Some(ReasonCode::RootMismatch), "{wrong:?}");
+    let other = Seal { fingerprint: serde_bytes::ByteBuf::from(b"other".to_vec()), ..seal };
+    assert_eq!(answered(Some(other)).reason_code(), Some(ReasonCode::RootMismatch));
 }

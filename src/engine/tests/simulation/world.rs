@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use candid::Principal;
 use decant_engine::{
     CanisterView, Effect, FenceView, Holder, JobId, KitView, LayoutView, ModuleRole, Outcome, Reason,
-    ReasonCode, RunState, Settings, Value,
+    ReasonCode, RunState, Seal, Settings, Value,
 };
 use serde_bytes::ByteBuf;
 
@@ -468,18 +468,14 @@ impl World {
             (Effect::ImportBegin { .. }, FenceView::Importing(_)) => {}
             (Effect::Precopy { .. }, FenceView::Importing(_)) => return self.precopy(job, subject, more),
             (Effect::Pull { root, .. }, FenceView::Importing(_)) => {
-                return self.pull(job, subject, root, more);
+                return self.pull(job, subject, root, (more, prng.permille(500)));
             }
             (Effect::Verify { .. }, FenceView::Importing(_)) if canister.is_complete => {
                 if more {
                     canister.slices += 1;
                     return Outcome::Done(Value::Working { done_bytes: canister.slices });
                 }
-                let mut seal = canister.content.seal();
-                if trouble == Trouble::WrongFingerprint {
-                    seal.fingerprint = ByteBuf::from(b"other".to_vec());
-                }
-                return Outcome::Done(Value::Hashed(seal));
+                return Outcome::Done(Value::Hashed(seal_of(canister.content, trouble)));
             }
             (Effect::Activate { .. }, FenceView::Importing(_)) if canister.is_complete => {
                 canister.fence = FenceView::Open;
@@ -502,10 +498,17 @@ impl World {
         let canister = self.canisters.get_mut(&target).expect("checked by the caller");
         canister.slices += 1;
         let done_bytes = canister.slices;
-        Outcome::Done(Value::Pulled { is_complete: !more, done_bytes, wire_bytes: done_bytes * 100 })
+        let wire_bytes = done_bytes * 100;
+        Outcome::Done(Value::Pulled { is_complete: !more, done_bytes, wire_bytes, verified: None })
     }
 
-    fn pull(&mut self, job: JobId, target: Principal, root: &decant_engine::Digest, more: bool) -> Outcome {
+    fn pull(
+        &mut self,
+        job: JobId,
+        target: Principal,
+        root: &decant_engine::Digest,
+        (more, verifies): (bool, bool),
+    ) -> Outcome {
         let source_id = self.users.iter().map(|user| user.source).find(|source| {
             let fence = self.canisters.get(source).map(|source| source.fence);
             matches!(fence, Some(FenceView::Sealed(holder)) if holder.is_job(job))
@@ -530,7 +533,17 @@ impl World {
             canister.content = content;
             canister.is_complete = true;
         }
-        let done_bytes = canister.slices;
-        Outcome::Done(Value::Pulled { is_complete: !more, done_bytes, wire_bytes: done_bytes * 100 })
+        let (done_bytes, wire_bytes) = (canister.slices, canister.slices * 100);
+        let verified = (!more && verifies).then(|| seal_of(content, self.trouble));
+        Outcome::Done(Value::Pulled { is_complete: !more, done_bytes, wire_bytes, verified })
     }
+}
+
+/// What a target answers that has verified what it wrote.
+fn seal_of(content: Content, trouble: Trouble) -> Seal {
+    let mut seal = content.seal();
+    if trouble == Trouble::WrongFingerprint {
+        seal.fingerprint = ByteBuf::from(b"other".to_vec());
+    }
+    seal
 }

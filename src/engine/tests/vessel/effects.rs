@@ -383,11 +383,7 @@ fn ask(world: &mut World, id: Principal, effect: &Effect, prng: &mut Prng) -> An
         return Err(No::Refused(ReasonCode::NoKit));
     }
     let (image, vessel) = (canister.image, canister.vessel);
-    let hashed = Value::Hashed(Seal {
-        root: image.stable.root(),
-        used_pages: STATE_PAGES,
-        fingerprint: ByteBuf::new(),
-    });
+    let hashed = Value::Hashed(seal_of(image.stable));
     match effect {
         Effect::KitStatus { .. } => {
             let holder = Holder { job: 1, is_own: true };
@@ -429,7 +425,13 @@ fn ask(world: &mut World, id: Principal, effect: &Effect, prng: &mut Prng) -> An
             }))
         }
         Effect::Pour { snapshot, .. } if vessel.is_sealed => pour(world, id, snapshot, image.stable),
-        Effect::Pull { .. } => pull(world, id, is_slow),
+        Effect::Pull { .. } => match (pull(world, id, is_slow)?, prng.permille(500)) {
+            (Value::Pulled { is_complete: true, done_bytes, wire_bytes, .. }, true) => {
+                let verified = Some(seal_of(world.canister(id).image.stable));
+                Ok(Value::Pulled { is_complete: true, done_bytes, wire_bytes, verified })
+            }
+            (pulled, _) => Ok(pulled),
+        },
         Effect::Retire { to, .. } if vessel.is_sealed => {
             world.canister_mut(id).vessel.moved_to = Some(*to);
             Ok(Value::Acknowledged)
@@ -446,6 +448,10 @@ fn ask(world: &mut World, id: Principal, effect: &Effect, prng: &mut Prng) -> An
         }
         _ => Err(No::Refused(ReasonCode::Rejected)),
     }
+}
+
+fn seal_of(stable: Stable) -> Seal {
+    Seal { root: stable.root(), used_pages: STATE_PAGES, fingerprint: ByteBuf::new() }
 }
 
 /// The vessel writes to a snapshot of its own canister, if it is its own controller.
@@ -494,5 +500,6 @@ fn pull(world: &mut World, id: Principal, is_slow: bool) -> Answer {
         target.vessel.is_complete = true;
     }
     let done_bytes = target.vessel.slices;
-    Ok(Value::Pulled { is_complete: !is_slow, done_bytes, wire_bytes: done_bytes * 100 })
+    let wire_bytes = done_bytes * 100;
+    Ok(Value::Pulled { is_complete: !is_slow, done_bytes, wire_bytes, verified: None })
 }
