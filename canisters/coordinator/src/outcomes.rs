@@ -15,7 +15,8 @@ pub(crate) fn installed(response: Result<Response, CallFailed>) -> Outcome {
         Err(error) => {
             let text = plain(&error);
             let is_about_module = text.contains("chunk") || text.contains("Wasm module");
-            if is_about_module && not_now(&text).is_none() {
+            // What the dapp says when it traps is about itself.
+            if is_about_module && !has_trapped(&text) && not_now(&text).is_none() {
                 Outcome::Refused(Reason::new(ReasonCode::WrongModule, text))
             } else {
                 failed(&error)
@@ -204,6 +205,17 @@ mod tests {
             panic!("it is not refused")
         };
         assert_eq!(reason.code(), ReasonCode::WrongModule);
+    }
+
+    #[test]
+    fn a_trap_that_speaks_of_chunks_is_a_trap() {
+        // A9
+        let text = "Error from Canister aaaaa-aa: Canister called `ic0.trap` with message: 'no chunk of a Wasm module'.";
+        let rejected = CallRejected::with_rejection(CANISTER_ERROR, text.to_owned());
+        let Outcome::Refused(reason) = installed(Err(CallFailed::CallRejected(rejected))) else {
+            panic!("it is not refused")
+        };
+        assert_eq!(reason.code(), ReasonCode::Trapped);
     }
 
     /// As the management canister tells it, and as another canister's reject would.

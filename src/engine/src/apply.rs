@@ -476,7 +476,7 @@ fn enter(job: &mut Job, state: State, now_nanos: TimeNanos) {
     }
     if state.is_ended() {
         job.times.ended_nanos = Some(now_nanos);
-        (job.held, job.source_left, job.target_left) = (None, None, None);
+        (job.held, job.source_left, job.target_left, job.given) = (None, None, None, None);
     }
     job.state = state;
     job.attempt = Attempt::default();

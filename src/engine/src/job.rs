@@ -186,6 +186,9 @@ pub struct Job {
     /// The target as this job left it.
     #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
     pub(crate) target_left: Option<Left>,
+    /// Who controlled the source when the target was given its settings.
+    #[serde(rename = "y", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) given: Option<Vec<Principal>>,
     // "h" was what a job of an earlier build held.
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     pub(crate) held: Option<Held>,
@@ -242,6 +245,7 @@ impl Job {
             is_abort_requested: false,
             source_left: None,
             target_left: None,
+            given: None,
             held: None,
             state: State::Queued,
         })

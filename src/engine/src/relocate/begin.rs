@@ -1,5 +1,7 @@
 //! From the line to a target that waits for the state: nothing of it touches the source.
 
+use candid::Principal;
+
 use super::checks::{gone, source_canister, source_kit};
 use crate::left::{Left, fresh_target};
 use crate::rules::{Next, Rules, Verdict, When, happened, not_yet, wrong};
@@ -49,6 +51,8 @@ pub(crate) fn admitted(job: &Job) -> Rules {
 /// The job has a target, which is looked at: a pool that was put back from a snapshot hands out canisters that serve.
 pub(crate) fn reserved(job: &Job, settings: Settings) -> Option<Rules> {
     let target = job.target?;
+    let controllers = settings.controllers.clone();
+    let settings = renamed(settings, job.source, target);
     let wanted = settings.clone();
     let is_by_vessel = job.plan.strategy.is_by_vessel();
     let given = Rules::call(Effect::UpdateSettings { canister: target, settings })
@@ -64,10 +68,20 @@ pub(crate) fn reserved(job: &Job, settings: Settings) -> Option<Rules> {
         })
         .undo([Undo::ReturnTarget, Undo::ResetTarget])
         .undo(crate::vessel::saved(job));
-    Some(match is_by_vessel {
-        true => given.then(|_| State::Vessel(crate::VesselState::Hiring)),
-        false => given.then(|_| State::Configured),
-    })
+    Some(given.then(move |job| {
+        job.given = Some(controllers);
+        match is_by_vessel {
+            true => State::Vessel(crate::VesselState::Hiring),
+            false => State::Configured,
+        }
+    }))
+}
+
+/// A source that controls itself has a target that does.
+fn renamed(mut settings: Settings, source: Principal, target: Principal) -> Settings {
+    settings.controllers.iter_mut().filter(|it| **it == source).for_each(|it| *it = target);
+    settings.controllers.sort();
+    settings
 }
 
 /// What is undone of a target that has, or may have, a module.

@@ -41,6 +41,18 @@ pub(crate) fn running(job: &Job, view: &CanisterView) -> Result<(), Reason> {
     }
 }
 
+/// Whether the source is controlled by whom it was when the target was given its settings: somebody who was taken off since
+/// would control that.
+pub(crate) fn controlled_as_given(job: &Job, view: &CanisterView) -> Result<(), Reason> {
+    match &job.given {
+        Some(given) if *given != view.settings.controllers => {
+            let detail = "its controllers changed after its target was given them: enrol it again";
+            Err(Reason::new(ReasonCode::OthersActed, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether a job can hold the settings.
 pub(crate) fn settings_fit(view: &CanisterView) -> Result<(), Reason> {
     let controllers = view.settings.controllers.len();

@@ -1,7 +1,7 @@
 //! The source is fenced, stopped, started and sealed: users wait from here on.
 
 use super::begin::TARGET;
-use super::checks::{fingerprint_fits, gone, source_gone};
+use super::checks::{controlled_as_given, fingerprint_fits, gone, source_gone};
 use crate::left::module_as_left;
 use crate::rules::{Next, Rules, Verdict, When, happened, run_state, wrong};
 use crate::{Effect, FenceView, Job, RunState, State, Undo, Value};
@@ -42,13 +42,15 @@ pub(super) fn frozen(job: &Job) -> Rules {
         .undo(source_held())
 }
 
-/// It is stopped. Does it still run the module that the plan named? Since the freeze no upgrade can change it.
+/// It is stopped. Does it still run the module that the plan named, under the same controllers? Since the freeze no upgrade can
+/// change it.
 pub(super) fn stopped(job: &Job) -> Rules {
     let source = job.source;
     Rules::call(Effect::Start { canister: source })
         .then(|_| State::Restarted)
         .look_at(When::First, Effect::CanisterStatus { canister: source }, source_gone, |job, view| {
-            run_state(module_as_left(job.source_left.as_ref(), view), view, RunState::Running)
+            let as_left = module_as_left(job.source_left.as_ref(), view);
+            run_state(as_left.and_then(|()| controlled_as_given(job, view)), view, RunState::Running)
         })
         .undo(source_held())
 }

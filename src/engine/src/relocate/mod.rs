@@ -20,7 +20,9 @@ pub(crate) mod moving;
 use crate::rules::Rules;
 use crate::{Job, Limits, State, TimeNanos};
 
-pub(crate) use checks::{fingerprint_fits, planned, running, settings_fit, snapshots, source_gone};
+pub(crate) use checks::{
+    controlled_as_given, fingerprint_fits, planned, running, settings_fit, snapshots, source_gone,
+};
 
 /// What the job's state says of itself. `None`: it lacks what the state needs, which no job does that keeps its
 /// invariants.

@@ -4,7 +4,7 @@ use candid::Principal;
 
 use super::{Held, Sought};
 use crate::left::module_as_left;
-use crate::relocate::{planned, running, settings_fit, snapshots};
+use crate::relocate::{controlled_as_given, planned, running, settings_fit, snapshots};
 use crate::rules::{Verdict, wrong};
 use crate::{
     CanisterView, Effect, ImageKind, ImageView, Job, Limits, Reason, ReasonCode, RunState, SnapshotId, Value,
@@ -95,6 +95,7 @@ pub(super) fn slots(job: &Job) -> Result<(), Reason> {
 /// Whether the source is, directly before it is stopped, as it was when the job looked first, and can pay.
 pub(super) fn ready_to_stop(job: &Job, view: &CanisterView) -> Result<(), Reason> {
     module_as_left(job.source_left.as_ref(), view)?;
+    controlled_as_given(job, view)?;
     room(job, view)?;
     // A stop that was sent may be under way, or done.
     if view.run_state != RunState::Running && !job.attempt.is_sent {

@@ -228,3 +228,33 @@ fn a_target_that_verified_in_its_last_pull_is_not_asked_again_and_believed_only_
     let other = Seal { fingerprint: serde_bytes::ByteBuf::from(b"other".to_vec()), ..seal };
     assert_eq!(answered(Some(other)).reason_code(), Some(ReasonCode::RootMismatch));
 }
+
+#[test]
+fn a_source_whose_controllers_changed_after_its_target_was_given_them_rolls_back() {
+    // A2: somebody who was taken off would control the target.
+    let Value::Canister(mut other) = view(RunState::Stopped) else { panic!("a canister") };
+    other.settings.controllers.pop();
+    let job = reply(started(at("stopped")).expect("it looks"), Outcome::Done(Value::Canister(other)));
+    assert!(matches!(job.state(), State::RollingBack { .. }), "{job:?}");
+    assert!(job.explanation().is_some_and(|why| why.contains("controllers changed")), "{job:?}");
+}
+
+#[test]
+fn the_target_of_a_source_that_controls_itself_controls_itself() {
+    // A5: it had the source as a controller, an id that is never used again.
+    let mut owner = status(RunState::Running, Some(1));
+    let asked = sent(at("queued")).expect("it is sent");
+    owner.settings.controllers = vec![asked.source(), canister(90)];
+    let inspected = reply(asked, Outcome::Done(Value::Canister(owner)));
+    let mut job = reply(sent(inspected).expect("it asks"), Outcome::Done(kit(FenceView::Open)));
+    let target = canister(77);
+    apply(&mut job, Event::TargetTaken { target, is_new: true }, NOW_NANOS + 20).expect("it is fresh");
+    let step = decant_engine::next_step(&job, NOW_NANOS + 20, &decant_engine::Limits::default());
+    let decant_engine::Step::Call { effect: decant_engine::Effect::UpdateSettings { settings, .. }, .. } =
+        step
+    else {
+        panic!("{step:?}")
+    };
+    assert!(settings.controllers.contains(&target) && !settings.controllers.contains(&job.source()));
+    assert!(settings.controllers.contains(&canister(90)) && settings.controllers.len() == 2);
+}
