@@ -409,7 +409,9 @@ fn fail(job: &mut Job, reason: Reason, is_untouched: bool, now_nanos: TimeNanos)
     let mut undo = rules.undo;
     if !is_untouched {
         undo.extend(rules.undo_call);
-        if let (Some(held), Some(sought)) = (&mut job.held, rules.makes_snapshot) {
+        // A call that is put off made none: what is new is somebody else's.
+        if let (true, Some(held), Some(sought)) = (job.attempt.is_unsure, &mut job.held, rules.makes_snapshot)
+        {
             (held.is_unsure, held.sought) = (true, Some(sought));
         }
     }

@@ -423,3 +423,11 @@ fn a_snapshot_that_was_there_before_the_job_asked_for_its_own_is_never_taken_for
         }
     }
 }
+
+#[test]
+fn a_snapshot_that_somebody_takes_after_ours_was_put_off_is_not_deleted_when_the_job_is_aborted() {
+    // Found by 200,000 seeds: the coordinator's own had not been made, so that the stranger's was the only new one.
+    for seed in [120_599, 160_196] {
+        acted(seed, &mut Ends::new());
+    }
+}
