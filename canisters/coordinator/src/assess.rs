@@ -1,9 +1,9 @@
 //! A live view of canisters before there is any plan. A composite query: it costs nothing, and what it changes is forgotten.
 
 use crate::govern::Hand;
-use crate::management::{self, ControllersOnly, OfCanister, OtherSettings, RunState, Status, Visibility};
+use crate::management::{self, OfCanister, RunState, Status, Visibility};
 use crate::outcomes::is_gone;
-use crate::replies::{self, TOLD_BYTES};
+use crate::replies;
 use crate::{enrolment, money, store, views};
 use candid::{Nat, Principal};
 use decant_api::assess::{AssessArgs, Assessment, Price, Refusal};
@@ -61,15 +61,13 @@ fn refuse(seen: &mut Assessment, code: ReasonCode, only_fresh: bool) {
 /// What the management canister tells a controller.
 async fn look(seen: &mut Assessment) {
     let reply = match management::call("canister_status", &OfCanister { canister_id: seen.canister }).await {
-        Ok(response) => response.into_bytes(),
+        Ok(response) => replies::told::<Status>(response),
         Err(error) if is_gone(&error) => return refuse(seen, ReasonCode::Gone, false),
         Err(_) => return refuse(seen, ReasonCode::NotAuthorised, false),
     };
-    let owners = replies::decoded::<Status<ControllersOnly>>(&reply, TOLD_BYTES);
-    let status = replies::decoded::<Status<OtherSettings>>(&reply, TOLD_BYTES);
-    let (Ok(owners), Ok(status)) = (owners, status) else { return refuse(seen, ReasonCode::Rejected, false) };
+    let Ok(status) = reply else { return refuse(seen, ReasonCode::Rejected, false) };
     // A public status is told to everybody: control is another thing.
-    if !owners.settings.controllers.contains(&ic_cdk::api::canister_self()) {
+    if !status.settings.controllers.contains(&ic_cdk::api::canister_self()) {
         refuse(seen, ReasonCode::NotAuthorised, false);
     }
     let metrics = status.memory_metrics.as_ref();
@@ -89,7 +87,7 @@ async fn look(seen: &mut Assessment) {
             ReasonCode::PublicSnapshots,
             false,
         ),
-        (owners.settings.controllers.len() >= CONTROLLERS, ReasonCode::TooManyControllers, false),
+        (status.settings.controllers.len() >= CONTROLLERS, ReasonCode::TooManyControllers, false),
         (metrics.is_some_and(|it| is_set(it.snapshots_size.as_ref())), ReasonCode::HasSnapshots, true),
         (seen.stable_pages == Some(0), ReasonCode::NotWorthIt, false),
     ];

@@ -29,9 +29,10 @@ pub(crate) struct EnvironmentVariable {
     pub(crate) value: String,
 }
 
-/// Settings that a target takes over, the controllers apart. Fields that a replica does not know are `None`.
-#[derive(Debug, Clone, Default, CandidType, Deserialize)]
-pub(crate) struct OtherSettings {
+/// Settings as `canister_status` tells them. Fields that a replica does not know are `None`.
+#[derive(Debug, Clone, CandidType, Deserialize)]
+pub(crate) struct KnownSettings {
+    pub(crate) controllers: Vec<Principal>,
     pub(crate) compute_allocation: Option<Nat>,
     pub(crate) memory_allocation: Option<Nat>,
     pub(crate) freezing_threshold: Option<Nat>,
@@ -46,6 +47,43 @@ pub(crate) struct OtherSettings {
     pub(crate) environment_variables: Option<Vec<EnvironmentVariable>>,
 }
 
+/// The same without the controllers, as jobs keep them: [`NewSettings`] reads it.
+#[derive(Debug, CandidType)]
+pub(crate) struct OtherSettings<'a> {
+    compute_allocation: &'a Option<Nat>,
+    memory_allocation: &'a Option<Nat>,
+    freezing_threshold: &'a Option<Nat>,
+    reserved_cycles_limit: &'a Option<Nat>,
+    log_visibility: &'a Option<Visibility>,
+    log_memory_limit: &'a Option<Nat>,
+    snapshot_visibility: &'a Option<Visibility>,
+    status_visibility: &'a Option<Visibility>,
+    minimum_incoming_canister_call_cycles: &'a Option<Nat>,
+    wasm_memory_limit: &'a Option<Nat>,
+    wasm_memory_threshold: &'a Option<Nat>,
+    environment_variables: &'a Option<Vec<EnvironmentVariable>>,
+}
+
+impl KnownSettings {
+    /// Those that a target takes over, the controllers apart.
+    pub(crate) fn others(&self) -> OtherSettings<'_> {
+        OtherSettings {
+            compute_allocation: &self.compute_allocation,
+            memory_allocation: &self.memory_allocation,
+            freezing_threshold: &self.freezing_threshold,
+            reserved_cycles_limit: &self.reserved_cycles_limit,
+            log_visibility: &self.log_visibility,
+            log_memory_limit: &self.log_memory_limit,
+            snapshot_visibility: &self.snapshot_visibility,
+            status_visibility: &self.status_visibility,
+            minimum_incoming_canister_call_cycles: &self.minimum_incoming_canister_call_cycles,
+            wasm_memory_limit: &self.wasm_memory_limit,
+            wasm_memory_threshold: &self.wasm_memory_threshold,
+            environment_variables: &self.environment_variables,
+        }
+    }
+}
+
 /// Whether a canister runs.
 #[derive(Debug, Clone, CandidType, Deserialize)]
 pub(crate) enum RunState {
@@ -58,21 +96,16 @@ pub(crate) enum RunState {
 }
 
 #[derive(Debug, Clone, CandidType, Deserialize)]
-pub(crate) struct ControllersOnly {
-    pub(crate) controllers: Vec<Principal>,
-}
-
-#[derive(Debug, Clone, CandidType, Deserialize)]
 pub(crate) struct MemoryMetrics {
     pub(crate) snapshots_size: Option<Nat>,
     pub(crate) stable_memory_size: Option<Nat>,
 }
 
-/// `canister_status`, once for the controllers and once for all other settings: both read the same reply.
+/// `canister_status`.
 #[derive(Debug, Clone, CandidType, Deserialize)]
-pub(crate) struct Status<Settings> {
+pub(crate) struct Status {
     pub(crate) status: RunState,
-    pub(crate) settings: Settings,
+    pub(crate) settings: KnownSettings,
     pub(crate) module_hash: Option<ByteBuf>,
     pub(crate) cycles: Nat,
     pub(crate) memory_size: Option<Nat>,
@@ -87,7 +120,7 @@ pub(crate) struct OfCanister {
 }
 
 /// Settings to be set.
-#[derive(Debug, Clone, Default, CandidType)]
+#[derive(Debug, Clone, Default, CandidType, Deserialize)]
 pub(crate) struct NewSettings {
     pub(crate) controllers: Option<Vec<Principal>>,
     pub(crate) compute_allocation: Option<Nat>,

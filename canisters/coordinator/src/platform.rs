@@ -1,11 +1,11 @@
 //! Effects as calls, and what their answers mean.
 
 use crate::management::{
-    self, Change, ChunkHash, ControllersOnly, DeploymentMode, Info, InstallChunkedCode, InstallMode,
-    NewSettings, OfCanister, Origin, OtherSettings, RunState, Status, UpdateSettings, Visibility,
+    self, Change, ChunkHash, DeploymentMode, Info, InstallChunkedCode, InstallMode, NewSettings, OfCanister,
+    Origin, RunState, Status, UpdateSettings, Visibility,
 };
 use crate::outcomes::{failed, has_no_method, installed, is_gone, refused};
-use crate::replies::{self, TOLD_BYTES};
+use crate::replies;
 use crate::{assets, money, store, vessels};
 use candid::{CandidType, Nat, Principal};
 use decant_api::JobId;
@@ -447,14 +447,11 @@ async fn canister_status(job: &Job, canister: Principal) -> Outcome {
         Err(error) if is_gone(&error) => return Outcome::Done(Value::Gone),
         Err(error) => return failed(&error),
     };
-    let reply = response.into_bytes();
-    let owners = replies::decoded::<Status<ControllersOnly>>(&reply, TOLD_BYTES);
-    let status = replies::decoded::<Status<OtherSettings>>(&reply, TOLD_BYTES);
-    let (Ok(owners), Ok(status)) = (owners, status) else {
+    let Ok(status) = replies::told::<Status>(response) else {
         return Outcome::Refused(Reason::new(ReasonCode::Rejected, "the status does not decode"));
     };
     let metrics = status.memory_metrics.as_ref();
-    let mut controllers = owners.settings.controllers;
+    let mut controllers = status.settings.controllers.clone();
     controllers.sort();
     Outcome::Done(Value::Canister(CanisterView {
         run_state: match status.status {
@@ -465,7 +462,7 @@ async fn canister_status(job: &Job, canister: Principal) -> Outcome {
         module_hash: status.module_hash.as_ref().and_then(|hash| digest(hash)),
         settings: Settings {
             controllers,
-            others: ByteBuf::from(candid::encode_one(&status.settings).unwrap_or_default()),
+            others: ByteBuf::from(candid::encode_one(status.settings.others()).unwrap_or_default()),
         },
         balance_cycles: u128::try_from(&status.cycles.0).unwrap_or(u128::MAX),
         snapshots_bytes: number(metrics.and_then(|metrics| metrics.snapshots_size.as_ref())),
@@ -489,7 +486,7 @@ fn number(figure: Option<&Nat>) -> u64 {
 }
 
 /// Cycles below which a canister is frozen: what it burns in the seconds of its freezing threshold.
-fn freezing_cycles(status: &Status<OtherSettings>) -> u128 {
+fn freezing_cycles(status: &Status) -> u128 {
     const SECONDS_A_DAY: u128 = 86_400;
     let per_day = u128::from(number(status.idle_cycles_burned_per_day.as_ref()));
     let seconds = u128::from(number(status.settings.freezing_threshold.as_ref()));
@@ -498,23 +495,9 @@ fn freezing_cycles(status: &Status<OtherSettings>) -> u128 {
 
 /// The settings that a source had, for its target.
 fn restored(settings: Settings) -> Result<NewSettings, Reason> {
-    let others: OtherSettings = candid::decode_one(&settings.others)
+    let others: NewSettings = candid::decode_one(&settings.others)
         .map_err(|error| Reason::new(ReasonCode::Contradiction, error.to_string()))?;
-    Ok(NewSettings {
-        controllers: Some(settings.controllers),
-        compute_allocation: others.compute_allocation,
-        memory_allocation: others.memory_allocation,
-        freezing_threshold: others.freezing_threshold,
-        reserved_cycles_limit: others.reserved_cycles_limit,
-        log_visibility: others.log_visibility,
-        log_memory_limit: others.log_memory_limit,
-        snapshot_visibility: others.snapshot_visibility,
-        status_visibility: others.status_visibility,
-        minimum_incoming_canister_call_cycles: others.minimum_incoming_canister_call_cycles,
-        wasm_memory_limit: others.wasm_memory_limit,
-        wasm_memory_threshold: others.wasm_memory_threshold,
-        environment_variables: others.environment_variables,
-    })
+    Ok(NewSettings { controllers: Some(settings.controllers), ..others })
 }
 
 /// What a canister of the pool has (spec: the defaults of `create_canister`): whatever costs, or lets somebody in. The

@@ -2,7 +2,7 @@
 //! lost reply strands a canister. Whatever comes in is looked at before it goes out: it has no module and no snapshots,
 //! nobody else controls it, and it has the cycles that the plan gives. What is not so is set aside, and what is gone goes.
 
-use crate::management::{self, ControllersOnly, OfCanister, RunState, Status};
+use crate::management::{self, OfCanister, RunState, Status};
 use crate::money::{self, Account, Prices};
 use crate::outcomes::is_gone;
 use crate::store::{self, Pooled};
@@ -152,7 +152,7 @@ async fn create(plan_id: u64) {
 pub(crate) async fn check(canister: Principal) -> Result<Option<u128>, String> {
     let response = management::call("canister_status", &OfCanister { canister_id: canister }).await;
     let status = match response {
-        Ok(response) => replies::told::<Status<ControllersOnly>>(response)?,
+        Ok(response) => replies::told::<Status>(response)?,
         Err(error) if is_gone(&error) => {
             store::remove_from_pool(canister);
             return Ok(None);
@@ -217,7 +217,7 @@ impl Held {
 }
 
 /// Why a canister serves nobody.
-fn unfit(status: &Status<ControllersOnly>) -> Option<String> {
+fn unfit(status: &Status) -> Option<String> {
     let own = ic_cdk::api::canister_self();
     let snapshots = status.memory_metrics.as_ref().and_then(|metrics| metrics.snapshots_size.as_ref());
     if status.settings.controllers != [own] {

@@ -6,6 +6,7 @@ use crate::schedules;
 use crate::text;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use decant_replica::Compilation;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -40,6 +41,17 @@ pub struct DryRun {
     modules: PathBuf,
 }
 
+impl DryRun {
+    /// How the modules are compiled: what a few canisters run does not make up for optimisation.
+    fn compilation(&self) -> Compilation {
+        const FEW: u32 = 100;
+        match self.schedule_seeds.is_none() && self.options.canisters <= FEW {
+            true => Compilation::Quick,
+            false => Compilation::Thorough,
+        }
+    }
+}
+
 /// Which strategies are rehearsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Choice {
@@ -70,7 +82,7 @@ impl Choice {
 /// It could not be run to its end, or the figures could not be written.
 pub fn run(arguments: &DryRun) -> anyhow::Result<bool> {
     let modules = Modules::read(&arguments.modules)?;
-    let engine = Engine::start()?;
+    let engine = Engine::start_with(arguments.compilation())?;
     let strategies = arguments.strategy.strategies();
     let options = |strategy| Options { strategy, ..arguments.options.clone() };
     strategies.iter().try_for_each(|strategy| options(*strategy).check())?;

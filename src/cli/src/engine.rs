@@ -1,7 +1,7 @@
 //! Decides what a rehearsal or test runs on: a real PocketIC server, or the embedded replica.
 
 use anyhow::{Context, bail};
-use decant_replica::{Replica, ReplicaConfig};
+use decant_replica::{Compilation, Replica, ReplicaConfig};
 use pocket_ic::{PocketIc, PocketIcBuilder};
 
 /// Names the binary of a real PocketIC server; the `pocket-ic` client starts it.
@@ -25,6 +25,14 @@ impl Engine {
     /// The replica cannot listen on the loopback interface, or [`SCHEDULE_VARIABLE`] is no number or is set for a real
     /// server.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_with(Compilation::default())
+    }
+
+    /// The same; the embedded replica compiles modules this way.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_with(compilation: Compilation) -> anyhow::Result<Self> {
         let schedule_seed = std::env::var(SCHEDULE_VARIABLE)
             .ok()
             .map(|seed| seed.parse().with_context(|| format!("{SCHEDULE_VARIABLE}={seed} is no number")))
@@ -35,7 +43,7 @@ impl Engine {
             }
             return Ok(Self::Server);
         }
-        let config = ReplicaConfig { schedule_seed, ..ReplicaConfig::default() };
+        let config = ReplicaConfig { schedule_seed, compilation, ..ReplicaConfig::default() };
         Replica::start_with(config).map(Self::Embedded).context("starting the embedded replica on 127.0.0.1")
     }
 

@@ -1,5 +1,6 @@
 //! A replica in this process: the server, its threads and its instances.
 pub use crate::server::Unavailable;
+pub use crate::wasm::Compilation;
 
 use crate::instance::{Instance, STACK_BYTES};
 use crate::profile::Fees;
@@ -27,11 +28,20 @@ pub struct ReplicaConfig {
     /// The order in which canisters, senders and responses have their turn, which the specification leaves open, is
     /// by chance from it and from the order in which instances are created. `None`: as the platform does it.
     pub schedule_seed: Option<u64>,
+    /// How the modules of its canisters are compiled.
+    pub compilation: Compilation,
 }
 
 impl Default for ReplicaConfig {
     fn default() -> Self {
-        Self { ip: Ipv4Addr::LOCALHOST.into(), port: 0, seed: 0, fees: Fees::default(), schedule_seed: None }
+        Self {
+            ip: Ipv4Addr::LOCALHOST.into(),
+            port: 0,
+            seed: 0,
+            fees: Fees::default(),
+            schedule_seed: None,
+            compilation: Compilation::default(),
+        }
     }
 }
 
@@ -75,8 +85,8 @@ impl Replica {
         let listener = TcpListener::bind((config.ip, config.port))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let modules =
-            ModuleCache::new().map_err(|error| io::Error::other(format!("no wasm engine: {error:#}")))?;
+        let modules = ModuleCache::new(config.compilation)
+            .map_err(|error| io::Error::other(format!("no wasm engine: {error:#}")))?;
         let runtime = runtime::Builder::new_multi_thread()
             .enable_all()
             .thread_name("decant-replica")

@@ -59,5 +59,5 @@ mod topology;
 pub mod trace;
 mod wasm;
 
-pub use handle::{End, Replica, ReplicaConfig, Unavailable};
+pub use handle::{Compilation, End, Replica, ReplicaConfig, Unavailable};
 pub use profile::{CostSchedule, Fees, InstructionLimit};

@@ -5,7 +5,7 @@ use crate::api::{EffectivePrincipal, SubnetKind, UserCall};
 use crate::error::RejectResponse;
 use crate::instance::{Instance, InstanceSpec, STACK_BYTES};
 use crate::profile::{CallLimits, StableLimits, SubnetProfile};
-use crate::wasm::ModuleCache;
+use crate::wasm::{Compilation, ModuleCache};
 use candid::utils::ArgumentEncoder;
 use candid::{CandidType, Nat, Principal};
 use serde::Deserialize;
@@ -44,7 +44,7 @@ struct InstallCode {
 
 /// Runs a test on an instance with one application subnet, of which `shrink` makes a small one.
 fn with_instance(shrink: impl FnOnce(&mut SubnetProfile), test: impl FnOnce(&mut Instance) + Send) {
-    let modules = Arc::new(ModuleCache::new().expect("an engine"));
+    let modules = Arc::new(ModuleCache::new(Compilation::Quick).expect("an engine"));
     let spec = InstanceSpec { subnets: vec![SubnetKind::Application.into()], ..Default::default() };
     let mut instance = Instance::new(spec, modules).expect("an instance");
     let mut profile = SubnetProfile::clone(&instance.subnets[0].profile);

@@ -81,6 +81,8 @@ thread_local! {
         MemoryManager::init_with_bucket_size(DefaultMemoryImpl::default(), BUCKET_PAGES);
     static CONFIG: RefCell<StableCell<Vec<u8>, Memory>> =
         RefCell::new(StableCell::init(memory(0), Config::default().encode()));
+    /// What the configuration says, once it was read: every message of every job counts in it.
+    static READ: RefCell<Option<Config>> = const { RefCell::new(None) };
     static MODULES: RefCell<StableBTreeMap<[u8; 32], Vec<u8>, Memory>> =
         RefCell::new(StableBTreeMap::init(memory(8)));
 }
@@ -106,16 +108,20 @@ pub(crate) fn restore() -> Result<(), String> {
 
 /// The configuration now.
 pub(crate) fn config() -> Config {
-    CONFIG.with_borrow(|cell| Config::decode(cell.get())).unwrap_or_else(|Damaged(why)| {
-        // Every upgrade has read it.
-        ic_cdk::trap(format!("the coordinator's configuration is damaged: {why}"))
-    })
+    let read = || {
+        CONFIG.with_borrow(|cell| Config::decode(cell.get())).unwrap_or_else(|Damaged(why)| {
+            // Every upgrade has read it.
+            ic_cdk::trap(format!("the coordinator's configuration is damaged: {why}"))
+        })
+    };
+    READ.with_borrow_mut(|known| known.get_or_insert_with(read).clone())
 }
 
 fn change_config<R>(change: impl FnOnce(&mut Config) -> R) -> R {
     let mut config = config();
     let result = change(&mut config);
     CONFIG.with_borrow_mut(|cell| cell.set(config.encode()));
+    READ.set(Some(config));
     result
 }
 

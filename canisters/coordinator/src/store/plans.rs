@@ -18,6 +18,8 @@ thread_local! {
     /// Apart from the plans, which may be large.
     static USED: RefCell<StableBTreeMap<u64, Vec<u8>, Memory>> =
         RefCell::new(StableBTreeMap::init(memory(12)));
+    /// The plan that was read last: it never changes, and each step of each of its jobs asks for it.
+    static LATEST: RefCell<Option<(u64, PlanRecord)>> = const { RefCell::new(None) };
     /// Of plans that were asked for them.
     static TERMS: RefCell<BTreeMap<u64, Terms>> = const { RefCell::new(BTreeMap::new()) };
     /// The same of those who are told besides indexes.
@@ -50,8 +52,16 @@ fn name_indexes(id: u64, plan: &Plan) {
 
 /// A plan by number, and what was used of it.
 pub(crate) fn plan(id: u64) -> Option<PlanRecord> {
-    let bytes = PLANS.with_borrow(|plans| plans.get(&id))?;
-    let record = PlanRecord::decode(&bytes).ok()?;
+    let known = LATEST.with_borrow(|latest| latest.clone().filter(|(latest, _)| *latest == id));
+    let record = match known {
+        Some((_, record)) => record,
+        None => {
+            let bytes = PLANS.with_borrow(|plans| plans.get(&id))?;
+            let record = PlanRecord::decode(&bytes).ok()?;
+            LATEST.set(Some((id, record.clone())));
+            record
+        }
+    };
     let used = written(id).unwrap_or(record.used);
     Some(PlanRecord { used, ..record })
 }

@@ -1,7 +1,7 @@
 //! Runs a function of a canister and keeps what it changed, if it succeeds.
 
 use crate::costs;
-use crate::memory::region::{Region, Regions};
+use crate::memory::region::{Region, Regions, are_many};
 use crate::memory::stable::StableMemory;
 use crate::state::Code;
 use crate::state::long::{Finished, Withheld};
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime::{Global, Instance, Store, Table, Trap, Val};
 
-/// Instances that stay ready to run. One takes its touched pages of heap; making one anew takes longer
+/// Instances that stay ready to run, unless those of all replicas in the process are too many. One takes its touched pages of heap; making one anew takes longer
 /// than a short message runs.
 const LIVE_INSTANCES: usize = 64;
 
@@ -176,7 +176,7 @@ impl Runner {
     }
 
     fn put_back(&mut self, generation: u64, mut live: Live) {
-        if self.live.len() >= LIVE_INSTANCES {
+        if self.live.len() >= LIVE_INSTANCES || are_many() {
             let oldest = self.live.iter().min_by_key(|(_, live)| live.last_used).map(|(id, _)| *id);
             if let Some(oldest) = oldest {
                 self.live.remove(&oldest);

@@ -6,6 +6,7 @@
 
 mod give_back;
 mod mapping;
+mod page_states;
 pub(crate) mod pages;
 pub(crate) mod region;
 pub(crate) mod stable;

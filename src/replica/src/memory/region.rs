@@ -10,29 +10,25 @@
 #![expect(unsafe_code, reason = "mapping, protecting and copying raw memory is this module's purpose")]
 
 use super::mapping::Mapping;
+use super::page_states::{Fault, PageState, PageStates, Run};
 use super::pages::{PAGE_BYTES, Page, PageMap, shared};
 use rustix::mm::MprotectFlags;
-use std::cell::{RefCell, UnsafeCell};
+use std::cell::RefCell;
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
-/// Pages that a first touch brings in, itself included: neighbours are likely to follow, and a fault
-/// costs more than copying a page.
-const READ_AHEAD_PAGES: usize = 32;
-/// Pages that a run of consecutive first writes makes writable at once, at most.
-const WRITE_AHEAD_PAGES: usize = 64;
+/// Regions of the process. Each reserves what wasm can address, some 4 GiB, and a process has 128 TiB (x86-64, 47 bits).
+static REGIONS: AtomicUsize = AtomicUsize::new(0);
+/// Regions from which on none is kept for the next message of its canister: a quarter of the address space.
+const MANY_REGIONS: usize = 8_192;
 
-/// Pages that stay writable after a message, whether it changed them or not. The next message of a canister writes most
-/// of what the latest ones wrote (stack, allocator, hot data), and comparing such a page takes a fiftieth of the fault
-/// that it saves.
-const WARM_PAGES: usize = 64;
-/// Messages that leave a page alone after which it is not writable any more, if there are more than those.
-const COLD_MESSAGES: u8 = 8;
-/// Pages that stay writable at all, at most.
-const HOT_PAGES: usize = 2_048;
+/// Whether the process has so many regions that what can be made anew should go.
+pub(crate) fn are_many() -> bool {
+    REGIONS.load(Ordering::Relaxed) >= MANY_REGIONS
+}
 
 /// Mappings of all regions, at most: the kernel allows a process 65,530 (Linux: `vm.max_map_count`), and others
 /// need some too. Every change of protection may add two, where it divides a mapping.
@@ -44,27 +40,12 @@ const MOST_MAPPINGS: usize = 40_000;
 /// Mappings of one region that are not worth beginning anew.
 const FEW_MAPPINGS: usize = 256;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum PageState {
-    /// Inaccessible; not yet copied.
-    Absent,
-    /// Equal to the canister's page; readable.
-    Clean,
-    /// Perhaps changed by the running message, or by one not long ago; writable.
-    Dirty,
-}
-
-/// A page that is writable.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Written {
-    index: u32,
-    /// Messages that left it as it was since one changed it.
-    age: u8,
-}
-
 /// Reserved address space with the pages of one heap.
 pub(crate) struct Region {
-    inner: UnsafeCell<Inner>,
+    /// Where it begins; there until the region is dropped.
+    base: *mut u8,
+    capacity_bytes: usize,
+    inner: RefCell<Inner>,
 }
 
 struct Inner {
@@ -73,12 +54,8 @@ struct Inner {
     mapping: Option<Mapping>,
     /// Bytes that wasm may address now.
     size_bytes: usize,
-    capacity_bytes: usize,
-    states: Vec<PageState>,
-    dirty: Vec<Written>,
+    states: PageStates,
     source: PageMap,
-    last_written: usize,
-    write_ahead: usize,
     /// Whether a fault is being handled: a signal handler must not panic.
     handles_fault: bool,
     /// Its share of [`MAPPINGS`], at most; counted exactly when there are too many.
@@ -95,44 +72,47 @@ impl Region {
     /// Reserves `capacity_bytes` and a guard behind it.
     fn reserve(capacity_bytes: usize, guard_bytes: usize) -> Result<Self, String> {
         let mapping = Mapping::reserve(capacity_bytes + guard_bytes)?;
+        REGIONS.fetch_add(1, Ordering::Relaxed);
         Ok(Self {
-            inner: UnsafeCell::new(Inner {
+            base: mapping.base(),
+            capacity_bytes,
+            inner: RefCell::new(Inner {
                 base: mapping.base(),
                 mapping: Some(mapping),
                 size_bytes: 0,
-                capacity_bytes,
-                states: Vec::new(),
-                dirty: Vec::new(),
+                states: PageStates::new(),
                 source: PageMap::default(),
-                last_written: usize::MAX,
-                write_ahead: 1,
                 handles_fault: false,
                 mappings: 0,
             }),
         })
     }
 
-    #[expect(clippy::mut_from_ref, reason = "one thread at a time, see the module's documentation")]
-    fn inner(&self) -> &mut Inner {
-        // SAFETY: the region is used by one thread at a time, and no reference outlives a method.
-        unsafe { &mut *self.inner.get() }
+    /// Lets wasm address that many bytes. Errors if they are not reserved.
+    fn grow(&self, size_bytes: usize) -> Result<(), String> {
+        if size_bytes > self.capacity_bytes {
+            return Err(format!("a heap of {size_bytes} bytes exceeds {}", self.capacity_bytes));
+        }
+        self.inner.borrow_mut().grow(size_bytes);
+        Ok(())
     }
 
     /// Makes `source` what the region shows, and forgets everything before.
     pub(crate) fn load(&self, source: PageMap) {
-        let inner = self.inner();
+        let mut inner = self.inner.borrow_mut();
         inner.forget_all();
         inner.source = source;
     }
 
     /// Size in bytes that wasm can address.
     pub(crate) fn size_bytes(&self) -> usize {
-        self.inner().size_bytes
+        self.inner.borrow().size_bytes
     }
 
     /// Handles a fault at `address`: true if the access can be repeated.
     pub(crate) fn handle_fault(&self, address: usize) -> bool {
-        let inner = self.inner();
+        // Nothing that has borrowed it touches a page that is not accessible: such a fault is not of the canister.
+        let Ok(mut inner) = self.inner.try_borrow_mut() else { return false };
         inner.handles_fault = true;
         let is_handled = inner.handle_fault(address);
         inner.handles_fault = false;
@@ -141,7 +121,7 @@ impl Region {
 
     /// Lends bytes of the heap to `reader`, which must not use the region; `None` if the range is out of bounds.
     pub(crate) fn read<R>(&self, offset: u64, length: usize, reader: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        let inner = self.inner();
+        let mut inner = self.inner.borrow_mut();
         let (start, end) = inner.bounds(offset, length)?;
         inner.make_readable(start, end);
         // SAFETY: the range lies within the accessible part of the mapping and was made readable; no code of the
@@ -151,7 +131,7 @@ impl Region {
 
     /// Lends bytes of the heap to `writer`, as [`Region::read`] does.
     pub(crate) fn write(&self, offset: u64, length: usize, writer: impl FnOnce(&mut [u8])) -> Option<()> {
-        let inner = self.inner();
+        let mut inner = self.inner.borrow_mut();
         let (start, end) = inner.bounds(offset, length)?;
         inner.make_writable(start, end);
         // SAFETY: as above, and the range was made writable.
@@ -162,25 +142,25 @@ impl Region {
     /// Finds which pages the message changed; answers how many. Pages that were made writable but hold what they held
     /// before are not among them.
     pub(crate) fn find_changed(&self) -> u64 {
-        let inner = self.inner();
+        let mut inner = self.inner.borrow_mut();
         inner.age();
-        inner.changed().count() as u64
+        inner.states.changed().count() as u64
     }
 
     /// The pages that [`Region::find_changed`] found, with their bytes.
     pub(crate) fn changed_pages(&self) -> Vec<(u64, Arc<Page>)> {
-        let inner = self.inner();
-        inner.changed().map(|index| (u64::from(index), shared(inner.page(index as usize)))).collect()
+        let inner = self.inner.borrow();
+        let page = |index| (u64::from(index), shared(inner.page(index as usize)));
+        inner.states.changed().map(page).collect()
     }
 
     /// Accepts what the message wrote: the pages that [`Region::find_changed`] found are written to `heap`, which must
     /// be what was loaded.
     pub(crate) fn commit(&self, heap: &mut PageMap) {
-        let inner = self.inner();
+        let mut inner = self.inner.borrow_mut();
         // With a handle of its own, nothing could be written in place.
         inner.source = PageMap::default();
-        inner.dirty.sort_unstable();
-        for index in inner.changed() {
+        for index in inner.states.changed() {
             heap.set(u64::from(index), inner.page(index as usize));
         }
         inner.source = heap.clone();
@@ -191,8 +171,8 @@ impl Region {
     /// Discards what the message wrote. Growth stays, since wasmtime remembers it: a heap that grew must
     /// be dropped with its instance instead.
     pub(crate) fn roll_back(&self) {
-        let inner = self.inner();
-        inner.restore_dirty();
+        let mut inner = self.inner.borrow_mut();
+        inner.restore_changed();
         inner.settle();
         inner.begin_anew_if_divided();
     }
@@ -200,8 +180,8 @@ impl Region {
 
 impl Inner {
     fn page(&self, index: usize) -> &Page {
-        // SAFETY: callers name pages below `states.len()` that are readable.
-        unsafe { &*self.base.add(index * PAGE_BYTES).cast() }
+        // SAFETY: callers name pages that are readable, and nothing writes to them while they are borrowed.
+        unsafe { page_at(self.base, index) }
     }
 
     fn bounds(&self, offset: u64, length: usize) -> Option<(usize, usize)> {
@@ -210,7 +190,7 @@ impl Inner {
         (end <= self.size_bytes).then_some((start, end))
     }
 
-    fn protect(&mut self, first: usize, count: usize, flags: MprotectFlags) {
+    fn protect(&mut self, Run { first, count }: Run, flags: MprotectFlags) {
         if first == 0 && count == self.states.len() {
             // The whole heap: whatever was divided is one mapping again.
             MAPPINGS.fetch_sub(self.mappings, Ordering::Relaxed);
@@ -247,52 +227,37 @@ impl Inner {
             self.open_all();
             return true;
         }
-        match self.states[index] {
-            PageState::Absent => {
-                let end = (index + READ_AHEAD_PAGES).min(self.states.len());
-                let count =
-                    self.states[index..end].iter().take_while(|state| **state == PageState::Absent).count();
-                self.bring_in(index, count);
-                true
-            }
-            PageState::Clean => {
-                // A run of first writes is likely to go on: make ever more pages writable at once.
-                let follows = self.last_written.wrapping_add(1) == index;
-                self.write_ahead = if follows { (self.write_ahead * 2).min(WRITE_AHEAD_PAGES) } else { 1 };
-                let end = (index + self.write_ahead).min(self.states.len());
-                let count =
-                    self.states[index..end].iter().take_while(|state| **state == PageState::Clean).count();
-                self.mark_dirty(index, count);
-                self.last_written = index + count - 1;
-                true
-            }
-            // Writable, and yet a fault: not ours.
-            PageState::Dirty => false,
+        match self.states.on_fault(index) {
+            Fault::BringIn(run) => self.bring_in(run),
+            Fault::MakeWritable(run) => self.make_writable_run(run),
+            Fault::Foreign => return false,
         }
+        true
     }
 
     /// Copies absent pages from the source and makes them readable.
-    fn bring_in(&mut self, first: usize, count: usize) {
+    fn bring_in(&mut self, run: Run) {
+        let Run { first, count } = run;
         let range = first as u64..(first + count) as u64;
         let is_used = self.mapping.as_ref().is_some_and(|mapping| mapping.is_used(first, count));
         if is_used || self.source.range(range).next().is_some() {
-            self.protect(first, count, MprotectFlags::READ | MprotectFlags::WRITE);
-            self.fill(first, count);
+            self.protect(run, MprotectFlags::READ | MprotectFlags::WRITE);
+            self.fill(run);
         }
-        self.protect(first, count, MprotectFlags::READ);
-        self.states[first..first + count].fill(PageState::Clean);
+        self.protect(run, MprotectFlags::READ);
+        self.states.brought_in(run);
         if let Some(mapping) = &mut self.mapping {
             mapping.use_pages(first, count);
         }
     }
 
     /// Gives absent pages, which must be writable, their bytes.
-    fn fill(&mut self, first: usize, count: usize) {
+    fn fill(&mut self, Run { first, count }: Run) {
         let Some(mapping) = &self.mapping else { return };
         let mut pages = self.source.range(first as u64..(first + count) as u64).peekable();
         for index in first..first + count {
             let page = pages.next_if(|(next, _)| *next == index as u64);
-            if self.states[index] != PageState::Absent {
+            if !self.states.is_absent(index) {
                 continue;
             }
             // SAFETY: the page is writable and belongs to this region.
@@ -307,25 +272,25 @@ impl Inner {
         }
     }
 
-    fn mark_dirty(&mut self, first: usize, count: usize) {
-        self.protect(first, count, MprotectFlags::READ | MprotectFlags::WRITE);
-        self.states[first..first + count].fill(PageState::Dirty);
-        // Capacity was reserved when the heap grew: a fault handler must not allocate.
-        self.dirty.extend((first..first + count).map(|index| Written { index: index as u32, age: 0 }));
+    fn make_writable_run(&mut self, run: Run) {
+        self.protect(run, MprotectFlags::READ | MprotectFlags::WRITE);
+        self.states.made_writable(run);
+    }
+
+    /// Every page.
+    fn all(&self) -> Run {
+        Run { first: 0, count: self.states.len() }
     }
 
     /// Makes every page writable, in one mapping. What the message really changed is found by comparing.
     fn open_all(&mut self) {
-        let count = self.states.len();
-        self.protect(0, count, MprotectFlags::READ | MprotectFlags::WRITE);
-        self.fill(0, count);
+        let all = self.all();
+        self.protect(all, MprotectFlags::READ | MprotectFlags::WRITE);
+        self.fill(all);
         if let Some(mapping) = &mut self.mapping {
-            mapping.use_pages(0, count);
+            mapping.use_pages(0, all.count);
         }
-        self.states.fill(PageState::Dirty);
-        // Capacity was reserved when the heap grew.
-        self.dirty.clear();
-        self.dirty.extend((0..count as u32).map(|index| Written { index, age: 0 }));
+        self.states.opened();
     }
 
     /// Gives a region one mapping again when there are many; its pages come back when they are touched.
@@ -340,7 +305,7 @@ impl Inner {
         let is_suspect = |own: usize| own > FEW_MAPPINGS && MAPPINGS.load(Ordering::Relaxed) > most;
         if is_suspect(self.mappings) {
             // Every change of protection was taken to divide; most of them joined what others had divided.
-            let divisions = self.states.windows(2).filter(|pair| pair[0] != pair[1]).count();
+            let divisions = self.states.divisions();
             MAPPINGS.fetch_add(divisions, Ordering::Relaxed);
             MAPPINGS.fetch_sub(std::mem::replace(&mut self.mappings, divisions), Ordering::Relaxed);
         }
@@ -348,55 +313,36 @@ impl Inner {
     }
 
     fn make_readable(&mut self, start: usize, end: usize) {
-        self.for_runs(start, end, |state| state == PageState::Absent, Self::bring_in);
+        while let Some(run) = self.next_run(start, end, PageState::Absent) {
+            self.bring_in(run);
+        }
     }
 
     fn make_writable(&mut self, start: usize, end: usize) {
         self.make_readable(start, end);
-        self.for_runs(start, end, |state| state == PageState::Clean, Self::mark_dirty);
-    }
-
-    fn for_runs(
-        &mut self,
-        start: usize,
-        end: usize,
-        wanted: impl Fn(PageState) -> bool,
-        act: impl Fn(&mut Self, usize, usize),
-    ) {
-        let mut index = start / PAGE_BYTES;
-        let last = end.div_ceil(PAGE_BYTES);
-        while index < last {
-            let count = self.states[index..last].iter().take_while(|state| wanted(**state)).count();
-            if count > 0 {
-                act(self, index, count);
-            }
-            index += count.max(1);
+        while let Some(run) = self.next_run(start, end, PageState::Clean) {
+            self.make_writable_run(run);
         }
     }
 
-    fn is_changed(&self, index: u32) -> bool {
-        !self.source.holds(u64::from(index), self.page(index as usize))
-    }
-
-    /// The pages that were found to have changed.
-    fn changed(&self) -> impl Iterator<Item = u32> {
-        self.dirty.iter().filter(|page| page.age == 0).map(|page| page.index)
+    fn next_run(&self, start: usize, end: usize, state: PageState) -> Option<Run> {
+        self.states.next_run(start / PAGE_BYTES, end.div_ceil(PAGE_BYTES), state)
     }
 
     /// Finds which of the writable pages the message changed.
     fn age(&mut self) {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        for page in &mut dirty {
-            page.age = if self.is_changed(page.index) { 0 } else { page.age.saturating_add(1) };
-        }
-        self.dirty = dirty;
+        let base = self.base;
+        let source = &self.source;
+        // SAFETY: what is asked for is writable, and belongs to this region.
+        let page = |index: u32| unsafe { page_at(base, index as usize) };
+        self.states.age(|index| !source.holds(u64::from(index), page(index)));
     }
 
-    fn restore_dirty(&mut self) {
+    fn restore_changed(&mut self) {
         self.age();
-        for index in self.changed() {
+        for index in self.states.changed() {
             let target = index as usize * PAGE_BYTES;
-            // SAFETY: dirty pages are writable and belong to this region.
+            // SAFETY: changed pages are writable and belong to this region.
             unsafe {
                 match self.source.page(u64::from(index)) {
                     Some(page) => {
@@ -408,62 +354,44 @@ impl Inner {
         }
     }
 
-    /// Ends a message, after which every page holds what the source holds: pages that no message changed for a while
-    /// become clean, the others stay writable.
+    /// Ends a message, after which every page holds what the source holds.
     fn settle(&mut self) {
-        self.last_written = usize::MAX;
-        self.write_ahead = 1;
-        if self.dirty.len() <= WARM_PAGES {
-            return;
-        }
-        let mut dirty = std::mem::take(&mut self.dirty);
-        dirty.sort_unstable();
-        let is_hot = |page: &Written| page.age < COLD_MESSAGES;
-        let keeps_hot = dirty.iter().filter(|page| is_hot(page)).count() <= HOT_PAGES;
-        let stays = |page: &Written| keeps_hot && is_hot(page);
-        let cold: Vec<u32> = dirty.iter().filter(|page| !stays(page)).map(|page| page.index).collect();
-        dirty.retain(stays);
-        self.dirty = dirty;
-        let mut rest = cold.as_slice();
-        while let Some(first) = rest.first() {
-            let count = rest.iter().enumerate().take_while(|(i, index)| **index == first + *i as u32).count();
-            self.protect(*first as usize, count, MprotectFlags::READ);
-            self.states[*first as usize..*first as usize + count].fill(PageState::Clean);
-            rest = &rest[count..];
+        for run in self.states.settle() {
+            self.protect(run, MprotectFlags::READ);
         }
     }
 
     /// Makes everything absent again.
     fn forget_all(&mut self) {
-        let count = self.states.len();
-        if self.states.iter().any(|state| *state != PageState::Absent) {
-            self.protect(0, count, MprotectFlags::empty());
+        if self.states.forget_all() {
+            self.protect(self.all(), MprotectFlags::empty());
         }
-        self.states.fill(PageState::Absent);
-        self.dirty.clear();
-        self.last_written = usize::MAX;
-        self.write_ahead = 1;
     }
 
-    fn grow(&mut self, size_bytes: usize) -> Result<(), String> {
-        if size_bytes > self.capacity_bytes {
-            return Err(format!("a heap of {size_bytes} bytes exceeds {}", self.capacity_bytes));
-        }
+    fn grow(&mut self, size_bytes: usize) {
         let pages = size_bytes / PAGE_BYTES;
-        self.states.resize(pages, PageState::Absent);
-        self.dirty.reserve(pages - self.dirty.len().min(pages));
+        self.states.grow(pages);
         if let Some(mapping) = &mut self.mapping {
             mapping.prepare(pages);
         }
         self.size_bytes = size_bytes;
-        Ok(())
     }
+}
+
+/// A page of a heap.
+///
+/// # Safety
+/// It lies within the mapping that begins at `base`, is readable, and nothing writes to it while it is lent.
+unsafe fn page_at<'a>(base: *mut u8, index: usize) -> &'a Page {
+    // SAFETY: the caller vouches for it.
+    unsafe { &*base.add(index * PAGE_BYTES).cast() }
 }
 
 impl Drop for Region {
     fn drop(&mut self) {
         let inner = self.inner.get_mut();
         inner.forget_all();
+        REGIONS.fetch_sub(1, Ordering::Relaxed);
         MAPPINGS.fetch_sub(inner.mappings, Ordering::Relaxed);
         if let Some(mapping) = inner.mapping.take() {
             mapping.recycle();
@@ -500,15 +428,15 @@ unsafe impl LinearMemory for WasmHeap {
     }
 
     fn byte_capacity(&self) -> usize {
-        self.region.inner().capacity_bytes
+        self.region.capacity_bytes
     }
 
     fn grow_to(&mut self, new_size: usize) -> wasmtime::Result<()> {
-        self.region.inner().grow(new_size).map_err(wasmtime::Error::msg)
+        self.region.grow(new_size).map_err(wasmtime::Error::msg)
     }
 
     fn as_ptr(&self) -> *mut u8 {
-        self.region.inner().base
+        self.region.base
     }
 }
 
@@ -542,7 +470,7 @@ unsafe impl MemoryCreator for Regions {
                  the limit of virtual memory"
             )
         });
-        region.inner().grow(minimum)?;
+        region.grow(minimum)?;
         let region = Arc::new(region);
         LATEST.set(Some(region.clone()));
         Ok(Box::new(WasmHeap { region }))
@@ -558,7 +486,7 @@ mod tests {
     /// A region of a size that no other test has.
     fn region() -> Region {
         let region = Region::reserve(PAGES * PAGE_BYTES, 7 * PAGE_BYTES).expect("it is reserved");
-        region.inner().grow(PAGES * PAGE_BYTES).expect("it grows");
+        region.grow(PAGES * PAGE_BYTES).expect("it grows");
         region
     }
 
@@ -582,7 +510,7 @@ mod tests {
         assert!(bytes(&second).iter().all(|byte| *byte == 0));
         second.write(0, PAGES * PAGE_BYTES, |bytes| bytes.fill(7)).expect("it is within");
         second.load(source);
-        second.inner().open_all();
+        second.inner.borrow_mut().open_all();
         assert_eq!(bytes(&second)[3 * PAGE_BYTES..4 * PAGE_BYTES], [5; PAGE_BYTES]);
         assert!(bytes(&second).iter().enumerate().all(|(at, byte)| at / PAGE_BYTES == 3 || *byte == 0));
     }

@@ -85,8 +85,8 @@ pub(crate) async fn post(
     };
     let sent = body::read(body, BLOB_LIMIT_BYTES).await?;
     let work = tokio::task::spawn_blocking(move || {
-        let id: BlobId = Sha256::digest(&sent).into();
-        server.blobs.store(id, if is_gzip { decompress(&sent, BLOB_LIMIT_BYTES)? } else { sent });
+        let id: BlobId = Sha256::digest(&sent.bytes).into();
+        server.blobs.store(id, if is_gzip { decompress(&sent.bytes, BLOB_LIMIT_BYTES)? } else { sent.bytes });
         Ok(hex::encode(id))
     });
     work.await.map_err(|error| ApiError::internal(format!("the blob was not stored: {error}")))?

@@ -166,7 +166,7 @@ pub(crate) struct ApiPath {
 pub(crate) async fn api(slot: &Arc<Slot>, method: &Method, path: &str, body: Body) -> Response {
     let answer = async {
         let body = body::read(body, PAGE_REQUEST_LIMIT_BYTES).await.map_err(https::too_large)?;
-        https::answer(slot, method, path, body).await
+        https::answer(slot, method, path, body.bytes).await
     };
     answer.await.map_or_else(ApiError::into_text, IntoResponse::into_response)
 }

@@ -15,6 +15,13 @@ pub(crate) const BLOB_LIMIT_BYTES: u64 = 1088 * MIB;
 /// that were stored first make room.
 pub(crate) const BLOB_STORE_LIMIT_BYTES: u64 = 2 * BLOB_LIMIT_BYTES;
 
+/// Bodies that are read or wait for their turn, all together, in bytes: two of the largest blobs, and requests besides.
+/// Those for which there is no room wait.
+pub(crate) const BODIES_LIMIT_BYTES: u64 = 2 * BLOB_LIMIT_BYTES + 8 * JSON_BODY_LIMIT_BYTES;
+
+/// How long a client may send nothing of a body that it began.
+pub(crate) const BODY_SILENCE: Duration = Duration::from_secs(60);
+
 /// How many bytes beyond a limit are read and thrown away. A client that is still sending does not look at
 /// the answer, so hanging up at once would hide the reason from it.
 pub(crate) const DISCARD_LIMIT_BYTES: u64 = 256 * MIB;

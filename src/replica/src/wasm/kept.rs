@@ -94,7 +94,7 @@ impl<Key: Eq + Hash> Held<Key> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ModuleCache;
+    use super::super::{Compilation, ModuleCache};
     use super::*;
 
     fn bytes(number: usize) -> Vec<u8> {
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_module_that_nobody_holds_is_freed_when_others_came_after_it() {
-        let cache = ModuleCache::new().unwrap();
+        let cache = ModuleCache::new(Compilation::Quick).unwrap();
         let module = |number: usize| cache.module(&bytes(number)).unwrap();
         let held = module(0);
         let freed = Arc::downgrade(&module(1));

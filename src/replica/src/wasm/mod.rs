@@ -7,4 +7,5 @@ mod kept;
 pub(crate) mod module;
 pub(crate) mod transform;
 
+pub use module::Compilation;
 pub(crate) use module::{Module, ModuleCache, WasmError};

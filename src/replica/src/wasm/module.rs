@@ -10,6 +10,7 @@ use crate::memory::region::Regions;
 use crate::system_api;
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, OnceLock};
+use wasmtime::{OptLevel, RegallocAlgorithm};
 
 /// Why a module is not taken, in the platform's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -158,6 +159,16 @@ pub(crate) struct ModuleCache {
     kept: Mutex<Kept>,
 }
 
+/// How modules are compiled. What a canister does, and what it is charged with, is the same either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compilation {
+    /// With optimisation.
+    #[default]
+    Thorough,
+    /// Without: in half the time, for canisters that run little.
+    Quick,
+}
+
 /// Engine, imports and memories for heaps of one address width: they weigh operators differently.
 pub(crate) struct Flavour {
     /// The engine.
@@ -166,7 +177,7 @@ pub(crate) struct Flavour {
 }
 
 impl Flavour {
-    fn new(is_wasm64: bool) -> wasmtime::Result<Self> {
+    fn new(is_wasm64: bool, compilation: Compilation) -> wasmtime::Result<Self> {
         let mut config = wasmtime::Config::new();
         config
             .consume_fuel(true)
@@ -185,6 +196,9 @@ impl Flavour {
             .wasm_backtrace_max_frames(None)
             .guard_before_linear_memory(false)
             .cranelift_nan_canonicalization(true);
+        if compilation == Compilation::Quick {
+            config.cranelift_opt_level(OptLevel::None).cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
+        }
         let engine = wasmtime::Engine::new(&config)?;
         let linker = system_api::linker(&engine, is_wasm64)?;
         Ok(Self { engine, linker })
@@ -193,7 +207,7 @@ impl Flavour {
 
 impl ModuleCache {
     /// Engines without any module.
-    pub(crate) fn new() -> wasmtime::Result<Self> {
+    pub(crate) fn new(compilation: Compilation) -> wasmtime::Result<Self> {
         let page_bytes = rustix::param::page_size();
         if page_bytes != PAGE_BYTES {
             return Err(wasmtime::Error::msg(format!(
@@ -201,7 +215,8 @@ impl ModuleCache {
                  kernel with pages of 4 KiB"
             )));
         }
-        Ok(Self { wasm32: Flavour::new(false)?, wasm64: Flavour::new(true)?, kept: Mutex::default() })
+        let flavour = |is_wasm64| Flavour::new(is_wasm64, compilation);
+        Ok(Self { wasm32: flavour(false)?, wasm64: flavour(true)?, kept: Mutex::default() })
     }
 
     /// The engine that runs `module`.

@@ -75,7 +75,7 @@ async fn answer(gate: &Gate, request: axum::extract::Request) -> Result<Response
         method: parts.method.to_string(),
         url: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
         headers: parts.headers.iter().map(text).collect(),
-        body: ByteBuf::from(body),
+        body: ByteBuf::from(body.bytes),
         certificate_version: Some(2),
     };
     let work =
