@@ -43,7 +43,8 @@ pub(crate) async fn read(mut body: Body, limit_bytes: u64) -> Result<Received, A
     }
     let mut received_bytes = 0_u64;
     loop {
-        let next = tokio::time::timeout(BODY_SILENCE, poll_fn(|context| Pin::new(&mut body).poll_frame(context)));
+        let next =
+            tokio::time::timeout(BODY_SILENCE, poll_fn(|context| Pin::new(&mut body).poll_frame(context)));
         let frame = next.await.map_err(|_| {
             let seconds = BODY_SILENCE.as_secs();
             ApiError::bad_request(format!("the request broke off: nothing of it came for {seconds} s"))
@@ -102,7 +103,8 @@ mod tests {
         runtime.block_on(async {
             let all = ROOM.acquire_many((BODIES_LIMIT_BYTES / KIB) as u32).await.expect("all the room");
             let mut reading = std::pin::pin!(read(Body::from("a body"), 64));
-            let polled = poll_fn(|context| std::task::Poll::Ready(reading.as_mut().poll(context).is_pending()));
+            let polled =
+                poll_fn(|context| std::task::Poll::Ready(reading.as_mut().poll(context).is_pending()));
             assert!(polled.await, "it waits");
             drop(all);
             let Ok(received) = reading.await else { panic!("it is read") };

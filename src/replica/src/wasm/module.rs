@@ -197,7 +197,9 @@ impl Flavour {
             .guard_before_linear_memory(false)
             .cranelift_nan_canonicalization(true);
         if compilation == Compilation::Quick {
-            config.cranelift_opt_level(OptLevel::None).cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
+            config
+                .cranelift_opt_level(OptLevel::None)
+                .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
         }
         let engine = wasmtime::Engine::new(&config)?;
         let linker = system_api::linker(&engine, is_wasm64)?;
