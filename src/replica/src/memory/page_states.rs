@@ -293,11 +293,12 @@ mod tests {
                         prop_assert_eq!(heap.bytes[index], now[index]);
                     }
                     Act::Write { first, count, byte } => {
-                        for index in first % pages..(first % pages + count).min(pages) {
+                        let written = first % pages..(first % pages + count).min(pages);
+                        for index in written.clone() {
                             heap.touch(index, &[PageState::Dirty]);
                             heap.bytes[index] = byte;
-                            now[index] = byte;
                         }
+                        now[written].fill(byte);
                     }
                     Act::Commit => {
                         let differing: Vec<usize> =
