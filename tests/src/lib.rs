@@ -1,7 +1,6 @@
 //! What the scenarios share: the modules, the engine, and a small world.
 
 pub mod campaign;
-pub mod candid_text;
 pub mod dapps;
 pub mod faults;
 pub mod hostile;
@@ -19,7 +18,7 @@ use decant_cli::engine::Engine;
 use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
-use decant_cli::rehearsal::{Modules, Options, Silent};
+use decant_cli::rehearsal::{self, Modules, Options, Silent};
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -101,12 +100,7 @@ pub fn settle_with(world: &World, mut in_each_round: impl FnMut(u32)) -> Vec<Job
 
 /// Stops the coordinator, upgrades it to the module that it runs, and starts it.
 pub fn restart(world: &World) {
-    let (pic, operator) = (&world.pic, Some(world.operator));
-    let no_arg = candid::encode_args(()).expect("nothing encodes");
-    pic.stop_canister(world.coordinator, operator).expect("a coordinator can be stopped at any time");
-    pic.upgrade_canister(world.coordinator, modules().coordinator.clone(), no_arg, operator)
-        .expect("one that is stopped can be upgraded");
-    pic.start_canister(world.coordinator, operator).expect("it is started");
+    rehearsal::faults::restart(world, &modules().coordinator).expect("it can be, at any time");
 }
 
 /// Says as a controller of the coordinator what jobs may do.

@@ -1,6 +1,5 @@
 //! A live view of canisters before there is any plan. A composite query: it costs nothing, and what it changes is forgotten.
 
-use crate::govern::Hand;
 use crate::management::{self, OfCanister, RunState, Status, Visibility};
 use crate::outcomes::is_gone;
 use crate::replies;
@@ -9,6 +8,7 @@ use candid::{Nat, Principal};
 use decant_api::assess::{AssessArgs, Assessment, Price, Refusal};
 use decant_api::source::{KitStatus, LayoutSummary};
 use decant_engine::{Digest, ReasonCode};
+use decant_words::Hand;
 use ic_cdk::call::Call;
 
 /// Canisters in one answer: two calls for each, of the hundred that a composite query may make (code,
@@ -50,7 +50,7 @@ async fn assess_one(canister: Principal, bucket_pages: u16) -> Assessment {
         look(&mut seen).await;
         ask_kit(&mut seen, bucket_pages).await;
     }
-    price(&mut seen, &Hand::now());
+    price(&mut seen, &crate::govern::hand());
     seen
 }
 

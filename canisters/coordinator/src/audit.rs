@@ -9,7 +9,6 @@ use decant_api::payout::{Payee, Payout};
 use decant_api::plan::Plan;
 use decant_engine::{Digest, Job};
 use serde_bytes::ByteBuf;
-use sha2::{Digest as _, Sha256};
 use store::{Happened, Level, Line, Noted};
 
 /// Events in one answer.
@@ -29,8 +28,7 @@ pub(crate) fn approved(by: Principal, plan_id: u64, hash: Digest) {
 
 /// SHA-256 of a plan in Candid.
 pub(crate) fn hash(plan: &Plan) -> Digest {
-    // Encoding what was decoded does not fail; if it did, no plan has the digest of nothing.
-    Digest(Sha256::digest(candid::encode_one(plan).unwrap_or_default()).into())
+    Digest(decant_words::hash(plan))
 }
 
 /// Jobs were made, those from `first` up to `next`.

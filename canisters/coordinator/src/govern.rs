@@ -1,17 +1,16 @@
 //! What governance decides: checked and rendered for voters when it is proposed, checked again when it is executed. A
 //! decision that changes something says what it changes, so that what voters read is what happens, or nothing does.
 
-mod words;
-pub(crate) use words::Hand;
-
 #[cfg(test)]
 mod tests;
 
+use crate::money::{self, FLOOR_CYCLES, Prices};
 use crate::store::{self, Bounds};
 use crate::{audit, pace, payouts, plans};
 use candid::Principal;
 use decant_api::govern::{Decision, Pace, PlanView, Roles, Terms};
 use decant_api::plan::Plan;
+use decant_words::Hand;
 
 /// Operators, and observers.
 const NAMED: usize = 20;
@@ -23,7 +22,19 @@ const SOAK_SECONDS: u64 = 7_776_000;
 /// Renders a decision for people, or says why it can't be executed. Whether chunks are stored is only known to a call.
 pub(crate) fn render(decision: &Decision) -> Result<String, String> {
     check(decision)?;
-    Ok(words::text(decision, &words::Hand::now()))
+    Ok(decant_words::text(decision, Some(&hand())))
+}
+
+/// What the coordinator has, and what things cost now.
+pub(crate) fn hand() -> Hand {
+    let prices = Prices::now();
+    Hand {
+        liquid_cycles: ic_cdk::api::canister_liquid_cycle_balance(),
+        floor_cycles: FLOOR_CYCLES,
+        job_cycles: money::least(None, 0, prices),
+        creation_cycles: ic_cdk::api::cost_create_canister(),
+        page_year_cycles: prices.here(decant_words::PAGE_YEAR_CYCLES),
+    }
 }
 
 /// Renders a decision for voters, or says why it can't be executed.
@@ -67,10 +78,10 @@ pub(crate) async fn execute(by: Principal, decision: Decision) -> Result<(), Str
                 course.tempo = None;
             });
             store::forget_terms(plan);
-            audit::decided(by, format!("plan {plan} has other terms: {}", words::terms(&now)));
+            audit::decided(by, format!("plan {plan} has other terms: {}", decant_words::terms(&now)));
         }
         Decision::Name { now, .. } => {
-            let text = format!("other roles: {}", words::roles(&now));
+            let text = format!("other roles: {}", decant_words::roles(&now));
             store::set_roles(now);
             audit::decided(by, text);
         }
@@ -93,7 +104,9 @@ fn check(decision: &Decision) -> Result<(), String> {
             let record = open_plan(*plan)?;
             match record.title == *title {
                 true => Ok(()),
-                false => Err(format!("plan {plan} has another title: {}", words::quoted(&record.title))),
+                false => {
+                    Err(format!("plan {plan} has another title: {}", decant_words::quoted(&record.title)))
+                }
             }
         }
         Decision::Change { plan, was, now } => check_change(*plan, was, now),
@@ -115,7 +128,7 @@ fn check_change(id: u64, was: &Terms, now: &Terms) -> Result<(), String> {
     let plan = open_plan(id)?;
     let there = store::course(id).terms(&plan);
     if there != *was {
-        return Err(format!("was: plan {id} has other terms now: {}", words::terms(&there)));
+        return Err(format!("was: plan {id} has other terms now: {}", decant_words::terms(&there)));
     }
     if was == now {
         return Err("now: nothing changes".to_owned());
@@ -154,7 +167,7 @@ fn check_pace(pace: &Pace) -> Result<(), String> {
 fn check_roles(was: &Roles, now: &Roles) -> Result<(), String> {
     let there = store::roles();
     if there != *was {
-        return Err(format!("was: the roles are others now: {}", words::roles(&there)));
+        return Err(format!("was: the roles are others now: {}", decant_words::roles(&there)));
     }
     if was == now {
         return Err("now: nothing changes".to_owned());

@@ -5,7 +5,6 @@ use crate::enrolment::is_canister;
 use crate::management::{self, OfCanister};
 use crate::money::{self, FLOOR_CYCLES, Prices};
 use crate::outcomes::is_gone;
-use crate::plans::hex;
 use crate::{pool, replies, vessels};
 use candid::{CandidType, Nat, Principal};
 use decant_api::KitError;
@@ -91,22 +90,6 @@ fn check_means(cycles: u128) -> Result<(), String> {
             Err(format!("{free} cycles are free: {kept} stay for jobs that are on their way, and as a floor"))
         }
     }
-}
-
-/// Renders a payout for voters.
-pub(crate) fn text(payout: &Payout) -> String {
-    let to = match &payout.to {
-        Payee::Canister(canister) => format!("the canister {canister}"),
-        Payee::Account { ledger, owner, subaccount } => {
-            let sub =
-                subaccount.as_ref().map(|bytes| format!(", subaccount {}", hex(bytes))).unwrap_or_default();
-            format!("the account of {owner}{sub} at the cycles ledger {ledger}")
-        }
-    };
-    format!(
-        "# Pay cycles out\n\n{} cycles of the coordinator go to {to}, which cannot be undone.",
-        payout.cycles
-    )
 }
 
 /// Pays out. Cycles that are not taken come back.

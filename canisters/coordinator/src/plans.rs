@@ -5,15 +5,11 @@ use crate::money::{self, Prices};
 use crate::{management, store};
 use candid::Principal;
 use decant_api::plan::{ModuleRef, ModuleUse, Plan, Retention, Strategy};
+use decant_words::hex;
 use serde_bytes::ByteBuf;
 
 #[cfg(test)]
 mod tests;
-mod words;
-
-#[cfg(test)]
-pub(crate) use words::check_title;
-pub(crate) use words::text;
 
 /// Plans that are kept.
 const PLANS: u64 = 10_000;
@@ -130,7 +126,7 @@ fn check(plan: &Plan) -> Result<(), String> {
     if let Retention::Frozen { seconds } = plan.retention {
         check_limit("retention (seconds)", seconds.into(), 0, RETENTION_SECONDS.into())?;
     }
-    words::check_title(&plan.title)?;
+    decant_words::check_title(&plan.title)?;
     check_parties(plan)?;
     check_strategy(plan)?;
     match &plan.tombstone {
@@ -236,9 +232,4 @@ fn check_hashes(name: &str, hash: &ByteBuf, chunk_hashes: &[ByteBuf]) -> Result<
         return Err(format!("{name}: {} chunks, and there must be {CHUNKS} at most", chunk_hashes.len()));
     }
     Ok(())
-}
-
-/// Bytes as voters compare them.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

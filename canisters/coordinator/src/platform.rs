@@ -399,7 +399,7 @@ fn told(origin: &Origin, change: &Change) -> String {
         Change::Uninstall => format!("{who} uninstalled it"),
         Change::Load {} => format!("{who} loaded a snapshot"),
         Change::Deployment { mode, module_hash } => {
-            let hash = crate::plans::hex(module_hash.get(..6).unwrap_or_default());
+            let hash = decant_words::hex(module_hash.get(..6).unwrap_or_default());
             let how = match mode {
                 DeploymentMode::Upgrade => "upgraded it to",
                 DeploymentMode::Install | DeploymentMode::Reinstall => "installed",

@@ -224,7 +224,7 @@ fn unfit(status: &Status) -> Option<String> {
         return Some("others control it too".to_owned());
     }
     if let Some(hash) = &status.module_hash {
-        return Some(format!("it runs a module, {}", crate::plans::hex(hash)));
+        return Some(format!("it runs a module, {}", decant_words::hex(hash)));
     }
     if snapshots.is_some_and(|bytes| *bytes > 0_u8) {
         return Some("it has snapshots".to_owned());

@@ -368,7 +368,7 @@ fn plan(job: &Job) -> Option<Plan> {
 fn unplanned(hash: &Digest) -> Outcome {
     let detail = format!(
         "module {} is not in the plan: name it with its upgrade argument",
-        crate::plans::hex(&hash.0)
+        decant_words::hex(&hash.0)
     );
     Outcome::Refused(Reason::new(ReasonCode::WrongModule, detail))
 }

@@ -1,16 +1,20 @@
 //! `decant dry-run`: a rehearsal with a progress bar on a terminal, a table, and JSON for machines.
 
 use crate::engine::Engine;
+use crate::faulty;
+use crate::rehearsal::theirs::{self, Theirs};
+use crate::rehearsal::world::World;
 use crate::rehearsal::{self, Modules, Options, Progress, Report, Strategy};
 use crate::schedules;
 use crate::text;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use decant_replica::Compilation;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Where `scripts/build` leaves the modules.
@@ -18,12 +22,21 @@ const MODULES: &str = "target/canisters";
 
 /// Arguments of the command.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  decant dry-run --strategy both                              the incident, relocated and repacked, side by side
+  decant dry-run --fleet snapshots --ask ask.txt              your canisters, as they were downloaded
+  decant dry-run --wasm app.wasm --init '(5 : nat64)' --copies 10 --strategy both --html report.html
+
+Exits 0 if all is well, 1 if something was lost or not given back; see decant --help. docs/rehearsal.md has more.")]
 pub struct DryRun {
     #[command(flatten)]
     options: Options,
-    /// How the memory is given back; `both` relocates one fleet and repacks an equal one.
-    #[arg(long, value_enum, default_value_t = Choice::Relocate)]
-    strategy: Choice,
+    #[command(flatten)]
+    theirs: Theirs,
+    /// How the memory is given back. By default the fleet of the incident is relocated, and canisters of yours are repacked;
+    /// `both` does one and the other, yours through vessels.
+    #[arg(long, value_enum)]
+    strategy: Option<Choice>,
     /// Writes the figures to this file as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -31,9 +44,15 @@ pub struct DryRun {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Rehearses under every schedule seed from A up to B, B excluded, and prints how the fences were distributed.
-    #[arg(long, value_name = "A..B", value_parser = seeds, conflicts_with_all = ["schedule_seed", "json", "html"])]
+    #[arg(long, value_name = "A..B", value_parser = seeds, conflicts_with_all = ["schedule_seed", "json", "html", "whose"])]
     schedule_seeds: Option<Range<u64>>,
-    /// Prints every figure.
+    /// Rehearses with each kind of fault once, at a call in the middle of the jobs: embedded replica only.
+    #[arg(long, conflicts_with_all = ["schedule_seeds", "json", "html", "serve", "whose"])]
+    faults: bool,
+    /// Keeps the coordinator's dashboard open in the end, for a browser, until it is interrupted; of the last strategy.
+    #[arg(long, conflicts_with = "schedule_seeds")]
+    serve: bool,
+    /// Prints every figure, and of canisters of yours every event of what failed.
     #[arg(long)]
     verbose: bool,
     /// Where the modules are.
@@ -82,40 +101,109 @@ impl Choice {
 /// It could not be run to its end, or the figures could not be written.
 pub fn run(arguments: &DryRun) -> anyhow::Result<bool> {
     let modules = Modules::read(&arguments.modules)?;
+    if arguments.theirs.are_meant() {
+        return run_theirs(arguments, &modules);
+    }
     let engine = Engine::start_with(arguments.compilation())?;
-    let strategies = arguments.strategy.strategies();
+    let strategies = arguments.strategy.unwrap_or(Choice::Relocate).strategies();
     let options = |strategy| Options { strategy, ..arguments.options.clone() };
     strategies.iter().try_for_each(|strategy| options(*strategy).check())?;
+    let all_options = || -> Vec<Options> { strategies.iter().map(|strategy| options(*strategy)).collect() };
     if let Some(seeds) = &arguments.schedule_seeds {
-        let options: Vec<Options> = strategies.iter().map(|strategy| options(*strategy)).collect();
-        return schedules::run(&engine, &modules, &options, seeds.clone());
+        return schedules::run(&engine, &modules, &all_options(), seeds.clone());
+    }
+    if arguments.faults {
+        return faulty::run(&engine, &modules, &all_options());
     }
     let mut bar = Bar::new();
-    let mut reports = Vec::new();
+    let (mut reports, mut world) = (Vec::new(), None);
     for strategy in strategies {
-        reports.push(rehearsal::run(&engine, &modules, &options(*strategy), &mut bar)?);
+        let (report, left) = rehearsal::rehearse(&engine, &modules, &options(*strategy), &mut bar)?;
+        reports.push(report);
+        world = Some(left);
     }
     bar.finish();
-    if let Some(path) = &arguments.json {
-        let json = match reports.as_slice() {
-            [report] => serde_json::to_string_pretty(report)?,
-            several => {
-                let by_strategy: BTreeMap<&str, &Report> =
-                    several.iter().map(|report| (report.strategy.as_str(), report)).collect();
-                serde_json::to_string_pretty(&by_strategy)?
-            }
-        };
-        std::fs::write(path, json + "\n").with_context(|| format!("writing {}", path.display()))?;
-    }
-    if let Some(path) = &arguments.html {
-        let page = rehearsal::page(&reports);
-        std::fs::write(path, page).with_context(|| format!("writing {}", path.display()))?;
-    }
+    let by_strategy = reports.iter().map(|report| (report.strategy.as_str(), report)).collect();
+    write(arguments, by_strategy, || rehearsal::page(&reports))?;
     let figures = figures(&reports, arguments.verbose);
     let is_well = reports.iter().all(Report::is_well);
+    tell(&figures, is_well)?;
+    serve(arguments, &engine, world)?;
+    Ok(is_well)
+}
+
+/// The same with canisters of somebody.
+fn run_theirs(arguments: &DryRun, modules: &Modules) -> anyhow::Result<bool> {
+    let strategies: &[Strategy] = match arguments.strategy {
+        None | Some(Choice::Repack) => &[Strategy::Repack],
+        Some(Choice::RelocateVessel) => &[Strategy::RelocateVessel],
+        Some(Choice::Both) => &[Strategy::Repack, Strategy::RelocateVessel],
+        Some(Choice::Relocate) => bail!(
+            "a relocation needs a build with the kit on both sides; canisters as they are go through vessels: --strategy \
+             repack, relocate-vessel or both"
+        ),
+    };
+    // What can't be read is said before anything is started.
+    arguments.theirs.read()?;
+    let engine = Engine::start()?;
+    let mut bar = Bar::new();
+    let (mut reports, mut world) = (Vec::new(), None);
+    for strategy in strategies {
+        let options = Options { strategy: *strategy, ..arguments.options.clone() };
+        let (report, left) = theirs::run(&engine, modules, &options, &arguments.theirs, &mut bar)?;
+        reports.push(report);
+        world = Some(left);
+    }
+    bar.finish();
+    let by_strategy = reports.iter().map(|report| (report.strategy, report)).collect();
+    write(arguments, by_strategy, || theirs::page(&reports))?;
+    let figures: Vec<String> = reports.iter().map(|report| report.text(arguments.verbose)).collect();
+    let is_well = reports.iter().all(theirs::Report::is_well);
+    tell(&figures.join("\n"), is_well)?;
+    serve(arguments, &engine, world)?;
+    Ok(is_well)
+}
+
+/// Writes the files that were asked for: reports by their strategies, and a page.
+fn write(
+    arguments: &DryRun,
+    by_strategy: BTreeMap<&str, &impl Serialize>,
+    page: impl Fn() -> String,
+) -> anyhow::Result<()> {
+    let put = |path: &Path, text: String| {
+        std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+    };
+    if let Some(path) = &arguments.json {
+        let one = by_strategy.values().next().filter(|_| by_strategy.len() == 1);
+        let json = match one {
+            Some(report) => serde_json::to_string_pretty(report)?,
+            None => serde_json::to_string_pretty(&by_strategy)?,
+        };
+        put(path, json + "\n")?;
+    }
+    match &arguments.html {
+        Some(path) => put(path, page()),
+        None => Ok(()),
+    }
+}
+
+/// Prints figures, and whether all is well.
+fn tell(figures: &str, is_well: bool) -> anyhow::Result<()> {
     let verdict = if is_well { "All is well: nothing was lost." } else { "NOT all is well: see above." };
     crate::print(&format!("{figures}\n{verdict}\n"))?;
-    Ok(is_well)
+    Ok(())
+}
+
+/// Keeps the last world open for browsers, if that is asked for.
+fn serve(arguments: &DryRun, engine: &Engine, world: Option<World>) -> anyhow::Result<()> {
+    let Some(mut world) = world.filter(|_| arguments.serve) else { return Ok(()) };
+    let gateway = world.pic.make_live(None);
+    let port = gateway.port().context("the gateway has no port")?;
+    crate::print(&format!("http://{}.localhost:{port}/\n", world.coordinator))?;
+    eprintln!(
+        "The coordinator's dashboard, until this is interrupted (Ctrl-C); /metrics and /logs are beside it."
+    );
+    engine.wait()
 }
 
 /// A range of seeds, such as `0..200`.

@@ -57,6 +57,23 @@ impl Engine {
         Ok(())
     }
 
+    /// Waits until the process is interrupted.
+    ///
+    /// # Errors
+    /// Interruptions can't be awaited.
+    pub fn wait(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Embedded(replica) => {
+                replica.wait(None, None).context("waiting for the end")?;
+                Ok(())
+            }
+            // The client's server is no child that ends with this process's handlers: the signal ends both.
+            Self::Server => loop {
+                std::thread::park();
+            },
+        }
+    }
+
     /// Its name in reports.
     pub fn name(&self) -> &'static str {
         match self {

@@ -1,11 +1,14 @@
 //! What the `decant` command is made of.
 
+pub mod candid_text;
 pub mod dry_run;
 pub mod engine;
+pub mod faulty;
 mod html;
 pub mod inspect;
 pub mod plan;
 pub mod prices;
+pub mod proposal;
 pub mod rehearsal;
 pub mod repack;
 pub mod schedules;

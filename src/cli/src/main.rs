@@ -5,6 +5,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use decant_cli::dry_run::{self, DryRun};
 use decant_cli::inspect::{self, Inspect};
 use decant_cli::plan::{self, Plan};
+use decant_cli::proposal::{self, Proposal};
 use decant_cli::repack::{self, Repack};
 use decant_cli::serve::{Listen, serve};
 use decant_cli::watch::{self, Watch};
@@ -34,12 +35,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Replays the incident and relocates the fleet, all in this process. Exits 0 only if all is well.
+    /// Rehearses, all in this process: the incident, or canisters of yours. Exits 0 only if all is well.
     DryRun(DryRun),
     /// Shows what stable memories hold, what they waste and what giving it back would bring. Changes nothing.
     Inspect(Inspect),
     /// Says what each way of giving memory back costs, when it pays back, and whether to do it at all.
     Plan(Plan),
+    /// Renders, encodes and decodes what governance decides.
+    Proposal(Proposal),
     /// Rewrites a downloaded snapshot with small buckets, or compares two. Exits 0 only if all is well.
     Repack(Repack),
     /// Follows a campaign by what its coordinator tells monitoring, until no job is on its way.
@@ -79,6 +82,7 @@ fn run(arguments: Arguments) -> anyhow::Result<bool> {
         Command::DryRun(arguments) => dry_run::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
+        Command::Proposal(arguments) => proposal::run(&arguments),
         Command::Repack(arguments) => repack::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
         Command::Replica(listen) => serve(&listen).map(|()| true),

@@ -81,6 +81,15 @@ pub(crate) fn tail_of(text: &str, width: usize) -> String {
     format!("…{}", text.chars().skip(skipped).collect::<String>())
 }
 
+/// The beginning of a text of many lines, as one of at most so many letters.
+pub(crate) fn line_of(text: &str, letters: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(letters) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
 /// A paragraph in lines of so many columns.
 pub(crate) fn indented(
     f: &mut fmt::Formatter<'_>,
@@ -123,6 +132,7 @@ mod tests {
     #[test]
     fn a_long_name_keeps_its_end_and_a_bar_shows_whatever_is_there() {
         assert_eq!([tail_of("snapshots/a", 11), tail_of("snapshots/a", 6)], ["snapshots/a", "…ots/a"]);
+        assert_eq!([line_of("a\n  b", 3), line_of("é\nb c", 3)], ["a b", "é b…"]);
         assert_eq!([bar(0, 10, 4), bar(1, 1_000, 4), bar(5, 10, 4)], ["", "█", "██"]);
     }
 }

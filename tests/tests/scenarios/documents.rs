@@ -1,11 +1,10 @@
 //! What the documents tell an operator to type.
 
-use candid::Principal;
+use candid::{CandidType, Principal};
 use decant_api::assess::AssessArgs;
 use decant_api::jobs::{Command, JobsArgs, Pause, Which};
-use decant_tests::candid_text;
+use decant_cli::candid_text::{self, Node};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -63,9 +62,10 @@ fn calls() -> Vec<Call> {
     calls
 }
 
-fn assert_is<T: DeserializeOwned>(value: &Value, at: &str) {
-    let read: Result<T, _> = serde_json::from_value(value.clone());
-    assert!(read.is_ok(), "{at}: {value} is not what the method takes: {:?}", read.err());
+fn assert_is<T: CandidType + DeserializeOwned>(value: &Node, at: &str) {
+    if let Err(wrong) = value.to::<T>() {
+        panic!("{at}: {value:?} is not what the method takes: {wrong}");
+    }
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn every_call_in_the_documents_is_one_that_the_coordinator_takes() {
     assert!(calls.len() >= 10, "the runbooks have calls");
     for Call { at, method, argument, is_query } in calls {
         assert_eq!(methods.get(&method), Some(&is_query), "{at}: {method}, and --query for queries alone");
-        let values = candid_text::parse_all(&argument);
+        let values = candid_text::read(&argument).unwrap_or_else(|wrong| panic!("{at}: {wrong}"));
         match (method.as_str(), values.as_slice()) {
             ("decant_summary", []) => {}
             ("decant_job" | "decant_retry" | "decant_abort" | "decant_skip", [job]) => {

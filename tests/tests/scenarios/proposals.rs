@@ -3,10 +3,11 @@
 use decant_api::govern::Decision;
 use decant_api::jobs::Summary;
 use decant_api::plan::{Plan, Retention, Strategy};
+use decant_cli::candid_text;
 use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::{Options, world::World};
 use decant_cli::repack::EMPTY_MODULE;
-use decant_tests::{candid_text, engine, modules};
+use decant_tests::{engine, modules};
 use std::fs;
 use std::path::Path;
 
@@ -18,9 +19,9 @@ fn examples() -> Vec<(String, Plan, Decision)> {
         .map(|file| {
             let path = file.expect("the directory can be read").path();
             let text = fs::read_to_string(&path).expect("it is text");
-            let decision = serde_json::from_value(candid_text::parse(&text));
             let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
-            let decision: Decision = decision.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let decision: Decision =
+                candid_text::read_as(&text).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
             let Decision::Approve { plan, pace: Some(_) } = decision.clone() else {
                 panic!("{name} approves a plan")
             };
@@ -62,9 +63,12 @@ fn every_example_plan_is_approved_once_its_module_is_in_the_chunk_store() {
         let rendered = validate(&world, decision).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
         assert!(rendered.contains(&plan.title), "{name}: {rendered}");
         assert!(rendered.contains("10 canaries first"), "{name}: {rendered}");
-        // The cycles in hand are told as they are then.
-        let without_means =
-            |text: &str| text.lines().filter(|line| !line.contains("cycles to spend")).collect::<String>();
+        // The cycles in hand are told as they are then, and by whoever has no coordinator not at all.
+        let is_of_means =
+            |line: &str| line.contains("cycles to spend") || line.contains("What the coordinator has");
+        let without_means = |text: &str| text.lines().filter(|line| !is_of_means(line)).collect::<String>();
+        let elsewhere = decant_words::text(decision, None);
+        assert_eq!(without_means(&elsewhere), without_means(&rendered), "{name}: `decant proposal render`");
         let voted = world.decide(decision).expect("it is executed");
         assert_eq!(without_means(&voted), without_means(&rendered), "{name}");
     }

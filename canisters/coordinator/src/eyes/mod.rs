@@ -20,11 +20,9 @@ mod tests;
 mod words;
 
 use candid::CandidType;
-pub(crate) use escape::is_hidden;
 use picture::Picture;
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
-pub(crate) use words::cycles;
 
 /// Bytes of an answer; a query may answer 3 MiB (docs, "resource limits"), and a page is read by people.
 const ANSWER_BYTES: usize = 1 << 20;

@@ -1,17 +1,10 @@
 //! Figures as people read them.
 
 use decant_engine::TimeNanos;
+pub(super) use decant_words::cycles;
+use decant_words::hundredths;
 
 const SECOND_NANOS: u64 = 1_000_000_000;
-
-/// Cycles, in T, B or M where there are so many.
-pub(crate) fn cycles(cycles: u128) -> String {
-    let units = [(1_000_000_000_000, "T"), (1_000_000_000, "B"), (1_000_000, "M")];
-    match units.iter().find(|(unit, _)| cycles >= *unit) {
-        Some((unit, name)) => format!("{} {name}", hundredths(cycles / (unit / 100))),
-        None => cycles.to_string(),
-    }
-}
 
 /// Pages of 64 KiB, in KiB, MiB, GiB or TiB.
 pub(super) fn pages(pages: u64) -> String {
@@ -21,10 +14,6 @@ pub(super) fn pages(pages: u64) -> String {
         Some((unit, name)) => format!("{} {name}", hundredths(kib * 100 / unit)),
         None => format!("{kib} KiB"),
     }
-}
-
-fn hundredths(value: u128) -> String {
-    format!("{}.{:02}", value / 100, value % 100)
 }
 
 /// A span, by its two largest units.

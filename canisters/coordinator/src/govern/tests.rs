@@ -1,16 +1,16 @@
 //! What voters read: every field of every decision, and nothing that its proposer could forge.
 
-use super::words::{Hand, quoted, text};
 use super::*;
-use crate::eyes::is_hidden;
 use crate::tests::{by_vessel, canister, plan};
 use decant_api::govern::{Breaker, Canaries, Hours};
 use decant_api::payout::{Payee, Payout};
 use decant_api::plan::{ByVessel, ModuleRef, ModuleUse, Relocation, Retention, Strategy};
+use decant_words::{Hand, check_title, is_hidden, quoted, text};
 use serde_bytes::ByteBuf;
 
 const HAND: Hand = Hand {
     liquid_cycles: 20_000_000_000_000,
+    floor_cycles: 1_000_000_000_000,
     job_cycles: 3_000_000_000,
     creation_cycles: 500_000_000_000,
     page_year_cycles: 244_000_000,
@@ -76,7 +76,7 @@ fn terms() -> Terms {
 
 /// What voters read without the digest, which changes with everything.
 fn words(decision: &Decision) -> String {
-    text(decision, &HAND)
+    text(decision, Some(&HAND))
         .lines()
         .filter(|line| !line.contains("The plan has the SHA-256"))
         .collect::<Vec<_>>()
@@ -275,13 +275,13 @@ fn no_title_hides_or_forges_a_word() {
         "~~x~~",
     ];
     for title in refused {
-        let refusal = plans::check_title(title).expect_err(title);
+        let refusal = check_title(title).expect_err(title);
         assert!(refusal.starts_with("title: "), "{refusal}");
         let shown = quoted(title);
         assert!(!shown.contains(['\n', '<', '>', '`', '*', '[', '\u{202e}']), "{shown}: of earlier builds");
     }
     for title in ["Repack the user canisters, wave 2 (1,000)", "Für alle: 50 % weniger", "小さくする"] {
-        assert_eq!(plans::check_title(title), Ok(()), "{title}");
+        assert_eq!(check_title(title), Ok(()), "{title}");
     }
 }
 
@@ -289,7 +289,7 @@ fn no_title_hides_or_forges_a_word() {
 #[test]
 fn what_is_rendered_is_the_same_as_markdown_and_as_plain_text() {
     for (name, _, decision) in all() {
-        let shown = text(&decision, &HAND);
+        let shown = text(&decision, Some(&HAND));
         let mut lines = shown.lines();
         assert!(lines.next().is_some_and(|line| line.starts_with("# ")), "{name}: {shown}");
         for line in lines {

@@ -1,7 +1,8 @@
 //! What may be paid out, and what voters read of it.
 
-use super::{check, text};
+use super::check;
 use candid::Principal;
+use decant_api::govern::Decision;
 use decant_api::payout::{Payee, Payout};
 use serde_bytes::ByteBuf;
 
@@ -10,6 +11,10 @@ const CANISTER: Principal = Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, 5, 1, 1
 fn account(owner: Principal, subaccount: Option<Vec<u8>>) -> Payout {
     let subaccount = subaccount.map(ByteBuf::from);
     Payout { cycles: 7, to: Payee::Account { ledger: CANISTER, owner, subaccount } }
+}
+
+fn text(payout: &Payout) -> String {
+    decant_words::text(&Decision::Pay(payout.clone()), None)
 }
 
 #[test]

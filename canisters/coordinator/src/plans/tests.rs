@@ -1,9 +1,10 @@
 //! Who may be named in a plan, what voters read of it, and limits that fit each other.
 
-use super::{CALL_BYTES, HEAP_BYTES, IN_FLIGHT, LEAST_TARGET, QUEUE, check, text};
+use super::{CALL_BYTES, HEAP_BYTES, IN_FLIGHT, LEAST_TARGET, QUEUE, check};
 use crate::tests::{by_vessel, canister, plan};
 use candid::Principal;
 use decant_api::plan::{Plan, Retention, Strategy};
+use decant_words::plan_text as text;
 
 fn relocation() -> Plan {
     Plan {

@@ -155,7 +155,7 @@ mod tests {
             hours: Some(Hours { from_minute: 60, to_minute: 120 }),
         });
         course.note_end(true);
-        let hex = crate::plans::hex(&course.encode());
+        let hex = decant_words::hex(&course.encode());
         assert_eq!(hex, GOLDEN, "what was written once is written, and read, for ever");
         assert_eq!(Course::decode(&course.encode()), Ok(course));
         assert_eq!(Course::decode(b"\x01\xa0"), Ok(Course::default()));

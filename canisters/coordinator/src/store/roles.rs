@@ -61,7 +61,7 @@ mod tests {
         let roles = Roles { operators: vec![canister(1)], observers: vec![canister(2), canister(3)] };
         set_roles(roles.clone());
         assert_eq!(super::roles(), roles);
-        let written = ROLES.with_borrow(|cell| crate::plans::hex(cell.get()));
+        let written = ROLES.with_borrow(|cell| decant_words::hex(cell.get()));
         assert_eq!(written, GOLDEN);
     }
 

@@ -121,7 +121,7 @@ fn account_user(
     let is_original_gone = !world.pic.canister_exists(user.original);
     findings.is_original_deleted = is_original_gone && expected != user.original;
     if job.outcome == Outcome::Done {
-        findings.excess_pages = excess_pages(&image, job)?;
+        findings.excess_pages = excess_pages(&image, 0, job)?;
         // A retained original still holds its memory.
         if !is_original_gone && expected != user.original {
             findings.stable_bytes += kept(&world.pic, world.operator, &[user.original])?.stable_bytes;
@@ -136,19 +136,22 @@ fn cbor_bytes(state: &UserState) -> anyhow::Result<u64> {
     Ok(bytes.len() as u64)
 }
 
-/// Pages beyond the header and the pages in use, rounded up to buckets.
-fn excess_pages(image: &[u8], job: &JobView) -> anyhow::Result<u64> {
+/// Pages beyond what lies before the manager, its header and the pages in use, rounded up to buckets.
+pub(super) fn excess_pages(image: &[u8], manager_page: u32, job: &JobView) -> anyhow::Result<u64> {
     let pages = image.len() as u64 / decant_layout::PAGE_BYTES;
-    let least = match Image::parse(image, pages)? {
+    let before = u64::from(manager_page);
+    let header = usize::try_from(before * decant_layout::PAGE_BYTES)?;
+    let least = match Image::parse_at(manager_page, image.get(header..).unwrap_or_default(), pages)? {
         Image::Empty => 0,
         Image::Raw { .. } => job.used_pages,
         Image::Managed(layout) => {
             let bucket = u64::from(layout.bucket_size_pages());
-            1 + layout
-                .memories()
-                .iter()
-                .map(|memory| memory.size_pages().div_ceil(bucket) * bucket)
-                .sum::<u64>()
+            1 + before
+                + layout
+                    .memories()
+                    .iter()
+                    .map(|memory| memory.size_pages().div_ceil(bucket) * bucket)
+                    .sum::<u64>()
         }
     };
     Ok(pages.saturating_sub(least))

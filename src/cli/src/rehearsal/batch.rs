@@ -16,7 +16,7 @@ pub const BATCH: usize = 32;
 const LANES: usize = 2;
 
 /// How often a call is made again that is refused for now. A rate limit lasts a round for 2 B instructions or 75 MiB.
-const ATTEMPTS: u32 = 200;
+pub(super) const ATTEMPTS: u32 = 200;
 
 /// A call that is still to be made.
 pub struct Update<'a> {
@@ -37,8 +37,12 @@ impl<'a> Update<'a> {
         method: &'a str,
         arguments: impl candid::utils::ArgumentEncoder,
     ) -> anyhow::Result<Self> {
-        let argument = candid::encode_args(arguments)?;
-        Ok(Self { canister, effective: RawEffectivePrincipal::None, method, argument })
+        Ok(Self::encoded(canister, method, candid::encode_args(arguments)?))
+    }
+
+    /// The same with an argument that is encoded.
+    pub fn encoded(canister: Principal, method: &'a str, argument: Vec<u8>) -> Self {
+        Self { canister, effective: RawEffectivePrincipal::None, method, argument }
     }
 
     /// A call of the management canister about a canister; `None`: about one that is not there yet.

@@ -16,8 +16,7 @@ pub fn update<R: CandidType + DeserializeOwned>(
     method: &str,
     args: impl candid::utils::ArgumentEncoder,
 ) -> anyhow::Result<R> {
-    let argument = candid::encode_args(args)?;
-    let call = Update { canister, effective: RawEffectivePrincipal::None, method, argument };
+    let call = Update::new(canister, method, args)?;
     let replies = update_all(pic, sender, vec![call])?;
     let reply = replies.first().context("a call has a reply")?;
     candid::decode_one(reply).with_context(|| format!("{method} of {canister} answers something else"))

@@ -25,11 +25,11 @@ const CANISTERS_BETWEEN_LOOKS: u64 = 100;
 /// Rounds between two looks, at most.
 const ROUNDS_BETWEEN_LOOKS: u64 = 10;
 /// Rounds without any progress after which the rehearsal gives up.
-const IDLE_ROUNDS: u64 = 3_000;
+pub(super) const IDLE_ROUNDS: u64 = 3_000;
 /// Jobs in one answer of the coordinator.
 const PAGE: u32 = 1_000;
 /// By how much the clock goes on in a round: about as much as on the platform.
-const ROUND: Duration = Duration::from_secs(1);
+pub(super) const ROUND: Duration = Duration::from_secs(1);
 
 /// What came of the relocation.
 pub struct Driven {
@@ -59,9 +59,10 @@ pub fn relocate(
     fleet: &mut Fleet,
     options: &Options,
     progress: &mut dyn Progress,
+    others: Option<Others<'_>>,
 ) -> anyhow::Result<Driven> {
-    enrol(world, fleet)?;
-    until_ended(world, fleet, options, progress, None)
+    enrol(world, &fleet.originals())?;
+    until_ended(world, fleet, options, progress, others)
 }
 
 /// What others do before a round, by its number; whether they have nothing more to do.
@@ -134,9 +135,9 @@ pub fn until_ended(
     })
 }
 
-fn enrol(world: &World, fleet: &Fleet) -> anyhow::Result<()> {
-    let originals: Vec<Principal> = fleet.users.iter().map(|user| user.original).collect();
-    for batch in originals.chunks(ENROLMENT) {
+/// Hands canisters to the index, which enrols them.
+pub(super) fn enrol(world: &World, canisters: &[Principal]) -> anyhow::Result<()> {
+    for batch in canisters.chunks(ENROLMENT) {
         let answers: Vec<Result<u64, String>> =
             update(&world.pic, world.index, world.operator, "relocate", (batch.to_vec(),))?;
         for (canister, answer) in batch.iter().zip(answers) {
@@ -203,13 +204,14 @@ fn finish_writes(world: &World, fleet: &mut Fleet, writes: &mut Vec<Write>) -> a
 }
 
 /// Rounds from the fence to the first that served users again; nothing if there was no fence.
-fn fenced_rounds(job: &JobView) -> Option<u64> {
+pub(super) fn fenced_rounds(job: &JobView) -> Option<u64> {
     let nanos = job.served_nanos.or(job.ended_nanos)?.saturating_sub(job.fenced_nanos?);
     // A fence that closed and opened within one round was closed for a round.
     Some(nanos.div_ceil(ROUND.as_nanos() as u64).max(1))
 }
 
-fn all_jobs(world: &World) -> anyhow::Result<Vec<JobView>> {
+/// Every job of the coordinator.
+pub(super) fn all_jobs(world: &World) -> anyhow::Result<Vec<JobView>> {
     let mut jobs: Vec<JobView> = Vec::new();
     loop {
         let after = jobs.last().map_or(0, |job| job.id);

@@ -8,7 +8,9 @@ pub mod account;
 pub mod batch;
 pub mod calls;
 pub mod drive;
+pub mod faults;
 pub mod fleet;
+pub mod log;
 mod model;
 mod modules;
 pub mod not_now;
@@ -17,6 +19,7 @@ mod page;
 mod phases;
 mod random;
 mod report;
+pub mod theirs;
 pub mod world;
 
 pub use model::Model;
@@ -29,8 +32,10 @@ pub use report::{Part, Report, memory};
 use crate::engine::Engine;
 use calls::kept;
 use candid::Principal;
+use faults::Fault;
 use phases::Stopwatch;
 use std::time::Instant;
+use world::World;
 
 /// Tells how far a rehearsal is.
 pub trait Progress {
@@ -60,11 +65,61 @@ pub fn run(
     options: &Options,
     progress: &mut dyn Progress,
 ) -> anyhow::Result<Report> {
+    rehearse(engine, modules, options, progress).map(|(report, _)| report)
+}
+
+/// As [`run`], with the world as it is afterwards.
+///
+/// # Errors
+/// As there.
+pub fn rehearse(
+    engine: &Engine,
+    modules: &Modules,
+    options: &Options,
+    progress: &mut dyn Progress,
+) -> anyhow::Result<(Report, World)> {
+    rehearse_through(engine, modules, options, progress, |world, fleet, progress| {
+        drive::relocate(world, fleet, options, progress, None)
+    })
+}
+
+/// As [`run`], with a fault at call number `nth` of the jobs; answers also whether it happened.
+///
+/// # Errors
+/// As there, and that the engine is none that fails on purpose.
+pub fn rehearse_with_fault(
+    engine: &Engine,
+    modules: &Modules,
+    options: &Options,
+    fault: Fault,
+    nth: u32,
+    progress: &mut dyn Progress,
+) -> anyhow::Result<(Report, bool)> {
+    let mut has_happened = false;
+    let (report, _) = rehearse_through(engine, modules, options, progress, |world, fleet, progress| {
+        let mut armed = faults::arm(engine, world, fault, nth)?;
+        let mut act = |_| armed.act_if_due(world, &modules.coordinator).map(|()| true);
+        let driven = drive::relocate(world, fleet, options, progress, Some(&mut act));
+        has_happened = armed.has_happened();
+        faults::disarm(engine, world)?;
+        driven
+    })?;
+    Ok((report, has_happened))
+}
+
+/// What a rehearsal goes through between its plan and its account.
+fn rehearse_through(
+    engine: &Engine,
+    modules: &Modules,
+    options: &Options,
+    progress: &mut dyn Progress,
+    relocate: impl FnOnce(&World, &mut fleet::Fleet, &mut dyn Progress) -> anyhow::Result<drive::Driven>,
+) -> anyhow::Result<(Report, World)> {
     options.check()?;
     let start = Instant::now();
     let mut stopwatch = Stopwatch::start();
     progress.phase("governance, coordinator and index", 1);
-    let mut world = world::World::new(engine, modules, options)?;
+    let mut world = World::new(engine, modules, options)?;
     let mut fleet = fleet::Fleet::create(&world, modules, options, progress)?;
     stopwatch.lap("create");
     let before = fleet.kept(&world)?;
@@ -78,10 +133,14 @@ pub fn run(
     let bloated = fleet.kept(&world)?;
     world.approve_plan(modules, options)?;
     let cycles_before = world.total_cycles(fleet.originals(), |_| true);
+    let coordinators_before = world.pic.cycle_balance(world.coordinator);
     stopwatch.lap("measure and plan");
-    let driven = drive::relocate(&world, &mut fleet, options, progress)?;
+    let driven = relocate(&world, &mut fleet, progress)?;
+    let coordinators_after = world.pic.cycle_balance(world.coordinator);
     stopwatch.lap("relocate");
     let mut report = account::account(&world, &fleet, &driven, options, progress)?;
+    report.settle_coordinator(coordinators_before.saturating_sub(coordinators_after), &driven);
+    report.note_states(&log::passages(&world)?);
     stopwatch.lap("read back");
     let exists = |id: &Principal| world.pic.canister_exists(*id);
     let now = fleet.originals().into_iter().chain(account::canisters_now(&driven));
@@ -99,5 +158,5 @@ pub fn run(
         report.complaints.extend(world.coordinator_log());
     }
     report.wall_seconds = start.elapsed().as_secs_f64();
-    Ok(report)
+    Ok((report, world))
 }

@@ -54,16 +54,16 @@ pub enum Retention {
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// Canisters of the fleet.
-    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, default_value_t = 25, conflicts_with = "whose", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub canisters: u32,
     /// KiB of state in each, about; 0 for none.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, conflicts_with = "whose")]
     pub state_kib: u32,
     /// The layout of the fleet.
-    #[arg(long, value_enum, default_value_t = Generation::Managed)]
+    #[arg(long, value_enum, default_value_t = Generation::Managed, conflicts_with = "whose")]
     pub generation: Generation,
     /// Everything random derives from it.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, conflicts_with = "whose")]
     pub seed: u64,
     /// Jobs at a time. More are slower on the embedded replica, which keeps 64 canisters mapped.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=200))]
@@ -72,7 +72,7 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = Retention::None)]
     pub retention: Retention,
     /// Copy states in virtual memories while they still serve, and after the freeze only what changed.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "whose")]
     pub precopy: bool,
     /// In which order canisters, senders and responses have their turn is by chance from it, as the specification
     /// allows; without it as the platform does it. Embedded replica only.

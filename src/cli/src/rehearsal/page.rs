@@ -1,6 +1,6 @@
 //! What a rehearsal measured, as one page.
 
-use super::{Report, memory};
+use super::{Part, Report, memory};
 use crate::html::{Bar, Page};
 use crate::text;
 
@@ -54,28 +54,32 @@ pub fn page(reports: &[Report]) -> String {
 
 /// What the cycles of a canister went to.
 fn purposes(page: &mut Page, report: &Report) {
-    let jobs = u128::from(report.relocated.max(1));
-    let burned = report.cycles_burned_by_deletion / jobs;
-    // Of a repack nothing is created or deleted.
-    if burned == 0 {
-        return;
-    }
-    let rest = report.cycles_per_job.saturating_sub(burned);
-    let bars: Vec<Bar> = [("creation, messages, bytes", rest), ("burned with the original", burned)]
-        .into_iter()
-        .map(|(name, cycles)| (name.to_owned(), cycles as f64, text::cycles(cycles as f64)))
-        .collect();
+    let burned = report.cycles_burned_by_deletion / u128::from(report.relocated.max(1));
+    let coordinators = report.coordinator_cycles_per_job;
+    let own = report.cycles_per_job.saturating_sub(burned + coordinators);
+    let by =
+        if report.must_delete { "the coordinator: creation and calls" } else { "the coordinator: calls" };
+    let bars: Vec<Bar> = [
+        (by, coordinators),
+        ("the canister: installations, messages, snapshots", own),
+        ("burned with the original", burned),
+    ]
+    .into_iter()
+    .filter(|(_, cycles)| *cycles > 0)
+    .map(|(name, cycles)| (name.to_owned(), cycles as f64, text::cycles(cycles as f64)))
+    .collect();
     page.chart(&format!("Where the cycles of a canister went, {}", report.strategy), &bars);
 }
 
-/// The job that took as long as half of them, moment by moment.
+/// The job that took as long as half of them, moment by moment, and one of them state by state.
 fn timeline(page: &mut Page, report: &Report) {
-    let bars: Vec<Bar> = report
-        .typical_job
-        .iter()
-        .map(|part| (part.name.to_owned(), part.seconds, text::seconds(part.seconds)))
-        .collect();
-    page.chart(&format!("A typical job, {}", report.strategy), &bars);
+    page.chart(&format!("A typical job, {}", report.strategy), &bars_of(&report.typical_job));
+    page.chart(&format!("A job, state by state, {}", report.strategy), &bars_of(&report.states));
+}
+
+/// How long each part takes.
+pub(super) fn bars_of(parts: &[Part]) -> Vec<Bar> {
+    parts.iter().map(|part| (part.name.clone(), part.seconds, text::seconds(part.seconds))).collect()
 }
 
 fn figures(page: &mut Page, reports: &[Report]) {

@@ -2,8 +2,11 @@
 
 use super::account::{Findings, deletes_originals};
 use super::drive::Driven;
+use super::log::Passage;
+use super::world::TARGET_CYCLES;
 use super::{Generation, Options, Phase, Retention, Strategy};
 use crate::text;
+use decant_api::JobId;
 use decant_api::jobs::{JobView, Outcome};
 use serde::Serialize;
 use std::fmt;
@@ -58,6 +61,10 @@ pub struct Report {
     pub fenced_rounds: Vec<u64>,
     /// The job that took as long as half of them, part by part.
     pub typical_job: Vec<Part>,
+    /// A job in the middle of those whose whole way the coordinator's log has, state by state.
+    pub states: Vec<Part>,
+    /// Cycles that the coordinator spent by job on creations and calls, what targets got not counted.
+    pub coordinator_cycles_per_job: u128,
     /// Writes that met a fence.
     pub write_attempts_while_fenced: u64,
     /// Pages beyond what promise 7 allows.
@@ -85,7 +92,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Part {
     /// What happens in it.
-    pub name: &'static str,
+    pub name: String,
     /// How long it takes.
     pub seconds: f64,
 }
@@ -108,11 +115,42 @@ fn typical_job(jobs: &[JobView]) -> Vec<Part> {
         moments.into_iter().filter_map(|(name, nanos)| Some((name, nanos?))).collect();
     moments
         .windows(2)
-        .map(|pair| Part { name: pair[0].0, seconds: pair[1].1.saturating_sub(pair[0].1) as f64 / 1e9 })
+        .map(|pair| Part {
+            name: pair[0].0.to_owned(),
+            seconds: pair[1].1.saturating_sub(pair[0].1) as f64 / 1e9,
+        })
         .collect()
 }
 
+/// Of a job in the middle of those whose whole way is there, how long it was in each state.
+fn states(log: &[Passage]) -> Vec<Part> {
+    let begun: Vec<JobId> =
+        log.iter().filter(|passage| passage.from == "queued").map(|passage| passage.job).collect();
+    let Some(job) = begun.get(begun.len() / 2) else { return Vec::new() };
+    durations(&log.iter().filter(|passage| passage.job == *job).collect::<Vec<_>>())
+}
+
+/// How long a job was in each state that took it any time.
+pub(super) fn durations(passed: &[&Passage]) -> Vec<Part> {
+    let parts = passed.windows(2).map(|pair| Part {
+        name: pair[0].to.clone(),
+        seconds: pair[1].at_nanos.saturating_sub(pair[0].at_nanos) as f64 / 1e9,
+    });
+    parts.filter(|part| part.seconds > 0.0).collect()
+}
+
 impl Report {
+    pub(super) fn note_states(&mut self, log: &[Passage]) {
+        self.states = states(log);
+    }
+
+    /// Of what the coordinator has less, each target has got some.
+    pub(super) fn settle_coordinator(&mut self, spent: u128, driven: &Driven) {
+        let targets = super::account::canisters_now(driven).len() as u128;
+        let jobs = driven.jobs.len().max(1) as u128;
+        self.coordinator_cycles_per_job = spent.saturating_sub(targets * TARGET_CYCLES) / jobs;
+    }
+
     pub(crate) fn begin(options: &Options, driven: &Driven) -> Self {
         let count = |wanted: fn(&Outcome) -> bool| {
             driven.jobs.iter().filter(|job| wanted(&job.outcome)).count() as u64
@@ -183,6 +221,15 @@ impl Report {
         let saved_a_day = idle_before_a_day.saturating_sub(idle_after_a_day);
         let spent = self.cycles_per_job.saturating_mul(self.relocated.into());
         self.payback_days = (saved_a_day > 0).then(|| spent as f64 / saved_a_day as f64);
+    }
+
+    /// Whether everybody kept everything, also those whose jobs went back.
+    pub fn has_kept_all(&self) -> bool {
+        self.verified == u64::from(self.canisters)
+            && self.lost == 0
+            && self.parked == 0
+            && self.routes_wrong == 0
+            && self.snapshots_left == 0
     }
 
     /// Whether everybody kept everything, every original is gone that was to go, and no page too much is held.

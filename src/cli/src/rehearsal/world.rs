@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 /// Cycles of a canister around the fleet: creations are paid from the coordinator's.
 const WORLD_CYCLES: u128 = 1_000_000_000_000_000_000;
 /// Cycles that a fresh canister gets besides its creation: an update prepays 40 B instructions.
-const TARGET_CYCLES: u128 = 500_000_000_000;
+pub(super) const TARGET_CYCLES: u128 = 500_000_000_000;
 /// Bytes of a chunk in the chunk store (spec).
 const CHUNK_BYTES: usize = 1 << 20;
 /// Percent by which users' state may grow after a repack.

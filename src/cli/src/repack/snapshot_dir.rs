@@ -45,6 +45,7 @@ pub(super) const STABLE_SIZE: &str = "stable_memory_size";
 pub(super) const GLOBALS: &str = "globals";
 pub(super) const GLOBAL_TIMER: &str = "global_timer";
 pub(super) const HOOK_STATUS: &str = "on_low_wasm_memory_hook_status";
+const TAKEN_AT: &str = "taken_at_timestamp";
 const CHUNK_STORE: &str = "wasm_chunk_store";
 const CERTIFIED_DATA: &str = "certified_data";
 
@@ -189,6 +190,11 @@ impl SnapshotDir {
     /// Whether neither module nor heap can run: what `decant repack` writes.
     pub fn is_repacked(&self) -> bool {
         self.module == EMPTY_MODULE
+    }
+
+    /// When it was taken, if the metadata says so.
+    pub(crate) fn taken_nanos(&self) -> Option<u64> {
+        self.metadata.get(TAKEN_AT).and_then(Value::as_u64)
     }
 
     pub(super) fn path(&self) -> &Path {

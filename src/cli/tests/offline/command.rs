@@ -1,11 +1,13 @@
 //! The command itself: help, exit codes, what shells and `man` get, outputs that end early.
 
 use crate::common::{Temporary, decant, image, write_snapshot};
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 8] =
-    ["dry-run", "inspect", "plan", "repack", "watch", "replica", "completions", "man"];
+const COMMANDS: [&str; 9] =
+    ["dry-run", "inspect", "plan", "proposal", "repack", "watch", "replica", "completions", "man"];
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("it prints text")
@@ -119,5 +121,58 @@ fn nothing_is_coloured_where_nobody_looks() {
         let ended = decant(&directory.path(""), &arguments);
         let printed = ended.output + &ended.errors;
         assert!(!printed.contains('\u{1b}'), "{arguments:?}: {printed:?}");
+    }
+}
+
+/// Commands in the documents: after `decant ` at the beginning of a line or of what stands between backticks.
+fn documented() -> Vec<(String, Vec<String>)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut documents = vec![root.join("README.md")];
+    let folder = fs::read_dir(root.join("docs")).expect("there are documents");
+    documents.extend(folder.map(|entry| entry.expect("it can be read").path()));
+    let mut commands = Vec::new();
+    for path in documents.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let document = fs::read_to_string(path).expect("it is text").replace(" \\\n", " ");
+        for (number, line) in document.lines().enumerate() {
+            let begins = line.strip_prefix("decant ").into_iter();
+            for command in begins.chain(line.split("`decant ").skip(1)) {
+                let command = command.split(['`', '#', ';']).next().unwrap_or(command);
+                let words = command.split_whitespace().map(ToString::to_string).collect();
+                commands.push((format!("{}:{}", path.display(), number + 1), words));
+            }
+        }
+    }
+    commands
+}
+
+#[test]
+fn every_command_in_the_documents_is_there_with_its_flags() {
+    let directory = Temporary::new();
+    fs::create_dir_all(directory.path("")).expect("the directory is made");
+    let mut helps: BTreeMap<Vec<String>, String> = BTreeMap::new();
+    let commands = documented();
+    assert!(commands.len() > 20, "{} commands", commands.len());
+    for (at, words) in commands {
+        // A command of a command, too.
+        let names: Vec<String> = words
+            .iter()
+            .take(if words.first().is_some_and(|name| name == "proposal") { 2 } else { 1 })
+            .filter(|word| word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-'))
+            .cloned()
+            .collect();
+        let help = helps.entry(names.clone()).or_insert_with(|| {
+            let mut arguments: Vec<&str> = names.iter().map(String::as_str).collect();
+            arguments.push("--help");
+            let ended = decant(&directory.path(""), &arguments);
+            assert_eq!(ended.code, Some(0), "{at}: there is no {names:?}: {}", ended.errors);
+            ended.output
+        });
+        for flag in words.iter().filter(|word| word.starts_with("--")) {
+            let flag = flag.split('=').next().unwrap_or(flag).trim_end_matches([',', '.', ')']);
+            assert!(
+                help.contains(&format!("{flag} ")) || help.contains(&format!("{flag}\n")),
+                "{at}: {flag}"
+            );
+        }
     }
 }

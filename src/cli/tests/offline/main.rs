@@ -8,6 +8,7 @@ mod field;
 mod hostile;
 mod inspect;
 mod plan;
+mod proposal;
 mod round_trips;
 mod schema;
 mod watch;

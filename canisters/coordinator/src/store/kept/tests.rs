@@ -85,7 +85,7 @@ fn happened() -> Vec<(&'static str, Happened)> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    crate::plans::hex(bytes)
+    decant_words::hex(bytes)
 }
 
 #[test]

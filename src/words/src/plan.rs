@@ -2,7 +2,7 @@
 //! it but the title, whose letters are such that they can't end, hide or turn round anything (`check_title`); arguments and
 //! lists of chunks stand there by their length and SHA-256.
 
-use super::hex;
+use crate::{hex, is_hidden};
 use candid::Principal;
 use decant_api::plan::{ByVessel, ModuleRef, Plan, Retention, Strategy};
 use serde_bytes::ByteBuf;
@@ -16,11 +16,11 @@ const TITLE_SIGNS: &str = " .,:;()+-%'";
 ///
 /// # Errors
 /// Which letter it can't have.
-pub(crate) fn check_title(title: &str) -> Result<(), String> {
+pub fn check_title(title: &str) -> Result<(), String> {
     let is_right_to_left = |letter: char| matches!(u32::from(letter), 0x590..=0x8ff | 0xfb1d..=0xfdff | 0xfe70..=0xfeff | 0x1_0800..=0x1_0fff | 0x1_e800..=0x1_efff);
     let may_stand = |letter: char| {
         TITLE_SIGNS.contains(letter)
-            || (letter.is_alphanumeric() && !is_right_to_left(letter) && !crate::eyes::is_hidden(letter))
+            || (letter.is_alphanumeric() && !is_right_to_left(letter) && !is_hidden(letter))
     };
     match title.chars().find(|letter| !may_stand(*letter)) {
         None if title.trim() == title => Ok(()),
@@ -49,7 +49,7 @@ fn module_of(module: &ModuleRef) -> String {
 }
 
 /// The whole plan.
-pub(crate) fn text(plan: &Plan) -> String {
+pub fn text(plan: &Plan) -> String {
     let (heading, work, proof) = match &plan.strategy {
         Strategy::Relocate(relocation) => (
             "Relocate canisters",

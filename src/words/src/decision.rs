@@ -1,9 +1,6 @@
 //! Decisions, as voters read them: all that they say, what they change, what can't be undone, and the means there are now.
 
-use crate::eyes::{cycles, is_hidden};
-use crate::money::{FLOOR_CYCLES, Prices};
-use crate::plans::{self, hex};
-use crate::{audit, payouts};
+use crate::{cycles, hash, hex, is_hidden, payout, plan};
 use candid::Principal;
 use decant_api::govern::{Decision, Pace, Roles, Terms};
 use decant_api::plan::Plan;
@@ -14,33 +11,26 @@ const YEAR_SECONDS: u128 = 31_556_952;
 const GIB_SECOND_CYCLES: u128 = 317_500;
 /// Pages of 64 KiB in a GiB.
 const GIB_PAGES: u128 = 16_384;
+/// Cycles that a page of memory costs a year on 13 nodes.
+pub const PAGE_YEAR_CYCLES: u128 = GIB_SECOND_CYCLES * YEAR_SECONDS / GIB_PAGES;
 
 /// What the coordinator has, and what things cost now.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Hand {
-    pub(crate) liquid_cycles: u128,
+pub struct Hand {
+    /// What it has to spend.
+    pub liquid_cycles: u128,
+    /// Of these, what stays.
+    pub floor_cycles: u128,
     /// What one job of a plan takes at least: without a target, and with one that is created, besides what it is given.
-    pub(crate) job_cycles: u128,
-    pub(crate) creation_cycles: u128,
+    pub job_cycles: u128,
+    /// A canister that is created.
+    pub creation_cycles: u128,
     /// What a page of memory costs a year.
-    pub(crate) page_year_cycles: u128,
+    pub page_year_cycles: u128,
 }
 
-impl Hand {
-    /// As it is now.
-    pub(crate) fn now() -> Self {
-        let prices = Prices::now();
-        Self {
-            liquid_cycles: ic_cdk::api::canister_liquid_cycle_balance(),
-            job_cycles: crate::money::least(None, 0, prices),
-            creation_cycles: ic_cdk::api::cost_create_canister(),
-            page_year_cycles: prices.here(GIB_SECOND_CYCLES * YEAR_SECONDS / GIB_PAGES),
-        }
-    }
-}
-
-/// The whole decision.
-pub(crate) fn text(decision: &Decision, hand: &Hand) -> String {
+/// The whole decision; without a coordinator nobody knows what that has.
+pub fn text(decision: &Decision, hand: Option<&Hand>) -> String {
     match decision {
         Decision::Approve { plan, pace } => {
             let pace = match pace {
@@ -49,9 +39,9 @@ pub(crate) fn text(decision: &Decision, hand: &Hand) -> String {
             };
             format!(
                 "{}\n\n{}\n\nPace: {pace}.\n\nThe plan has the SHA-256 {}.",
-                plans::text(plan),
-                means(plan, hand),
-                hex(&audit::hash(plan).0)
+                plan::text(plan),
+                hand.map_or_else(|| UNKNOWN_MEANS.to_owned(), |hand| means(plan, hand)),
+                hex(&hash(plan))
             )
         }
         Decision::End { plan, title } => format!(
@@ -73,9 +63,12 @@ pub(crate) fn text(decision: &Decision, hand: &Hand) -> String {
             roles(was),
             roles(now)
         ),
-        Decision::Pay(payout) => payouts::text(payout),
+        Decision::Pay(paid) => payout(paid),
     }
 }
+
+const UNKNOWN_MEANS: &str =
+    "What the coordinator has and needs, and when that is back, it tells when it renders this itself.";
 
 /// Cycles in hand and needed, and when they are back.
 fn means(plan: &Plan, hand: &Hand) -> String {
@@ -93,14 +86,14 @@ fn means(plan: &Plan, hand: &Hand) -> String {
          canister's own among them. At {GIB_SECOND_CYCLES} cycles for a GiB and second on 13 nodes one that gives {} pages back \
          {payback}.",
         cycles(hand.liquid_cycles),
-        cycles(FLOOR_CYCLES),
+        cycles(hand.floor_cycles),
         cycles(job),
         plan.min_reclaimed_pages
     )
 }
 
 /// The terms of a plan.
-pub(crate) fn terms(terms: &Terms) -> String {
+pub fn terms(terms: &Terms) -> String {
     format!(
         "at most {} canisters, {} at a time, and {} cycles in all; {}",
         terms.max_canisters,
@@ -150,7 +143,7 @@ fn of_day(minute: u16) -> String {
 }
 
 /// Who does what.
-pub(crate) fn roles(roles: &Roles) -> String {
+pub fn roles(roles: &Roles) -> String {
     format!("{} operate; {} observe", listed(&roles.operators), listed(&roles.observers))
 }
 
@@ -162,7 +155,7 @@ fn listed(all: &[Principal]) -> String {
 }
 
 /// A title of a plan of an earlier build, which took any letters: all that could be taken for a sign is shown by its number.
-pub(crate) fn quoted(title: &str) -> String {
+pub fn quoted(title: &str) -> String {
     title
         .chars()
         .map(|letter| match letter {

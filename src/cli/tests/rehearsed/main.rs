@@ -1,0 +1,171 @@
+//! `decant dry-run` with canisters of somebody else, as a process: their snapshots as directories, their modules as files.
+
+mod common;
+
+use common::{Fleet, decant, spawn, text};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+/// Numbers change from run to run where jobs meet users; these are those of the layouts.
+const MIB: u64 = 1 << 20;
+
+#[test]
+fn three_canisters_of_different_code_are_rehearsed_while_their_users_write() {
+    let fleet = Fleet::downloaded();
+    let ended = decant(
+        &fleet,
+        &[
+            "--copies",
+            "2",
+            "--strategy",
+            "both",
+            "--json",
+            "report.json",
+            "--html",
+            "report.html",
+            "--upgrade-arg",
+        ],
+        &["ledger=(variant { Upgrade = null })"],
+    );
+    let (output, errors) = (text(&ended.stdout), text(&ended.stderr));
+    assert_eq!(ended.status.code(), Some(0), "{output}{errors}");
+    assert!(output.ends_with("All is well: nothing was lost.\n"), "{output}");
+    let json: Value = serde_json::from_str(&fleet.read("report.json")).expect("it is JSON");
+    for strategy in ["repack", "relocate-vessel"] {
+        let report = &json[strategy];
+        let canisters = report["canisters"].as_array().expect("there are figures");
+        let names: Vec<&str> = canisters.iter().filter_map(|figures| figures["name"].as_str()).collect();
+        assert_eq!(names, ["incident", "ledger", "shapes"], "{report}");
+        for figures in canisters {
+            let number = |field: &str| figures[field].as_u64().expect(field);
+            assert_eq!((number("copies"), number("done")), (2, 2), "{figures}");
+            assert!(number("stable_bytes_before") > 2 * 8 * MIB, "{figures}");
+            assert!(number("stable_bytes_after") * 8 < number("stable_bytes_before"), "{figures}");
+            assert!(number("answers") >= 2 && number("answers") == number("answers_same"), "{figures}");
+            assert!(number("written") >= 2, "{figures}");
+            assert!(number("fenced_rounds_max") > 0, "{figures}");
+            assert!(figures["states"].as_array().is_some_and(|states| states.len() >= 3), "{figures}");
+        }
+        assert!(
+            report["write_attempts_while_fenced"].as_u64() > Some(0),
+            "users write while it goes on: {report}"
+        );
+    }
+    let page = fleet.read("report.html");
+    assert!(page.contains("How long ledger was in each state, repack"), "{page}");
+    assert!(!page.contains("<script") && !page.contains("://"));
+}
+
+/// Its post_upgrade traps without an argument.
+#[test]
+fn a_canister_that_is_broken_is_named_with_the_step_and_the_others_are_given_back() {
+    let fleet = Fleet::downloaded();
+    let ended = decant(&fleet, &["--json", "report.json"], &[]);
+    let (output, errors) = (text(&ended.stdout), text(&ended.stderr));
+    assert_eq!(ended.status.code(), Some(1), "{output}{errors}");
+    assert!(output.ends_with("NOT all is well: see above.\n"), "{output}");
+    assert!(
+        output.contains("! ledger (1), not given back, and as it was, at the step \"dressing\""),
+        "{output}"
+    );
+    assert!(output.contains("an ordinary upgrade to the same module fails too"), "{output}");
+    assert!(output.contains(": dressing → rolling back"), "the job's events are there: {output}");
+    let json: Value = serde_json::from_str(&fleet.read("report.json")).expect("it is JSON");
+    let done: Vec<u64> = json["canisters"]
+        .as_array()
+        .expect("there are figures")
+        .iter()
+        .filter_map(|figures| figures["done"].as_u64())
+        .collect();
+    assert_eq!(done, [1, 0, 1], "{json}");
+    let failures = json["failures"].as_array().expect("there are failures");
+    // What went back answers as if nothing had happened: promise 10 is not broken.
+    assert_eq!(failures.len(), 1, "{json}");
+    assert_eq!(failures[0]["step"], "dressing");
+}
+
+/// What lies behind the last bucket is somebody's: giving it up is what an operator must not say here.
+#[test]
+fn what_is_lost_is_told_by_the_twin() {
+    let fleet = Fleet::of_modules();
+    let init = "(record { prefix_pages = 0 : nat64; bucket_pages = 128 : nat16; is_nested = false; \
+                behind_page = opt (400 : nat64); opens_at_init = true })";
+    let arguments = ["--wasm", "regions.wasm", "--init", init, "--ask", "regions.txt", "--may-lose-heap"];
+    let kept = decant(&fleet, &arguments, &[]);
+    let output = text(&kept.stdout);
+    assert_eq!(kept.status.code(), Some(1), "{output}{}", text(&kept.stderr));
+    assert!(output.contains("regions (1), not given back, and as it was"), "{output}");
+    assert!(output.contains("1 of 1"), "it answers as it did: {output}");
+    let dropped = decant(&fleet, &arguments, &["--drop-tail"]);
+    let output = text(&dropped.stdout);
+    assert_eq!(dropped.status.code(), Some(1), "{output}{}", text(&dropped.stderr));
+    assert!(output.contains("regions (1), promise 2"), "{output}");
+    assert!(output.contains("`notes ()`"), "it says which query: {output}");
+}
+
+#[test]
+fn what_can_not_be_rehearsed_is_refused_with_what_to_do() {
+    let fleet = Fleet::of_modules();
+    fleet.write("wrong.txt", "query notes");
+    fleet.write("unknown.txt", "query nothing ()");
+    let init = "(record { prefix_pages = 0 : nat64; bucket_pages = 128 : nat16; is_nested = false; behind_page = null; \
+                opens_at_init = true })";
+    let module = ["--wasm", "regions.wasm", "--init", init];
+    for (arguments, code, words) in [
+        (vec!["--fleet", "nowhere"], 3, "reading nowhere"),
+        (vec!["--wasm", "regions.wasm", "--canisters", "2"], 2, "cannot be used with"),
+        (vec!["--copies", "2"], 2, "required"),
+        (vec!["--wasm", "regions.wasm", "--strategy", "relocate"], 3, "--strategy repack"),
+        (vec!["--wasm", "regions.wasm", "--init", "(5"], 3, "--init (5: \",\" or \")\" is missing"),
+        (vec!["--wasm", "regions.wasm", "--upgrade-arg", "other=()"], 3, "there is no canister of that name"),
+        ([&module[..], &["--ask", "wrong.txt"]].concat(), 3, "wrong.txt: line 1: the arguments are missing"),
+        (
+            [&module[..], &["--ask", "unknown.txt"]].concat(),
+            3,
+            "line 1 of --ask, `query nothing ()` is rejected",
+        ),
+    ] {
+        let ended = decant(&fleet, &arguments, &[]);
+        let errors = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {errors}");
+        assert!(errors.contains(words), "{arguments:?}: {errors}");
+        assert!(ended.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_dashboard_of_a_rehearsal_opens_in_a_browser_until_it_is_interrupted() {
+    let fleet = Fleet::of_modules();
+    let mut served = spawn(&fleet, &["--canisters", "1", "--state-kib", "20", "--serve"]);
+    let output = BufReader::new(served.stdout.take().expect("it is piped"));
+    let address =
+        output.lines().map(|line| line.expect("it is text")).find(|line| line.starts_with("http://"));
+    let address = address.expect("it prints where");
+    let host = address.trim_start_matches("http://").trim_end_matches('/');
+    let (name, port) = host.rsplit_once(':').expect("it has a port");
+    assert!(name.ends_with(".localhost"), "{address}");
+    let mut browser =
+        TcpStream::connect(("127.0.0.1", port.parse().expect("a number"))).expect("somebody listens");
+    write!(browser, "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").expect("it is sent");
+    let mut page = String::new();
+    browser.read_to_string(&mut page).expect("it is answered");
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("<!doctype html>"), "{page}");
+    let id = served.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill runs").success());
+    assert_eq!(served.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn nothing_is_lost_under_a_fault_of_each_kind() {
+    let fleet = Fleet::of_modules();
+    let small = ["--canisters", "1", "--state-kib", "20", "--strategy", "both", "--faults"];
+    let ended = decant(&fleet, &small, &[]);
+    let output = text(&ended.stdout);
+    assert_eq!(ended.status.code(), Some(0), "{output}{}", text(&ended.stderr));
+    for kind in ["a call is rejected", "a reply is lost", "a callback traps", "it has no cycles"] {
+        assert_eq!(output.matches(kind).count(), 2, "{kind} for each strategy: {output}");
+    }
+    assert!(output.ends_with("All is well: nothing was lost, whatever went wrong.\n"), "{output}");
+}

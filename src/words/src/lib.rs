@@ -1,0 +1,89 @@
+//! What voters read of a decision: the coordinator's validator, and whoever looks at a payload without it, say the same.
+//!
+//! Nothing that a proposer wrote can end, hide or turn round a word of ours ([`is_hidden`], [`check_title`]).
+
+mod decision;
+mod plan;
+
+pub use decision::{Hand, PAGE_YEAR_CYCLES, quoted, roles, terms, text};
+pub use plan::{check_title, text as plan_text};
+
+use decant_api::payout::{Payee, Payout};
+use decant_api::plan::Plan;
+use sha2::{Digest, Sha256};
+
+/// SHA-256 of a plan in Candid.
+pub fn hash(plan: &Plan) -> [u8; 32] {
+    // Encoding what was decoded does not fail; if it did, no plan has the digest of nothing.
+    Sha256::digest(candid::encode_one(plan).unwrap_or_default()).into()
+}
+
+/// Bytes as voters compare them.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Renders a payout for voters.
+fn payout(payout: &Payout) -> String {
+    let to = match &payout.to {
+        Payee::Canister(canister) => format!("the canister {canister}"),
+        Payee::Account { ledger, owner, subaccount } => {
+            let sub =
+                subaccount.as_ref().map(|bytes| format!(", subaccount {}", hex(bytes))).unwrap_or_default();
+            format!("the account of {owner}{sub} at the cycles ledger {ledger}")
+        }
+    };
+    format!(
+        "# Pay cycles out\n\n{} cycles of the coordinator go to {to}, which cannot be undone.",
+        payout.cycles
+    )
+}
+
+/// Cycles, in T, B or M where there are so many.
+pub fn cycles(cycles: u128) -> String {
+    let units = [(1_000_000_000_000, "T"), (1_000_000_000, "B"), (1_000_000, "M")];
+    match units.iter().find(|(unit, _)| cycles >= *unit) {
+        Some((unit, name)) => format!("{} {name}", hundredths(cycles / (unit / 100))),
+        None => cycles.to_string(),
+    }
+}
+
+/// A number of hundredths.
+pub fn hundredths(value: u128) -> String {
+    format!("{}.{:02}", value / 100, value % 100)
+}
+
+/// Letters that are not seen, or change how others are: controls, what joins, marks or turns round, tags, and spaces that
+/// look like none (Unicode, categories Cc, Cf, Zl, Zp, and those fillers that show nothing).
+pub fn is_hidden(letter: char) -> bool {
+    letter.is_control()
+        || matches!(
+            letter,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{600}'..='\u{605}'
+                | '\u{61c}'
+                | '\u{6dd}'
+                | '\u{70f}'
+                | '\u{890}'..='\u{891}'
+                | '\u{8e2}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{2800}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffc}'
+                | '\u{110bd}'
+                | '\u{110cd}'
+                | '\u{13430}'..='\u{1345f}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
