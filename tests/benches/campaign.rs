@@ -1,14 +1,35 @@
-//! Campaigns while people act, each under an order of turns of its own: `scripts/campaign [SEEDS [CANISTERS [FROM]]]`.
+//! Campaigns while people act, each under an order of turns of its own: `scripts/campaign [SEEDS [CANISTERS [FROM]]]`; or a
+//! month of one: `scripts/campaign --month [CANISTERS]`.
 
-use decant_tests::campaign;
 use decant_tests::faults::embedded;
+use decant_tests::{campaign, month};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Instant;
 
+/// Canisters of the incident.
+const INCIDENT: u32 = 9_857;
+
+fn a_month(canisters: u32) -> ExitCode {
+    let begun = Instant::now();
+    let mut say = |line: &str| println!("{:.0} s: {line}", begun.elapsed().as_secs_f64());
+    match month::run(embedded(), canisters, &mut say) {
+        Ok(month) => println!("{month:?} in {:.0} s\nAll is accounted for.", begun.elapsed().as_secs_f64()),
+        Err(error) => {
+            println!("NOT well: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
 fn main() -> ExitCode {
+    if std::env::args().any(|argument| argument == "--month") {
+        let named = std::env::args().filter_map(|argument| argument.parse().ok()).next();
+        return a_month(named.unwrap_or(INCIDENT));
+    }
     // Cargo adds arguments of its own, such as `--bench`.
     let mut named = std::env::args().skip(1).filter_map(|argument| argument.parse::<u64>().ok());
     let (seeds, canisters, from) =

@@ -91,8 +91,10 @@ pub fn run(engine: &Engine, canisters: u32, seed: u64) -> anyhow::Result<Campaig
         driven.write_attempts_while_fenced += fenced_before;
         rounds += driven.rounds;
     }
-    check_account(&world, &fleet, &driven, &options)?;
-    check_cycles(&world, before, begun.as_nanos_since_unix_epoch(), messages, &people)?;
+    check_account(&world, &fleet, &driven, &options, 0)?;
+    let spent =
+        Spent { messages: messages + u128::from(people.taken), back_from_pool: people.back_from_pool };
+    check_cycles(&world, before, begun.as_nanos_since_unix_epoch(), &spent)?;
     empty_pool(&world)?;
     Ok(Campaign {
         rolled_back,
@@ -133,7 +135,11 @@ fn propose(world: &World, options: &Options) -> anyhow::Result<()> {
 }
 
 /// Enrols canisters, each by its plan; answers in how many messages.
-fn enrol(world: &World, relocated: &[Principal], canisters: Vec<Principal>) -> anyhow::Result<u128> {
+pub(crate) fn enrol(
+    world: &World,
+    relocated: &[Principal],
+    canisters: Vec<Principal>,
+) -> anyhow::Result<u128> {
     let (moved, stay): (Vec<Principal>, Vec<Principal>) =
         canisters.into_iter().partition(|canister| relocated.contains(canister));
     let mut messages = 0;
@@ -168,7 +174,7 @@ fn retry_all(world: &World) -> anyhow::Result<()> {
 }
 
 /// The latest job of each source.
-fn latest(jobs: &[JobView]) -> BTreeMap<Principal, &JobView> {
+pub(crate) fn latest(jobs: &[JobView]) -> BTreeMap<Principal, &JobView> {
     jobs.iter().map(|job| (job.source, job)).collect()
 }
 
@@ -176,13 +182,19 @@ fn unfinished(jobs: &[JobView]) -> Vec<&JobView> {
     latest(jobs).into_values().filter(|job| job.outcome != Outcome::Done).collect()
 }
 
-/// Every user field by field, every route, every canister of the instance.
-fn check_account(world: &World, fleet: &Fleet, driven: &Driven, options: &Options) -> anyhow::Result<()> {
+/// Every user field by field, every route, every canister of the instance, in which so many are none of the campaign.
+pub(crate) fn check_account(
+    world: &World,
+    fleet: &Fleet,
+    driven: &Driven,
+    options: &Options,
+    strangers: u64,
+) -> anyhow::Result<()> {
     let report = account::account(world, fleet, driven, options, &mut Silent)?;
     let users = u64::from(options.canisters);
     let is_whole = (report.verified, report.lost, report.routes_wrong, report.snapshots_left)
         == (users, 0, 0, 0)
-        && (report.orphans, report.compact_excess_pages) == (0, 0);
+        && (report.orphans, report.compact_excess_pages) == (strangers, 0);
     ensure!(is_whole, "{report}\n{:#?}", report.complaints);
     let left = unfinished(&driven.jobs);
     ensure!(left.is_empty(), "{left:#?}");
@@ -193,26 +205,34 @@ fn check_account(world: &World, fleet: &Fleet, driven: &Driven, options: &Option
     Ok(())
 }
 
-fn summary(world: &World) -> anyhow::Result<Summary> {
+pub(crate) fn summary(world: &World) -> anyhow::Result<Summary> {
     query(&world.pic, world.coordinator, "decant_summary", ())
+}
+
+/// What no plan pays.
+#[derive(Debug, Default)]
+pub(crate) struct Spent {
+    /// Messages that the coordinator took.
+    pub(crate) messages: u128,
+    /// Cycles that were in what was deleted of the pool, and how many canisters those were.
+    pub(crate) back_from_pool: (u128, u128),
 }
 
 /// What the coordinator lost is what its plans have spent, what every canister pays, and what messages to it cost; less
 /// what came back out of the pool.
-fn check_cycles(
+pub(crate) fn check_cycles(
     world: &World,
     before: u128,
     begun_nanos: u64,
-    messages: u128,
-    people: &People,
+    other: &Spent,
 ) -> anyhow::Result<()> {
-    let (held, deleted) = people.back_from_pool;
+    let (held, deleted) = other.back_from_pool;
     let lost = (before + held).saturating_sub(world.pic.cycle_balance(world.coordinator));
     let seconds = (world.pic.get_time().as_nanos_since_unix_epoch() - begun_nanos) / 1_000_000_000;
     let a_day = kept(&world.pic, world.operator, &[world.coordinator])?.idle_cycles_a_day;
     let idle = a_day * u128::from(seconds) / 86_400;
     let spent = summary(world)?.cycles_spent;
-    let others = (messages + u128::from(people.taken)) * MESSAGE_CYCLES + deleted * DELETION_CYCLES;
+    let others = other.messages * MESSAGE_CYCLES + deleted * DELETION_CYCLES;
     if lost > spent + idle + others {
         bail!("lost {lost}, spent {spent}, idle {idle}, messages {others}");
     }
@@ -226,7 +246,7 @@ fn check_cycles(
 }
 
 /// What is left of the pool is deleted, and there is nothing more that the coordinator owns.
-fn empty_pool(world: &World) -> anyhow::Result<()> {
+pub(crate) fn empty_pool(world: &World) -> anyhow::Result<()> {
     for canister in summary(world)?.pool {
         let deleted: Result<(), String> =
             update(&world.pic, world.coordinator, world.operator, "decant_delete_pooled", (canister,))?;

@@ -6,9 +6,11 @@ pub mod faults;
 pub mod hostile;
 pub mod keeper;
 pub mod ledger;
+pub mod month;
 pub mod others;
 pub mod people;
 pub mod precopy;
+pub mod prometheus;
 pub mod repack;
 pub mod vessel;
 

@@ -2,8 +2,8 @@
 
 use crate::rules::{Next, Rules, Verdict, When};
 use crate::{
-    Attempt, Event, IllegalTransition, Job, Left, Limits, Outcome, Phase, Reason, ReasonCode, Stage, State,
-    TimeNanos, Undo, Value, VesselState, Why, back, invariants, relocate, vessel,
+    Attempt, Event, IllegalTransition, Job, Left, Limits, MAX_ENDED_DETAIL_BYTES, Outcome, Phase, Reason,
+    ReasonCode, Stage, State, TimeNanos, Undo, Value, VesselState, Why, back, invariants, relocate, vessel,
 };
 
 /// What the job's state says of itself.
@@ -480,6 +480,9 @@ fn enter(job: &mut Job, state: State, now_nanos: TimeNanos) {
         job.times.ended_nanos = Some(now_nanos);
         (job.held, job.source_left, job.target_left, job.given) = (None, None, None, None);
     }
-    job.state = state;
+    job.state = match state {
+        State::RolledBack { reason } => State::RolledBack { reason: reason.cut(MAX_ENDED_DETAIL_BYTES) },
+        state => state,
+    };
     job.attempt = Attempt::default();
 }

@@ -39,6 +39,7 @@
 //! | `values` | what calls answer, reduced to what decisions need |
 //! | `step` | decides: the next step, limits, back-off |
 //! | `apply` | changes: outcomes, looks, giving up |
+//! | `ended` | what is left of a job that ended |
 //! | `board` | which open job is where, and when it is due |
 //! | `invariants` | what holds of every job between two events |
 //!
@@ -48,6 +49,7 @@ mod apply;
 mod back;
 mod board;
 mod effects;
+mod ended;
 mod error;
 mod events;
 mod invariants;
@@ -67,6 +69,7 @@ mod vessel;
 pub use apply::apply;
 pub use board::{Board, Load, Place, WATCH_NANOS};
 pub use effects::{Delivery, Effect, ModuleRole, VesselRole};
+pub use ended::End;
 pub use error::{EnrolmentError, IllegalTransition, Why};
 pub use events::{Entry, Event, Outcome};
 pub use invariants::{Broken, invariants};
@@ -75,7 +78,7 @@ pub use journal::{ReplayError, replay};
 pub use left::Left;
 pub use limits::Limits;
 pub use plan::{MAX_INDEXES, PlanEssentials, Retention, Strategy};
-pub use reason::{MAX_DETAIL_BYTES, Reason, ReasonCode};
+pub use reason::{MAX_DETAIL_BYTES, MAX_ENDED_DETAIL_BYTES, Reason, ReasonCode};
 pub use states::{OfOldBuild, Stage, State, Undo};
 pub use step::{Step, next_step};
 pub use values::{

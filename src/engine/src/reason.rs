@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Bytes of a [`Reason`]'s detail that are kept: what the platform and canisters say, whole, once what is put around every
 /// such message is gone. A job that is done holds none.
 pub const MAX_DETAIL_BYTES: usize = 400;
+/// The same of a job that was rolled back, which is kept for ever: all of it takes at most 512 bytes then (design, section 9).
+pub const MAX_ENDED_DETAIL_BYTES: usize = 300;
 
 /// What kind of reason. The tags are stored: they are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -220,9 +222,13 @@ pub struct Reason {
 impl Reason {
     /// A reason; `detail` is cut to [`MAX_DETAIL_BYTES`].
     pub fn new(code: ReasonCode, detail: impl Into<String>) -> Self {
-        let mut detail = detail.into();
-        detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
-        Self { code, detail }
+        Self { code, detail: detail.into() }.cut(MAX_DETAIL_BYTES)
+    }
+
+    /// The same with so many bytes of detail at most.
+    pub(crate) fn cut(mut self, max_bytes: usize) -> Self {
+        self.detail.truncate(self.detail.floor_char_boundary(max_bytes));
+        self
     }
 
     /// What kind.

@@ -3,6 +3,7 @@
 mod assess;
 mod assets;
 mod campaign;
+mod dashboard;
 mod documents;
 mod enrolment;
 mod eyes;
@@ -34,6 +35,7 @@ mod repack_survivors;
 mod schedules;
 mod settings;
 mod several;
+mod sns;
 mod stops;
 mod strangers;
 mod survives_people;

@@ -2,15 +2,16 @@
 
 use super::census::Census;
 use super::kept::{Level, Line};
+use super::names::{self, Role};
 use super::records::{self, Damaged, Record};
 use super::{Memory, Set, change_config, change_course, memory};
-use super::{ended, events, evidence, log, passes, tallies};
+use super::{ended, events, evidence, line, log, passes, tallies};
 use candid::Principal;
 use decant_api::JobId;
 use decant_engine::{Board, Entry, Job, Load, Place, ReasonCode, State, TimeNanos};
 use ic_stable_structures::StableBTreeMap;
 use std::cell::RefCell;
-use std::ops::Bound;
+use std::collections::BTreeSet;
 
 /// Entries of a job's journal that are kept, the last ones: it is removed in one message when the job ends, whatever its
 /// canisters made it do.
@@ -21,6 +22,7 @@ thread_local! {
         RefCell::new(StableBTreeMap::init(memory(2)));
     static JOURNAL: RefCell<StableBTreeMap<(JobId, u32), Vec<u8>, Memory>> =
         RefCell::new(StableBTreeMap::init(memory(3)));
+    /// Of earlier builds, as the next one.
     static BY_SOURCE: RefCell<StableBTreeMap<Principal, JobId, Memory>> =
         RefCell::new(StableBTreeMap::init(memory(6)));
     static BY_TARGET: RefCell<StableBTreeMap<Principal, JobId, Memory>> =
@@ -42,20 +44,34 @@ pub(crate) fn census<R>(ask: impl FnOnce(&mut Census) -> R) -> R {
 
 /// Keeps a new job and puts it in line.
 pub(crate) fn enqueue(job: &Job) {
-    BY_SOURCE.with_borrow_mut(|by_source| by_source.insert(job.source(), job.id()));
+    names::name(Role::Source, job.source(), job.id());
     put(job);
 }
 
-/// The only place where a job is written.
+/// The only place where a job is written. What says all of one that is in line, or has ended, is kept for ever anyway.
 fn put(job: &Job) {
-    JOBS.with_borrow_mut(|jobs| jobs.insert(job.id(), job.encode()));
+    line::note(job);
+    match is_packed(job) {
+        true => JOBS.with_borrow_mut(|jobs| jobs.remove(&job.id())),
+        false => JOBS.with_borrow_mut(|jobs| jobs.insert(job.id(), job.encode())),
+    };
     name_target(job);
     board(|board| board.put(job));
 }
 
+fn is_packed(job: &Job) -> bool {
+    let may_be = job.state().is_ended() || job.counters().calls == 0;
+    may_be && packed(job.id()).as_ref() == Some(job)
+}
+
+/// A job of which nothing is kept but what it was enrolled with, and how it ended.
+fn packed(id: JobId) -> Option<Job> {
+    if events::has_ended(id) { events::ended(id) } else { line::job(id) }
+}
+
 /// A job by number. One that can't be read is set aside, and is none.
 pub(crate) fn job(id: JobId) -> Option<Job> {
-    let bytes = JOBS.with_borrow(|jobs| jobs.get(&id))?;
+    let Some(bytes) = JOBS.with_borrow(|jobs| jobs.get(&id)) else { return packed(id) };
     match Job::decode(&bytes) {
         Ok(job) => Some(job),
         Err(Damaged(why)) => {
@@ -79,28 +95,36 @@ pub(crate) fn aside(limit: usize) -> Vec<JobId> {
 
 /// The latest job of a source.
 pub(crate) fn job_of(source: Principal) -> Option<JobId> {
-    BY_SOURCE.with_borrow(|by_source| by_source.get(&source))
+    let is_it = |id| match line::source(id) {
+        Some(kept) => kept == source,
+        None => job(id).is_some_and(|job| job.source() == source),
+    };
+    names::latest(Role::Source, source, is_it)
+        .or_else(|| BY_SOURCE.with_borrow(|by_source| by_source.get(&source)))
 }
 
-/// The latest job whose target a canister is or was.
+/// The latest job whose target a canister is.
 pub(crate) fn job_to(target: Principal) -> Option<JobId> {
-    BY_TARGET.with_borrow(|by_target| by_target.get(&target))
+    let is_it = |id: &JobId| job(*id).is_some_and(|job| job.target() == Some(target));
+    names::latest(Role::Target, target, |id| is_it(&id))
+        .or_else(|| BY_TARGET.with_borrow(|by_target| by_target.get(&target)).filter(is_it))
 }
 
 fn name_target(job: &Job) {
-    if let Some(target) = job.target().filter(|target| job_to(*target) != Some(job.id())) {
-        BY_TARGET.with_borrow_mut(|by_target| by_target.insert(target, job.id()));
+    if let Some(target) = job.target() {
+        names::name(Role::Target, target, job.id());
     }
 }
 
 /// Jobs after `after`, in order, those that can be read.
 pub(crate) fn jobs_after(after: JobId, limit: usize) -> Vec<Job> {
-    JOBS.with_borrow(|jobs| {
-        jobs.range((Bound::Excluded(after), Bound::Unbounded))
-            .filter_map(|entry| Job::decode(&entry.value()).ok())
-            .take(limit)
-            .collect()
-    })
+    let last = JOBS.with_borrow(|jobs| jobs.last_key_value().map(|(id, _)| id));
+    let end = line::end().max(last.map_or(0, |last| last.saturating_add(1)));
+    let read = |id| match JOBS.with_borrow(|jobs| jobs.get(&id)) {
+        Some(bytes) => Job::decode(&bytes).ok(),
+        None => packed(id),
+    };
+    (after.saturating_add(1)..end).filter_map(read).take(limit).collect()
 }
 
 /// Stores a changed job and journals the event that changed it, in one message: neither is ever seen without
@@ -179,10 +203,12 @@ fn drop_journal(id: JobId) {
 pub(crate) fn rebuild() -> Result<(), String> {
     let (mut made, mut counted) = (Board::default(), Census::default());
     let is_tallied = !tallies::is_empty();
-    let is_kept = BY_TARGET.with_borrow(|by_target| !by_target.is_empty());
+    let is_kept = BY_TARGET.with_borrow(|by_target| !by_target.is_empty()) || !names::has_no_target();
+    let mut whole = BTreeSet::new();
     JOBS.with_borrow(|jobs| {
         for entry in jobs.iter() {
             let (id, bytes) = entry.into_pair();
+            whole.insert(id);
             if records::has_ended(&bytes) {
                 // Earlier builds did not keep whose target a canister is, nor what ended of each plan.
                 if !(is_kept && is_tallied) && let Ok(job) = Job::decode(&bytes) {
@@ -215,6 +241,8 @@ pub(crate) fn rebuild() -> Result<(), String> {
         }
         Ok(())
     })?;
+    let in_line = (1..line::end()).filter(|id| !whole.contains(id) && !events::has_ended(*id));
+    in_line.filter_map(line::job).for_each(|job| made.put(&job));
     board(|board| *board = made);
     census(|census| *census = counted);
     Ok(())

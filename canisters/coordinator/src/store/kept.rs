@@ -1,6 +1,7 @@
 //! Records of what was: tallies, evidence, events, lines of the log. Stored as `records` says.
 
-use super::records::{Pause, in_cbor_alone};
+use super::packed::{self, Packed};
+use super::records::{Damaged, Pause, Record, VERSION, in_cbor, in_cbor_alone, write};
 use candid::Principal;
 use decant_api::JobId;
 use decant_engine::Digest;
@@ -8,9 +9,24 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 #[cfg(test)]
+mod bytes;
+#[cfg(test)]
 mod tests;
 
-in_cbor_alone!(Tally, Evidence, Noted, Line);
+in_cbor_alone!(Tally, Evidence, Line);
+
+impl Record for Noted {
+    fn encode(&self) -> Vec<u8> {
+        packed::write(&Packed { noted: self.clone(), end: None }).unwrap_or_else(|| write(&[VERSION], self))
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        match bytes.first() {
+            Some(&packed::VERSION) => packed::read(bytes).map(|packed| packed.noted),
+            _ => in_cbor(bytes),
+        }
+    }
+}
 
 /// What ended of a plan, or of all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +96,7 @@ pub(crate) struct Noted {
     pub(crate) happened: Happened,
 }
 
-/// What happened. The tags are stored: they are never reused.
+/// What happened. The tags are stored: they are never reused. Of the first four those that a job did are packed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Happened {
     /// A job passed its commit point.

@@ -4,19 +4,18 @@
 //! |---|---|
 //! | 0 | configuration |
 //! | 1 | plans by number |
-//! | 2 | jobs by number |
+//! | 2 | jobs by number, those that are on their way, and what earlier builds kept |
 //! | 3 | journals of jobs that are not ended, by job and position |
 //! | 4, 5 | sets of commit 1c49434: jobs in line, and on their way. Not read |
-//! | 6 | the latest job of a source |
+//! | 6, 11 | the latest job of a source, and of a target, as far as earlier builds kept them |
 //! | 7 | the pool up to commit 1c49434 |
 //! | 8 | modules that were read out of snapshots, by hash |
 //! | 9 | jobs that are set aside |
 //! | 10 | the latest plan that names an index |
-//! | 11 | the latest job of a target |
 //! | 12 | what was used of a plan |
 //! | 13 | the pool |
 //! | 14 | canisters that an index was told to route to |
-//! | 15 | jobs in the order in which they ended |
+//! | 15, 32 | jobs in the order in which they ended: as earlier builds kept them, and those after |
 //! | 16 | how far those are told who are told of that |
 //! | 17 | what ended of each plan, and of all (0) |
 //! | 18 | what had ended, hour by hour |
@@ -27,6 +26,9 @@
 //! | 25 | what governance and operators said of plans since, and how far they are |
 //! | 26 | who operates and who observes |
 //! | 27 | jobs that an operator let pass |
+//! | 28 | what many records say alike |
+//! | 29 | what jobs were enrolled with, by number |
+//! | 30, 31 | which jobs a canister has as their source, and as their target |
 
 mod census;
 mod course;
@@ -35,12 +37,16 @@ pub(crate) mod events;
 mod evidence;
 mod jobs;
 mod kept;
+mod line;
 pub(crate) mod log;
+mod names;
+mod packed;
 mod passes;
 mod plans;
 mod pool;
 mod records;
 mod roles;
+mod shared;
 pub(crate) mod tallies;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! | first byte | format |
 //! |---|---|
 //! | 1 | this one; of a job, the second byte says whether it has ended |
+//! | 2 | the events that every job has: see `packed` |
 //! | `D` | Candid ("DIDL"): configuration, plans and modules up to commit 1c49434 |
 //! | 0xA0 to 0xBF | a CBOR map: jobs and journals up to commit 1c49434 |
 //!
@@ -335,7 +336,7 @@ fn read<T: DeserializeOwned>(mut bytes: &[u8]) -> Result<T, Damaged> {
     }
 }
 
-fn unknown(bytes: &[u8]) -> Damaged {
+pub(super) fn unknown(bytes: &[u8]) -> Damaged {
     Damaged(match bytes.first() {
         Some(first) => format!("format {first} is none that this build reads"),
         None => "it is empty".to_owned(),

@@ -5,22 +5,18 @@ use crate::store::records::Record;
 use crate::store::{Course, change_course, course, enqueue, events, evidence, log, record, tallies};
 use crate::tests::canister;
 use decant_engine::{Entry, Event, Job, Outcome, Seal, Value};
-use ic_stable_structures::Memory;
 
 /// Written in this format. New lines are appended by `DECANT_WRITE_GOLDEN=1`; none ever changes.
 const GOLDEN: &str = "golden/kept-1.txt";
 /// A job that is done, as the engine keeps it.
 const RELOCATED: &str = include_str!("../../../../../src/engine/tests/golden/relocate.txt");
-/// Most stable bytes of the events and the evidence of a finished job: what 512 (design, section 9) leave of the 346 that a
-/// job took before it had any.
-const KEPT_BYTES: u64 = 166;
 
 fn digest(byte: u8) -> Digest {
     Digest([byte; 32])
 }
 
 /// As large as it gets.
-fn evidence_of_all() -> Evidence {
+pub(super) fn evidence_of_all() -> Evidence {
     Evidence {
         source_module: Some(digest(7)),
         fingerprint: ByteBuf::from([9; 32]),
@@ -54,6 +50,18 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
         let by = Some(canister(9));
         (name, Noted { at_nanos: 5, by, happened }.encode())
     }));
+    let by_itself = |happened| Noted { at_nanos: 1_790_000_000_000_000_000, by: None, happened }.encode();
+    let evidence = evidence_of_all();
+    all.push(("moved by itself", by_itself(Happened::Moved { job: 300 })));
+    all.push(("ended by itself", by_itself(Happened::Ended { job: 1, evidence: Evidence::default() })));
+    all.push(("deleted by itself", by_itself(Happened::Deleted { job: 1, evidence: evidence.clone() })));
+    all.push(("entombed by itself", by_itself(Happened::Entombed { job: 1, evidence })));
+    for (name, label) in [("end of one that is done", "done"), ("end of one that went back", "rolled back")] {
+        let happened = Happened::Ended { job: 1, evidence: evidence_of_all() };
+        let noted = Noted { at_nanos: 1_790_000_000_000_000_000, by: None, happened };
+        let packed = Packed { noted, end: ended(label, 1, |_| ()).end() };
+        all.push((name, packed::write(&packed).expect("it is one of a job")));
+    }
     all
 }
 
@@ -84,6 +92,11 @@ fn happened() -> Vec<(&'static str, Happened)> {
     ]
 }
 
+pub(super) fn hex_bytes(hex: &str) -> Vec<u8> {
+    let digits = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("hex"));
+    digits.map(|pair| u8::from_str_radix(pair, 16).expect("hex")).collect()
+}
+
 fn hex(bytes: &[u8]) -> String {
     decant_words::hex(bytes)
 }
@@ -110,11 +123,14 @@ fn what_was_kept_once_is_read_for_ever() {
             "tally" => Tally::decode(&bytes).map(|read| read.encode()),
             "evidence" => Evidence::decode(&bytes).map(|read| read.encode()),
             "line" => Line::decode(&bytes).map(|read| read.encode()),
+            name if name.starts_with("end of") => {
+                packed::read(&bytes).map(|read| packed::write(&read).unwrap_or_default())
+            }
             _ => Noted::decode(&bytes).map(|read| read.encode()),
         };
         assert_eq!(is_read, Ok(bytes), "{name}");
     }
-    for damaged in [&b""[..], b"\x02", b"\x01", b"DIDL"] {
+    for damaged in [&b""[..], b"\x02", b"\x02\x01\x05", b"\x02\x01\x05\x01\x00", b"\x01", b"DIDL"] {
         assert!(Noted::decode(damaged).is_err() && Tally::decode(damaged).is_err(), "{damaged:?}");
     }
 }
@@ -131,9 +147,7 @@ fn ended(label: &str, id: u64, change: impl Fn(&mut ciborium::Value)) -> Job {
     let start = format!("job\t{label}\t");
     let line = RELOCATED.lines().find(|line| line.starts_with(&start)).expect("one ended so");
     let hex = line.rsplit('\t').next().expect("bytes");
-    let digits = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("hex"));
-    let bytes: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).expect("hex")).collect();
-    let mut value: ciborium::Value = ciborium::from_reader(bytes.as_slice()).expect("CBOR");
+    let mut value: ciborium::Value = ciborium::from_reader(hex_bytes(hex).as_slice()).expect("CBOR");
     let numbered = |kind: u8| {
         let mut bytes = id.to_be_bytes().to_vec();
         bytes.extend([kind, 1]);
@@ -165,19 +179,6 @@ fn end(id: u64) {
     enqueue(&job);
     super::super::evidence::keep(id, &evidence_of_all());
     record(&job, &Entry { at_nanos: 1, event: replied(Value::Acknowledged) });
-}
-
-#[test]
-fn what_is_kept_of_a_finished_job_besides_itself_takes_166_bytes() {
-    const JOBS: u64 = 20_000;
-    let bytes =
-        |ids: &[u8]| ids.iter().map(|id| crate::store::memory(*id).size()).sum::<u64>() * 65_536 / JOBS;
-    (1..=JOBS).for_each(end);
-    let (kept, all) = (bytes(&[20, 21, 23, 24]), bytes(&[2, 6, 11, 15, 20, 21, 23, 24]));
-    println!("stable bytes a finished job: {kept} for its events and its evidence, {all} in all");
-    assert!(kept <= KEPT_BYTES, "{kept} bytes");
-    assert_eq!(evidence(JOBS), evidence_of_all());
-    assert_eq!(tallies::all().done, JOBS);
 }
 
 #[test]
