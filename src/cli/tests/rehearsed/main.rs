@@ -112,7 +112,7 @@ fn what_is_lost_is_told_by_the_twin() {
     let dropped = decant(&fleet, &["--may-lose-heap", "--drop-tail"], &[]);
     let output = text(&dropped.stdout);
     assert_eq!(dropped.status.code(), Some(1), "{output}{}", text(&dropped.stderr));
-    assert!(output.contains("regions (1), promise 2: `notes ()`"), "{output}");
+    assert!(output.contains("regions (1), promise 2: `query notes ()`"), "{output}");
     assert!(output.contains("0 of 1"), "{output}");
 }
 
