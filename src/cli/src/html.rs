@@ -7,6 +7,9 @@ const BAR_PERCENT: f64 = 70.0;
 /// Least width of a bar: what is there is seen.
 const LEAST_PERCENT: f64 = 0.5;
 
+/// Items of a list that is seen without being asked for, also on paper.
+const SHORT: usize = 20;
+
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1d2430; --soft: #5d6776; --paper: #fff; --line: #d5dae1; --bar: #2f6fde }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8ebf0; --soft: #a3acba; --paper: #14181f; --line: #333b47; --bar: #6d9dff } }
@@ -17,7 +20,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: right; padding: .3rem .5rem; border-bottom: 1px solid var(--line) }
 th:first-child, td:first-child { text-align: left } th { font-weight: 600; color: var(--soft); font-size: .85rem }
 tr.ours td { font-weight: 600 }
-.chart { display: grid; grid-template-columns: max-content 1fr; gap: .4rem .8rem; align-items: center; margin: 0 }
+.chart { display: grid; grid-template-columns: fit-content(50%) minmax(0, 1fr); gap: .4rem .8rem; align-items: center; margin: 0 }
 .chart dt { text-align: right } .chart dd { margin: 0; display: flex; align-items: center; gap: .5rem; white-space: nowrap }
 .bar { background: var(--bar); height: 1.1rem; border-radius: 2px; print-color-adjust: exact; -webkit-print-color-adjust: exact }
 li { margin: .3rem 0 } code { overflow-wrap: anywhere }
@@ -91,13 +94,14 @@ impl Page {
         self.add(format_args!("</table>\n"));
     }
 
-    /// A list that opens when it is asked to; nothing if it is empty.
+    /// A list, which opens when it is asked to if it is long; nothing if it is empty.
     pub(crate) fn list(&mut self, title: &str, items: &[String]) {
         if items.is_empty() {
             return;
         }
         self.text("h2", "", title);
-        self.add(format_args!("<details><summary>{} of them</summary>\n<ul>\n", items.len()));
+        let open = if items.len() <= SHORT { " open" } else { "" };
+        self.add(format_args!("<details{open}><summary>{} of them</summary>\n<ul>\n", items.len()));
         for item in items {
             self.add(format_args!("<li><code>{}</code></li>\n", escaped(item)));
         }

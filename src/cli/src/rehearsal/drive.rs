@@ -85,15 +85,14 @@ pub fn until_ended(
     let mut writes: Vec<Write> = Vec::new();
     let write_every = 1 + u64::from(options.canisters) / CANISTERS_BETWEEN_WRITES;
     let look_every = (1 + u64::from(options.canisters) / CANISTERS_BETWEEN_LOOKS).min(ROUNDS_BETWEEN_LOOKS);
+    let has_others = others.is_some();
+    // Before each round, and before anybody looks at what the one before left: the coordinator may be unable to answer.
+    let mut act = |rounds| others.as_mut().map_or(Ok(true), |others| others(rounds));
+    let mut are_others_done = act(0)?;
     let mut now = world.pic.get_time();
-    let mut are_others_done = true;
     let mut attempts = 0;
     let (mut rounds, mut idle, mut ended) = (0, 0, 0);
     loop {
-        if let Some(others) = &mut others {
-            are_others_done = others(rounds)?;
-            now = world.pic.get_time();
-        }
         if rounds % write_every == 0 {
             attempts += submit_writes(world, fleet, &mut random, &mut writes, rounds)?;
         }
@@ -102,6 +101,10 @@ pub fn until_ended(
         world.pic.set_time(now);
         world.pic.tick();
         rounds += 1;
+        if has_others {
+            are_others_done = act(rounds)?;
+            now = world.pic.get_time();
+        }
         attempts += finish_writes(world, fleet, &mut writes)?;
         if rounds % look_every != 0 {
             continue;

@@ -59,15 +59,12 @@ fn purposes(page: &mut Page, report: &Report) {
     let own = report.cycles_per_job.saturating_sub(burned + coordinators);
     let by =
         if report.must_delete { "the coordinator: creation and calls" } else { "the coordinator: calls" };
-    let bars: Vec<Bar> = [
-        (by, coordinators),
-        ("the canister: installations, messages, snapshots", own),
-        ("burned with the original", burned),
-    ]
-    .into_iter()
-    .filter(|(_, cycles)| *cycles > 0)
-    .map(|(name, cycles)| (name.to_owned(), cycles as f64, text::cycles(cycles as f64)))
-    .collect();
+    let bars: Vec<Bar> =
+        [(by, coordinators), ("the canister itself", own), ("burned with the original", burned)]
+            .into_iter()
+            .filter(|(_, cycles)| *cycles > 0)
+            .map(|(name, cycles)| (name.to_owned(), cycles as f64, text::cycles(cycles as f64)))
+            .collect();
     page.chart(&format!("Where the cycles of a canister went, {}", report.strategy), &bars);
 }
 

@@ -111,6 +111,21 @@ impl Fleet {
         fleet
     }
 
+    /// A canister that keeps a cell behind the last bucket of its manager.
+    pub(crate) fn with_state_behind() -> Self {
+        let spec = "(record { prefix_pages = 0 : nat64; bucket_pages = 128 : nat16; is_nested = false; \
+                    behind_page = opt (400 : nat64); opens_at_init = true })";
+        let it = Self::new(&["--fleet", "snapshots", "--ask", "ask.txt", "--upgrade-arg", spec]);
+        it.write("ask.txt", "query notes ()\n");
+        let modules = Modules::read(&modules()).expect("every module is there");
+        let engine = Engine::start().expect("the engine starts");
+        let world = World::new(&engine, &modules, &Options::default()).expect("the world is made");
+        let regions = install(&world, "regions", spec);
+        call(&world, regions, world.operator, "note", "(\"noted\")");
+        it.download(&world, "regions", regions);
+        it
+    }
+
     /// The canister of the incident, a ledger, and one of any shape.
     pub(crate) fn downloaded() -> Self {
         let it = Self::new(&["--fleet", "snapshots", "--ask", "ask.txt"]);

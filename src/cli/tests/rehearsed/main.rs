@@ -8,6 +8,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 
+/// Argument of a canister with nothing besides its manager.
+const PLAIN: &str = "(record { prefix_pages = 0 : nat64; bucket_pages = 128 : nat16; is_nested = false; behind_page = null; \
+                     opens_at_init = true })";
 /// Numbers change from run to run where jobs meet users; these are those of the layouts.
 const MIB: u64 = 1 << 20;
 
@@ -86,23 +89,31 @@ fn a_canister_that_is_broken_is_named_with_the_step_and_the_others_are_given_bac
     assert_eq!(failures[0]["step"], "dressing");
 }
 
+#[test]
+fn a_module_is_installed_written_to_and_rehearsed_with() {
+    let fleet = Fleet::of_modules();
+    let arguments =
+        ["--wasm", "regions.wasm", "--init", PLAIN, "--upgrade-arg", PLAIN, "--ask", "regions.txt"];
+    let ended = decant(&fleet, &arguments, &["--may-lose-heap"]);
+    let output = text(&ended.stdout);
+    assert_eq!(ended.status.code(), Some(0), "{output}{}", text(&ended.stderr));
+    assert!(output.contains("regions") && output.contains("1 of 1"), "{output}");
+}
+
 /// What lies behind the last bucket is somebody's: giving it up is what an operator must not say here.
 #[test]
 fn what_is_lost_is_told_by_the_twin() {
-    let fleet = Fleet::of_modules();
-    let init = "(record { prefix_pages = 0 : nat64; bucket_pages = 128 : nat16; is_nested = false; \
-                behind_page = opt (400 : nat64); opens_at_init = true })";
-    let arguments = ["--wasm", "regions.wasm", "--init", init, "--ask", "regions.txt", "--may-lose-heap"];
-    let kept = decant(&fleet, &arguments, &[]);
+    let fleet = Fleet::with_state_behind();
+    let kept = decant(&fleet, &["--may-lose-heap"], &[]);
     let output = text(&kept.stdout);
     assert_eq!(kept.status.code(), Some(1), "{output}{}", text(&kept.stderr));
     assert!(output.contains("regions (1), not given back, and as it was"), "{output}");
     assert!(output.contains("1 of 1"), "it answers as it did: {output}");
-    let dropped = decant(&fleet, &arguments, &["--drop-tail"]);
+    let dropped = decant(&fleet, &["--may-lose-heap", "--drop-tail"], &[]);
     let output = text(&dropped.stdout);
     assert_eq!(dropped.status.code(), Some(1), "{output}{}", text(&dropped.stderr));
-    assert!(output.contains("regions (1), promise 2"), "{output}");
-    assert!(output.contains("`notes ()`"), "it says which query: {output}");
+    assert!(output.contains("regions (1), promise 2: `query notes ()`"), "{output}");
+    assert!(output.contains("0 of 1"), "{output}");
 }
 
 #[test]
@@ -110,9 +121,7 @@ fn what_can_not_be_rehearsed_is_refused_with_what_to_do() {
     let fleet = Fleet::of_modules();
     fleet.write("wrong.txt", "query notes");
     fleet.write("unknown.txt", "query nothing ()");
-    let init = "(record { prefix_pages = 0 : nat64; bucket_pages = 128 : nat16; is_nested = false; behind_page = null; \
-                opens_at_init = true })";
-    let module = ["--wasm", "regions.wasm", "--init", init];
+    let module = ["--wasm", "regions.wasm", "--init", PLAIN, "--upgrade-arg", PLAIN];
     for (arguments, code, words) in [
         (vec!["--fleet", "nowhere"], 3, "reading nowhere"),
         (vec!["--wasm", "regions.wasm", "--canisters", "2"], 2, "cannot be used with"),

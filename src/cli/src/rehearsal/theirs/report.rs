@@ -237,10 +237,13 @@ impl Report {
                 &format!("{answers_same} of {answers}"),
             ]);
         }
-        let payback = self.payback_days.map_or_else(|| "never".to_owned(), |days| text::years(days / 365.25));
+        let payback = match self.payback_days {
+            Some(days) => format!("pays back in {}", text::years(days / 365.25)),
+            None => "never pays back".to_owned(),
+        };
         let _ = writeln!(
             shown,
-            "\n  by {}: {} cycles a canister, which pays back in {payback}; {} writes met a fence and came again",
+            "\n  by {}: {} cycles a canister, which {payback}; {} writes met a fence and came again",
             self.strategy,
             text::cycles(self.cycles_per_canister as f64),
             self.write_attempts_while_fenced
