@@ -29,13 +29,13 @@ const LOOK_EVERY: u64 = 5;
 /// Rounds for which nothing comes nearer to its commit point.
 const HOLD_ROUNDS: u64 = 30;
 /// Of so many originals, one has dust: about a thousand of the 9,857 of the incident.
-pub const DUST_OF: u8 = 10;
+const DUST_OF: u8 = 10;
 /// Jobs that an operator aborts in line, and as many on their way.
 const ABORTS: usize = 2;
 /// Without it an index that is down sends the whole line back, a job after the other.
 const BREAKER: Breaker = Breaker { failures: 3, of_last: 3 };
 /// Times that what was rolled back is enrolled again.
-const WAVES: usize = 3;
+const WAVES: usize = 4;
 /// Cycles of an original that may be burned with it: what its last messages prepay (design, M2).
 const BURNED_CYCLES: u128 = 120_000_000_000;
 
@@ -153,9 +153,11 @@ pub fn run(engine: &Engine, canisters: u32, say: &mut dyn FnMut(&str)) -> anyhow
             break;
         }
         ensure!(wave < WAVES, "after {WAVES} waves {} rolled back, {parked} are parked", again.len());
-        rolled_back += again.len();
+        let again_count = again.len();
+        rolled_back += again_count;
         spent.messages += enrol(&world, &originals, again)?;
-        if parked > 0 {
+        // Those that were enrolled again meet the dust too, before anybody takes it.
+        if again_count == 0 {
             // What was dust is gone: the ledger's owner, or the canister's, took it.
             world
                 .pic
@@ -170,6 +172,8 @@ pub fn run(engine: &Engine, canisters: u32, say: &mut dyn FnMut(&str)) -> anyhow
         driven = until_ended(&world, &mut fleet, &options, &mut Silent, Some(&mut skip))?;
         fenced_writes += driven.write_attempts_while_fenced;
     }
+    let dusty = originals.iter().filter(|canister| has_dust(**canister).unwrap_or(false)).count();
+    ensure!(dusty > 0 && retried == dusty as u64, "{dusty} originals had dust, {retried} jobs were retried");
     check_account(&world, &fleet, &driven, &options, 1)?;
     check_cycles(&world, before, begun.as_nanos_since_unix_epoch(), &spent)?;
     let burned_cycles = check_evidence(&world, &driven.jobs)?;
