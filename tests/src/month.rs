@@ -8,6 +8,7 @@ use crate::{fleet_on, modules, restart};
 use anyhow::{Context, anyhow, bail, ensure};
 use candid::{CandidType, Principal};
 use decant_api::events::{Event, Evidence, Happened};
+use decant_api::govern::{Breaker, Decision, Pace, Release};
 use decant_api::jobs::{Batch, Command, JobView, Outcome, Pause, Summary, Which};
 use decant_api::plan::{self, Plan};
 use decant_cli::engine::Engine;
@@ -28,11 +29,13 @@ const LOOK_EVERY: u64 = 5;
 /// Rounds for which nothing comes nearer to its commit point.
 const HOLD_ROUNDS: u64 = 30;
 /// Of so many originals, one has dust: about a thousand of the 9,857 of the incident.
-pub const DUST_OF: u8 = 10;
+const DUST_OF: u8 = 10;
 /// Jobs that an operator aborts in line, and as many on their way.
 const ABORTS: usize = 2;
+/// Without it an index that is down sends the whole line back, a job after the other.
+const BREAKER: Breaker = Breaker { failures: 3, of_last: 3 };
 /// Times that what was rolled back is enrolled again.
-const WAVES: usize = 3;
+const WAVES: usize = 4;
 /// Cycles of an original that may be burned with it: what its last messages prepay (design, M2).
 const BURNED_CYCLES: u128 = 120_000_000_000;
 
@@ -120,7 +123,8 @@ pub fn run(engine: &Engine, canisters: u32, say: &mut dyn FnMut(&str)) -> anyhow
     let (world, mut fleet) = fleet_on(engine, &options, &modules().kit);
     say(&format!("{canisters} canisters have the kit"));
     let token = token(&world)?;
-    world.propose(&plan(&world, &options, token)?)?;
+    let pace = Pace { breaker: Some(BREAKER), ..Pace::default() };
+    world.decide(&Decision::Approve { plan: plan(&world, &options, token)?, pace: Some(pace) })?;
     let originals = fleet.originals();
     let (before, begun) = (world.pic.cycle_balance(world.coordinator), world.pic.get_time());
     let mut spent = Spent { messages: enrol(&world, &originals, originals.clone())?, ..Spent::default() };
@@ -149,9 +153,11 @@ pub fn run(engine: &Engine, canisters: u32, say: &mut dyn FnMut(&str)) -> anyhow
             break;
         }
         ensure!(wave < WAVES, "after {WAVES} waves {} rolled back, {parked} are parked", again.len());
-        rolled_back += again.len();
+        let again_count = again.len();
+        rolled_back += again_count;
         spent.messages += enrol(&world, &originals, again)?;
-        if parked > 0 {
+        // Those that were enrolled again meet the dust too, before anybody takes it.
+        if again_count == 0 {
             // What was dust is gone: the ledger's owner, or the canister's, took it.
             world
                 .pic
@@ -166,6 +172,8 @@ pub fn run(engine: &Engine, canisters: u32, say: &mut dyn FnMut(&str)) -> anyhow
         driven = until_ended(&world, &mut fleet, &options, &mut Silent, Some(&mut skip))?;
         fenced_writes += driven.write_attempts_while_fenced;
     }
+    let dusty = originals.iter().filter(|canister| has_dust(**canister).unwrap_or(false)).count();
+    ensure!(dusty > 0 && retried == dusty as u64, "{dusty} originals had dust, {retried} jobs were retried");
     check_account(&world, &fleet, &driven, &options, 1)?;
     check_cycles(&world, before, begun.as_nanos_since_unix_epoch(), &spent)?;
     let burned_cycles = check_evidence(&world, &driven.jobs)?;
@@ -255,6 +263,17 @@ impl Operator {
                     world.pic.tick();
                 }
                 world.pic.start_canister(world.index, operator).map_err(|error| anyhow!("{error}"))?;
+                let left = summary(world)?.queued;
+                ensure!(left > u64::from(self.canisters) / 4, "{left} are in line: the others went back");
+                self.messages += 1;
+                let released: Result<(), String> = update(
+                    &world.pic,
+                    world.coordinator,
+                    world.operator,
+                    "decant_release",
+                    (1_u64, Release::Breaker),
+                )?;
+                released.map_err(|refusal| anyhow!(refusal))?;
             }
             What::Upgrade => restart(world),
             What::NoJobs | What::Hold => {
@@ -282,7 +301,7 @@ impl Operator {
             let done: Result<(), String> = self.tell(world, "decant_abort", job)?;
             aborted += usize::from(done.is_ok());
         }
-        Ok(aborted >= 2)
+        Ok(aborted > 0)
     }
 
     fn pause(&mut self, world: &World, pause: Pause) -> anyhow::Result<()> {
