@@ -15,6 +15,8 @@ use wasmparser::{ExternalKind, Parser, Payload, TypeRef};
 const TOLD: i32 = 4_096;
 /// Where it keeps how many bytes that are.
 const TOLD_BYTES: i32 = 4_088;
+/// Where a module puts what a method always answers.
+const SAID: i32 = 2_048;
 /// Bytes of a reply that is padded; a canister may answer 2 MiB to another.
 const PADDED_BYTES: u32 = 1_900_000;
 /// Cycles of what never answers.
@@ -152,6 +154,25 @@ pub fn hostile(module: &[u8], methods: &[&str]) -> Vec<u8> {
         exports.insert(name, of_method(place));
     }
     parsed.written(module, &code, &exports, 4 + methods.len())
+}
+
+/// A module one of whose updates always answers this.
+pub fn answering(module: &[u8], method: &str, value: impl CandidType) -> Vec<u8> {
+    let parsed = Parsed::of(module);
+    let reply = candid::encode_one(value).expect("it encodes");
+    assert!(reply.len() < (TOLD_BYTES - SAID) as usize, "{} bytes", reply.len());
+    let mut code = parsed.code.clone();
+    code.push(body(|code| {
+        for (place, byte) in reply.iter().enumerate() {
+            code.i32_const(SAID).i32_const(i32::from(*byte)).i32_store8(at(place as u64));
+        }
+        code.i32_const(SAID).i32_const(reply.len() as i32).call(parsed.import("msg_reply_data_append"));
+        code.call(parsed.import("msg_reply"));
+    }));
+    let mut exports: BTreeMap<String, u32> =
+        parsed.exports.iter().map(|(name, function)| ((*name).to_owned(), *function)).collect();
+    exports.insert(format!("canister_update {method}"), parsed.imports + parsed.functions.len() as u32);
+    parsed.written(module, &code, &exports, 1)
 }
 
 fn at(offset: u64) -> wasm_encoder::MemArg {

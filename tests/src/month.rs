@@ -234,7 +234,7 @@ impl Operator {
             self.until = None;
             self.pause(world, Pause::Running)?;
         }
-        if round % LOOK_EVERY != 0 {
+        if !round.is_multiple_of(LOOK_EVERY) {
             return Ok(self.to_do.is_empty());
         }
         let now = summary(world)?;
@@ -322,7 +322,7 @@ impl Operator {
 
 /// While all that is on its way only waits, hours pass as rounds.
 fn skip_quiet_hours(world: &World, round: u64) -> anyhow::Result<()> {
-    if round % LOOK_EVERY == 0 {
+    if round.is_multiple_of(LOOK_EVERY) {
         let Summary { queued, running, waiting, .. } = summary(world)?;
         if queued == 0 && running == waiting && waiting > 0 {
             world.pic.advance_time(Duration::from_secs(3_600));

@@ -72,7 +72,7 @@ fn is_name(name: &str) -> bool {
 type Sample = (String, Vec<(String, String)>, f64);
 
 fn sample(line: &str) -> Option<Sample> {
-    let end = line.find(|it: char| it == '{' || it == ' ')?;
+    let end = line.find(['{', ' '])?;
     let (name, mut rest) = line.split_at(end);
     let mut labels = Vec::new();
     if let Some(inside) = rest.strip_prefix('{') {

@@ -12,7 +12,7 @@ use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
 use decant_cli::rehearsal::{Modules, Options};
-use decant_tests::hostile::{Manner, Tied, hostile, nonsense};
+use decant_tests::hostile::{Manner, Tied, answering, hostile, nonsense};
 use decant_tests::repack::{install, manage, nothing};
 use decant_tests::{assert_serves, fleet, hand_over, job_of, modules, settle};
 use serde::Deserialize;
@@ -273,35 +273,52 @@ fn whatever_a_source_answers_behind_the_commit_point_users_are_served_and_the_jo
 const TARGET: [&str; 4] =
     ["decant_import_begin", "decant_import_pull", "decant_import_verify", "decant_activate"];
 
-#[test]
-fn whatever_a_target_answers_users_are_served_by_the_original_or_by_it_when_that_is_over() {
-    let count = 4 * (nonsense().len() + 1) + 2;
-    let (world, mut users, plan) = planned(count, &modules().kit);
-    let tied = Tied::new(&world);
-    let complete = PullProgress {
+/// What a pull answers that is said to be complete, and has not verified what it wrote.
+fn pulled() -> Result<PullProgress, ()> {
+    Ok(PullProgress {
         is_complete: true,
         done_bytes: 1,
         total_bytes: 1,
         wire_bytes: 1,
         calls: 1,
         verified: None,
-    };
+    })
+}
+
+/// A target that has to be told to verify.
+fn never_verifying() -> Vec<u8> {
+    answering(&modules().kit, "decant_import_pull", pulled())
+}
+
+#[test]
+fn whatever_a_target_answers_users_are_served_by_the_original_or_by_it_when_that_is_over() {
+    let count = 4 * (nonsense().len() + 1) + 2;
+    let (world, mut users, plan) = planned(count, &modules().kit);
+    let tied = Tied::new(&world);
     let lies = vec![
-        ("decant_import_pull", Manner::say(Ok::<PullProgress, ()>(complete))),
+        ("decant_import_pull", Manner::say(pulled())),
         ("decant_import_verify", Manner::say(Ok::<SealProgress, ()>(seal(3)))),
     ];
     let cases = cases(&TARGET, tied, lies);
     assert_eq!(cases.len(), count);
-    let with_hostile = Modules { kit: hostile(&modules().kit, &TARGET), ..modules().clone() };
     let options = Options { canisters: 1, ..Options::default() };
-    let mut of_case = world.plan(&with_hostile, &options).expect("the modules are uploaded");
-    (of_case.max_canisters, of_case.max_cycles) = (1, plan.max_cycles);
+    let with = |kit: &[u8]| {
+        let modules = Modules { kit: hostile(kit, &TARGET), ..modules().clone() };
+        let mut of_case = world.plan(&modules, &options).expect("the modules are uploaded");
+        (of_case.max_canisters, of_case.max_cycles) = (1, plan.max_cycles);
+        of_case
+    };
+    let (mut verified_by_pull, mut to_be_verified) = (with(&modules().kit), with(&never_verifying()));
     let sources = users.originals();
     let watched = Watched::begin(&world);
     for (source, case) in sources.iter().zip(&cases) {
+        let of_case = match case.method {
+            "decant_import_verify" => &mut to_be_verified,
+            _ => &mut verified_by_pull,
+        };
         let Strategy::Relocate(relocation) = &mut of_case.strategy else { panic!("it relocates") };
         relocation.init_arg = ByteBuf::from(case.manner.told(&TARGET, case.method));
-        world.propose(&of_case).expect("the plan is approved");
+        world.propose(of_case).expect("the plan is approved");
         hand_over(&world, vec![*source]).expect("the index enrols");
     }
     let jobs = watched.until_told(&world, &sources);
@@ -335,7 +352,7 @@ fn whatever_a_source_answers_on_the_way_back_that_goes_on_and_it_serves_when_tha
     let tied = Tied::new(&world);
     let cases = cases(&["decant_thaw"], tied, Vec::new());
     // A target that traps where it is to be verified turns every job back.
-    let with_hostile = Modules { kit: hostile(&modules().kit, &TARGET), ..modules().clone() };
+    let with_hostile = Modules { kit: hostile(&never_verifying(), &TARGET), ..modules().clone() };
     let options = Options { canisters: 100, in_flight: 20, ..Options::default() };
     let mut plan = world.plan(&with_hostile, &options).expect("the modules are uploaded");
     let Strategy::Relocate(relocation) = &mut plan.strategy else { panic!("it relocates") };

@@ -12,7 +12,7 @@ fn a_job_with_pre_copy_is_done_and_nothing_is_lost() {
     enrol(&world, &users).expect("the index enrols");
     let job = settle(&world).remove(0);
     assert_eq!(job.outcome, Outcome::Done, "{job:?}");
-    assert_eq!(job.calls, 25, "the calls of a job, and two");
+    assert_eq!(job.calls, 24, "the calls of a job, and two");
     assert_serves(&world, &mut users, 0, job.target.expect("it was relocated"));
 }
 

@@ -118,8 +118,8 @@ mod tests {
             Job::new(5, canister(3), vec![canister(1)], plan, 0x0102_0304_0506_0708).expect("a job");
         note(&enrolled);
         assert_eq!((job(5), source(5), job(4), job(6)), (Some(enrolled), Some(canister(3)), None, None));
-        assert_eq!(read(5).map(|record| crate::plans::hex(&record)).as_deref(), Some(RECORD));
-        let terms = shared::of_number(0, crate::plans::hex).expect("it is shared");
+        assert_eq!(read(5).map(|record| decant_words::hex(&record)).as_deref(), Some(RECORD));
+        let terms = shared::of_number(0, decant_words::hex).expect("it is shared");
         assert_eq!(terms, TERMS);
     }
 
