@@ -101,11 +101,12 @@ pub fn until_ended(
         world.pic.set_time(now);
         world.pic.tick();
         rounds += 1;
+        // Hours may pass while others act, and answers to users are kept for minutes.
+        attempts += finish_writes(world, fleet, &mut writes)?;
         if has_others {
             are_others_done = act(rounds)?;
             now = world.pic.get_time();
         }
-        attempts += finish_writes(world, fleet, &mut writes)?;
         if rounds % look_every != 0 {
             continue;
         }
