@@ -230,6 +230,20 @@ fn a_target_that_verified_in_its_last_pull_is_not_asked_again_and_believed_only_
 }
 
 #[test]
+fn a_source_that_holds_something_else_at_the_last_look_is_not_switched() {
+    let verified = at("target verified");
+    let State::TargetVerified { seal } = verified.state().clone() else { panic!("{verified:?}") };
+    let answered =
+        |found| reply(sent(verified.clone()).expect("it looks"), Outcome::Done(Value::Hashed(found)));
+    assert_eq!(answered(seal.clone()).state().name(), "switching");
+    let root = Seal { root: decant_engine::Digest([9; 32]), ..seal.clone() };
+    let fingerprint = Seal { fingerprint: serde_bytes::ByteBuf::from(b"other".to_vec()), ..seal };
+    for other in [root, fingerprint] {
+        assert_eq!(answered(other).reason_code(), Some(ReasonCode::ChangedAfterSeal));
+    }
+}
+
+#[test]
 fn a_source_whose_controllers_changed_after_its_target_was_given_them_rolls_back() {
     // A2: somebody who was taken off would control the target.
     let Value::Canister(mut other) = view(RunState::Stopped) else { panic!("a canister") };
