@@ -21,6 +21,7 @@ use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
 use decant_cli::rehearsal::{self, Modules, Options, Silent};
+use pocket_ic::CanisterSettings;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -65,6 +66,20 @@ pub fn bloated_on(engine: &Engine, options: &Options) -> (World, Fleet) {
     let mut fleet = Fleet::create(&world, modules(), options, &mut Silent).expect("the fleet is created");
     fleet.bloat(&world, modules(), options, &mut Silent).expect("the fleet is upgraded");
     (world, fleet)
+}
+
+/// An enrolled fleet, the second canister of which controls another that the plan names: its job is parked for it.
+pub fn enrolled_with_ward(options: &Options) -> (World, Principal) {
+    let (world, users) = fleet(options, &modules().kit);
+    let controllers = Some(vec![world.operator, users.users[1].original]);
+    let settings = CanisterSettings { controllers, ..CanisterSettings::default() };
+    let ward = world.pic.create_canister_with_settings(Some(world.operator), Some(settings));
+    world.pic.add_cycles(ward, 10_000_000_000_000);
+    let mut plan = world.plan(modules(), options).expect("the plan is made");
+    plan.dependents = vec![ward];
+    world.propose(&plan).expect("the plan is approved");
+    enrol(&world, &users).expect("the index enrols");
+    (world, ward)
 }
 
 /// Hands originals to the index, which enrols them; the first refusal, if there is one.

@@ -327,58 +327,38 @@ pub enum Effect {
     },
 }
 
+/// Where a call goes, and what for.
+enum Way {
+    /// To the canister that it is about: its kit, or its routes.
+    Canister,
+    /// To the management canister.
+    Platform,
+    /// There too; what a lost answer leaves is hard to tell from what somebody else made.
+    MakesSnapshot,
+}
+
 impl Effect {
     /// How it travels.
     ///
     /// Two canisters' calls arrive in the order in which they were sent, so a call of unknown outcome takes
     /// effect, if ever, before the next one to the same canister: an observation, or an undo, finds it.
     pub fn delivery(&self) -> Delivery {
-        match self {
-            Self::TakeSnapshot { .. } | Self::UploadMetadata { .. } => Delivery::Guaranteed,
+        match self.way() {
+            Way::MakesSnapshot => Delivery::Guaranteed,
             // A source that never closes its calls, or installs for minutes, must not hold up whoever stops the coordinator.
-            Self::CanisterStatus { .. }
-            | Self::Look { .. }
-            | Self::KitStatus { .. }
-            | Self::UpdateSettings { .. }
-            | Self::ResetSettings { .. }
-            | Self::Install { .. }
-            | Self::Uninstall { .. }
-            | Self::Stop { .. }
-            | Self::Start { .. }
-            | Self::Delete { .. }
-            | Self::ImportBegin { .. }
-            | Self::Offer { .. }
-            | Self::Precopy { .. }
-            | Self::Pull { .. }
-            | Self::Verify { .. }
-            | Self::Activate { .. }
-            | Self::Freeze { .. }
-            | Self::Seal { .. }
-            | Self::Recheck { .. }
-            | Self::Thaw { .. }
-            | Self::Retire { .. }
-            | Self::Drain { .. }
-            | Self::ListSnapshots { .. }
-            | Self::FindSnapshots { .. }
-            | Self::ReadImage { .. }
-            | Self::Recall { .. }
-            | Self::KeepModule { .. }
-            | Self::InstallVessel { .. }
-            | Self::Upgrade { .. }
-            | Self::SetControllers { .. }
-            | Self::SetFreezingThreshold { .. }
-            | Self::Measure { .. }
-            | Self::UploadRest { .. }
-            | Self::Pour { .. }
-            | Self::LoadSnapshot { .. }
-            | Self::DeleteSnapshot { .. }
-            | Self::CheckAssets { .. }
-            | Self::Swap { .. } => Delivery::BestEffort,
+            Way::Platform | Way::Canister => Delivery::BestEffort,
         }
     }
 
     /// The canister that the message goes to.
     pub fn callee(&self) -> Principal {
+        match self.way() {
+            Way::Canister => self.subject(),
+            Way::Platform | Way::MakesSnapshot => Principal::management_canister(),
+        }
+    }
+
+    fn way(&self) -> Way {
         match self {
             Self::KitStatus { .. }
             | Self::ImportBegin { .. }
@@ -395,7 +375,8 @@ impl Effect {
             | Self::Drain { .. }
             | Self::Measure { .. }
             | Self::Pour { .. }
-            | Self::Swap { .. } => self.subject(),
+            | Self::Swap { .. } => Way::Canister,
+            Self::TakeSnapshot { .. } | Self::UploadMetadata { .. } => Way::MakesSnapshot,
             Self::CanisterStatus { .. }
             | Self::Look { .. }
             | Self::UpdateSettings { .. }
@@ -407,7 +388,6 @@ impl Effect {
             | Self::Delete { .. }
             | Self::ListSnapshots { .. }
             | Self::FindSnapshots { .. }
-            | Self::TakeSnapshot { .. }
             | Self::ReadImage { .. }
             | Self::Recall { .. }
             | Self::KeepModule { .. }
@@ -415,11 +395,10 @@ impl Effect {
             | Self::Upgrade { .. }
             | Self::SetControllers { .. }
             | Self::SetFreezingThreshold { .. }
-            | Self::UploadMetadata { .. }
             | Self::UploadRest { .. }
             | Self::LoadSnapshot { .. }
             | Self::DeleteSnapshot { .. }
-            | Self::CheckAssets { .. } => Principal::management_canister(),
+            | Self::CheckAssets { .. } => Way::Platform,
         }
     }
 

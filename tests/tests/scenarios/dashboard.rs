@@ -6,8 +6,7 @@ use decant_cli::rehearsal::Options;
 use decant_cli::rehearsal::calls::query;
 use decant_cli::rehearsal::world::World;
 use decant_tests::prometheus::{self, Samples};
-use decant_tests::{enrol, fleet, modules, pause};
-use pocket_ic::CanisterSettings;
+use decant_tests::{enrolled_with_ward, pause};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -20,15 +19,7 @@ const ROUNDS: u32 = 2_000;
 /// A campaign in which something is done, something parked, something under way and something in line.
 fn in_the_middle() -> World {
     let options = Options { canisters: CANISTERS, state_kib: 20, in_flight: 2, ..Options::default() };
-    let (world, users) = fleet(&options, &modules().kit);
-    let controllers = Some(vec![world.operator, users.users[1].original]);
-    let settings = CanisterSettings { controllers, ..CanisterSettings::default() };
-    let ward = world.pic.create_canister_with_settings(Some(world.operator), Some(settings));
-    world.pic.add_cycles(ward, 10_000_000_000_000);
-    let mut plan = world.plan(modules(), &options).expect("the plan is made");
-    plan.dependents = vec![ward];
-    world.propose(&plan).expect("the plan is approved");
-    enrol(&world, &users).expect("the index enrols");
+    let (world, _) = enrolled_with_ward(&options);
     for _ in 0..ROUNDS {
         let now: Summary =
             query(&world.pic, world.coordinator, "decant_summary", ()).expect("the coordinator answers");

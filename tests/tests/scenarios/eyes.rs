@@ -6,8 +6,7 @@ use decant_api::jobs::{Batch, Command, Outcome, Which};
 use decant_cli::rehearsal::Options;
 use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::world::World;
-use decant_tests::{enrol, fleet, modules, restart, settle};
-use pocket_ic::CanisterSettings;
+use decant_tests::{enrolled_with_ward, modules, restart, settle};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
@@ -54,15 +53,7 @@ fn events(world: &World, after: u64) -> Vec<Event> {
 /// Three canisters, of which the second controls another and is parked for it.
 fn with_one_parked() -> (World, Principal) {
     let options = Options { canisters: 3, state_kib: 20, ..Options::default() };
-    let (world, users) = fleet(&options, &modules().kit);
-    let controllers = Some(vec![world.operator, users.users[1].original]);
-    let settings = CanisterSettings { controllers, ..CanisterSettings::default() };
-    let ward = world.pic.create_canister_with_settings(Some(world.operator), Some(settings));
-    world.pic.add_cycles(ward, 10_000_000_000_000);
-    let mut plan = world.plan(modules(), &options).expect("the plan is made");
-    plan.dependents = vec![ward];
-    world.propose(&plan).expect("the plan is approved");
-    enrol(&world, &users).expect("the index enrols");
+    let (world, ward) = enrolled_with_ward(&options);
     settle(&world);
     (world, ward)
 }
