@@ -196,7 +196,7 @@ fn start_queued() {
             }
             return false;
         }
-        if load.working >= store::terms(plan_id).max_in_flight || working >= DRIVEN_AT_A_TIME as u64 {
+        if load.in_slots >= store::terms(plan_id).max_in_flight || working >= DRIVEN_AT_A_TIME as u64 {
             return false;
         }
         match Account::of(plan_id, load).may_start(prices, liquid, promised) {
@@ -276,7 +276,7 @@ async fn steps(id: JobId) -> Option<TimeNanos> {
         if (is_on_hold(&job) || pace::is_held(&job))
             && !matches!(step, Step::Record(_) | Step::InFlight { .. })
         {
-            return limits.fence_ends_nanos(&job);
+            return limits.gives_up_nanos(&job);
         }
         match step {
             Step::Record(event) => {
@@ -383,9 +383,11 @@ pub(crate) fn apply_to_all(event: &Event, which: &Which) -> Batch {
     let is_of_plan = |plan_id| which.plan.is_none_or(|wanted| wanted == plan_id);
     let is_of_code =
         |id| which.code.is_none() || store::job(id).is_some_and(|job| crate::views::code(&job) == which.code);
+    // What goes on by itself is skipped one by one, by whoever has looked at it.
+    let is_of_kind = |place| *event != Event::Skipped || place == Place::Parked;
     let mut taken = 0;
-    for (id, plan_id, _) in &open {
-        let is_wanted = is_of_plan(*plan_id) && is_of_code(*id);
+    for (id, plan_id, place) in &open {
+        let is_wanted = is_of_kind(*place) && is_of_plan(*plan_id) && is_of_code(*id);
         taken += u64::from(is_wanted && apply_for_operator(*id, event.clone()).is_ok());
     }
     let next = open.last().filter(|_| open.len() == COMMANDED).map(|(id, _, _)| *id);

@@ -68,7 +68,7 @@ impl Wait {
 /// What the canaries of a plan are at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Canary {
-    /// Whether none of its jobs works, is parked, or can't be read.
+    /// Whether none of its jobs works, is parked, waits for somebody who does not answer, or can't be read.
     pub(crate) are_through: bool,
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn begin() {
 
 /// Whether one more job of a plan may be started.
 pub(crate) fn may_start(plan_id: u64, load: Load, now_nanos: TimeNanos) -> Result<(), Wait> {
-    let canary = Canary { are_through: load.working == 0 && load.stuck == 0 };
+    let canary = Canary { are_through: load.working == 0 && load.stuck == 0 && load.unsettled == 0 };
     let mut course = store::course(plan_id);
     let before = course;
     let decided = decide(&mut course, canary, now_nanos);

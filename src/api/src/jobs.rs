@@ -96,7 +96,7 @@ pub enum Command {
     /// Those that are not committed roll back.
     Abort,
     /// What they can't do is left undone: the topmost step of the way back; after the commit point the end of the original,
-    /// which stays as it is.
+    /// which stays as it is. Of many only those that are parked; one that goes back by itself is skipped alone, once it waits for long.
     Skip,
 }
 

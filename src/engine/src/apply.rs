@@ -1,10 +1,13 @@
 //! The only way a job changes. It knows no strategy: what follows is what the state's [`Rules`] say.
 
-use crate::rules::{Next, Rules, Verdict, When};
+use crate::rules::{Look, Next, Rules, Verdict, When};
 use crate::{
     Attempt, Event, IllegalTransition, Job, Left, Limits, MAX_ENDED_DETAIL_BYTES, Outcome, Phase, Reason,
     ReasonCode, Stage, State, TimeNanos, Undo, Value, VesselState, Why, back, invariants, relocate, vessel,
 };
+
+/// Time for which it is known that a target serves: within it nobody looks again before the source goes.
+const SEEN_NANOS: TimeNanos = 600_000_000_000;
 
 /// What the job's state says of itself.
 pub(crate) fn rules(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Rules {
@@ -67,7 +70,7 @@ fn transition(job: &mut Job, event: Event, now_nanos: TimeNanos) -> Result<(), W
         },
         Event::RetentionElapsed => match job.state {
             State::Retaining { root, .. } => {
-                enter(job, State::Confirming { root }, now_nanos);
+                enter(job, State::Confirming { root, then: None }, now_nanos);
                 Ok(())
             }
             State::Vessel(VesselState::Retaining { root, .. }) => {
@@ -78,7 +81,7 @@ fn transition(job: &mut Job, event: Event, now_nanos: TimeNanos) -> Result<(), W
         },
         Event::GaveUp { reason } => gave_up(job, reason, now_nanos),
         Event::AbortRequested => abort_requested(job, now_nanos),
-        Event::Retried => retried(job),
+        Event::Retried => retried(job, now_nanos),
         Event::Skipped => skipped(job, now_nanos),
     }
 }
@@ -142,7 +145,10 @@ fn settle_call(job: &mut Job, outcome: Outcome, now_nanos: TimeNanos) -> Result<
         }
         Outcome::Refused(reason) => match (rules.refused)(job, reason.code()) {
             Some(next) => follow(job, next, now_nanos),
-            None if job.state.stage() != Stage::BeforeCommit => refused(job, reason),
+            None if job.state.stage() != Stage::BeforeCommit => {
+                refused(job, reason);
+                look_if_stuck(job, rules.look.as_ref());
+            }
             None if job.attempt.is_unsure && rules.look.is_some() => {
                 job.attempt.phase = Phase::Observe { refusal: Some(reason) };
             }
@@ -156,8 +162,12 @@ fn settle_call(job: &mut Job, outcome: Outcome, now_nanos: TimeNanos) -> Result<
             if reason.code() == ReasonCode::Trapped && job.state.stage() == Stage::AfterCommit =>
         {
             refused(job, reason);
+            look_if_stuck(job, rules.look.as_ref());
         }
-        Outcome::Transient(reason) => put_off(job, reason),
+        Outcome::Transient(reason) => {
+            put_off(job, reason);
+            look_if_stuck(job, rules.look.as_ref());
+        }
         Outcome::Unknown(reason) => {
             job.attempt.last_reason = Some(reason);
             job.attempt.is_unsure = true;
@@ -226,6 +236,14 @@ fn refused(job: &mut Job, reason: Reason) {
     job.attempt.last_reason = Some(reason);
 }
 
+/// What does not answer for long after the commit point is looked at before it is asked again: it may be why.
+fn look_if_stuck(job: &mut Job, look: Option<&Look>) {
+    let looks_when_lost = look.is_some_and(|look| look.when == When::AfterLost);
+    if looks_when_lost && job.waits_for_others() && job.state.stage() == Stage::AfterCommit {
+        job.attempt.phase = Phase::Observe { refusal: None };
+    }
+}
+
 /// It may work later. What was not tried at all is no try, but is waited after as one.
 fn put_off(job: &mut Job, reason: Reason) {
     if reason.code().is_no_try() {
@@ -290,9 +308,14 @@ fn abort_requested(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
     Ok(())
 }
 
-fn retried(job: &mut Job) -> Result<(), Why> {
+fn retried(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
     if let State::Parked { resume, .. } = &job.state {
-        job.state = (**resume).clone();
+        let first = relocate::end::confirmed_first(job, (**resume).clone(), true);
+        if first != **resume {
+            enter(job, first, now_nanos);
+            return Ok(());
+        }
+        job.state = first;
     } else if job.attempt.phase.is_in_flight() {
         return Err(Why::CallUnderWay);
     } else if job.state.is_ended() || job.attempt.waits() == 0 {
@@ -309,7 +332,8 @@ fn retried(job: &mut Job) -> Result<(), Why> {
     Ok(())
 }
 
-/// What the job can't do is left undone. Before the commit point there is nothing to be left, nor where users wait for it.
+/// What the job can't do is left undone. Before the commit point there is nothing to be left, nor where users wait for it;
+/// and of the way back only what does not get on.
 fn skipped(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
     if job.attempt.phase.is_in_flight() {
         return Err(Why::CallUnderWay);
@@ -319,7 +343,10 @@ fn skipped(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
         other => other.clone(),
     };
     match (&state, state.root()) {
-        (State::RollingBack { undo, .. }, _) if undo.last() != Some(&Undo::ReturnTarget) => {
+        (State::RollingBack { undo, .. }, _)
+            if undo.last() != Some(&Undo::ReturnTarget)
+                && (job.state.is_parked() || job.waits_for_others()) =>
+        {
             job.state = state;
             back::skip(job);
             undone(job, now_nanos);
@@ -359,6 +386,9 @@ fn follow(job: &mut Job, next: Next, now_nanos: TimeNanos) {
             fail(job, ReasonCode::Aborted.into(), true, now_nanos);
         }
         Next::Enter(state) => {
+            let has_waited = now_nanos.saturating_sub(job.attempt.first_nanos) > SEEN_NANOS;
+            let is_confirmed = matches!(job.state, State::Confirming { .. });
+            let state = relocate::end::confirmed_first(job, state, has_waited && !is_confirmed);
             enter(job, state, now_nanos);
             fresh(job, now_nanos);
         }
@@ -417,6 +447,12 @@ fn fail(job: &mut Job, reason: Reason, is_untouched: bool, now_nanos: TimeNanos)
     }
     undo.sort_unstable();
     undo.dedup();
+    // The last index is the one that may not answer: those before it name the source first.
+    let is_swap = |it: &Undo| matches!(it, Undo::SwapBack { .. });
+    if let Some(first) = undo.iter().position(is_swap) {
+        let count = undo.iter().filter(|it| is_swap(it)).count();
+        undo[first..first + count].reverse();
+    }
     if undo.is_empty() {
         enter(job, State::RolledBack { reason }, now_nanos);
     } else {

@@ -392,6 +392,14 @@ pub(crate) fn skip(job: &mut Job) {
     if is_of_target {
         give_up_target(job, "was skipped by an operator");
     }
+    // The snapshots are what is left of what the source held.
+    if let State::RollingBack { reason, undo } = &mut job.state
+        && undo.last() == Some(&Undo::LoadSaved)
+    {
+        undo.retain(|it| !matches!(it, Undo::DropSaved | Undo::DropUploaded));
+        let detail = format!("the snapshot from before was not loaded, and is left. {}", reason.detail());
+        *reason = Reason::new(reason.code(), detail);
+    }
 }
 
 /// The target is somebody else's, or nobody's: it is left alone, and does not go to the pool.

@@ -18,7 +18,8 @@ pub enum Place {
     Queued,
     /// On its way, in one of the slots of its plan.
     Working,
-    /// In retention, or between tries at something that does not answer: it costs nothing, and has no slot.
+    /// In retention, or between tries at something that does not answer: it costs nothing, and has no slot unless users wait
+    /// for it.
     Waiting,
     /// Until a person decides.
     Parked,
@@ -46,6 +47,8 @@ struct Spot {
     plan_id: u64,
     wants_target: bool,
     lacks_target: bool,
+    keeps_users: bool,
+    waits_for_others: bool,
     due_nanos: Option<TimeNanos>,
     /// Looks in a row after which nothing had become of it.
     idle_looks: u32,
@@ -60,13 +63,20 @@ pub struct Board {
     counts: BTreeMap<(u64, Place), u64>,
     wanting: BTreeSet<(u64, JobId)>,
     lacking: BTreeSet<(u64, JobId)>,
+    keeping: BTreeSet<(u64, JobId)>,
+    unsettled: BTreeSet<(u64, JobId)>,
 }
 
 /// The jobs of one plan that were started and have not ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Those that have a slot.
+    /// Those that are driven.
     pub working: u64,
+    /// Those that have a slot: they are driven, or keep users waiting, whoever they wait for themselves. What no canister
+    /// answers keeps as many users waiting as may be at a time, and not the whole fleet.
+    pub in_slots: u64,
+    /// Those that wait for somebody who does not answer.
+    pub unsettled: u64,
     /// All of them: working, waiting, parked, aside.
     pub open: u64,
     /// Those that nobody drives until a person decides: parked, or aside.
@@ -84,6 +94,8 @@ impl Board {
         let lacks_target = job.plan().strategy.has_target()
             && job.target().is_none()
             && job.state().stage() == Stage::BeforeCommit;
+        let keeps_users = job.keeps_users();
+        let waits_for_others = place == Place::Waiting && job.waits_for_others();
         let kept = before.filter(|spot| spot.place == place).and_then(|spot| spot.due_nanos);
         let due_nanos = match place {
             Place::Queued | Place::Parked | Place::Aside => None,
@@ -95,15 +107,33 @@ impl Board {
             true => (Place::Working, before.and_then(|spot| spot.due_nanos)),
             false => (place, due_nanos),
         };
-        self.set(job.id(), Spot { place, plan_id, wants_target, lacks_target, due_nanos, idle_looks: 0 });
+        let spot = Spot {
+            place,
+            plan_id,
+            wants_target,
+            lacks_target,
+            keeps_users,
+            waits_for_others,
+            due_nanos,
+            idle_looks: 0,
+        };
+        self.set(job.id(), spot);
     }
 
     /// A job whose record can't be read.
     pub fn set_aside(&mut self, id: JobId) {
         let plan_id = self.take(id).map_or(0, |spot| spot.plan_id);
-        let place = Place::Aside;
-        let (wants_target, lacks_target) = (false, false);
-        self.set(id, Spot { place, plan_id, wants_target, lacks_target, due_nanos: None, idle_looks: 0 });
+        let spot = Spot {
+            place: Place::Aside,
+            plan_id,
+            wants_target: false,
+            lacks_target: false,
+            keeps_users: false,
+            waits_for_others: false,
+            due_nanos: None,
+            idle_looks: 0,
+        };
+        self.set(id, spot);
     }
 
     /// Starts the first job of each plan's line while `may_start` says so of its plan and the jobs that it has under way.
@@ -186,11 +216,15 @@ impl Board {
     /// What a plan has under way.
     pub fn load(&self, plan_id: u64) -> Load {
         let started = [Place::Working, Place::Waiting, Place::Parked, Place::Aside];
+        let of_plan = (plan_id, 0)..=(plan_id, JobId::MAX);
+        let working = self.count(plan_id, Place::Working);
         Load {
-            working: self.count(plan_id, Place::Working),
+            working,
+            in_slots: working.saturating_add(self.keeping.range(of_plan.clone()).count() as u64),
+            unsettled: self.unsettled.range(of_plan.clone()).count() as u64,
             open: started.iter().map(|place| self.count(plan_id, *place)).sum(),
             stuck: self.count(plan_id, Place::Parked) + self.count(plan_id, Place::Aside),
-            lacking: self.lacking.range((plan_id, 0)..=(plan_id, JobId::MAX)).count() as u64,
+            lacking: self.lacking.range(of_plan).count() as u64,
         }
     }
 
@@ -243,6 +277,8 @@ impl Board {
         self.queued.remove(&(spot.plan_id, id));
         self.wanting.remove(&(spot.plan_id, id));
         self.lacking.remove(&(spot.plan_id, id));
+        self.keeping.remove(&(spot.plan_id, id));
+        self.unsettled.remove(&(spot.plan_id, id));
         if let Some(due_nanos) = spot.due_nanos {
             self.due.remove(&(due_nanos, id));
         }
@@ -263,6 +299,12 @@ impl Board {
         }
         if spot.lacks_target && spot.place != Place::Queued {
             self.lacking.insert((spot.plan_id, id));
+        }
+        if spot.keeps_users && spot.place != Place::Working {
+            self.keeping.insert((spot.plan_id, id));
+        }
+        if spot.waits_for_others {
+            self.unsettled.insert((spot.plan_id, id));
         }
         if let Some(due_nanos) = spot.due_nanos {
             self.due.insert((due_nanos, id));

@@ -210,10 +210,11 @@ fn contents(job: &Job, state: &State) -> Result<(), Broken> {
             Err(Broken::TooLarge { what: "a fingerprint" })
         }
         State::Switching { next, .. } => index(job, *next),
-        State::Retaining { .. } | State::Confirming { .. }
-            if !matches!(job.plan.retention, Retention::Frozen { .. }) =>
-        {
+        State::Retaining { .. } if !matches!(job.plan.retention, Retention::Frozen { .. }) => {
             Err(Broken::Retention)
+        }
+        State::Confirming { then: Some(then), .. } if !then.takes_source() => {
+            Err(Broken::Resume { resume: then.name() })
         }
         State::Raising { reason: Some(reason), .. } if too_long(reason) => {
             Err(Broken::TooLarge { what: "a reason" })
@@ -223,7 +224,9 @@ fn contents(job: &Job, state: &State) -> Result<(), Broken> {
             Err(Broken::Retention)
         }
         State::RollingBack { undo, reason } => {
-            let is_in_order = undo.iter().zip(undo.iter().skip(1)).all(|(below, above)| below < above);
+            // Earlier builds had the indexes at the top.
+            let rest: Vec<_> = undo.iter().filter(|it| !matches!(it, Undo::SwapBack { .. })).collect();
+            let is_in_order = rest.iter().zip(rest.iter().skip(1)).all(|(below, above)| below < above);
             if undo.is_empty() || !is_in_order {
                 return Err(Broken::Undos);
             }

@@ -330,11 +330,17 @@ impl Job {
         }
     }
 
-    /// Whether it goes back, or is committed, and has long been waiting for others: it takes no place of other jobs, goes on
-    /// by itself when they are mended, and says what it waits for.
+    /// Whether it goes back, or is committed, and has long been waiting for others: it takes no place of other jobs unless
+    /// users wait for it, goes on by itself when they are mended, and says what it waits for.
     pub fn waits_for_others(&self) -> bool {
         let is_settled = matches!(self.state.stage(), Stage::RollingBack | Stage::AfterCommit);
         is_settled && !self.state.is_parked() && self.attempt.waits() >= LONG_WAITS
+    }
+
+    /// Whether its users can't write, and wait for it.
+    pub fn keeps_users(&self) -> bool {
+        let is_fenced = self.times.fenced_nanos.is_some() && self.times.served_nanos.is_none();
+        is_fenced && !self.state.is_ended()
     }
 
     /// What the last try of the present step met with.

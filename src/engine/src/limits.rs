@@ -123,6 +123,15 @@ impl Limits {
         Some(fenced_nanos.saturating_add(self.fence_deadline_nanos))
     }
 
+    /// When a job must not go on trying what it is at, if that is before the commit point and has an end: users may be waiting
+    /// without anybody knowing, for a reply to a stop or a freeze that never came.
+    pub fn gives_up_nanos(&self, job: &Job) -> Option<TimeNanos> {
+        let tries = job.state.stage() == Stage::BeforeCommit && job.attempt.waits() > 0;
+        let step_ends_nanos =
+            tries.then(|| job.attempt.first_nanos.saturating_add(self.deadline_nanos(&job.state)));
+        step_ends_nanos.into_iter().chain(self.fence_ends_nanos(job)).min()
+    }
+
     /// When the next try may start: at once for the first one, later with each that failed.
     pub(crate) fn not_before_nanos(&self, job: JobId, attempt: &Attempt) -> TimeNanos {
         if attempt.waits() == 0 {

@@ -32,6 +32,7 @@ use crate::{Digest, Reason, Seal, Settings, TimeNanos, VesselState};
 /// | 24 | Rechecking | `decant_recheck`, if the plan wants it |
 /// | 31 | Lowering | a look at the source, then `update_settings`: its freezing threshold reserves nothing |
 /// | 25 | Draining | `decant_drain` |
+/// | 33 | Telling | `decant_retire`, where the source could not answer before |
 /// | 32 | Raising | `update_settings`: its freezing threshold as it was, where it was not drained |
 /// | 26 | Entombing | `install_chunked_code` of the tombstone |
 /// | 27 | Stopping | `stop_canister` of the source |
@@ -151,12 +152,15 @@ pub enum State {
         #[serde(rename = "u")]
         until_nanos: TimeNanos,
     },
-    /// The source was kept long enough; is the target still there?
+    /// The source is about to go, and nobody has looked at the target for long; is it still there?
     #[serde(rename = "23")]
     Confirming {
         /// The root of both.
         #[serde(rename = "r")]
         root: Digest,
+        /// Where it goes on, if it had come further before it waited.
+        #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+        then: Option<Box<State>>,
     },
     /// Does the source still hold nothing but what was moved?
     #[serde(rename = "24")]
@@ -235,6 +239,13 @@ pub enum State {
         /// Why, for an operator. None: he said that it stays.
         #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
         reason: Option<Reason>,
+    },
+    /// The target serves; the source could not be told where the state is when it was to be.
+    #[serde(rename = "33")]
+    Telling {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
     },
     /// Something went wrong before the commit point.
     #[serde(rename = "40")]
@@ -324,6 +335,14 @@ pub enum Undo {
     /// The source does not control itself.
     #[serde(rename = "16")]
     Disown,
+    /// The route names the source. Users have their canister back by then: an index that does not answer keeps nobody else
+    /// waiting, and what its route may name meanwhile takes nothing.
+    #[serde(rename = "6")]
+    SwapBack {
+        /// Position of the index.
+        #[serde(rename = "i")]
+        index: u16,
+    },
     /// The source takes all calls.
     #[serde(rename = "4")]
     ThawSource,
@@ -336,13 +355,6 @@ pub enum Undo {
     /// The source, a vessel, is stopped.
     #[serde(rename = "17")]
     StopSource,
-    /// The route names the source.
-    #[serde(rename = "6")]
-    SwapBack {
-        /// Position of the index.
-        #[serde(rename = "i")]
-        index: u16,
-    },
     /// Of an earlier build.
     #[serde(rename = "11", alias = "12", alias = "13")]
     OfOldBuild,
@@ -394,6 +406,7 @@ impl State {
             Self::Assessing { .. } => 30,
             Self::Lowering { .. } => 31,
             Self::Raising { .. } => 32,
+            Self::Telling { .. } => 33,
             Self::RollingBack { .. } => 40,
             Self::Done { .. } => 50,
             Self::RolledBack { .. } => 51,
@@ -435,6 +448,7 @@ impl State {
             Self::Assessing { .. } => "assessing",
             Self::Lowering { .. } => "lowering",
             Self::Raising { .. } => "raising",
+            Self::Telling { .. } => "telling",
             Self::RollingBack { .. } => "rolling back",
             Self::Done { .. } => "done",
             Self::RolledBack { .. } => "rolled back",
@@ -475,7 +489,8 @@ impl State {
             | Self::Deleting { .. }
             | Self::Assessing { .. }
             | Self::Lowering { .. }
-            | Self::Raising { .. } => Stage::AfterCommit,
+            | Self::Raising { .. }
+            | Self::Telling { .. } => Stage::AfterCommit,
             Self::RollingBack { .. } => Stage::RollingBack,
             Self::Done { .. } | Self::RolledBack { .. } => Stage::Ended,
             Self::Parked { resume, .. } => resume.stage(),
@@ -491,11 +506,12 @@ impl State {
             Self::Committed { root }
             | Self::Retired { root }
             | Self::Retaining { root, .. }
-            | Self::Confirming { root }
+            | Self::Confirming { root, .. }
             | Self::Rechecking { root }
             | Self::Lowering { root, .. }
             | Self::Draining { root, .. }
             | Self::Raising { root, .. }
+            | Self::Telling { root }
             | Self::Entombing { root }
             | Self::Stopping { root }
             | Self::Checking { root }
@@ -509,6 +525,21 @@ impl State {
                 | VesselState::DroppingSaved { root },
             ) => Some(*root),
             _ => None,
+        }
+    }
+
+    /// Whether what follows takes the source, or the snapshot of it, and nobody looks at the target any more.
+    pub(crate) fn takes_source(&self) -> bool {
+        match self {
+            Self::Rechecking { .. }
+            | Self::Lowering { .. }
+            | Self::Draining { .. }
+            | Self::Entombing { .. }
+            | Self::Stopping { .. }
+            | Self::Checking { .. }
+            | Self::Deleting { .. }
+            | Self::Vessel(VesselState::DroppingSaved { .. }) => true,
+            _ => false,
         }
     }
 

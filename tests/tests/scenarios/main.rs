@@ -38,6 +38,7 @@ mod several;
 mod sns;
 mod stops;
 mod strangers;
+mod stuck;
 mod survives_people;
 mod targets;
 mod vessel;

@@ -36,6 +36,7 @@ struct Seen {
     /// Since when its users wait.
     fenced_nanos: Option<TimeNanos>,
     is_committed: bool,
+    is_back: bool,
 }
 
 /// A job came into another state.
@@ -45,6 +46,8 @@ pub(crate) struct Moved {
     pub(crate) from: &'static str,
     /// Whether it was past its commit point there.
     pub(crate) was_committed: bool,
+    /// Whether it was on its way back there.
+    pub(crate) was_back: bool,
 }
 
 /// All that was started and has not ended.
@@ -66,7 +69,8 @@ impl Census {
             self.set(job.id(), seen(job));
         }
         let was_committed = before.is_some_and(|seen| seen.is_committed);
-        (from != now).then_some(Moved { from, was_committed })
+        let was_back = before.is_some_and(|seen| seen.is_back);
+        (from != now).then_some(Moved { from, was_committed, was_back })
     }
 
     /// A job that nobody can read any more.
@@ -136,8 +140,9 @@ fn seen(job: &Job) -> Seen {
         strategy: strategy_name(job.plan().strategy),
         state: job.state().name(),
         reason: job.reason_code().map(|code| (standing, code)),
-        fenced_nanos: times.fenced_nanos.filter(|_| times.served_nanos.is_none()),
+        fenced_nanos: times.fenced_nanos.filter(|_| job.keeps_users()),
         is_committed: is_committed(job),
+        is_back: job.state().stage() == Stage::RollingBack,
     }
 }
 

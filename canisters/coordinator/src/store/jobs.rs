@@ -136,6 +136,9 @@ pub(crate) fn record(job: &Job, entry: &Entry) {
         events::note_step(moved, job, &entry.event, entry.at_nanos);
         tallies::note_progress(entry.at_nanos);
         log::append(line(moved.from, job, entry.at_nanos));
+        if !moved.was_back {
+            note_turn(job);
+        }
     }
     put(job);
     if job.state().is_ended() {
@@ -161,12 +164,22 @@ pub(crate) fn record(job: &Job, entry: &Entry) {
     });
 }
 
-/// A plan's pace counts those whose users waited. What was refused before is no failure, and no canary either; what somebody
-/// took back is no failure.
+/// A plan's pace counts those whose users waited, when they turn back: what keeps them on their way back may keep the next
+/// ones too. What was refused before is no failure, and no canary either; what somebody took back is no failure.
+fn note_turn(job: &Job) {
+    if let State::RollingBack { reason, .. } = job.state()
+        && job.times().fenced_nanos.is_some()
+    {
+        let is_failure = reason.code() != ReasonCode::Aborted;
+        change_course(job.plan().plan_id, |course| course.note_end(is_failure));
+    }
+}
+
+/// And those that are done.
 fn note_end(job: &Job) {
     let was_fenced = job.times().fenced_nanos.is_some();
     change_course(job.plan().plan_id, |course| match job.state() {
-        State::RolledBack { reason } if was_fenced => course.note_end(reason.code() != ReasonCode::Aborted),
+        State::RolledBack { .. } if was_fenced => {}
         State::Done { .. } => course.note_end(false),
         // One that was in line was not started.
         _ if job.counters().calls > 0 => course.started = course.started.saturating_sub(1),

@@ -4,25 +4,48 @@ use super::checks::{gone, left_behind, snapshots};
 use crate::left::{module_as_left, run_state_is};
 use crate::rules::{Next, Rules, Verdict, When, happened, not_yet, run_state, wrong};
 use crate::{
-    Digest, Effect, FenceView, Job, Limits, ModuleRole, Reason, ReasonCode, Retention, RunState, State,
-    TimeNanos, Value, VesselState,
+    CanisterView, Digest, Effect, FenceView, Job, Limits, ModuleRole, Reason, ReasonCode, Retention,
+    RunState, State, TimeNanos, Value, VesselState,
 };
 
 /// Every route names the target: the commit point. The source answers where the state is.
 pub(crate) fn committed(job: &Job, root: Digest) -> Option<Rules> {
-    let (source, to) = (job.source, job.target?);
-    let rules = Rules::call(Effect::Retire { source, to })
-        .then(move |_| State::Retired { root })
-        // A source that is gone writes no more.
-        .gone_means(move |_| Next::Enter(State::Retired { root }))
-        .look(When::AfterLost, Effect::KitStatus { canister: source }, move |job, value| match value {
-            Value::Kit(view) => Ok(happened(
-                matches!(view.fence, FenceView::Moved { holder, to: at } if holder.is_job(job.id) && at == to),
-            )),
+    Some(retire(job, State::Retired { root })?.look(
+        When::AfterLost,
+        Effect::CanisterStatus { canister: job.source },
+        move |job, value| match value {
+            // The sealed state takes nothing while nobody runs its code, nor when somebody starts it again. Users don't wait
+            // for whoever did that; it is told before it is drained.
+            Value::Canister(view) if is_mute(job, view) => {
+                Ok(Verdict::Follow(Next::Enter(State::Retired { root })))
+            }
+            // To tell it twice is as to tell it once.
+            Value::Canister(_) => Ok(Verdict::NotYet),
             Value::Gone => Ok(Verdict::Happened),
             other => wrong(other),
-        });
-    Some(rules)
+        },
+    ))
+}
+
+/// Tells the source where the state is.
+fn retire(job: &Job, then: State) -> Option<Rules> {
+    let (source, to) = (job.source, job.target?);
+    let gone = then.clone();
+    let rules = Rules::call(Effect::Retire { source, to }).then(move |_| then);
+    // A source that is gone writes no more.
+    Some(rules.gone_means(move |_| Next::Enter(gone)))
+}
+
+/// Whether the code that sealed the source can't answer: somebody stopped it, or took it away.
+fn is_mute(job: &Job, view: &CanisterView) -> bool {
+    let left = job.source_left.as_ref().and_then(|left| left.module);
+    let runs_other = left.is_some_and(|module| view.module_hash != Some(module));
+    view.run_state == RunState::Stopped || view.module_hash.is_none() || runs_other
+}
+
+/// The source is to be drained, and was never told where its state is.
+pub(crate) fn telling(job: &Job, root: Digest) -> Option<Rules> {
+    retire(job, drained_next(root))
 }
 
 /// It does: the target serves from now on. One with the kit opens; one without it was dressed and stopped, and starts.
@@ -66,15 +89,19 @@ pub(crate) fn kept(job: &Job, root: Digest, now_nanos: TimeNanos) -> State {
     }
 }
 
-/// The source was kept long enough. Is the target still there, and has nobody emptied it?
-pub(crate) fn confirming(job: &Job, root: Digest) -> Option<Rules> {
+/// The source was kept long enough, or the job waited for long before it takes that. Is the target still there, and has
+/// nobody emptied it?
+pub(crate) fn confirming(job: &Job, root: Digest, then: Option<Box<State>>) -> Option<Rules> {
     let target = job.target?;
+    let here = State::Confirming { root, then: then.clone() };
     let since_nanos = job.times.committed_nanos.unwrap_or_default();
     let park = move |reason, resume| Next::Park { reason, resume };
-    let last_copy = move || {
+    let last_copy = move |here| {
         let reason = Reason::new(ReasonCode::Gone, "the target: the source holds the last copy of the state");
-        park(reason, State::Confirming { root })
+        park(reason, here)
     };
+    let on = move |job: &Job| Next::Enter(then.map_or_else(|| confirmed(job, root), |then| *then));
+    let (here_if_gone, here) = (here.clone(), here);
     let is_by_vessel = job.plan.strategy.is_by_vessel();
     let rules = match is_by_vessel {
         true => Rules::call(Effect::CanisterStatus { canister: target }),
@@ -83,21 +110,21 @@ pub(crate) fn confirming(job: &Job, root: Digest) -> Option<Rules> {
     let rules = rules
         .done(move |job, value| {
             Ok(match value {
-                Value::Gone => last_copy(),
+                Value::Gone => last_copy(here),
                 Value::Kit(view) if !is_by_vessel => match view.fence {
                     FenceView::Importing(holder) if holder.is_job(job.id) => park(
                         Reason::new(ReasonCode::Contradiction, "the target is not active; activate it"),
                         State::Retired { root },
                     ),
                     _ if view.stable_pages < job.counters.used_pages => {
-                        park(emptied(view.stable_pages, job.counters.used_pages), State::Confirming { root })
+                        park(emptied(view.stable_pages, job.counters.used_pages), here)
                     }
-                    _ => Next::Enter(confirmed(job, root)),
+                    _ => on(job),
                 },
                 Value::Canister(view) if is_by_vessel && view.stable_pages < job.counters.used_pages => {
-                    park(emptied(view.stable_pages, job.counters.used_pages), State::Confirming { root })
+                    park(emptied(view.stable_pages, job.counters.used_pages), here)
                 }
-                Value::Canister(_) if is_by_vessel => Next::Enter(confirmed(job, root)),
+                Value::Canister(_) if is_by_vessel => on(job),
                 other => return wrong(&other),
             })
         })
@@ -106,10 +133,20 @@ pub(crate) fn confirming(job: &Job, root: Digest) -> Option<Rules> {
                 Some(what) => Verdict::Yield(Reason::new(ReasonCode::OthersActed, format!("target: {what}"))),
                 None => Verdict::NotYet,
             }),
-            Value::Gone => Ok(Verdict::Follow(last_copy())),
+            Value::Gone => Ok(Verdict::Follow(last_copy(here_if_gone))),
             other => wrong(other),
         });
     Some(rules)
+}
+
+/// Where a job goes that is to take its source: first to its target, if nobody has looked at that for long.
+pub(crate) fn confirmed_first(job: &Job, state: State, has_waited: bool) -> State {
+    match state.root() {
+        Some(root) if has_waited && state.takes_source() && job.plan.strategy.has_target() => {
+            State::Confirming { root, then: Some(Box::new(state)) }
+        }
+        _ => state,
+    }
 }
 
 /// Stable memory never shrinks by itself.
@@ -240,6 +277,8 @@ pub(crate) fn draining(job: &Job, root: Digest, freezing_seconds: u64, limits: &
                 let reason = Some(left_behind());
                 Some(Next::Enter(State::Raising { root, freezing_seconds, reason }))
             }
+            // It was stopped, or without code, when it was to be told.
+            ReasonCode::Contradiction => Some(Next::Enter(State::Telling { root })),
             _ => over(code, root),
         });
     Some(rules)

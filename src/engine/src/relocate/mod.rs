@@ -6,7 +6,7 @@
 //! | `begin` | Queued → Inspected → Admitted → Reserved → Configured → Installed → (Offering → Precopying) → Provisioned |
 //! | `fence` | Provisioned → Frozen → Stopped → Restarted → Sealed |
 //! | `moving` | Sealed → Pulled → TargetVerified → Switching |
-//! | `end` | **commit point** Committed → Retired → Retaining → Confirming → Assessing → Rechecking → Lowering → Draining (→ Raising) → Entombing, or Stopping → Deleting → Done |
+//! | `end` | **commit point** Committed → Retired → Retaining → Confirming → Assessing → Rechecking → Lowering → Draining (→ Telling, Raising) → Entombing, or Stopping → Deleting → Done |
 //! | `back` (beside this folder) | the way back, undo by undo |
 //!
 //! `moving` and `end` serve a relocation by vessels too: its source and its target answer as the kit does.
@@ -46,9 +46,10 @@ pub(crate) fn rules(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Option<
         State::Switching { root, next } => moving::switching(job, root, next),
         State::Committed { root } => end::committed(job, root),
         State::Retired { root } => end::retired(job, root, now_nanos),
-        State::Confirming { root } => end::confirming(job, root),
+        State::Confirming { root, then } => end::confirming(job, root, then),
         State::Assessing { root } => Some(end::assessing(job, root)),
         State::Rechecking { root } => Some(end::rechecking(job, root)),
+        State::Telling { root } => end::telling(job, root),
         // A job of an earlier build: nobody knows what its threshold is.
         State::Lowering { root, .. } | State::Draining { root, freezing_seconds: None } => {
             Some(end::lowering(job, root))

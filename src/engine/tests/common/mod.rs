@@ -97,7 +97,7 @@ fn answer(job: &Job, effect: &Effect) -> Value {
             _ => view(RunState::Running),
         },
         Effect::KitStatus { .. } => match job.state() {
-            State::RollingBack { .. } => kit(FenceView::Importing(holder())),
+            State::RollingBack { .. } | State::Retired { .. } => kit(FenceView::Importing(holder())),
             _ => kit(FenceView::Open),
         },
         Effect::Seal { .. } | Effect::Verify { .. } | Effect::Recheck { .. } => Value::Hashed(seal()),
@@ -207,6 +207,8 @@ pub(crate) fn in_every_state() -> Vec<(String, Job)> {
     let ticket = raising.counters().calls;
     apply(&mut raising, Event::Replied { ticket, outcome }, NOW_NANOS + 3).expect("a drain can be refused");
     jobs.push(("raising".to_owned(), raising));
+    let (_, draining) = jobs.iter().find(|(label, _)| label == "draining").expect("it is reached").clone();
+    jobs.push(("telling".to_owned(), with_state(&draining, "33")));
     jobs
 }
 

@@ -31,7 +31,6 @@ fn module(hash: Option<u8>) -> Value {
 #[test]
 fn what_is_seen_to_have_happened_is_not_repeated_and_what_is_not_is() {
     let other = Holder { job: 3, is_own: true };
-    let moved = |to| FenceView::Moved { holder: holder(), to };
     let table = [
         ("reserved", view(RunState::Running), "configured"),
         ("reserved", fresh(), "reserved"),
@@ -49,9 +48,11 @@ fn what_is_seen_to_have_happened_is_not_repeated_and_what_is_not_is() {
         ("frozen", view(RunState::Stopping), "frozen"),
         ("stopped", view(RunState::Running), "restarted"),
         ("stopped", view(RunState::Stopped), "stopped"),
-        ("committed", kit(moved(canister(2))), "retired"),
-        ("committed", kit(moved(canister(3))), "committed"),
-        ("committed", kit(FenceView::Sealed(holder())), "committed"),
+        ("committed", view(RunState::Running), "committed"),
+        ("committed", view(RunState::Stopping), "committed"),
+        ("committed", view(RunState::Stopped), "retired"),
+        ("committed", Value::Canister(status(RunState::Running, None)), "retired"),
+        ("committed", Value::Canister(status(RunState::Running, Some(9))), "retired"),
         ("committed", Value::Gone, "retired"),
         ("retired", kit(FenceView::Importing(holder())), "retired"),
         ("retired", kit(FenceView::Open), "retaining"),
@@ -156,28 +157,74 @@ fn an_installation_refused_because_the_lost_one_worked_is_seen_to_have_worked() 
 
 #[test]
 fn a_swap_that_is_refused_after_one_of_unknown_outcome_is_swapped_back() {
-    let top = |job: Job| match job.state() {
-        State::RollingBack { undo, .. } => undo.last().copied(),
+    let swaps_back = |job: Job| match job.state() {
+        State::RollingBack { undo, .. } => undo.contains(&Undo::SwapBack { index: 0 }),
         other => panic!("{other:?}"),
     };
     let refusal = || Outcome::Refused(ReasonCode::RouteConflict.into());
     let refused_at_once = reply(sent(at("switching")).expect("it is sent"), refusal());
-    assert_eq!(top(refused_at_once), Some(Undo::StartSource), "a refusal has no effect");
+    assert!(!swaps_back(refused_at_once), "a refusal has no effect");
     let lost =
         reply(sent(at("switching")).expect("it is sent"), Outcome::Unknown(ReasonCode::ReplyLost.into()));
     let refused_later = reply(sent(lost).expect("it is repeated"), refusal());
-    assert_eq!(top(refused_later), Some(Undo::SwapBack { index: 0 }), "the first one may have worked");
+    assert!(swaps_back(refused_later), "the first one may have worked");
 }
 
 #[test]
 fn a_parked_job_that_was_unsure_observes_first_when_it_goes_on() {
-    let mut job = sent(at("deleting")).expect("it is sent");
+    let mut job = sent(at("rolling back: Some(StartSource)")).expect("it is sent");
     let ticket = job.counters().calls;
     for event in [Event::reply_lost(ticket), crate::common::gave_up(), Event::Retried] {
         apply(&mut job, event, NOW_NANOS + 9).expect("it fits");
     }
     assert_eq!(job.attempt().phase, Phase::Observe { refusal: None });
     assert_eq!(job.attempt().tries, 0);
+}
+
+#[test]
+fn a_source_is_taken_after_a_long_wait_only_if_its_target_is_seen_to_hold_the_state_still() {
+    for state in ["rechecking", "lowering", "draining", "entombing", "stopping", "deleting"] {
+        let Some((_, job)) = in_every_state().into_iter().find(|(label, _)| label == state) else { continue };
+        let mut parked = job.clone();
+        apply(&mut parked, crate::common::gave_up(), NOW_NANOS + 9).expect("it can be given up");
+        // A drain that is given up raises the freezing threshold again first.
+        let Some(parked) = crate::common::path(parked).into_iter().find(|job| job.state().is_parked()) else {
+            panic!("{state} is parked")
+        };
+        let mut retried = parked.clone();
+        apply(&mut retried, Event::Retried, NOW_NANOS + 10).expect("it is parked");
+        assert_eq!(retried.state().name(), "confirming", "{state}");
+        let answered = |value| reply(sent(retried.clone()).expect("it is sent"), Outcome::Done(value));
+        let lost = answered(Value::Gone);
+        assert!(lost.state().is_parked(), "promise 2: {state}: the source holds the last copy");
+        let gone_on = answered(kit(FenceView::Open));
+        let resumed = if state == "draining" { "lowering" } else { state };
+        assert_eq!(gone_on.state().name(), resumed);
+    }
+    // It waited for a ledger for longer than anybody knows of the target.
+    let mut assessing = sent(at("assessing")).expect("it is sent");
+    let (ticket, outcome) = (assessing.counters().calls, Outcome::Done(Value::Assets(None)));
+    let later_nanos = NOW_NANOS + 3_600_000_000_000;
+    apply(&mut assessing, Event::Replied { ticket, outcome }, later_nanos).expect("it is awaited");
+    assert_eq!(assessing.state().name(), "confirming", "promise 2");
+}
+
+#[test]
+fn a_target_opens_though_somebody_stopped_its_source_and_the_source_is_told_before_it_is_drained() {
+    let down = || Outcome::Transient(ReasonCode::NotRunning.into());
+    let mut job = at("committed");
+    for _ in 0..8 {
+        job = reply(sent(job).expect("it is asked again"), down());
+    }
+    assert!(matches!(job.attempt().phase, Phase::Observe { .. }), "promise 8: it looks why: {job:?}");
+    let stopped = Outcome::Done(view(RunState::Stopped));
+    let job = reply(started(job).expect("it looks"), stopped);
+    assert_eq!(job.state().name(), "retired", "users don't wait for whoever stopped it");
+    let refused = Outcome::Refused(ReasonCode::Contradiction.into());
+    let untold = reply(sent(at("draining")).expect("it is sent"), refused);
+    assert_eq!(untold.state().name(), "telling");
+    let told = reply(sent(untold).expect("it is sent"), Outcome::Done(Value::Acknowledged));
+    assert_eq!(told.state().name(), "lowering");
 }
 
 #[test]

@@ -34,7 +34,14 @@ fn a_job_in_any_state_can_be_stored_and_read() {
 
 #[test]
 fn jobs_and_entries_that_were_stored_once_are_read_for_ever() {
-    golden::check("relocate.txt", "job", in_every_state());
+    let mut jobs = in_every_state();
+    let (_, deleting) = jobs.iter().find(|(label, _)| label == "deleting").expect("it is reached").clone();
+    let mut confirming = deleting;
+    for event in [gave_up(), Event::Retried] {
+        decant_engine::apply(&mut confirming, event, NOW_NANOS + 9).expect("it is parked, and goes on");
+    }
+    jobs.push(("confirming, then deleting".to_owned(), confirming));
+    golden::check("relocate.txt", "job", jobs);
     let outcome = Outcome::Done(Value::Acknowledged);
     let events = [
         Event::Started { ticket: 1 },
@@ -133,6 +140,7 @@ fn the_tags_of_states_never_change() {
         (30, "assessing"),
         (31, "lowering"),
         (32, "raising"),
+        (33, "telling"),
         (40, "rolling back"),
         (50, "done"),
         (51, "rolled back"),

@@ -35,7 +35,7 @@ const HASH: &[&str] = &["working", "hashed"];
 const NONE: &[&str] = &[];
 
 #[rustfmt::skip]
-const TABLE: [Row; 38] = [
+const TABLE: [Row; 39] = [
     row("queued",          STATUS,               NONE,   NONE),
     row("inspected",       KIT,                  NONE,   NONE),
     row("admitted",        NONE,                 NONE,   &["target taken", "pool empty"]),
@@ -52,7 +52,7 @@ const TABLE: [Row; 38] = [
     row("pulled",          HASH,                 NONE,   NONE),
     row("target verified", HASH,                 NONE,   NONE),
     row("switching",       ACK,                  NONE,   NONE),
-    row("committed",       ACK,                  KIT,    NONE),
+    row("committed",       ACK,                  STATUS, NONE),
     row("retired",         ACK,                  KIT,    NONE),
     row("retaining",       NONE,                 NONE,   &["retention elapsed", "skipped"]),
     row("confirming",      KIT,                  STATUS, &["skipped"]),
@@ -60,16 +60,17 @@ const TABLE: [Row; 38] = [
     row("lowering",        ACK,                  STATUS, &["skipped"]),
     row("draining",        &["working", "drained"], NONE, &["skipped"]),
     row("raising",         ACK,                  NONE,   &["skipped"]),
+    row("telling",         ACK,                  NONE,   &["skipped"]),
     row("entombing",       ACK,                  STATUS, &["skipped"]),
     row("stopping",        ACK,                  STATUS, &["skipped"]),
     row("checking",        STATUS,               NONE,   &["skipped"]),
     row("deleting",        ACK,                  STATUS, &["skipped"]),
-    row("rolling back: Some(SwapBack { index: 0 })", ACK, NONE,   &["skipped"]),
-    row("rolling back: Some(StartSource)",           ACK, STATUS, &["skipped"]),
-    row("rolling back: Some(ThawSource)",            ACK, KIT,    &["skipped"]),
-    row("rolling back: Some(CheckTarget)",           KIT, NONE,   &["skipped"]),
-    row("rolling back: Some(UninstallTarget)",       ACK, STATUS, &["skipped"]),
-    row("rolling back: Some(ResetTarget)",           ACK, STATUS, &["skipped"]),
+    row("rolling back: Some(SwapBack { index: 0 })", ACK, NONE,   NONE),
+    row("rolling back: Some(StartSource)",           ACK, STATUS, NONE),
+    row("rolling back: Some(ThawSource)",            ACK, KIT,    NONE),
+    row("rolling back: Some(CheckTarget)",           KIT, NONE,   NONE),
+    row("rolling back: Some(UninstallTarget)",       ACK, STATUS, NONE),
+    row("rolling back: Some(ResetTarget)",           ACK, STATUS, NONE),
     row("rolling back: Some(ReturnTarget)",          NONE, NONE,  &["target returned"]),
     row("done",            NONE,                 NONE,   NONE),
     row("rolled back",     NONE,                 NONE,   NONE),
@@ -393,6 +394,9 @@ fn a_retired_source_that_holds_something_else_is_kept_and_looked_at_by_an_operat
         }
         // An operator moves it on: it looks again, and a source that he deleted is done with.
         apply(&mut job, Event::Retried, NOW_NANOS + 4).expect("it is parked");
+        assert_eq!(job.state().name(), "confirming", "at the target first: it waited for long");
+        let seen = Outcome::Done(kit(FenceView::Open));
+        let job = reply(&sent(job).expect("it looks"), seen).expect("it is seen");
         assert_eq!(job.state().name(), "lowering");
         let mut job = sent(job).expect("it looks again");
         let ticket = job.counters().calls;

@@ -34,10 +34,12 @@ pub(crate) fn always(world: &World, coordinator: &Coordinator) {
         };
         let held = holder.expect("promise 2: the canister that holds the state exists").content;
         assert!(held.same_writes(user.model), "promise 2: no loss: {job:?}");
-        // Promise 3: every route names a canister that holds the whole state.
+        // Promise 3: every route names a canister that holds the whole state. On the way back users have theirs before an
+        // index that does not answer: until it does its route names a target that takes nothing.
         for routes in world.routes.values() {
             let routed = world.canisters.get(&routes[&position]).expect("promise 3: a route resolves");
-            assert!(routed.content.same_writes(user.model), "promise 3: routes: {job:?}");
+            let is_closed = stage == Stage::RollingBack && matches!(routed.fence, FenceView::Importing(_));
+            assert!(is_closed || routed.content.same_writes(user.model), "promise 3: routes: {job:?}");
         }
     }
     board(coordinator);
