@@ -530,17 +530,18 @@ impl State {
 
     /// Whether what follows takes the source, or the snapshot of it, and nobody looks at the target any more.
     pub(crate) fn takes_source(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::Rechecking { .. }
-            | Self::Lowering { .. }
-            | Self::Draining { .. }
-            | Self::Entombing { .. }
-            | Self::Stopping { .. }
-            | Self::Checking { .. }
-            | Self::Deleting { .. }
-            | Self::Vessel(VesselState::DroppingSaved { .. }) => true,
-            _ => false,
-        }
+                | Self::Lowering { .. }
+                | Self::Draining { .. }
+                | Self::Telling { .. }
+                | Self::Entombing { .. }
+                | Self::Stopping { .. }
+                | Self::Checking { .. }
+                | Self::Deleting { .. }
+                | Self::Vessel(VesselState::DroppingSaved { .. })
+        )
     }
 
     /// Whether nothing will ever happen to the job again.

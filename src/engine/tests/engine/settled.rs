@@ -103,7 +103,7 @@ fn users_get_their_canister_back_before_an_index_that_is_down() {
     assert!(swap > position(&Undo::CheckTarget), "while the target holds the state: {undo:?}");
     // Of two, the one that did not answer comes last: the other sends its users to their canister again.
     let two = path(new_job(decant_engine::Retention::None, 2)).into_iter();
-    let at_second = two.filter(|job| matches!(job.state(), State::Switching { next: 1, .. })).last();
+    let at_second = two.rev().find(|job| matches!(job.state(), State::Switching { next: 1, .. }));
     let mut job = tried(at_second.expect("it has two"), 1, &unknown);
     apply(&mut job, gave_up(), NOW_NANOS + 9).expect("it can be given up");
     let State::RollingBack { undo, .. } = job.state() else { panic!("{job:?}") };
