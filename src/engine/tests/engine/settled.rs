@@ -112,6 +112,24 @@ fn users_get_their_canister_back_before_an_index_that_is_down() {
 }
 
 #[test]
+fn what_is_under_way_before_the_commit_point_has_an_end_also_for_whoever_holds_it() {
+    let limits = Limits::default();
+    let lost = Outcome::Unknown(ReasonCode::ReplyLost.into());
+    for (label, deadline_nanos) in
+        [("provisioned", limits.step_deadline_nanos), ("frozen", limits.stop_deadline_nanos)]
+    {
+        let job = tried(find(label), 1, &lost);
+        let ends_nanos = limits.gives_up_nanos(&job).expect("promise 8: it has an end");
+        assert_eq!(ends_nanos, job.attempt().first_nanos + deadline_nanos, "{label}");
+        assert!(
+            matches!(next_step(&job, ends_nanos, &limits), Step::Record(Event::GaveUp { .. })),
+            "{label}"
+        );
+    }
+    assert_eq!(limits.gives_up_nanos(&find("provisioned")), None, "nothing is under way");
+}
+
+#[test]
 fn what_is_skipped_is_left_undone_and_the_job_ends() {
     for label in ["retaining", "confirming", "lowering", "raising", "entombing", "deleting"] {
         let job = try_event(&find(label), Event::Skipped).expect(label);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use candid::Principal;
-use decant_engine::{FenceView, Place, Stage, State, invariants, replay};
+use decant_engine::{FenceView, Job, Place, Stage, State, invariants, replay};
 
 use crate::canister::FREEZING_SECONDS;
 use crate::coordinator::{Coordinator, index, is_stuck};
@@ -75,6 +75,20 @@ fn board(coordinator: &Coordinator) {
             counts.get(&Some(place)).copied().unwrap_or_default(),
             "{place:?}"
         );
+    }
+    let is_in_slot = |job: &Job| {
+        let place = board.place(job.id());
+        place == Some(Place::Working) || place.is_some() && job.keeps_users()
+    };
+    let is_unsettled = |job: &Job| board.place(job.id()) == Some(Place::Waiting) && job.waits_for_others();
+    for plan_id in board.plans() {
+        let of_plan =
+            || coordinator.jobs.iter().map(|it| &it.job).filter(|job| job.plan().plan_id == plan_id);
+        let load = board.load(plan_id);
+        let in_slots = of_plan().filter(|job| is_in_slot(job)).count() as u64;
+        assert_eq!(load.in_slots, in_slots, "whose users wait has a slot: {load:?}");
+        let unsettled = of_plan().filter(|job| is_unsettled(job)).count() as u64;
+        assert_eq!(load.unsettled, unsettled, "{load:?}");
     }
     let driven = board.count_all(Place::Working) + board.count_all(Place::Waiting);
     assert_eq!(board.first_due().is_some(), driven > 0, "who works or waits is looked at, and nobody else");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use decant_engine::{
     Event, Held, Job, Known, MAX_DETAIL_BYTES, MAX_INDEXES, PlanEssentials, Reason, ReasonCode, Retention,
-    State, Step, Strategy, Value, apply, next_step,
+    State, Step, Strategy, Undo, Value, apply, next_step,
 };
 use serde::Serialize;
 
@@ -340,4 +340,27 @@ fn ended(mut job: Job, mut now_nanos: u64, run: &Run) -> Job {
         apply(&mut job, event, now_nanos).expect("it goes back");
     }
     job
+}
+
+#[test]
+fn a_skipped_load_leaves_the_snapshots_that_are_all_that_is_left_of_the_source() {
+    let mut count = 0;
+    for mut job in jobs() {
+        let loads =
+            matches!(job.state(), State::RollingBack { undo, .. } if undo.last() == Some(&Undo::LoadSaved));
+        if !loads || job.attempt().phase.is_in_flight() {
+            continue;
+        }
+        count += 1;
+        let reason = Reason::new(ReasonCode::OutOfCycles, "x");
+        for event in [Event::GaveUp { reason }, Event::Skipped] {
+            apply(&mut job, event, 9).expect("what is parked can be skipped");
+        }
+        if let State::RollingBack { undo, reason } = job.state() {
+            let drops = undo.iter().any(|it| matches!(it, Undo::DropSaved | Undo::DropUploaded));
+            assert!(!drops, "promise 2: {undo:?}");
+            assert!(reason.to_string().contains("is left"), "{reason}");
+        }
+    }
+    assert!(count > 0, "some load the snapshot");
 }
