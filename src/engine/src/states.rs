@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Reason, Seal, Settings, TimeNanos, VesselState};
+use crate::{Digest, Reason, Reverting, Seal, Settings, TimeNanos, VesselState};
 
 /// A state says what is done; the call that comes next follows from it, and from what it carries.
 ///
@@ -38,6 +38,8 @@ use crate::{Digest, Reason, Seal, Settings, TimeNanos, VesselState};
 /// | 28 | Checking | `canister_status` of the source: of earlier builds |
 /// | 29 | Deleting | a look at the source, then `delete_canister` |
 /// | 30 | Assessing | after Confirming: what the source owns at ledgers and controls, if the plan names some |
+/// | | **back behind the commit point**, if nothing was written: [`Reverting`] | |
+/// | 41 to 49 | Reverting | as that says; then RollingBack, or Retaining again |
 /// | | **the other way** | |
 /// | 40 | RollingBack | what is on top of its stack of undos |
 /// | | **ends** | |
@@ -236,7 +238,10 @@ pub enum State {
         #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
         reason: Option<Reason>,
     },
-    /// Something went wrong before the commit point.
+    /// An operator wants to go back behind the commit point.
+    #[serde(rename = "41")]
+    Reverting(Reverting),
+    /// Something went wrong before the commit point, or an operator went back behind it.
     #[serde(rename = "40")]
     RollingBack {
         /// What.
@@ -357,8 +362,17 @@ pub enum Stage {
     RollingBack,
     /// Only forward.
     AfterCommit,
+    /// Behind the commit point: back, or retained again.
+    Reverting,
     /// Nowhere.
     Ended,
+}
+
+impl Stage {
+    /// Whether what goes wrong is undone: users are where they were, or will be.
+    pub(crate) fn can_fail(self) -> bool {
+        matches!(self, Self::BeforeCommit | Self::Reverting)
+    }
 }
 
 impl State {
@@ -394,6 +408,7 @@ impl State {
             Self::Assessing { .. } => 30,
             Self::Lowering { .. } => 31,
             Self::Raising { .. } => 32,
+            Self::Reverting(reverting) => reverting.at.tag(),
             Self::RollingBack { .. } => 40,
             Self::Done { .. } => 50,
             Self::RolledBack { .. } => 51,
@@ -435,6 +450,7 @@ impl State {
             Self::Assessing { .. } => "assessing",
             Self::Lowering { .. } => "lowering",
             Self::Raising { .. } => "raising",
+            Self::Reverting(reverting) => reverting.at.name(),
             Self::RollingBack { .. } => "rolling back",
             Self::Done { .. } => "done",
             Self::RolledBack { .. } => "rolled back",
@@ -476,6 +492,7 @@ impl State {
             | Self::Assessing { .. }
             | Self::Lowering { .. }
             | Self::Raising { .. } => Stage::AfterCommit,
+            Self::Reverting(reverting) => reverting.at.stage(),
             Self::RollingBack { .. } => Stage::RollingBack,
             Self::Done { .. } | Self::RolledBack { .. } => Stage::Ended,
             Self::Parked { resume, .. } => resume.stage(),
@@ -501,6 +518,7 @@ impl State {
             | Self::Checking { root }
             | Self::Deleting { root, .. }
             | Self::Assessing { root }
+            | Self::Reverting(Reverting { root, .. })
             | Self::Vessel(
                 VesselState::Starting { root }
                 | VesselState::Serving { root }

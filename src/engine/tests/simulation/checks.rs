@@ -28,7 +28,7 @@ pub(crate) fn always(world: &World, coordinator: &Coordinator) {
         let stage = job.state().stage();
         let holder = match stage {
             Stage::BeforeCommit | Stage::RollingBack => source,
-            Stage::AfterCommit => target,
+            Stage::AfterCommit | Stage::Reverting => target,
             Stage::Ended if matches!(job.state(), State::Done { .. }) => target,
             Stage::Ended => source,
         };

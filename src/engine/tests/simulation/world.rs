@@ -292,6 +292,7 @@ impl World {
                     emptied: None,
                 }));
             }
+            Effect::CheckAssets { .. } => return Outcome::Done(Value::Assets(None)),
             Effect::UpdateSettings { settings, .. } => canister.settings = settings.clone(),
             Effect::ResetSettings { .. } => {
                 canister.settings = Settings { controllers: vec![coordinator], others: ByteBuf::new() };
@@ -438,6 +439,10 @@ impl World {
                 canister.fence = FenceView::Moved { holder, to: *to }
             }
             (Effect::Retire { .. }, FenceView::Moved { .. }) => {}
+            (Effect::Reinstate { to, .. }, FenceView::Moved { to: at, .. }) if *to == at => {
+                canister.fence = FenceView::Sealed(holder);
+            }
+            (Effect::Reinstate { .. }, FenceView::Sealed(_)) => {}
             (Effect::Drain { to, keep_cycles, .. }, FenceView::Moved { .. }) => {
                 if more {
                     canister.slices += 1;
