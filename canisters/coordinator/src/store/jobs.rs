@@ -166,7 +166,9 @@ pub(crate) fn record(job: &Job, entry: &Entry) {
 fn note_end(job: &Job) {
     let was_fenced = job.times().fenced_nanos.is_some();
     change_course(job.plan().plan_id, |course| match job.state() {
-        State::RolledBack { reason } if was_fenced => course.note_end(reason.code() != ReasonCode::Aborted),
+        State::RolledBack { reason } if was_fenced => {
+            course.note_end(!matches!(reason.code(), ReasonCode::Aborted | ReasonCode::Reverted));
+        }
         State::Done { .. } => course.note_end(false),
         // One that was in line was not started.
         _ if job.counters().calls > 0 => course.started = course.started.saturating_sub(1),
@@ -180,6 +182,8 @@ fn line(from: &str, job: &Job, at_nanos: TimeNanos) -> Line {
     let level = match job.state() {
         State::Parked { .. } => Level::Error,
         State::RollingBack { .. } | State::RolledBack { .. } => Level::Warn,
+        // It was to be reverted, and was not.
+        State::Retaining { .. } if job.trouble().is_some() => Level::Warn,
         _ => Level::Info,
     };
     let why = job.explanation().map(|why| format!(": {why}")).unwrap_or_default();
