@@ -54,6 +54,7 @@ fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut Ends) {
     let users = 1 + prng.below(3);
     let indexes = 1 + prng.below(3);
     let mut world = World::new(users, indexes, trouble, prng.next() % 900);
+    world.is_quiet = chaos.revert > 0 && !seed.is_multiple_of(4);
     let retention = retention(&mut prng);
     let simple = PlanEssentials { has_asset_checks: seed.is_multiple_of(3), ..plan(retention) };
     let plan = if seed.is_multiple_of(2) { simple } else { precopied(simple) };
@@ -119,7 +120,7 @@ fn promises_1_2_3_4_5_and_8_hold_when_an_operator_goes_back_behind_the_commit_po
         };
         simulate(seed, Trouble::Nothing, chaos, &mut ends);
     }
-    assert!(ends["reverted"] > 100 && ends["done"] > 2_000, "both ends are reached: {ends:?}");
+    assert!(ends["reverted"] > 500 && ends["done"] > 2_000, "both ends are reached: {ends:?}");
     println!("{ends:?}");
 }
 
