@@ -80,7 +80,10 @@ fn transition(job: &mut Job, event: Event, now_nanos: TimeNanos) -> Result<(), W
         Event::AbortRequested => abort_requested(job, now_nanos),
         Event::Retried => retried(job),
         Event::Skipped => skipped(job, now_nanos),
-        Event::RevertRequested => revert_requested(job, now_nanos),
+        Event::RevertRequested => {
+            enter(job, relocate::revert::begun(job)?, now_nanos);
+            Ok(())
+        }
     }
 }
 
@@ -288,12 +291,6 @@ fn abort_requested(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
     } else {
         roll_back(job, ReasonCode::Aborted.into(), now_nanos);
     }
-    Ok(())
-}
-
-fn revert_requested(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
-    let next = relocate::revert::begun(job)?;
-    enter(job, next, now_nanos);
     Ok(())
 }
 

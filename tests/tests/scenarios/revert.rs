@@ -16,7 +16,9 @@ use std::time::Duration;
 const KEPT_SECONDS: u64 = 100_000;
 /// Rounds in which a job comes to rest.
 const ROUNDS: u32 = 1_000;
-/// Cycles that a canister of two that move has from the start, less what messages burn.
+/// Cycles that a job is expected to take at most, its way back included (coordinator, `money`).
+const JOB_CYCLES: u128 = 3_000_000_000;
+/// Cycles that messages, hashing and storage burn of a canister at most meanwhile.
 const MOST_BURNED_CYCLES: u128 = 100_000_000_000;
 
 fn until(world: &World, mut is_so: impl FnMut() -> bool) {
@@ -80,6 +82,12 @@ fn an_original_whose_target_was_not_written_to_serves_again_and_the_target_comes
     let (world, mut users) = moved(2);
     let original = users.users[0].original;
     let target = job(&world, 1).target.expect("it moved");
+    let spent = |world: &World| {
+        let summary: Summary =
+            query(&world.pic, world.coordinator, "decant_summary", ()).expect("it answers");
+        (summary.calls, summary.cycles_spent)
+    };
+    let before = spent(&world);
     let (had, held) = (world.pic.cycle_balance(original), world.pic.cycle_balance(target));
     revert(&world, 1).expect("its original is retained");
     let again = revert(&world, 1).expect_err("once is enough");
@@ -94,6 +102,10 @@ fn an_original_whose_target_was_not_written_to_serves_again_and_the_target_comes
         }
         job.ended_nanos.is_some()
     });
+    let after = spent(&world);
+    let (calls, cycles) = (after.0 - before.0, after.1 - before.1);
+    println!("reverted with {calls} calls and {cycles} cycles, past {} upgrades", states.len());
+    assert!(cycles < JOB_CYCLES, "what a job was started with is enough for its way back, too");
     assert!(states.len() > 1, "users wait meanwhile, and are counted: {states:?}");
     let back = job(&world, 1);
     let Outcome::RolledBack { reason } = &back.outcome else { panic!("{back:?}") };
