@@ -50,6 +50,7 @@ decant_kit::methods! { Who;
     update decant_retry: Operator, FEW;
     update decant_abort: Operator, FEW;
     update decant_skip: Operator, FEW;
+    update decant_revert: Operator, FEW;
     update decant_all: Operator, FEW;
     query decant_summary: AnybodyAsQuery, FEW;
     query decant_jobs: AnybodyAsQuery, FEW;

@@ -101,6 +101,7 @@ fn name(command: Command) -> &'static str {
         Command::Retry => "retry",
         Command::Abort => "abort",
         Command::Skip => "skip",
+        Command::Revert => "revert",
     }
 }
 
@@ -108,6 +109,7 @@ fn command(name: &str) -> Command {
     match name {
         "abort" => Command::Abort,
         "skip" => Command::Skip,
+        "revert" => Command::Revert,
         _ => Command::Retry,
     }
 }

@@ -221,6 +221,11 @@ fn decant_skip(job: JobId) -> Result<(), String> {
     commanded(Command::Skip, job)
 }
 
+#[ic_cdk::update(guard = "access::decant_revert")]
+fn decant_revert(job: JobId) -> Result<(), String> {
+    commanded(Command::Revert, job)
+}
+
 #[ic_cdk::update(guard = "access::decant_all")]
 fn decant_all(command: Command, which: Which) -> Result<Batch, String> {
     let batch = driver::apply_to_all(&wanted(command), &which);
@@ -239,6 +244,7 @@ fn wanted(command: Command) -> decant_engine::Event {
         Command::Retry => decant_engine::Event::Retried,
         Command::Abort => decant_engine::Event::AbortRequested,
         Command::Skip => decant_engine::Event::Skipped,
+        Command::Revert => decant_engine::Event::RevertRequested,
     }
 }
 

@@ -108,6 +108,10 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
             let args = RetireArgs { job: job.id(), to };
             kit(source, "decant_retire", &args, |_: KitStatus| Value::Acknowledged).await
         }
+        Effect::Reinstate { source, to } => {
+            let args = RetireArgs { job: job.id(), to };
+            kit(source, "decant_reinstate", &args, |_: KitStatus| Value::Acknowledged).await
+        }
         Effect::Drain { source, to, keep_cycles } => drain(job, source, to, keep_cycles).await,
         Effect::Swap { index, from, to } => swap(job, index, from, to).await,
         Effect::CheckAssets { canister } => assets::check(job, canister).await,

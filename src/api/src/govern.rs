@@ -117,7 +117,7 @@ pub struct Hours {
 /// Who may do what besides governance. Being a controller of the coordinator gives none of these rights.
 #[derive(Debug, Clone, Default, PartialEq, Eq, CandidType, Deserialize)]
 pub struct Roles {
-    /// They pause, set the tempo within what was approved, release, retry, abort, skip, and delete what is in the pool.
+    /// They pause, set the tempo within what was approved, release, retry, abort, skip, revert, and delete what is in the pool.
     pub operators: Vec<Principal>,
     /// They may have any query executed by the subnet, which the coordinator pays for and which certifies the answer.
     pub observers: Vec<Principal>,

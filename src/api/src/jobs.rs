@@ -11,6 +11,7 @@
 //! decant_retry   : (nat64) -> (variant { Ok; Err : text });
 //! decant_abort   : (nat64) -> (variant { Ok; Err : text });
 //! decant_skip    : (nat64) -> (variant { Ok; Err : text });
+//! decant_revert  : (nat64) -> (variant { Ok; Err : text });
 //! decant_all     : (Command, Which) -> (variant { Ok : Batch; Err : text });
 //! ```
 
@@ -98,6 +99,9 @@ pub enum Command {
     /// What they can't do is left undone: the topmost step of the way back; after the commit point the end of the original,
     /// which stays as it is. Of many only those that are parked; one that goes back by itself is skipped alone, once it waits for long.
     Skip,
+    /// Those whose original is retained, with the kit, go back to it, if nothing was written since they were committed;
+    /// otherwise they retain it as before, and say why.
+    Revert,
 }
 
 /// Open jobs to which a command goes.

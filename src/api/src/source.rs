@@ -14,6 +14,7 @@
 //! decant_thaw   : (JobArgs) -> (variant { Ok : KitStatus; Err : KitError });
 //! decant_release : () -> (variant { Ok : KitStatus; Err : KitError });
 //! decant_retire : (RetireArgs) -> (variant { Ok : KitStatus; Err : KitError });
+//! decant_reinstate : (RetireArgs) -> (variant { Ok : KitStatus; Err : KitError });
 //! decant_drain  : (DrainArgs) -> (variant { Ok : nat; Err : KitError });
 //! ```
 //! All but `decant_status` are for controllers; `decant_open`, `decant_manifest`, `decant_digests` and

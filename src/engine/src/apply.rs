@@ -83,6 +83,10 @@ fn transition(job: &mut Job, event: Event, now_nanos: TimeNanos) -> Result<(), W
         Event::AbortRequested => abort_requested(job, now_nanos),
         Event::Retried => retried(job, now_nanos),
         Event::Skipped => skipped(job, now_nanos),
+        Event::RevertRequested => {
+            enter(job, relocate::revert::begun(job)?, now_nanos);
+            Ok(())
+        }
     }
 }
 
@@ -145,7 +149,7 @@ fn settle_call(job: &mut Job, outcome: Outcome, now_nanos: TimeNanos) -> Result<
         }
         Outcome::Refused(reason) => match (rules.refused)(job, reason.code()) {
             Some(next) => follow(job, next, now_nanos),
-            None if job.state.stage() != Stage::BeforeCommit => {
+            None if !job.state.stage().can_fail() => {
                 refused(job, reason);
                 look_if_stuck(job, rules.look.as_ref());
             }
@@ -206,13 +210,13 @@ fn settle_look(
                 None => job.attempt.phase = Phase::Looked { at_nanos: now_nanos },
             },
             Verdict::Yield(reason) => match job.state.stage() {
-                Stage::BeforeCommit => fail(job, reason, is_untouched, now_nanos),
+                Stage::BeforeCommit | Stage::Reverting => fail(job, reason, is_untouched, now_nanos),
                 Stage::RollingBack | Stage::AfterCommit | Stage::Ended => park(job, reason, now_nanos),
             },
         },
         Outcome::Refused(reason) => match (rules.refused)(job, reason.code()) {
             Some(next) => follow(job, next, now_nanos),
-            None if job.state.stage() == Stage::BeforeCommit => fail(job, reason, is_untouched, now_nanos),
+            None if job.state.stage().can_fail() => fail(job, reason, is_untouched, now_nanos),
             None => {
                 refused(job, reason);
                 job.attempt.phase = Phase::Observe { refusal };
@@ -284,7 +288,7 @@ fn gave_up(job: &mut Job, reason: Reason, now_nanos: TimeNanos) -> Result<(), Wh
         _ if matches!(job.state, State::Offering | State::Precopying) => {
             enter(job, State::Provisioned, now_nanos);
         }
-        Stage::BeforeCommit => roll_back(job, reason, now_nanos),
+        Stage::BeforeCommit | Stage::Reverting => roll_back(job, reason, now_nanos),
         Stage::RollingBack | Stage::AfterCommit => {
             match relocate::end::undrained(&job.state, Some(reason.clone())) {
                 Some(state) => enter(job, state, now_nanos),
@@ -434,6 +438,13 @@ fn roll_back(job: &mut Job, reason: Reason, now_nanos: TimeNanos) {
 }
 
 fn fail(job: &mut Job, reason: Reason, is_untouched: bool, now_nanos: TimeNanos) {
+    if let State::Reverting(reverting) = job.state.clone() {
+        let is_untouched = is_untouched && job.attempt.slices == 0;
+        for state in reverting.taken_back(reason, is_untouched) {
+            enter(job, state, now_nanos);
+        }
+        return;
+    }
     let rules = rules_of(job, now_nanos);
     job.is_abort_requested = false;
     let mut undo = rules.undo;
@@ -498,7 +509,16 @@ fn park(job: &mut Job, reason: Reason, now_nanos: TimeNanos) {
 
 /// The only place where a state becomes another one: its tries begin at none.
 fn enter(job: &mut Job, state: State, now_nanos: TimeNanos) {
+    let why_retained = match (&job.state, &state) {
+        (State::Reverting(reverting), State::Retaining { .. }) => reverting.at.reason().cloned(),
+        _ => None,
+    };
     match (&job.state, &state) {
+        (State::Retaining { .. }, State::Reverting(_)) => job.times.wait_again(now_nanos),
+        (State::Reverting(_), State::Retaining { .. }) => job.times.serve_as_before(),
+        (State::Reverting(_), State::RollingBack { .. }) => {
+            (job.times.before_revert, job.times.committed_nanos) = (None, None);
+        }
         (_, State::Frozen) => job.times.fenced_nanos = Some(now_nanos),
         (_, State::Vessel(VesselState::Still)) => job.times.fenced_nanos = Some(now_nanos),
         (_, State::Committed { .. } | State::Vessel(VesselState::Starting { .. })) => {
@@ -520,5 +540,5 @@ fn enter(job: &mut Job, state: State, now_nanos: TimeNanos) {
         State::RolledBack { reason } => State::RolledBack { reason: reason.cut(MAX_ENDED_DETAIL_BYTES) },
         state => state,
     };
-    job.attempt = Attempt::default();
+    job.attempt = Attempt { last_reason: why_retained, ..Attempt::default() };
 }

@@ -307,8 +307,10 @@ fn check_target(job: &Job) -> Option<Rules> {
         .done(|job, value| match value {
             Value::Kit(view) => Ok(match view.fence {
                 FenceView::Importing(holder) if holder.is_job(job.id) => Next::Undone,
+                // It served, and nobody wrote since it was seen to hold what was moved.
+                FenceView::Sealed(holder) if holder.is_job(job.id) && is_reverted(job) => Next::Undone,
                 // Nobody ever brought it a state: what it holds is what its init made.
-                FenceView::Open if !view.has_root => Next::Undone,
+                FenceView::Open if !view.has_root && !is_reverted(job) => Next::Undone,
                 _ => give_up_target(job, "holds a state that this job did not bring"),
             }),
             Value::Gone => Ok(give_up_target(job, "is gone")),
@@ -317,6 +319,11 @@ fn check_target(job: &Job) -> Option<Rules> {
         // It has no module.
         .refused(|_, code| (code == ReasonCode::NoKit).then_some(Next::Undone));
     Some(rules)
+}
+
+/// Whether the job goes back behind its commit point.
+fn is_reverted(job: &Job) -> bool {
+    job.reason_code() == Some(ReasonCode::Reverted)
 }
 
 /// The target has no module and no state.

@@ -173,6 +173,13 @@ pub enum Effect {
         /// Where the state is.
         to: Principal,
     },
+    /// `decant_reinstate`: a retired source is sealed again.
+    Reinstate {
+        /// Which.
+        source: Principal,
+        /// Where its state had moved.
+        to: Principal,
+    },
     /// `decant_drain` → [`Value::Drained`](crate::Value::Drained).
     Drain {
         /// Of which.
@@ -372,6 +379,7 @@ impl Effect {
             | Self::Recheck { .. }
             | Self::Thaw { .. }
             | Self::Retire { .. }
+            | Self::Reinstate { .. }
             | Self::Drain { .. }
             | Self::Measure { .. }
             | Self::Pour { .. }
@@ -441,6 +449,7 @@ impl Effect {
             | Self::Recheck { source }
             | Self::Thaw { source }
             | Self::Retire { source, .. }
+            | Self::Reinstate { source, .. }
             | Self::Measure { source, .. }
             | Self::Pour { source, .. }
             | Self::Drain { source, .. } => *source,
@@ -475,6 +484,7 @@ impl Effect {
             Self::Recheck { .. } => "decant_recheck",
             Self::Thaw { .. } => "decant_thaw",
             Self::Retire { .. } => "decant_retire",
+            Self::Reinstate { .. } => "decant_reinstate",
             Self::Drain { .. } => "decant_drain",
             Self::Swap { .. } => "decant_swap",
             Self::Measure { .. } | Self::Pour { .. } => "decant_pour",

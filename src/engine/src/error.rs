@@ -73,6 +73,12 @@ pub enum Why {
         /// Name of the value.
         value: &'static str,
     },
+    /// What was moved can't be taken back, or not now.
+    #[error("{why}")]
+    NoWayBack {
+        /// Why not, and what to do.
+        why: &'static str,
+    },
     /// Another build of the engine has to do it.
     #[error("an earlier build began it; put that back and drain it first")]
     OldBuild,

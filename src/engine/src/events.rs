@@ -91,6 +91,9 @@ pub enum Event {
     /// 10: an operator says that what the job can't do need not be done.
     #[serde(rename = "10")]
     Skipped,
+    /// 11: an operator wants the source back that is retained, if nothing was written to the target.
+    #[serde(rename = "11")]
+    RevertRequested,
 }
 
 impl Event {
@@ -112,6 +115,7 @@ impl Event {
             Self::AbortRequested => 8,
             Self::Retried => 9,
             Self::Skipped => 10,
+            Self::RevertRequested => 11,
         }
     }
 
@@ -128,6 +132,7 @@ impl Event {
             Self::AbortRequested => "abort requested",
             Self::Retried => "retried",
             Self::Skipped => "skipped",
+            Self::RevertRequested => "revert requested",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Job, MAX_DETAIL_BYTES, MAX_FINGERPRINT_BYTES, MAX_INDEXES, MAX_SETTINGS_BYTES, Phase, Reason, Retention,
-    Stage, State, Undo, VesselState,
+    RevertState, Reverting, Stage, State, Undo, VesselState,
 };
 
 /// What doesn't hold. The stored job is damaged, or the engine has a bug: stop driving it.
@@ -108,7 +108,9 @@ fn target(job: &Job) -> Result<(), Broken> {
 fn times(job: &Job) -> Result<(), Broken> {
     let times = &job.times;
     let state = innermost(&job.state);
-    let is_after_commit = state.stage() == Stage::AfterCommit || matches!(state, State::Done { .. });
+    let is_reverting = matches!(state, State::Reverting(_));
+    let is_after_commit =
+        is_reverting || state.stage() == Stage::AfterCommit || matches!(state, State::Done { .. });
     let is_past_fence = match state {
         State::Vessel(at) => at.is_fenced(),
         State::Offering | State::Precopying => false,
@@ -117,7 +119,10 @@ fn times(job: &Job) -> Result<(), Broken> {
     let is_fenced = is_after_commit || (state.stage() == Stage::BeforeCommit && is_past_fence);
     let is_waiting = matches!(
         state,
-        State::Committed { .. } | State::Retired { .. } | State::Vessel(VesselState::Starting { .. })
+        State::Committed { .. }
+            | State::Retired { .. }
+            | State::Reverting(_)
+            | State::Vessel(VesselState::Starting { .. })
     );
     let is_served = is_after_commit && !is_waiting;
     let holds = times.committed_nanos.is_some() == is_after_commit
@@ -126,6 +131,7 @@ fn times(job: &Job) -> Result<(), Broken> {
         && (times.served_nanos.is_some() == is_served
             || is_back(state)
             || matches!(state, State::Retired { .. } | State::Vessel(VesselState::Starting { .. })))
+        && times.before_revert.is_some() == is_reverting
         && times.ended_nanos.is_some() == state.is_ended();
     if holds { Ok(()) } else { Err(Broken::Times) }
 }
@@ -216,6 +222,17 @@ fn contents(job: &Job, state: &State) -> Result<(), Broken> {
         State::Confirming { then: Some(then), .. } if !then.takes_source() => {
             Err(Broken::Resume { resume: then.name() })
         }
+        State::Reverting(_) if !matches!(job.plan.retention, Retention::Frozen { .. }) => {
+            Err(Broken::Retention)
+        }
+        State::Reverting(Reverting { at: RevertState::TargetUnchanged { fingerprint }, .. })
+            if fingerprint.len() > MAX_FINGERPRINT_BYTES =>
+        {
+            Err(Broken::TooLarge { what: "a fingerprint" })
+        }
+        State::Reverting(reverting) if reverting.at.reason().is_some_and(too_long) => {
+            Err(Broken::TooLarge { what: "a reason" })
+        }
         State::Raising { reason: Some(reason), .. } if too_long(reason) => {
             Err(Broken::TooLarge { what: "a reason" })
         }
@@ -237,7 +254,7 @@ fn contents(job: &Job, state: &State) -> Result<(), Broken> {
         }
         State::RolledBack { reason } if too_long(reason) => Err(Broken::TooLarge { what: "a reason" }),
         State::Parked { reason, resume } => {
-            if resume.is_ended() || resume.is_parked() || resume.stage() == Stage::BeforeCommit {
+            if resume.is_ended() || resume.is_parked() || resume.stage().can_fail() {
                 return Err(Broken::Resume { resume: resume.name() });
             }
             if too_long(reason) {

@@ -154,9 +154,25 @@ pub struct Times {
     /// When it ended.
     #[serde(rename = "z")]
     pub ended_nanos: Option<TimeNanos>,
+    /// While users wait for a revert: when they waited for the move, and were served after it.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub before_revert: Option<(TimeNanos, TimeNanos)>,
     /// When the timer was due that the source had armed, and has no more.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub timer_lost_nanos: Option<TimeNanos>,
+}
+
+impl Times {
+    /// Users wait again, for a revert.
+    pub(crate) fn wait_again(&mut self, now_nanos: TimeNanos) {
+        self.before_revert = self.fenced_nanos.zip(self.served_nanos);
+        (self.fenced_nanos, self.served_nanos) = (Some(now_nanos), None);
+    }
+
+    /// They are served again, as they were since the move.
+    pub(crate) fn serve_as_before(&mut self) {
+        (self.fenced_nanos, self.served_nanos) = self.before_revert.take().unzip();
+    }
 }
 
 /// A job. It changes by [`apply`](crate::apply) alone.
@@ -354,11 +370,14 @@ impl Job {
             State::RollingBack { reason, .. }
             | State::RolledBack { reason }
             | State::Parked { reason, .. } => Some(reason.code()),
+            State::Reverting(reverting) if self.attempt.last_reason.is_none() => {
+                reverting.at.reason().map(Reason::code)
+            }
             _ => self.trouble().map(Reason::code),
         }
     }
 
-    /// Why it ended, parked or goes back; for a parked job with the command that moves it on.
+    /// Why it ended, parked, goes back or was not reverted; for a parked job with the command that moves it on.
     pub fn explanation(&self) -> Option<String> {
         if self.is_of_old_build() {
             return Some(ReasonCode::OldBuild.text().to_owned());
@@ -368,6 +387,9 @@ impl Job {
             State::Parked { reason, resume } => {
                 Some(format!("{}: {reason}; then call decant_retry({})", resume.name(), self.id))
             }
+            State::Reverting(reverting) => reverting.at.reason().map(ToString::to_string),
+            // Why it was not reverted.
+            State::Retaining { .. } => self.trouble().map(ToString::to_string),
             _ => None,
         }
     }

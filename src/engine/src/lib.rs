@@ -28,7 +28,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `relocate` | a relocation of a dapp with the kit, from its first state to its last |
+//! | `relocate` | a relocation of a dapp with the kit, from its first state to its last; and back behind the commit point |
 //! | `vessel` | a repack, and a relocation of code that nobody can change |
 //! | `back` | the way back, undo by undo |
 //! | `rules` | the form in which a state says all that |
@@ -79,6 +79,7 @@ pub use left::Left;
 pub use limits::Limits;
 pub use plan::{MAX_INDEXES, PlanEssentials, Retention, Strategy};
 pub use reason::{MAX_DETAIL_BYTES, MAX_ENDED_DETAIL_BYTES, Reason, ReasonCode};
+pub use relocate::{RevertState, Reverting};
 pub use states::{OfOldBuild, Stage, State, Undo};
 pub use step::{Step, next_step};
 pub use values::{

@@ -1,6 +1,6 @@
 //! How often, how long, how much.
 
-use crate::{Attempt, Job, JobId, Reason, ReasonCode, Stage, State, Strategy, TimeNanos, VesselState};
+use crate::{Attempt, Job, JobId, Reason, ReasonCode, RevertState, State, Strategy, TimeNanos, VesselState};
 
 const SECOND_NANOS: u64 = 1_000_000_000;
 /// Bytes of a page of stable memory.
@@ -97,36 +97,36 @@ impl Limits {
         Err(Reason::new(ReasonCode::TooLarge, detail))
     }
 
-    /// Most tries of that state, one before the commit point.
+    /// Most tries of that state, one that can still fail.
     pub(crate) fn max_tries(&self, state: &State) -> u32 {
         match state {
             // An empty pool costs nobody anything, and a stop goes on whether it is asked for again or not: their deadlines
             // are the only limits.
-            State::Admitted { .. } | State::Frozen | State::Vessel(VesselState::Ready) => u32::MAX,
+            State::Admitted { .. } => u32::MAX,
+            state if is_stopping(state) => u32::MAX,
             _ => self.max_tries_before_commit,
         }
     }
 
-    /// Longest time from the first try of that state, one before the commit point, to its progress.
+    /// Longest time from the first try of that state, one that can still fail, to its progress.
     pub(crate) fn deadline_nanos(&self, state: &State) -> u64 {
         match state {
             State::Admitted { .. } => self.pool_deadline_nanos,
-            State::Frozen | State::Vessel(VesselState::Ready) => self.stop_deadline_nanos,
+            state if is_stopping(state) => self.stop_deadline_nanos,
             _ => self.step_deadline_nanos,
         }
     }
 
-    /// When a source has been fenced for as long as it may be before the commit point, if it is fenced.
+    /// When users have waited for as long as they may while the job can still fail, if they wait.
     pub fn fence_ends_nanos(&self, job: &Job) -> Option<TimeNanos> {
-        let is_before_commit = job.state.stage() == Stage::BeforeCommit;
-        let fenced_nanos = job.times.fenced_nanos.filter(|_| is_before_commit)?;
+        let fenced_nanos = job.times.fenced_nanos.filter(|_| job.state.stage().can_fail())?;
         Some(fenced_nanos.saturating_add(self.fence_deadline_nanos))
     }
 
-    /// When a job must not go on trying what it is at, if that is before the commit point and has an end: users may be waiting
+    /// When a job must not go on trying what it is at, if that can fail and has an end: users may be waiting
     /// without anybody knowing, for a reply to a stop or a freeze that never came.
     pub fn gives_up_nanos(&self, job: &Job) -> Option<TimeNanos> {
-        let tries = job.state.stage() == Stage::BeforeCommit && job.attempt.waits() > 0;
+        let tries = job.state.stage().can_fail() && job.attempt.waits() > 0;
         let step_ends_nanos =
             tries.then(|| job.attempt.first_nanos.saturating_add(self.deadline_nanos(&job.state)));
         step_ends_nanos.into_iter().chain(self.fence_ends_nanos(job)).min()
@@ -147,6 +147,15 @@ impl Limits {
         let full_nanos = self.backoff_base_nanos.saturating_mul(factor).min(self.backoff_cap_nanos);
         let spread_nanos = full_nanos / 4;
         full_nanos - mix(job ^ (u64::from(tries) << 32)) % spread_nanos.saturating_add(1)
+    }
+}
+
+/// Whether the call of that state is the stop of a canister that users have calls open at.
+fn is_stopping(state: &State) -> bool {
+    match state {
+        State::Frozen | State::Vessel(VesselState::Ready) => true,
+        State::Reverting(reverting) => reverting.at == RevertState::TargetFrozen,
+        _ => false,
     }
 }
 

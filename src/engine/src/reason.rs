@@ -139,6 +139,12 @@ pub enum ReasonCode {
     /// Another job looks at its build, and its layout.
     #[serde(rename = "43")]
     LookedAtByOther,
+    /// An operator took back what was moved.
+    #[serde(rename = "46")]
+    Reverted,
+    /// The target does not hold what was moved any more.
+    #[serde(rename = "47")]
+    WrittenSince,
     /// An earlier build of the coordinator began the job.
     #[serde(rename = "39")]
     OldBuild,
@@ -199,6 +205,10 @@ impl ReasonCode {
             Self::PublicSnapshots => "everybody reads its snapshots; set snapshot_visibility to controllers",
             Self::SmallHeapLimit => "wasm_memory_limit leaves a vessel no room; raise it, or set it to 0",
             Self::TooManyControllers => "no room for one more controller, itself; remove one",
+            Self::Reverted => "taken back by an operator: nothing was written since it moved",
+            Self::WrittenSince => {
+                "users wrote to the target since it serves, and going back would lose that; it serves on"
+            }
             Self::OldBuild => {
                 "an earlier build of the coordinator began it; put that back and drain it first"
             }

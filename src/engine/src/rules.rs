@@ -61,7 +61,7 @@ pub(crate) enum Next {
     },
     /// The topmost undo is done.
     Undone,
-    /// It can't go on: roll back. Only before the commit point.
+    /// It can't go on: roll back, or retain again. Only in a stage that can fail.
     Fail(Reason),
     /// It can't go on without an operator. Only after the commit point, or on the way back.
     Park {

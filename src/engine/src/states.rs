@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Reason, Seal, Settings, TimeNanos, VesselState};
+use crate::{Digest, Reason, Reverting, Seal, Settings, TimeNanos, VesselState};
 
 /// A state says what is done; the call that comes next follows from it, and from what it carries.
 ///
@@ -39,6 +39,8 @@ use crate::{Digest, Reason, Seal, Settings, TimeNanos, VesselState};
 /// | 28 | Checking | `canister_status` of the source: of earlier builds |
 /// | 29 | Deleting | a look at the source, then `delete_canister` |
 /// | 30 | Assessing | after Confirming: what the source owns at ledgers and controls, if the plan names some |
+/// | | **back behind the commit point**, if nothing was written: [`Reverting`] | |
+/// | 41 to 49 | Reverting | as that says; then RollingBack, or Retaining again |
 /// | | **the other way** | |
 /// | 40 | RollingBack | what is on top of its stack of undos |
 /// | | **ends** | |
@@ -247,7 +249,10 @@ pub enum State {
         #[serde(rename = "r")]
         root: Digest,
     },
-    /// Something went wrong before the commit point.
+    /// An operator wants to go back behind the commit point.
+    #[serde(rename = "41")]
+    Reverting(Reverting),
+    /// Something went wrong before the commit point, or an operator went back behind it.
     #[serde(rename = "40")]
     RollingBack {
         /// What.
@@ -369,8 +374,17 @@ pub enum Stage {
     RollingBack,
     /// Only forward.
     AfterCommit,
+    /// Behind the commit point: back, or retained again.
+    Reverting,
     /// Nowhere.
     Ended,
+}
+
+impl Stage {
+    /// Whether what goes wrong is undone: users are where they were, or will be.
+    pub(crate) fn can_fail(self) -> bool {
+        matches!(self, Self::BeforeCommit | Self::Reverting)
+    }
 }
 
 impl State {
@@ -407,6 +421,7 @@ impl State {
             Self::Lowering { .. } => 31,
             Self::Raising { .. } => 32,
             Self::Telling { .. } => 33,
+            Self::Reverting(reverting) => reverting.at.tag(),
             Self::RollingBack { .. } => 40,
             Self::Done { .. } => 50,
             Self::RolledBack { .. } => 51,
@@ -449,6 +464,7 @@ impl State {
             Self::Lowering { .. } => "lowering",
             Self::Raising { .. } => "raising",
             Self::Telling { .. } => "telling",
+            Self::Reverting(reverting) => reverting.at.name(),
             Self::RollingBack { .. } => "rolling back",
             Self::Done { .. } => "done",
             Self::RolledBack { .. } => "rolled back",
@@ -491,6 +507,7 @@ impl State {
             | Self::Lowering { .. }
             | Self::Raising { .. }
             | Self::Telling { .. } => Stage::AfterCommit,
+            Self::Reverting(reverting) => reverting.at.stage(),
             Self::RollingBack { .. } => Stage::RollingBack,
             Self::Done { .. } | Self::RolledBack { .. } => Stage::Ended,
             Self::Parked { resume, .. } => resume.stage(),
@@ -517,6 +534,7 @@ impl State {
             | Self::Checking { root }
             | Self::Deleting { root, .. }
             | Self::Assessing { root }
+            | Self::Reverting(Reverting { root, .. })
             | Self::Vessel(
                 VesselState::Starting { root }
                 | VesselState::Serving { root }

@@ -112,7 +112,7 @@ fn limit_reached(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Option<Rea
         Some(Reason::new(ReasonCode::TriedTooOften, detail))
     };
     match job.state.stage() {
-        Stage::BeforeCommit => {}
+        Stage::BeforeCommit | Stage::Reverting => {}
         // The same is asked, and refused, as often as it makes sense: a person decides.
         Stage::AfterCommit if attempt.refusals >= limits.max_refusals_settled => {
             return too_often(attempt.refusals);

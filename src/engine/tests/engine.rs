@@ -4,6 +4,8 @@ mod common;
 mod golden;
 #[path = "engine/observations.rs"]
 mod observations;
+#[path = "engine/revert.rs"]
+mod revert;
 #[path = "engine/settled.rs"]
 mod settled;
 #[path = "engine/storage.rs"]

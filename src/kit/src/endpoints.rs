@@ -112,6 +112,13 @@ macro_rules! export {
         }
 
         #[::ic_cdk::update]
+        fn decant_reinstate(
+            args: ::decant_kit::source::RetireArgs,
+        ) -> Result<::decant_kit::source::KitStatus, ::decant_kit::api::KitError> {
+            ::decant_kit::source::reinstate(args)
+        }
+
+        #[::ic_cdk::update]
         async fn decant_drain(
             args: ::decant_kit::source::DrainArgs,
         ) -> Result<u128, ::decant_kit::api::KitError> {

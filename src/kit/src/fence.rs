@@ -47,6 +47,8 @@ pub(crate) enum Act {
     Thaw,
     /// Say where the state is now.
     Retire { to: Principal },
+    /// Take that back: the state is here.
+    Reinstate { to: Principal },
     /// Send the cycles away.
     Drain,
     /// Close the fence of a target.
@@ -69,6 +71,7 @@ impl Act {
             Self::Retire { .. } => {
                 "a canister sealed by this job, and its registered reader as the place to move to"
             }
+            Self::Reinstate { .. } => "a canister whose state this job moved to that place",
             Self::Drain => "a canister whose state has moved: retire it first",
             Self::Begin { .. } => {
                 "an open canister, or one that imports for the same job from the same source"
@@ -109,7 +112,12 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
             Ok(Some(Fence::Moved { hold: hold.clone(), to: *to }))
         }
 
+        (Fence::Sealed(hold), Act::Reinstate { to }) if *to == hold.peer => Ok(None),
+
         (Fence::Moved { to: moved_to, .. }, Act::Retire { to }) if to == moved_to => Ok(None),
+        (Fence::Moved { hold, to: moved_to }, Act::Reinstate { to }) if to == moved_to => {
+            Ok(Some(Fence::Sealed(hold.clone())))
+        }
         (Fence::Moved { .. }, Act::Drain | Act::Recheck) => Ok(None),
 
         (Fence::Importing(hold), Act::Begin { source, .. }) if *source == hold.peer => Ok(None),
@@ -123,6 +131,7 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
             | Act::Recheck
             | Act::Pour
             | Act::Retire { .. }
+            | Act::Reinstate { .. }
             | Act::Drain
             | Act::Import,
         )
@@ -130,8 +139,8 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
             Fence::Frozen(_) | Fence::Sealed(_),
             Act::Offer | Act::Freeze { .. } | Act::Begin { .. } | Act::Import | Act::Activate | Act::Drain,
         )
-        | (Fence::Frozen(_), Act::Recheck | Act::Pour | Act::Retire { .. })
-        | (Fence::Sealed(_), Act::Retire { .. })
+        | (Fence::Frozen(_), Act::Recheck | Act::Pour | Act::Retire { .. } | Act::Reinstate { .. })
+        | (Fence::Sealed(_), Act::Retire { .. } | Act::Reinstate { .. })
         | (
             Fence::Importing(_),
             Act::Offer
@@ -142,6 +151,7 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
             | Act::Pour
             | Act::Thaw
             | Act::Retire { .. }
+            | Act::Reinstate { .. }
             | Act::Drain
             | Act::Begin { .. },
         )
@@ -154,6 +164,7 @@ pub(crate) fn next(fence: &Fence, act: &Act, asker: &Asker) -> Result<Option<Fen
             | Act::Pour
             | Act::Thaw
             | Act::Retire { .. }
+            | Act::Reinstate { .. }
             | Act::Begin { .. }
             | Act::Import
             | Act::Activate,

@@ -203,7 +203,7 @@ pub fn release() -> Result<KitStatus, KitError> {
     })
 }
 
-/// Says for good where the state is now: the registered reader.
+/// Says where the state is now: the registered reader. A look that was half done is begun anew.
 ///
 /// # Errors
 /// [`KitError::NotAuthorised`], [`KitError::HeldByOther`]; [`KitError::WrongFence`] unless sealed, and for
@@ -211,11 +211,27 @@ pub fn release() -> Result<KitStatus, KitError> {
 pub fn retire(args: RetireArgs) -> Result<KitStatus, KitError> {
     let asker = controller(args.job)?;
     state::with(|kit| {
-        if kit.act(Act::Retire { to: args.to }, &asker)?
-            && let Ok(sealed) = sealed(kit)
-        {
+        kit.act(Act::Retire { to: args.to }, &asker)?;
+        if let Ok(sealed) = sealed(kit) {
             sealed.forget_recheck();
         }
+        Ok(kit.status())
+    })
+}
+
+/// Takes back that the state moved: the canister is sealed as before it was retired, and takes no updates before it is
+/// thawed. Only for the coordinator and the job that moved it, which know that no other canister takes any.
+///
+/// # Errors
+/// [`KitError::NotAuthorised`], [`KitError::HeldByOther`]; [`KitError::WrongFence`] unless its state has moved to that
+/// place; [`KitError::Transfer`] if it holds none.
+pub fn reinstate(args: RetireArgs) -> Result<KitStatus, KitError> {
+    let asker = controller(args.job)?;
+    let act = Act::Reinstate { to: args.to };
+    state::with(|kit| {
+        kit.check(act, &asker)?;
+        sealed(kit)?;
+        kit.act(act, &asker)?;
         Ok(kit.status())
     })
 }

@@ -57,7 +57,7 @@ pub fn text(decision: &Decision, hand: Option<&Hand>) -> String {
         ),
         Decision::Name { was, now } => format!(
             "# Name who operates and who observes\n\nNow: {}.\n\nFrom then on: {}.\n\nOperators pause, set the tempo within what \
-             was approved, release, retry, abort and skip jobs, and delete canisters of the pool; they approve nothing and pay \
+             was approved, release, retry, abort, skip and revert jobs, and delete canisters of the pool; they approve nothing and pay \
              nothing out. Observers may have queries executed by the subnet, which the coordinator pays. Controllers of the \
              coordinator have no right by that, but whoever controls it can install other code on it.",
             roles(was),

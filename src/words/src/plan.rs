@@ -217,10 +217,18 @@ fn render_end(plan: &Plan) -> String {
             format!("The snapshot from before is kept for {seconds} seconds and then deleted.")
         }
         (Strategy::Repack(_), _) => "The snapshot from before is deleted at once.".to_owned(),
-        (_, Retention::Frozen { seconds }) => format!(
-            "Each original stays, out of use, for {seconds} seconds; then its cycles go to the new canister and it is \
-             DELETED, which cannot be undone."
-        ),
+        (strategy, Retention::Frozen { seconds }) => {
+            let back = match strategy {
+                Strategy::Relocate(_) => {
+                    " Until then operators may let it serve again, if nothing was written to the new canister."
+                }
+                _ => "",
+            };
+            format!(
+                "Each original stays, out of use, for {seconds} seconds; then its cycles go to the new canister and it is \
+                 DELETED, which cannot be undone.{back}"
+            )
+        }
         (_, Retention::Tombstone) => {
             "Each original gives its cycles to the new canister and becomes a tombstone, which \
                                       cannot be undone."

@@ -78,7 +78,7 @@ fn every_call_in_the_documents_is_one_that_the_coordinator_takes() {
         let values = candid_text::read(&argument).unwrap_or_else(|wrong| panic!("{at}: {wrong}"));
         match (method.as_str(), values.as_slice()) {
             ("decant_summary", []) => {}
-            ("decant_job" | "decant_retry" | "decant_abort" | "decant_skip", [job]) => {
+            ("decant_job" | "decant_retry" | "decant_abort" | "decant_skip" | "decant_revert", [job]) => {
                 assert_is::<u64>(job, &at)
             }
             ("decant_job_of", [canister]) => assert_is::<Principal>(canister, &at),

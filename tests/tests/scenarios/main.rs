@@ -32,6 +32,7 @@ mod repack_refusals;
 mod repack_relocations;
 mod repack_shapes;
 mod repack_survivors;
+mod revert;
 mod schedules;
 mod settings;
 mod several;

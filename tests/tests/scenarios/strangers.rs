@@ -168,6 +168,7 @@ fn whoever_may_not_call_a_method_of_the_coordinator_is_refused_before_anything_i
         ("decant_render", known),
         ("decant_resolve", &anybody),
         ("decant_retry", operators),
+        ("decant_revert", operators),
         ("decant_roles", known),
         ("decant_skip", operators),
         ("decant_summary", known),

@@ -133,7 +133,7 @@ fn seen(job: &Job) -> Seen {
     let standing = match job.state().stage() {
         _ if job.state().is_parked() => Standing::Parked,
         Stage::RollingBack => Standing::GoingBack,
-        Stage::BeforeCommit | Stage::AfterCommit | Stage::Ended => Standing::Trying,
+        Stage::BeforeCommit | Stage::AfterCommit | Stage::Reverting | Stage::Ended => Standing::Trying,
     };
     let times = job.times();
     Seen {
@@ -148,7 +148,7 @@ fn seen(job: &Job) -> Seen {
 
 /// Whether a job is past its commit point.
 pub(super) fn is_committed(job: &Job) -> bool {
-    job.state().stage() == Stage::AfterCommit || matches!(job.state(), State::Done { .. })
+    job.times().committed_nanos.is_some()
 }
 
 /// For labels.

@@ -5,7 +5,7 @@ use super::kept::Evidence;
 use super::records::Record;
 use super::{Memory, events, memory};
 use decant_api::JobId;
-use decant_engine::{Event, ImageKind, Job, LayoutView, Outcome, Stage, Value};
+use decant_engine::{Event, ImageKind, Job, LayoutView, Outcome, Stage, State, Value};
 use ic_stable_structures::StableBTreeMap;
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
@@ -66,6 +66,8 @@ pub(super) fn learn(job: &Job, event: &Event) {
                 learnt.pages_after = compact_pages;
             }
         }
+        // Of a target that an operator wants back it is no proof of what was moved.
+        Value::Hashed(_) if matches!(job.state(), State::Reverting(_)) => {}
         Value::Hashed(seal) => {
             learnt.fingerprint_bytes = u32::try_from(seal.fingerprint.len()).unwrap_or(u32::MAX);
             learnt.fingerprint = match seal.fingerprint.len() {

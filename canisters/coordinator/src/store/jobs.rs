@@ -170,7 +170,7 @@ fn note_turn(job: &Job) {
     if let State::RollingBack { reason, .. } = job.state()
         && job.times().fenced_nanos.is_some()
     {
-        let is_failure = reason.code() != ReasonCode::Aborted;
+        let is_failure = !matches!(reason.code(), ReasonCode::Aborted | ReasonCode::Reverted);
         change_course(job.plan().plan_id, |course| course.note_end(is_failure));
     }
 }
@@ -193,6 +193,8 @@ fn line(from: &str, job: &Job, at_nanos: TimeNanos) -> Line {
     let level = match job.state() {
         State::Parked { .. } => Level::Error,
         State::RollingBack { .. } | State::RolledBack { .. } => Level::Warn,
+        // It was to be reverted, and was not.
+        State::Retaining { .. } if job.trouble().is_some() => Level::Warn,
         _ => Level::Info,
     };
     let why = job.explanation().map(|why| format!(": {why}")).unwrap_or_default();

@@ -161,7 +161,7 @@ pub(crate) enum Happened {
     /// A command to jobs.
     #[serde(rename = "8")]
     Commanded {
-        /// "retry", "abort" or "skip".
+        /// "retry", "abort", "skip" or "revert".
         #[serde(rename = "c")]
         command: String,
         /// To which; to all of a kind, if there is none.

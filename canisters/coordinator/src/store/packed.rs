@@ -209,6 +209,8 @@ fn read_end(bytes: &mut &[u8], at_nanos: TimeNanos) -> Option<End> {
         fenced_nanos: before(is::FENCED)?,
         committed_nanos: before(is::COMMITTED)?,
         served_nanos: before(is::SERVED)?,
+        // No job ends while it reverts.
+        before_revert: None,
         timer_lost_nanos: before(is::TIMER_LOST)?,
         ended_nanos: is(is::ENDED_THEN).then_some(at_nanos),
     };

@@ -7,6 +7,7 @@
 //! | `fence` | Provisioned → Frozen → Stopped → Restarted → Sealed |
 //! | `moving` | Sealed → Pulled → TargetVerified → Switching |
 //! | `end` | **commit point** Committed → Retired → Retaining → Confirming → Assessing → Rechecking → Lowering → Draining (→ Telling, Raising) → Entombing, or Stopping → Deleting → Done |
+//! | `revert` | Retaining → Reverting → the way back, or Retaining again |
 //! | `back` (beside this folder) | the way back, undo by undo |
 //!
 //! `moving` and `end` serve a relocation by vessels too: its source and its target answer as the kit does.
@@ -16,9 +17,12 @@ mod checks;
 pub(crate) mod end;
 mod fence;
 pub(crate) mod moving;
+pub(crate) mod revert;
 
 use crate::rules::Rules;
 use crate::{Job, Limits, State, TimeNanos};
+
+pub use revert::{RevertState, Reverting};
 
 pub(crate) use checks::{
     controlled_as_given, fingerprint_fits, planned, running, settings_fit, snapshots, source_gone,
@@ -60,6 +64,7 @@ pub(crate) fn rules(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Option<
         State::Raising { root, freezing_seconds, reason } => {
             Some(end::raising(job, root, freezing_seconds, reason))
         }
+        State::Reverting(reverting) => revert::rules(job, reverting),
         State::Entombing { root } => end::entombing(job, root),
         State::Stopping { root } => Some(end::stopping(job, root)),
         State::Checking { root } => Some(end::checking(job, root)),

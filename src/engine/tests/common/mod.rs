@@ -3,8 +3,8 @@
 use candid::Principal;
 use decant_engine::{
     CanisterView, Digest, Effect, Event, FenceView, Holder, Job, KitView, LayoutView, Limits, Outcome, Phase,
-    PlanEssentials, Reason, ReasonCode, Retention, RunState, Seal, Settings, State, Step, Strategy, Undo,
-    Value, apply, next_step,
+    PlanEssentials, Reason, ReasonCode, Retention, RevertState, RunState, Seal, Settings, State, Step,
+    Strategy, Undo, Value, apply, next_step,
 };
 use serde_bytes::ByteBuf;
 
@@ -88,6 +88,11 @@ fn answer(job: &Job, effect: &Effect) -> Value {
     match effect {
         Effect::CanisterStatus { .. } | Effect::Look { .. } => match job.state() {
             State::Reserved { .. } => fresh(),
+            State::Reverting(reverting) => {
+                let stops = reverting.at == RevertState::TargetStopped;
+                let run_state = if stops { RunState::Stopped } else { RunState::Running };
+                Value::Canister(status(run_state, Some(0xff)))
+            }
             State::Stopped | State::Checking { .. } | State::Deleting { .. } => view(RunState::Stopped),
             State::RollingBack { undo, .. } => match undo.last() {
                 Some(Undo::UninstallTarget) => Value::Canister(status(RunState::Running, Some(0xff))),
@@ -97,6 +102,9 @@ fn answer(job: &Job, effect: &Effect) -> Value {
             _ => view(RunState::Running),
         },
         Effect::KitStatus { .. } => match job.state() {
+            State::RollingBack { .. } if job.reason_code() == Some(ReasonCode::Reverted) => {
+                kit(FenceView::Sealed(holder()))
+            }
             State::RollingBack { .. } | State::Retired { .. } => kit(FenceView::Importing(holder())),
             _ => kit(FenceView::Open),
         },
@@ -165,6 +173,27 @@ pub(crate) fn observing(job: Job) -> Option<Job> {
     matches!(job.attempt().phase, Phase::Observe { .. }).then(|| started(job).expect("to be observed"))
 }
 
+/// The job after that event, if it takes it.
+pub(crate) fn applied(mut job: Job, event: Event) -> Option<Job> {
+    apply(&mut job, event, NOW_NANOS + 4).ok().map(|()| job)
+}
+
+/// A job that retains, after an operator wanted its source back.
+pub(crate) fn reverting(job: Job) -> Job {
+    applied(job, Event::RevertRequested).expect("it is retained")
+}
+
+pub(crate) fn is_reverting(job: &Job) -> bool {
+    matches!(job.state(), State::Reverting(_))
+}
+
+/// A job that reverts and is given up when nobody knows what became of its call.
+fn lost(job: Job) -> Option<Job> {
+    let job = sent(job).filter(is_reverting)?;
+    let ticket = job.counters().calls;
+    applied(applied(job, Event::reply_lost(ticket))?, gave_up())
+}
+
 /// A job in every state, and going back in every way: each with its label.
 pub(crate) fn in_every_state() -> Vec<(String, Job)> {
     let retentions = [
@@ -185,6 +214,13 @@ pub(crate) fn in_every_state() -> Vec<(String, Job)> {
     for retention in retentions {
         for job in path(new_job(retention, 1)) {
             add(&job);
+            if matches!(job.state(), State::Retaining { .. }) {
+                for reverting in path(reverting(job.clone())) {
+                    add(&reverting);
+                    let back = applied(reverting.clone(), gave_up()).filter(|_| is_reverting(&reverting));
+                    back.into_iter().chain(lost(reverting)).flat_map(path).for_each(|job| add(&job));
+                }
+            }
             if matches!(job.state(), State::Switching { .. }) {
                 // It may have been swapped: the longest way back.
                 let mut back = sent(job).expect("a swap can be sent");

@@ -1,6 +1,8 @@
 //! What is stored: small, and the same tags for ever.
 
-use decant_engine::{Entry, Event, Job, MAX_DETAIL_BYTES, Outcome, Reason, ReasonCode, Retention, Value};
+use decant_engine::{
+    Entry, Event, Job, MAX_DETAIL_BYTES, Outcome, Reason, ReasonCode, Retention, State, Value,
+};
 use serde::Serialize;
 
 use crate::common::{NOW_NANOS, canister, gave_up, in_every_state, new_job, new_job_with, path};
@@ -54,6 +56,7 @@ fn jobs_and_entries_that_were_stored_once_are_read_for_ever() {
         Event::AbortRequested,
         Event::Retried,
         Event::Skipped,
+        Event::RevertRequested,
     ];
     let entries = events.map(|event| (event.name().to_owned(), Entry { at_nanos: NOW_NANOS, event }));
     golden::check("relocate.txt", "entry", entries);
@@ -101,7 +104,14 @@ fn a_job_that_is_done_takes_at_most_512_bytes_and_one_that_rolled_back_its_reaso
 #[test]
 fn states_are_stored_by_their_tags() {
     for (label, job) in in_every_state() {
-        assert_eq!(stored_tag(job.state()), job.state().tag().to_string(), "{label}");
+        let stored = match job.state() {
+            State::Reverting(reverting) => {
+                assert_eq!(stored_tag(job.state()), "41", "{label}");
+                stored_tag(&reverting.at)
+            }
+            state => stored_tag(state),
+        };
+        assert_eq!(stored, job.state().tag().to_string(), "{label}");
     }
 }
 
@@ -142,6 +152,15 @@ fn the_tags_of_states_never_change() {
         (32, "raising"),
         (33, "telling"),
         (40, "rolling back"),
+        (41, "reverting"),
+        (42, "target frozen"),
+        (43, "target stopped"),
+        (44, "target restarted"),
+        (45, "target unchanged"),
+        (46, "source unchanged"),
+        (47, "starting target"),
+        (48, "retiring again"),
+        (49, "thawing target"),
         (50, "done"),
         (51, "rolled back"),
         (52, "parked"),
@@ -163,6 +182,7 @@ fn the_tags_of_events_never_change() {
         (8, Event::AbortRequested),
         (9, Event::Retried),
         (10, Event::Skipped),
+        (11, Event::RevertRequested),
     ];
     for (tag, event) in events {
         assert_eq!(event.tag(), tag);

@@ -35,7 +35,7 @@ const HASH: &[&str] = &["working", "hashed"];
 const NONE: &[&str] = &[];
 
 #[rustfmt::skip]
-const TABLE: [Row; 39] = [
+const TABLE: [Row; 48] = [
     row("queued",          STATUS,               NONE,   NONE),
     row("inspected",       KIT,                  NONE,   NONE),
     row("admitted",        NONE,                 NONE,   &["target taken", "pool empty"]),
@@ -54,7 +54,16 @@ const TABLE: [Row; 39] = [
     row("switching",       ACK,                  NONE,   NONE),
     row("committed",       ACK,                  STATUS, NONE),
     row("retired",         ACK,                  KIT,    NONE),
-    row("retaining",       NONE,                 NONE,   &["retention elapsed", "skipped"]),
+    row("retaining",       NONE,                 NONE,   &["retention elapsed", "skipped", "revert requested"]),
+    row("reverting",       ACK,                  STATUS, NONE),
+    row("target frozen",   ACK,                  STATUS, NONE),
+    row("target stopped",  ACK,                  STATUS, NONE),
+    row("target restarted", HASH,                NONE,   NONE),
+    row("target unchanged", HASH,                NONE,   NONE),
+    row("source unchanged", ACK,                 &["assets"], NONE),
+    row("starting target", ACK,                  NONE,   NONE),
+    row("retiring again",  ACK,                  NONE,   NONE),
+    row("thawing target",  ACK,                  KIT,    NONE),
     row("confirming",      KIT,                  STATUS, &["skipped"]),
     row("assessing",       &["assets"],          NONE,   &["skipped"]),
     row("lowering",        ACK,                  STATUS, &["skipped"]),
@@ -101,6 +110,7 @@ fn others() -> Vec<Event> {
         Event::AbortRequested,
         Event::Retried,
         Event::Skipped,
+        Event::RevertRequested,
     ]
 }
 
@@ -147,8 +157,10 @@ fn every_state_takes_the_events_of_the_table_and_refuses_all_others() {
             let name = event.name();
             let found = try_event(&job, event);
             assert_eq!(found.is_ok(), expected, "{label} x {name}: {found:?}");
-            if !expected {
-                assert_eq!(found, Err(Why::WrongState), "{label} x {name}");
+            match found {
+                _ if expected => {}
+                Err(Why::NoWayBack { .. }) => assert_eq!(name, "revert requested", "{label}"),
+                found => assert_eq!(found, Err(Why::WrongState), "{label} x {name}"),
             }
         }
         let unasked = reply(&job, Outcome::Done(Value::Acknowledged));
@@ -262,11 +274,12 @@ fn tries_slices_and_deadlines_end_every_step_before_the_commit_point_and_all_oth
                 other => panic!("{label}: {other:?}"),
             }
         }
-        if state.stage() != decant_engine::Stage::BeforeCommit {
+        if !matches!(state.stage(), Stage::BeforeCommit | Stage::Reverting) {
             assert!(job.waits_for_others() && job.trouble().is_some(), "{label} says what it waits for");
             continue;
         }
         assert_ne!(job.state(), &state, "{label} ends");
+        assert!(state.stage() != Stage::Reverting || job.state().stage() == Stage::AfterCommit, "{label}");
         match label.as_str() {
             "offering" | "pre-copying" => assert_eq!(job.state().name(), "provisioned", "on without it"),
             _ => assert!(job.explanation().is_some(), "{label} says why"),
@@ -322,7 +335,9 @@ fn a_sliced_step_is_bounded_by_slices_if_it_progresses_and_by_tries_if_it_does_n
     let limits = Limits { max_slices: 50, ..Limits::default() };
     let gives_up =
         |job: &Job| matches!(next_step(job, NOW_NANOS + 10, &limits), Step::Record(Event::GaveUp { .. }));
-    for label in ["restarted", "pulled", "target verified", "draining"] {
+    for label in
+        ["restarted", "pulled", "target verified", "target restarted", "target unchanged", "draining"]
+    {
         assert!(!gives_up(&sliced(label, 49, true)), "{label}");
         assert!(gives_up(&sliced(label, 50, true)), "{label}");
         assert_eq!(gives_up(&sliced(label, 24, false)), label != "draining", "{label}");
@@ -330,11 +345,19 @@ fn a_sliced_step_is_bounded_by_slices_if_it_progresses_and_by_tries_if_it_does_n
 }
 
 #[test]
-fn no_source_is_fenced_longer_than_the_limit_however_well_it_goes() {
+fn nobody_waits_longer_than_the_limit_however_well_it_goes() {
     let limits = Limits::default();
-    for label in
-        ["frozen", "stopped", "restarted", "sealed", "pulled", "target verified", "switching", "committed"]
-    {
+    let of_move =
+        ["frozen", "stopped", "restarted", "sealed", "pulled", "target verified", "switching", "committed"];
+    let of_revert = [
+        "reverting",
+        "target frozen",
+        "target stopped",
+        "target restarted",
+        "target unchanged",
+        "source unchanged",
+    ];
+    for label in of_move.into_iter().chain(of_revert) {
         let (_, job) = in_every_state().into_iter().find(|(known, _)| known == label).expect("it is reached");
         let fenced_nanos = job.times().fenced_nanos.expect("it is fenced");
         let step = |after_nanos| next_step(&job, fenced_nanos + after_nanos, &limits);

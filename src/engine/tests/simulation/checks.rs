@@ -24,11 +24,15 @@ pub(crate) fn always(world: &World, coordinator: &Coordinator) {
         let is_target_open =
             target.is_some_and(|it| it.accepts_writes() && (it.activated.is_some() || is_routed));
         assert!(!(is_source_open && is_target_open), "promise 1: single writer: {job:?}");
+        // Nor could a source be opened beside a target that serves: it has moved, whatever was tried since.
+        let fence = source.filter(|it| it.has_kit()).map(|it| it.fence);
+        let is_retired = matches!(fence, None | Some(FenceView::Moved { .. }));
+        assert!(is_retired || !matches!(job.state(), State::Retaining { .. }), "promise 1: {job:?}");
         // Promise 2: before the commit point the source is whole, after it the target is.
         let stage = job.state().stage();
         let holder = match stage {
             Stage::BeforeCommit | Stage::RollingBack => source,
-            Stage::AfterCommit => target,
+            Stage::AfterCommit | Stage::Reverting => target,
             Stage::Ended if matches!(job.state(), State::Done { .. }) => target,
             Stage::Ended => source,
         };

@@ -19,6 +19,7 @@ pub(crate) struct Chaos {
     pub(crate) lose: u64,
     pub(crate) crash: u64,
     pub(crate) abort: u64,
+    pub(crate) revert: u64,
 }
 
 /// A call on its way. Those to the same callee are executed in the order in which they were sent.
@@ -287,13 +288,12 @@ impl Coordinator {
         }
     }
 
-    pub(crate) fn abort(&mut self, prng: &mut Prng) {
+    /// An operator wants something of a job, which takes it or says why not.
+    pub(crate) fn command(&mut self, event: Event, prng: &mut Prng) {
         let position = prng.below(self.jobs.len());
-        let tracked = &mut self.jobs[position];
-        let before = tracked.job.clone();
-        if apply(&mut tracked.job, Event::AbortRequested, self.now_nanos).is_ok() {
-            tracked.job = before;
-            self.record(position, Event::AbortRequested);
+        let mut asked = self.jobs[position].job.clone();
+        if apply(&mut asked, event.clone(), self.now_nanos).is_ok() {
+            self.record(position, event);
         }
     }
 

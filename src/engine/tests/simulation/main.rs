@@ -13,7 +13,7 @@ mod troubles;
 mod world;
 
 use coordinator::{Chaos, Coordinator, is_stuck, plan, precopied, tombstone_hash};
-use decant_engine::{Retention, State};
+use decant_engine::{PlanEssentials, ReasonCode, Retention, State};
 use prng::{Prng, seeds};
 use run::run;
 use soak::Ends;
@@ -54,14 +54,19 @@ fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut Ends) {
     let users = 1 + prng.below(3);
     let indexes = 1 + prng.below(3);
     let mut world = World::new(users, indexes, trouble, prng.next() % 900);
+    world.is_quiet = chaos.revert > 0 && !seed.is_multiple_of(4);
     let retention = retention(&mut prng);
-    let simple = plan(retention);
+    let simple = PlanEssentials { has_asset_checks: seed.is_multiple_of(3), ..plan(retention) };
     let plan = if seed.is_multiple_of(2) { simple } else { precopied(simple) };
     let mut coordinator = Coordinator::new(&world, plan);
     coordinator.has_history = seed.is_multiple_of(16);
     run(&mut world, &mut coordinator, chaos, &mut prng);
     for tracked in &coordinator.jobs {
-        let end = if is_stuck(&tracked.job) { "waiting" } else { tracked.job.state().name() };
+        let end = match tracked.job.state() {
+            _ if is_stuck(&tracked.job) => "waiting",
+            State::RolledBack { reason } if reason.code() == ReasonCode::Reverted => "reverted",
+            other => other.name(),
+        };
         *ends.entry(end.to_owned()).or_default() += 1;
     }
     // Promise 8: what is parked moves on once what was broken is mended.
@@ -82,7 +87,8 @@ fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut Ends) {
 fn promises_1_2_3_4_5_and_8_hold_on_a_network_that_loses_rejects_and_delays() {
     let mut ends = Ends::new();
     for seed in seeds(0, 4_000) {
-        let chaos = Chaos { reject: seed % 200, lose: seed * 7 % 300, crash: seed * 3 % 20, abort: 0 };
+        let chaos =
+            Chaos { reject: seed % 200, lose: seed * 7 % 300, crash: seed * 3 % 20, abort: 0, revert: 0 };
         simulate(seed, Trouble::Nothing, chaos, &mut ends);
     }
     assert!(ends["done"] > 6_000, "most get through: {ends:?}");
@@ -93,10 +99,28 @@ fn promises_1_2_3_4_5_and_8_hold_on_a_network_that_loses_rejects_and_delays() {
 fn promises_1_2_3_4_5_and_8_hold_when_an_operator_aborts_at_any_moment() {
     let mut ends = Ends::new();
     for seed in seeds(1_000_000, 3_000) {
-        let chaos = Chaos { reject: seed % 100, lose: seed % 200, crash: seed % 10, abort: 1 + seed % 20 };
+        let chaos =
+            Chaos { reject: seed % 100, lose: seed % 200, crash: seed % 10, abort: 1 + seed % 20, revert: 0 };
         simulate(seed, Trouble::Nothing, chaos, &mut ends);
     }
     assert!(ends["done"] > 300 && ends["rolled back"] > 300, "both ends are reached: {ends:?}");
+    println!("{ends:?}");
+}
+
+#[test]
+fn promises_1_2_3_4_5_and_8_hold_when_an_operator_goes_back_behind_the_commit_point() {
+    let mut ends = Ends::new();
+    for seed in seeds(4_000_000, 3_000) {
+        let chaos = Chaos {
+            reject: seed % 100,
+            lose: seed % 200,
+            crash: seed % 10,
+            abort: seed % 2,
+            revert: 200 + seed % 700,
+        };
+        simulate(seed, Trouble::Nothing, chaos, &mut ends);
+    }
+    assert!(ends["reverted"] > 500 && ends["done"] > 2_000, "both ends are reached: {ends:?}");
     println!("{ends:?}");
 }
 
@@ -105,7 +129,13 @@ fn promises_1_2_3_4_5_and_8_hold_in_every_trouble_on_a_bad_network() {
     let mut ends = Ends::new();
     for seed in seeds(2_000_000, 3_600) {
         let trouble = TROUBLES[seed as usize % TROUBLES.len()];
-        let chaos = Chaos { reject: seed % 300, lose: seed % 400, crash: seed % 30, abort: seed % 3 };
+        let chaos = Chaos {
+            reject: seed % 300,
+            lose: seed % 400,
+            crash: seed % 30,
+            abort: seed % 3,
+            revert: seed % 50,
+        };
         simulate(seed, trouble, chaos, &mut ends);
     }
     assert!(ends["rolled back"] > 1_000 && ends.contains_key("waiting"), "{ends:?}");
@@ -116,7 +146,7 @@ fn promises_1_2_3_4_5_and_8_hold_in_every_trouble_on_a_bad_network() {
 fn promise_8_holds_on_a_network_that_hardly_works_at_all() {
     let mut ends = Ends::new();
     for seed in seeds(3_000_000, 600) {
-        let chaos = Chaos { reject: 700, lose: 500, crash: 40, abort: 0 };
+        let chaos = Chaos { reject: 700, lose: 500, crash: 40, abort: 0, revert: 0 };
         simulate(seed, Trouble::Nothing, chaos, &mut ends);
     }
     assert!(ends["waiting"] > 20 && ends["rolled back"] > 20, "{ends:?}");
@@ -131,8 +161,13 @@ fn soak() {
             0 => Trouble::Nothing,
             _ => TROUBLES[(seed / 3) as usize % TROUBLES.len()],
         };
-        let chaos =
-            Chaos { reject: seed * 5 % 300, lose: seed * 7 % 400, crash: seed * 3 % 30, abort: seed % 7 };
+        let chaos = Chaos {
+            reject: seed * 5 % 300,
+            lose: seed * 7 % 400,
+            crash: seed * 3 % 30,
+            abort: seed % 7,
+            revert: seed % 300,
+        };
         simulate(seed, trouble, chaos, ends);
     });
 }
@@ -143,7 +178,12 @@ fn promise_4_one_seed_is_one_history() {
         let mut prng = Prng::new(seed);
         let mut world = World::new(2, 2, Trouble::Nothing, 300);
         let mut coordinator = Coordinator::new(&world, plan(Retention::None));
-        run(&mut world, &mut coordinator, Chaos { reject: 100, lose: 100, crash: 10, abort: 1 }, &mut prng);
+        run(
+            &mut world,
+            &mut coordinator,
+            Chaos { reject: 100, lose: 100, crash: 10, abort: 1, revert: 0 },
+            &mut prng,
+        );
         coordinator.jobs.iter().map(|it| it.journal.clone()).collect::<Vec<_>>()
     };
     assert_eq!(end(5), end(5));

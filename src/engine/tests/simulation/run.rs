@@ -1,5 +1,7 @@
 //! Runs a world to its rest.
 
+use decant_engine::Event;
+
 use crate::checks::{always, at_rest};
 use crate::coordinator::{Chaos, Coordinator, SECOND_NANOS};
 use crate::prng::Prng;
@@ -34,7 +36,10 @@ pub(crate) fn run(world: &mut World, coordinator: &mut Coordinator, chaos: Chaos
             coordinator.crash(prng);
         }
         if chaos.abort > 0 && prng.permille(chaos.abort) {
-            coordinator.abort(prng);
+            coordinator.command(Event::AbortRequested, prng);
+        }
+        if chaos.revert > 0 && prng.permille(chaos.revert) {
+            coordinator.command(Event::RevertRequested, prng);
         }
         coordinator.deliver_stale();
         coordinator.now_nanos += SECOND_NANOS / 10;

@@ -39,6 +39,18 @@ fn run(retention: Retention, at_call: u32, fault: Fault) -> Run {
 }
 
 fn run_plan(plan: PlanEssentials, at_call: u32, fault: Fault) -> Run {
+    run_with(plan, at_call, fault, None)
+}
+
+/// What users did before an operator goes back behind the commit point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    Nothing,
+    Write,
+}
+
+/// The same; an operator wants it back, once, when its source is retained.
+fn run_with(plan: PlanEssentials, at_call: u32, fault: Fault, mut reverts: Option<Since>) -> Run {
     let mut prng = Prng::new(42);
     let mut world = World::new(1, 2, Trouble::Nothing, 0);
     let limits = Limits::default();
@@ -97,10 +109,20 @@ fn run_plan(plan: PlanEssentials, at_call: u32, fault: Fault) -> Run {
                 record(&mut job, Event::TargetTaken { target, is_new: true });
             }
             Step::ReturnToPool { .. } => record(&mut job, Event::TargetReturned),
+            Step::Wait { .. } if reverts.is_some() && matches!(job.state(), State::Retaining { .. }) => {
+                if reverts.take() == Some(Since::Write) {
+                    world.write(&mut prng);
+                    world.finish_open_call(&mut prng);
+                }
+                record(&mut job, Event::RevertRequested);
+            }
             Step::Wait { until_nanos } => now_nanos = until_nanos,
             Step::InFlight { .. } => panic!("the driver replies at once"),
             Step::Finished | Step::Parked => return Run { job, world, calls },
         }
+        let open =
+            world.canisters.values().filter(|it| it.accepts_writes() && it.content != Content::default());
+        assert!(open.count() <= 1, "promise 1: {fault:?} at {at_call}: {:?}", job.state());
         // What follows of a look is sent in the message that received it.
         if !matches!(job.attempt().phase, Phase::Looked { .. }) {
             now_nanos += 1;
@@ -191,6 +213,47 @@ fn promise_4_a_pre_copy_failed_lost_repeated_or_refused_once_comes_to_the_same_e
                     assert!(source.accepts_writes() && source.offer.is_none(), "{fault:?} at {at_call}");
                 }
                 false => assert_eq!(end.job.state(), calm.job.state(), "{fault:?} at {at_call}"),
+            }
+        }
+    }
+}
+
+/// Who serves at the end, with all that users wrote, and where every route leads: the source, or the target.
+fn serves_from_source(end: &Run) -> bool {
+    let is_back = matches!(end.job.state(), State::RolledBack { .. });
+    let holder = if is_back { end.job.source() } else { end.job.target().expect("a target") };
+    let canister = &end.world.canisters[&holder];
+    assert!(canister.accepts_writes() && canister.content.same_writes(model(&end.world)), "{:?}", end.job);
+    assert!(end.world.routes.values().all(|routes| routes[&0] == holder), "{:?}", end.job);
+    is_back
+}
+
+#[test]
+fn promises_1_2_3_and_4_hold_when_each_step_of_a_revert_is_failed_lost_repeated_or_refused() {
+    let frozen = PlanEssentials { has_asset_checks: true, ..plan(Retention::Frozen { seconds: 100_000 }) };
+    for since in [Since::Nothing, Since::Write] {
+        let calm = run_with(frozen, 0, Fault::Nothing, Some(since));
+        assert_eq!(serves_from_source(&calm), since == Since::Nothing);
+        let is_of_revert = |effect: &Effect| effect.method() == "decant_activate";
+        let activated = calm.calls.iter().position(is_of_revert).expect("the target serves") as u32 + 1;
+        for at_call in activated + 1..=calm.job.counters().calls {
+            for fault in [Fault::Transient, Fault::LostBefore, Fault::LostAfter, Fault::Twice] {
+                let end = run_with(frozen, at_call, fault, Some(since));
+                assert_eq!(end.job.state(), calm.job.state(), "{fault:?} at {at_call}, {since:?}");
+                serves_from_source(&end);
+            }
+        }
+        // What is refused before the routes are swapped back is taken back; from then on it is asked again.
+        let of_way_back = calm.calls.iter().skip(activated as usize).map(Effect::method);
+        let of_revert = of_way_back.take_while(|method| *method != "decant_swap").count() as u32;
+        for at_call in activated + 1..=activated + of_revert {
+            let end = run_with(frozen, at_call, Fault::Refused, Some(since));
+            assert!(!serves_from_source(&end), "at {at_call}, {since:?}");
+        }
+        if since == Since::Nothing {
+            for at_call in activated + of_revert + 1..=calm.job.counters().calls {
+                let end = run_with(frozen, at_call, Fault::Refused, Some(since));
+                assert!(serves_from_source(&end), "at {at_call}");
             }
         }
     }

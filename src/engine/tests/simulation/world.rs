@@ -64,6 +64,8 @@ pub(crate) struct World {
     pub(crate) dirty: BTreeSet<Principal>,
     /// How often stops time out and hashing takes another slice, in a thousand.
     pub(crate) slowness: u64,
+    /// Whether users write seldom: an operator who goes back does so before they did.
+    pub(crate) is_quiet: bool,
     next_id: u64,
     next_write: u64,
 }
@@ -105,6 +107,7 @@ impl World {
             targets_ever: BTreeSet::new(),
             dirty: BTreeSet::new(),
             slowness,
+            is_quiet: false,
             next_id: 1,
             next_write: 1,
         };
@@ -161,6 +164,9 @@ impl World {
 
     /// A user writes where some index says.
     pub(crate) fn write(&mut self, prng: &mut Prng) {
+        if self.is_quiet && !prng.permille(30) {
+            return;
+        }
         let user = prng.below(self.users.len());
         let index = principal(2, prng.below(self.routes.len()) as u64);
         let canister_id = self.routes[&index][&user];
@@ -292,6 +298,7 @@ impl World {
                     emptied: None,
                 }));
             }
+            Effect::CheckAssets { .. } => return Outcome::Done(Value::Assets(None)),
             Effect::UpdateSettings { settings, .. } => canister.settings = settings.clone(),
             Effect::ResetSettings { .. } => {
                 canister.settings = Settings { controllers: vec![coordinator], others: ByteBuf::new() };
@@ -438,6 +445,10 @@ impl World {
                 canister.fence = FenceView::Moved { holder, to: *to }
             }
             (Effect::Retire { .. }, FenceView::Moved { .. }) => {}
+            (Effect::Reinstate { to, .. }, FenceView::Moved { to: at, .. }) if *to == at => {
+                canister.fence = FenceView::Sealed(holder);
+            }
+            (Effect::Reinstate { .. }, FenceView::Sealed(_)) => {}
             (Effect::Drain { to, keep_cycles, .. }, FenceView::Moved { .. }) => {
                 if more {
                     canister.slices += 1;

@@ -1,6 +1,6 @@
 //! The promises, as they are checked: some at every moment, some at rest.
 
-use decant_engine::{RunState, Stage, State, invariants, replay};
+use decant_engine::{Event, RunState, Stage, State, Why, apply, invariants, replay};
 
 use crate::canister::{Layout, Maker, Module};
 use crate::run::Run;
@@ -10,6 +10,9 @@ use crate::world::Trouble;
 pub(crate) fn always(run: &Run) {
     let (job, world) = (&run.job, &run.world);
     assert_eq!(invariants(job), Ok(()), "{job:?}");
+    // Promise 11: whoever asks, nothing that ran is gone back behind without the kit.
+    let asked = apply(&mut job.clone(), Event::RevertRequested, world.now_nanos);
+    assert!(matches!(asked.map_err(|illegal| illegal.why), Err(Why::NoWayBack { .. })), "{job:?}");
     let stage = world.stage;
     let source = world.canisters.get(&world.source);
     let target = job.target().and_then(|target| world.canisters.get(&target));

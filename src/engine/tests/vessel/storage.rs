@@ -253,6 +253,8 @@ fn the_tags_of_values_and_reasons_by_snapshot_never_change() {
         ("39", ReasonCode::OldBuild),
         ("40", ReasonCode::SmallHeapLimit),
         ("43", ReasonCode::LookedAtByOther),
+        ("46", ReasonCode::Reverted),
+        ("47", ReasonCode::WrittenSince),
     ];
     for (golden, code) in codes {
         assert_eq!(tag(&stored(&code)), golden);

@@ -9,7 +9,8 @@ const ASKER: Asker = Asker { job: 7, coordinator: CONTROLLER };
 const FREEZE: Act = Act::Freeze { reader: READER, now_nanos: 5 };
 const BEGIN: Act = Act::Begin { source: READER, now_nanos: 5 };
 const RETIRE: Act = Act::Retire { to: READER };
-const ACTS: [Act; 12] = [
+const REINSTATE: Act = Act::Reinstate { to: READER };
+const ACTS: [Act; 13] = [
     Act::Offer,
     FREEZE,
     Act::Seal,
@@ -18,6 +19,7 @@ const ACTS: [Act; 12] = [
     Act::Pour,
     Act::Thaw,
     RETIRE,
+    REINSTATE,
     Act::Drain,
     BEGIN,
     Act::Import,
@@ -81,6 +83,18 @@ fn a_source_can_be_thawed_until_its_state_has_moved() {
 }
 
 #[test]
+fn a_moved_source_is_opened_only_after_the_job_that_moved_it_reinstated_it() {
+    let back = [FREEZE, Act::FinishSeal, RETIRE, REINSTATE, REINSTATE];
+    assert_eq!(after(&back), sealed(), "promise 1: it takes no updates yet");
+    assert_eq!(after(&[&back[..], &[Act::Thaw]].concat()), Fence::Open);
+    assert_eq!(after(&[&back[..], &[RETIRE]].concat()), moved(), "and it can be retired again");
+    for fence in [Fence::Open, frozen(), importing()] {
+        let refused = next(&fence, &REINSTATE, &ASKER);
+        assert!(matches!(refused, Err(KitError::WrongFence { .. })), "{fence:?}");
+    }
+}
+
+#[test]
 fn no_act_of_another_job_or_coordinator_does_anything_to_a_closed_fence() {
     let others = [Asker { job: 8, ..ASKER }, Asker { coordinator: STRANGER, ..ASKER }];
     for fence in [frozen(), sealed(), importing(), moved()] {
@@ -96,9 +110,12 @@ fn what_is_not_listed_is_refused() {
     let allowed: [(Fence, &[Act]); 5] = [
         (Fence::Open, &[Act::Offer, FREEZE, BEGIN, Act::Thaw, Act::Activate]),
         (frozen(), &[FREEZE, Act::Seal, Act::FinishSeal, Act::Thaw]),
-        (sealed(), &[FREEZE, Act::Seal, Act::FinishSeal, Act::Recheck, Act::Pour, Act::Thaw, RETIRE]),
+        (
+            sealed(),
+            &[FREEZE, Act::Seal, Act::FinishSeal, Act::Recheck, Act::Pour, Act::Thaw, RETIRE, REINSTATE],
+        ),
         (importing(), &[BEGIN, Act::Import, Act::Activate]),
-        (moved(), &[RETIRE, Act::Recheck, Act::Drain]),
+        (moved(), &[RETIRE, REINSTATE, Act::Recheck, Act::Drain]),
     ];
     for (fence, allowed) in allowed {
         for act in ACTS {
@@ -112,9 +129,10 @@ fn what_is_not_listed_is_refused() {
 fn another_reader_source_or_place_is_refused() {
     let freeze = Act::Freeze { reader: ELSEWHERE, now_nanos: 9 };
     let begin = Act::Begin { source: ELSEWHERE, now_nanos: 9 };
-    let retire = Act::Retire { to: ELSEWHERE };
+    let (retire, reinstate) = (Act::Retire { to: ELSEWHERE }, Act::Reinstate { to: ELSEWHERE });
+    let of_moved = [(sealed(), retire), (moved(), retire), (sealed(), reinstate), (moved(), reinstate)];
     for (fence, act) in
-        [(frozen(), freeze), (sealed(), freeze), (importing(), begin), (sealed(), retire), (moved(), retire)]
+        [(frozen(), freeze), (sealed(), freeze), (importing(), begin)].into_iter().chain(of_moved)
     {
         assert!(
             matches!(next(&fence, &act, &ASKER), Err(KitError::WrongFence { .. })),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::records::Record;
-use crate::store::{Course, change_course, course, enqueue, events, evidence, log, record, tallies};
+use crate::store::{Course, census, change_course, course, enqueue, events, evidence, log, record, tallies};
 use crate::tests::canister;
 use decant_engine::{Entry, Event, Job, Outcome, Seal, Value};
 
@@ -205,6 +205,39 @@ fn evidence_is_learnt_from_what_a_job_is_answered() {
 }
 
 #[test]
+fn a_job_that_reverts_has_users_who_wait_and_tells_and_proves_what_moved_as_before() {
+    const AT_NANOS: u64 = 20;
+    let mut job = ended("retaining", 1, |_| ());
+    let take = |job: &mut Job, event: Event| {
+        decant_engine::apply(job, event.clone(), AT_NANOS).expect("it takes it");
+        record(job, &Entry { at_nanos: AT_NANOS, event });
+    };
+    enqueue(&job);
+    record(&job, &Entry { at_nanos: 1, event: replied(Value::Acknowledged) });
+    super::super::evidence::keep(1, &evidence_of_all());
+    take(&mut job, Event::RevertRequested);
+    assert_eq!(census(|census| census.fenced()), (Some((AT_NANOS, 1)), 1));
+    let ticket = job.counters().calls + 1;
+    take(&mut job, Event::Started { ticket });
+    let refused = Outcome::Refused(decant_engine::ReasonCode::NotAuthorised.into());
+    take(&mut job, Event::Replied { ticket, outcome: refused });
+    assert_eq!(job.state().name(), "retaining");
+    assert_eq!(census(|census| census.fenced()), (None, 0));
+    let lines = log::latest(Level::Warn, 0, 1);
+    assert!(lines[0].1.text.contains("reverting → retaining: not authorised"), "{}", lines[0].1.text);
+    let told: Vec<Happened> =
+        events::events_after(0, 10).into_iter().map(|(_, noted)| noted.happened).collect();
+    assert_eq!(told, [Happened::Moved { job: 1 }], "it moved once");
+    // What the target says of itself now proves nothing of what moved.
+    let other = Seal { root: digest(1), used_pages: 3, fingerprint: ByteBuf::from([5; 8]) };
+    for label in ["target unchanged", "thawing target"] {
+        let reverting = ended(label, 1, |_| ());
+        super::super::evidence::learn(&reverting, &replied(Value::Hashed(other.clone())));
+    }
+    assert_eq!(evidence(1), evidence_of_all());
+}
+
+#[test]
 fn the_log_keeps_the_latest_lines_of_each_level_and_no_more() {
     for number in 0..5_000 {
         let level = if number % 100 == 0 { Level::Error } else { Level::Info };
@@ -240,6 +273,10 @@ fn a_pace_counts_those_whose_users_waited_and_nothing_that_was_refused_or_taken_
         fenced(job);
         *field(field(field(field(job, "s"), "40"), "w"), "c") = "20".into();
     };
+    let reverted = |job: &mut ciborium::Value| {
+        fenced(job);
+        *field(field(field(field(job, "s"), "40"), "w"), "c") = "46".into();
+    };
     let in_line = |job: &mut ciborium::Value| {
         refused(job);
         *field(field(job, "c"), "c") = 0.into();
@@ -249,6 +286,7 @@ fn a_pace_counts_those_whose_users_waited_and_nothing_that_was_refused_or_taken_
     assert_eq!(course_after(back, fenced), (5, 1), "before anybody knows how long it goes back");
     assert_eq!(course_after(back, refused), (5, 0));
     assert_eq!(course_after(back, aborted), (5, 0));
+    assert_eq!(course_after(back, reverted), (5, 0));
     assert_eq!(course_after("rolled back", fenced), (5, 0), "it was counted");
     assert_eq!(course_after("rolled back", refused), (4, 0), "another goes in its place");
     assert_eq!(course_after("rolled back", in_line), (5, 0), "it was not started");
