@@ -32,6 +32,9 @@ pub struct SwapArgs {
     pub from: Principal,
     /// What it will name.
     pub to: Principal,
+    /// Whether `to` was another user's canister, whose state is elsewhere and of whom nothing is left in it: what the index
+    /// remembers of it ends. Builds before this one don't say; an index that does not understand refuses.
+    pub is_recycled: Option<bool>,
 }
 
 /// Why a route was not swapped. Nothing changed.

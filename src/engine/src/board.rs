@@ -46,6 +46,8 @@ struct Spot {
     plan_id: u64,
     wants_target: bool,
     lacks_target: bool,
+    /// Whether its end gives a canister to the pool: its original, or its target where it goes back.
+    gives_back: bool,
     due_nanos: Option<TimeNanos>,
     /// Looks in a row after which nothing had become of it.
     idle_looks: u32,
@@ -60,6 +62,7 @@ pub struct Board {
     counts: BTreeMap<(u64, Place), u64>,
     wanting: BTreeSet<(u64, JobId)>,
     lacking: BTreeSet<(u64, JobId)>,
+    giving: BTreeSet<(u64, JobId)>,
 }
 
 /// The jobs of one plan that were started and have not ended.
@@ -73,6 +76,8 @@ pub struct Load {
     pub stuck: u64,
     /// Those that will want a canister of the pool, and have none yet.
     pub lacking: u64,
+    /// Those whose end, which nobody has to bring about, gives a canister to the pool.
+    pub giving: u64,
 }
 
 impl Board {
@@ -84,6 +89,8 @@ impl Board {
         let lacks_target = job.plan().strategy.has_target()
             && job.target().is_none()
             && job.state().stage() == Stage::BeforeCommit;
+        let recycles = job.plan().recycled_with_cycles.is_some();
+        let gives_back = recycles && job.target().is_some() && !job.waits_for_others();
         let kept = before.filter(|spot| spot.place == place).and_then(|spot| spot.due_nanos);
         let due_nanos = match place {
             Place::Queued | Place::Parked | Place::Aside => None,
@@ -95,15 +102,24 @@ impl Board {
             true => (Place::Working, before.and_then(|spot| spot.due_nanos)),
             false => (place, due_nanos),
         };
-        self.set(job.id(), Spot { place, plan_id, wants_target, lacks_target, due_nanos, idle_looks: 0 });
+        let idle_looks = 0;
+        let spot = Spot { place, plan_id, wants_target, lacks_target, gives_back, due_nanos, idle_looks };
+        self.set(job.id(), spot);
     }
 
     /// A job whose record can't be read.
     pub fn set_aside(&mut self, id: JobId) {
         let plan_id = self.take(id).map_or(0, |spot| spot.plan_id);
-        let place = Place::Aside;
-        let (wants_target, lacks_target) = (false, false);
-        self.set(id, Spot { place, plan_id, wants_target, lacks_target, due_nanos: None, idle_looks: 0 });
+        let spot = Spot {
+            place: Place::Aside,
+            plan_id,
+            wants_target: false,
+            lacks_target: false,
+            gives_back: false,
+            due_nanos: None,
+            idle_looks: 0,
+        };
+        self.set(id, spot);
     }
 
     /// Starts the first job of each plan's line while `may_start` says so of its plan and the jobs that it has under way.
@@ -191,6 +207,7 @@ impl Board {
             open: started.iter().map(|place| self.count(plan_id, *place)).sum(),
             stuck: self.count(plan_id, Place::Parked) + self.count(plan_id, Place::Aside),
             lacking: self.lacking.range((plan_id, 0)..=(plan_id, JobId::MAX)).count() as u64,
+            giving: self.giving.range((plan_id, 0)..=(plan_id, JobId::MAX)).count() as u64,
         }
     }
 
@@ -243,6 +260,7 @@ impl Board {
         self.queued.remove(&(spot.plan_id, id));
         self.wanting.remove(&(spot.plan_id, id));
         self.lacking.remove(&(spot.plan_id, id));
+        self.giving.remove(&(spot.plan_id, id));
         if let Some(due_nanos) = spot.due_nanos {
             self.due.remove(&(due_nanos, id));
         }
@@ -263,6 +281,9 @@ impl Board {
         }
         if spot.lacks_target && spot.place != Place::Queued {
             self.lacking.insert((spot.plan_id, id));
+        }
+        if spot.gives_back && matches!(spot.place, Place::Working | Place::Waiting) {
+            self.giving.insert((spot.plan_id, id));
         }
         if let Some(due_nanos) = spot.due_nanos {
             self.due.insert((due_nanos, id));

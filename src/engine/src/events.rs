@@ -91,6 +91,9 @@ pub enum Event {
     /// 10: an operator says that what the job can't do need not be done.
     #[serde(rename = "10")]
     Skipped,
+    /// 11: the pool has the source, which is empty: a later job may get it.
+    #[serde(rename = "11")]
+    SourceHandedOver,
 }
 
 impl Event {
@@ -112,6 +115,7 @@ impl Event {
             Self::AbortRequested => 8,
             Self::Retried => 9,
             Self::Skipped => 10,
+            Self::SourceHandedOver => 11,
         }
     }
 
@@ -128,6 +132,7 @@ impl Event {
             Self::AbortRequested => "abort requested",
             Self::Retried => "retried",
             Self::Skipped => "skipped",
+            Self::SourceHandedOver => "source handed over",
         }
     }
 }

@@ -101,7 +101,17 @@ fn users_get_their_canister_back_before_an_index_that_is_down() {
 
 #[test]
 fn what_is_skipped_is_left_undone_and_the_job_ends() {
-    for label in ["retaining", "confirming", "lowering", "raising", "entombing", "deleting"] {
+    for label in [
+        "retaining",
+        "confirming",
+        "lowering",
+        "raising",
+        "entombing",
+        "deleting",
+        "emptying",
+        "clearing",
+        "waking",
+    ] {
         let job = try_event(&find(label), Event::Skipped).expect(label);
         assert!(matches!(job.state(), State::Done { .. }), "{label}");
     }
@@ -123,7 +133,7 @@ fn what_is_skipped_is_left_undone_and_the_job_ends() {
             assert_eq!(is_kept, is_of_source, "{label}");
         }
     }
-    for label in ["queued", "sealed", "switching", "committed", "retired", "done", "rolled back"] {
+    for label in ["queued", "sealed", "switching", "committed", "retired", "handing", "done", "rolled back"] {
         assert!(try_event(&find(label), Event::Skipped).is_err(), "{label}");
     }
 }
