@@ -7,7 +7,8 @@
 //! decant_resolve : (principal) -> (principal) query;
 //! ```
 //! The first two are for the coordinator that the index knows. Repeating a swap that happened answers `Ok`; swapping back
-//! is the same call with the ids exchanged. `decant_ended` tells what became of jobs, at least once; an index that has no
+//! is the same call with the ids exchanged. Where `is_recycled` is said, an index lets go of what it remembers of `to`, whose
+//! id then leads nobody anywhere (`decant_kit::routes`, `swap_recycled`). `decant_ended` tells what became of jobs, at least once; an index that has no
 //! such method, or refuses, is told again later and holds nothing up.
 //!
 //! At a coordinator, for indexes that a plan names:
