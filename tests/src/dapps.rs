@@ -120,6 +120,7 @@ impl Way {
         Plan {
             strategy,
             indexes: vec![world.index],
+            recycling: None,
             retention: Retention::None,
             max_in_flight: 200,
             max_cycles: 1_000_000_000_000_000,

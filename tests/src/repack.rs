@@ -113,6 +113,7 @@ pub fn plan(world: &World, modules: Vec<ModuleUse>) -> Plan {
         tombstone: None,
         bucket_pages: 1,
         min_reclaimed_pages: 0,
+        recycling: None,
         retention: Retention::None,
         ledgers: Vec::new(),
         dependents: Vec::new(),

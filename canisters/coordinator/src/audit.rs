@@ -161,6 +161,10 @@ fn view(happened: Happened) -> events::Happened {
             let (source, _, root) = of(job);
             View::Entombed { job, source, root }
         }
+        Happened::Recycled { job, .. } => {
+            let (source, _, root) = of(job);
+            View::Recycled { job, source, root }
+        }
         Happened::PoolDeleted { canister } => View::PoolDeleted { canister },
         Happened::PaidOut { cycles, to } => View::PaidOut { cycles, to },
         Happened::Upgraded => View::Upgraded,
@@ -177,6 +181,7 @@ pub(crate) fn evidence(id: JobId) -> Option<Evidence> {
         plan: job.plan().plan_id,
         source: job.source(),
         target: job.target(),
+        recycled_from: views::recycled_from(&job),
         outcome: views::outcome(&job),
         code: views::code(&job),
         root: job.root().map(bytes),

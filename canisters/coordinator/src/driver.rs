@@ -156,6 +156,9 @@ fn look_at_jobs() {
     if let Some(due_nanos) = pace::first_due() {
         sleep_until(due_nanos);
     }
+    if let Some(due_nanos) = store::first_out_of_quarantine(now()) {
+        sleep_until(due_nanos);
+    }
     if let Some(Short::Coordinator(_)) = short() {
         // Nobody tells a canister that it was topped up.
         sleep_until(now().saturating_add(SHORT_NANOS));
@@ -199,6 +202,12 @@ fn start_queued() {
         if load.in_slots >= store::terms(plan_id).max_in_flight || working >= DRIVEN_AT_A_TIME as u64 {
             return false;
         }
+        if let Some(supply) = pool::supply(plan_id, load)
+            && load.lacking >= supply.ready + supply.room
+        {
+            SHORT.set(Some(Short::Canisters(waits_for_canisters(plan_id))));
+            return false;
+        }
         match Account::of(plan_id, load).may_start(prices, liquid, promised) {
             Ok(one) => {
                 pace::started(plan_id);
@@ -223,6 +232,17 @@ fn start_queued() {
     if money::wants_idle(now()) {
         in_message(money::for_all(money::ask_idle()));
     }
+}
+
+/// Why no job of a plan that recycles is started, for people.
+fn waits_for_canisters(plan_id: u64) -> String {
+    let next = match store::first_out_of_quarantine(now()) {
+        Some(until_nanos) => {
+            format!("the next one is out of it in {} s", until_nanos.saturating_sub(now()) / 1_000_000_000)
+        }
+        None => "none is in quarantine".to_owned(),
+    };
+    format!("the canisters of plan {plan_id} are with its jobs, or in quarantine: {next}")
 }
 
 /// A plan is over, or may not spend what one more job takes: those in its line end, some at a time.
@@ -298,6 +318,12 @@ async fn steps(id: JobId) -> Option<TimeNanos> {
                     return later;
                 }
                 pool::give_back(&job, target);
+            }
+            Step::HandToPool { source } => {
+                if !record(&mut job, Event::SourceHandedOver) {
+                    return later;
+                }
+                pool::take_over(&job, source);
             }
             Step::Call { ticket, effect, .. } => {
                 if !record(&mut job, Event::Started { ticket }) {

@@ -126,7 +126,12 @@ fn check_past(canister: Principal) -> Result<(), EnrolError> {
     }
     let moved =
         store::job_of(canister).and_then(store::job).filter(|job| job.times().committed_nanos.is_some());
-    match moved.and_then(|job| Some((job.id(), job.target()?))) {
+    // It was emptied since, and holds another one's state now.
+    let is_anothers = |job: &Job| {
+        let later = store::job_to(canister).and_then(store::job);
+        later.is_some_and(|later| later.times().committed_nanos > job.times().committed_nanos)
+    };
+    match moved.filter(|job| !is_anothers(job)).and_then(|job| Some((job.id(), job.target()?))) {
         Some((job, to)) => Err(EnrolError::Moved { to, job }),
         None => Ok(()),
     }
@@ -194,6 +199,7 @@ fn essentials(plan_id: u64, record: &PlanRecord) -> Option<PlanEssentials> {
             .strategy
             .by_vessel()
             .is_some_and(|by| by.rolls_back_on_lost_timer == Some(true)),
+        recycled_with_cycles: plan.recycling.map(|_| plan.cycles_per_target),
     })
 }
 

@@ -285,7 +285,9 @@ fn decant_job_of(canister: Principal) -> Option<JobView> {
 
 #[ic_cdk::query(guard = "access::decant_resolve")]
 fn decant_resolve(canister: Principal) -> Principal {
-    views::resolve(canister)
+    views::resolve(canister).unwrap_or_else(|| {
+        ic_cdk::trap(format!("{canister} was one source's, and is or was another's: ask an index, by user"))
+    })
 }
 
 #[ic_cdk::query(guard = "access::http_request")]

@@ -4,8 +4,8 @@
 //! Tasks of several jobs take turns, so what they cost can't be told by balances. [`for_plan`] says whose turn it is.
 
 use crate::management::{self, OfCanister};
-use crate::replies;
 use crate::store::{self, Terms};
+use crate::{pool, replies};
 use candid::{CandidType, Nat};
 use decant_engine::Load;
 use ic_cdk::api::{canister_liquid_cycle_balance, cost_call, cost_create_canister, instruction_counter};
@@ -178,13 +178,15 @@ pub(crate) enum Short {
     Plan(String),
     /// The coordinator has too little.
     Coordinator(String),
+    /// The plan's canisters are with jobs, or in quarantine.
+    Canisters(String),
 }
 
 impl Short {
     /// What is missing, for people.
     pub(crate) fn text(&self) -> &str {
         match self {
-            Self::Plan(text) | Self::Coordinator(text) => text,
+            Self::Plan(text) | Self::Coordinator(text) | Self::Canisters(text) => text,
         }
     }
 }
@@ -200,6 +202,8 @@ pub(crate) struct Account {
     pub(crate) open: u64,
     /// Those of them that still want a canister from the pool, or will.
     pub(crate) without_target: u64,
+    /// Canisters in the pool that these may have without a creation, as far as the plan waits for such.
+    pub(crate) ready: u64,
     /// Cycles that a fresh canister gets besides its creation; none: the plan creates none.
     pub(crate) per_target: Option<u128>,
 }
@@ -209,7 +213,8 @@ impl Account {
     pub(crate) fn of(plan_id: u64, load: Load) -> Self {
         let Terms { max_cycles, per_target, .. } = store::terms(plan_id);
         let spent = store::used(plan_id).cycles;
-        Self { max_cycles, spent, open: load.open, without_target: load.lacking, per_target }
+        let ready = pool::supply(plan_id, load).map_or(0, |supply| supply.ready);
+        Self { max_cycles, spent, open: load.open, without_target: load.lacking, ready, per_target }
     }
 
     /// What a fresh canister costs.
@@ -220,7 +225,10 @@ impl Account {
     /// What jobs that were started may still take.
     fn reserved(&self, prices: Prices) -> u128 {
         let jobs = prices.here(JOB_CYCLES).saturating_mul(self.open.into());
-        jobs.saturating_add(self.target(prices).saturating_mul(self.without_target.into()))
+        // One that comes out of the pool gets what it lacks of the plan's cycles, and is not created.
+        let given = self.per_target.unwrap_or_default().saturating_mul(self.without_target.into());
+        let created = self.per_target.map_or(0, |_| self.without_target.saturating_sub(self.ready));
+        jobs.saturating_add(given).saturating_add(prices.creation.saturating_mul(created.into()))
     }
 
     /// Whether one more job may be started, by the plan and by what the coordinator has: `liquid` cycles, of which the
@@ -272,7 +280,7 @@ pub(crate) fn promised(prices: Prices) -> u128 {
 
 /// The least that a plan must be allowed to spend: one job, and reading the modules that nobody uploaded.
 pub(crate) fn least(per_target: Option<u128>, modules_to_read: usize, prices: Prices) -> u128 {
-    let account = Account { max_cycles: 0, spent: 0, open: 1, without_target: 1, per_target };
+    let account = Account { max_cycles: 0, spent: 0, open: 1, without_target: 1, ready: 0, per_target };
     let modules = prices.here(MODULE_CYCLES).saturating_mul(modules_to_read as u128);
     account.reserved(prices).saturating_add(modules)
 }
@@ -280,7 +288,8 @@ pub(crate) fn least(per_target: Option<u128>, modules_to_read: usize, prices: Pr
 /// What the coordinator must have for so many jobs of a plan at a time: what their calls take and prepay, and one canister;
 /// the others are created one after the other, as cycles come.
 pub(crate) fn needed(per_target: Option<u128>, in_flight: u32, prices: Prices) -> u128 {
-    let account = Account { max_cycles: 0, spent: 0, open: in_flight.into(), without_target: 1, per_target };
+    let open = in_flight.into();
+    let account = Account { max_cycles: 0, spent: 0, open, without_target: 1, ready: 0, per_target };
     FLOOR_CYCLES.saturating_add(account.promised(prices))
 }
 

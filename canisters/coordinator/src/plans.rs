@@ -41,6 +41,9 @@ const CHECKED: usize = 20;
 const MODULES: usize = 50;
 /// Seconds that originals, or snapshots, are kept at most: ten years.
 const RETENTION_SECONDS: u64 = 315_360_000;
+/// Seconds for which an emptied original is nobody's: longer than a message that was sent to it before may still arrive (spec:
+/// those of users for 5 minutes, best-effort calls for 5), and not so long that a fleet waits for years.
+const QUARANTINE_SECONDS: std::ops::RangeInclusive<u64> = 600..=2_592_000;
 /// Percent of growth that a plan can expect: 100 times.
 const GROWTH_PERCENT: u32 = 10_000;
 
@@ -126,6 +129,7 @@ fn check(plan: &Plan) -> Result<(), String> {
     if let Retention::Frozen { seconds } = plan.retention {
         check_limit("retention (seconds)", seconds.into(), 0, RETENTION_SECONDS.into())?;
     }
+    check_recycling(plan)?;
     decant_words::check_title(&plan.title)?;
     check_parties(plan)?;
     check_strategy(plan)?;
@@ -133,6 +137,18 @@ fn check(plan: &Plan) -> Result<(), String> {
         Some(tombstone) => check_module("tombstone", tombstone),
         None => Ok(()),
     }
+}
+
+/// Only what would be deleted can go to others.
+fn check_recycling(plan: &Plan) -> Result<(), String> {
+    let Some(recycling) = plan.recycling else { return Ok(()) };
+    if plan.per_target().is_none() || plan.retention == Retention::Tombstone {
+        return Err("recycling: only originals that would be deleted go to others: relocate, with the retention Frozen or \
+                    None"
+            .to_owned());
+    }
+    let (least, most) = (*QUARANTINE_SECONDS.start(), *QUARANTINE_SECONDS.end());
+    check_limit("quarantine_seconds", recycling.quarantine_seconds.into(), least.into(), most.into())
 }
 
 /// Who enrols, whose routes are swapped, and who is told.

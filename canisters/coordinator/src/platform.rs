@@ -255,7 +255,8 @@ async fn swap(job: &Job, index: Principal, from: Principal, to: Principal) -> Ou
     if job.target() == Some(to) {
         store::name_route(to);
     }
-    let args = SwapArgs { job: job.id(), from, to };
+    let was_anothers = job.target() == Some(to) && store::emptied_by(to, u64::MAX).is_some();
+    let args = SwapArgs { job: job.id(), from, to, is_recycled: was_anothers.then_some(true) };
     let response = ask(index, "decant_swap", &args).await;
     let response = match response {
         Ok(response) => response,
@@ -504,8 +505,7 @@ fn restored(settings: Settings) -> Result<NewSettings, Reason> {
     Ok(NewSettings { controllers: Some(settings.controllers), ..others })
 }
 
-/// What a canister of the pool has (spec: the defaults of `create_canister`): whatever costs, or lets somebody in. The
-/// rest is set anew for its next source.
+/// What a canister of the pool has (spec: the defaults of `create_canister`).
 fn defaults() -> NewSettings {
     NewSettings {
         controllers: Some(vec![ic_cdk::api::canister_self()]),
@@ -517,7 +517,10 @@ fn defaults() -> NewSettings {
         status_visibility: Some(Visibility::Controllers),
         minimum_incoming_canister_call_cycles: Some(Nat::from(0u8)),
         environment_variables: Some(Vec::new()),
-        ..NewSettings::default()
+        reserved_cycles_limit: Some(Nat::from(5_000_000_000_000_u64)),
+        log_memory_limit: Some(Nat::from(4_096_u32)),
+        wasm_memory_limit: Some(Nat::from(3_221_225_472_u64)),
+        wasm_memory_threshold: Some(Nat::from(0u8)),
     }
 }
 

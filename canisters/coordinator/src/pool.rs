@@ -1,14 +1,16 @@
 //! Fresh canisters. They are created here and never inside a job: the reply does nothing but keep the new id, so that no
 //! lost reply strands a canister. Whatever comes in is looked at before it goes out: it has no module and no snapshots,
 //! nobody else controls it, and it has the cycles that the plan gives. What is not so is set aside, and what is gone goes.
+//! Originals that were emptied come in too, where the plan says so, and go out after their quarantine: then none is created
+//! beyond what jobs at a time take.
 
 use crate::management::{self, OfCanister, RunState, Status};
 use crate::money::{self, Account, Prices};
 use crate::outcomes::is_gone;
-use crate::store::{self, Pooled};
+use crate::store::{self, Emptied, PlanRecord, Pooled, Terms};
 use crate::{driver, replies, trial};
 use candid::Principal;
-use decant_engine::{Job, TimeNanos};
+use decant_engine::{Job, Load, TimeNanos};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,7 +75,8 @@ pub(crate) fn forget_creations() {
 
 /// A canister for a job, if one is there that was just looked at. Otherwise there will be, as far as the plan's cycles go.
 pub(crate) fn take(job: &Job) -> Option<Principal> {
-    store::take_from_pool(job.source(), looked_since()).or_else(|| {
+    let plan_id = job.plan().plan_id;
+    store::take_from_pool(plan_id, job.source(), looked_since(), ic_cdk::api::time()).or_else(|| {
         refill(job);
         None
     })
@@ -86,17 +89,60 @@ fn looked_since() -> TimeNanos {
 /// Takes a canister back that a job had. One that a route named serves its source or nobody: indexes remember it.
 pub(crate) fn give_back(job: &Job, canister: Principal) {
     let kept_for = store::was_named(canister).then(|| job.source());
-    store::put_in_pool(canister, &Pooled { kept_for, ..Pooled::default() });
+    let emptied = store::emptied_by(canister, ic_cdk::api::time()).map(|emptier| Emptied {
+        job: emptier.id(),
+        plan: emptier.plan().plan_id,
+        // It came out of quarantine before.
+        until_nanos: 0,
+    });
+    store::put_in_pool(canister, &Pooled { kept_for, emptied, ..Pooled::default() });
+}
+
+/// Takes the original of a job that has emptied it. For the quarantine of the plan it is nobody's.
+pub(crate) fn take_over(job: &Job, canister: Principal) {
+    let plan = job.plan().plan_id;
+    let recycling = store::plan(plan).and_then(|PlanRecord { plan, .. }| plan.recycling);
+    let seconds = recycling.map_or(u64::MAX, |recycling| recycling.quarantine_seconds);
+    let until_nanos = ic_cdk::api::time().saturating_add(seconds.saturating_mul(1_000_000_000));
+    let emptied = Some(Emptied { job: job.id(), plan, until_nanos });
+    store::put_in_pool(canister, &Pooled { emptied, ..Pooled::default() });
+}
+
+/// Canisters for jobs of a plan that recycles.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Supply {
+    /// In the pool, and nobody else's.
+    pub(crate) ready: u64,
+    /// That may be created: so many that with those there are, and those that come back, each of the jobs at a time has one.
+    pub(crate) room: u64,
+}
+
+/// What there is for a plan with these jobs under way; none: it does not recycle, and as many are created as are needed.
+pub(crate) fn supply(plan_id: u64, load: Load) -> Option<Supply> {
+    let Terms { recycles, max_in_flight, .. } = store::terms(plan_id);
+    if !recycles {
+        return None;
+    }
+    let now_nanos = ic_cdk::api::time();
+    let (ready, all) = store::of_pool(|pool| {
+        let count = |at_nanos| pool.values().filter(|it| it.serves(plan_id, None, at_nanos)).count() as u64;
+        (count(now_nanos), count(TimeNanos::MAX))
+    });
+    let there = all.saturating_add(CREATING.get() as u64).saturating_add(load.giving);
+    Some(Supply { ready, room: max_in_flight.saturating_sub(there) })
 }
 
 /// Looks at what is there, and creates what the jobs of the plan that wait need besides, each in a message of its own.
 pub(crate) fn refill(job: &Job) {
     let (plan_id, source, since_nanos) = (job.plan().plan_id, job.source(), looked_since());
+    let now_nanos = ic_cdk::api::time();
     let wanted = trial::wanted(plan_id);
+    let room = supply(plan_id, store::board(|board| board.load(plan_id)))
+        .map_or(CREATIONS, |supply| usize::try_from(supply.room).unwrap_or(CREATIONS));
     let mut usable = CREATING.get();
-    for (canister, pooled) in store::pool() {
-        let is_for_it = pooled.kept_for.is_none_or(|kept_for| kept_for == source);
-        if usable >= wanted || pooled.aside.is_some() || !is_for_it {
+    let fit = store::pool().into_iter().filter(|(_, it)| it.serves(plan_id, Some(source), now_nanos));
+    for (canister, pooled) in fit {
+        if usable >= wanted {
             continue;
         }
         usable += 1;
@@ -109,7 +155,7 @@ pub(crate) fn refill(job: &Job) {
             });
         }
     }
-    for _ in usable..wanted.min(CREATIONS) {
+    for _ in (usable..wanted.min(CREATIONS)).take(room) {
         let creating = Creating::new();
         driver::in_message(async move {
             money::for_plan(plan_id, create(plan_id)).await;
@@ -197,8 +243,7 @@ pub(crate) fn hold_for_deletion(canister: Principal) -> Result<Held, String> {
     let looking = store::pooled(canister).and_then(|_| Looking::new(canister));
     let looking =
         looking.ok_or_else(|| format!("{canister} is not in the pool, or is looked at just now"))?;
-    let aside = Some("it is being deleted".to_owned());
-    store::put_in_pool(canister, &Pooled { aside, ..Pooled::default() });
+    set_aside(canister, "it is being deleted".to_owned());
     Ok(Held(looking))
 }
 
@@ -209,11 +254,16 @@ impl Held {
         match deleted {
             Ok(()) => store::remove_from_pool(canister),
             Err(why) => {
-                let aside = Some(format!("it could not be deleted: {why}"));
-                store::put_in_pool(canister, &Pooled { aside, ..Pooled::default() });
+                set_aside(canister, format!("it could not be deleted: {why}"));
             }
         }
     }
+}
+
+/// A canister serves nobody any more; whose it was is still told.
+fn set_aside(canister: Principal, why: String) {
+    let emptied = store::pooled(canister).and_then(|pooled| pooled.emptied);
+    store::put_in_pool(canister, &Pooled { aside: Some(why), emptied, ..Pooled::default() });
 }
 
 /// Why a canister serves nobody.
@@ -228,6 +278,10 @@ fn unfit(status: &Status) -> Option<String> {
     }
     if snapshots.is_some_and(|bytes| *bytes > 0_u8) {
         return Some("it has snapshots".to_owned());
+    }
+    let stable = status.memory_metrics.as_ref().and_then(|metrics| metrics.stable_memory_size.as_ref());
+    if stable.is_some_and(|bytes| *bytes > 0_u8) {
+        return Some("it has stable memory".to_owned());
     }
     (!matches!(status.status, RunState::Running)).then(|| "it does not run".to_owned())
 }

@@ -55,6 +55,7 @@ pub(crate) fn plan() -> Plan {
         bucket_pages: 1,
         min_reclaimed_pages: 0,
         retention: Retention::None,
+        recycling: None,
         ledgers: Vec::new(),
         dependents: Vec::new(),
         max_canisters: 10,

@@ -42,6 +42,8 @@ pub(crate) fn pool() -> Vec<PoolView> {
         canister,
         kept_for: pooled.kept_for,
         aside: pooled.aside,
+        emptied_by: pooled.emptied.map(|emptied| emptied.job),
+        quarantined_until_nanos: pooled.emptied.map(|emptied| emptied.until_nanos).filter(|until| *until > 0),
     };
     store::pool().into_iter().map(view).collect()
 }
@@ -60,25 +62,43 @@ pub(crate) fn job(id: JobId) -> Option<JobView> {
 /// The latest job that has a canister as source, or as target.
 pub(crate) fn job_of(canister: Principal) -> Option<JobView> {
     let as_source = store::job_of(canister).and_then(store::job);
-    let as_target =
-        || store::job_to(canister).and_then(store::job).filter(|job| job.target() == Some(canister));
-    as_source.or_else(as_target).as_ref().map(view)
+    let as_target = store::job_to(canister).and_then(store::job).filter(|job| job.target() == Some(canister));
+    let ended_nanos = |job: &Job| job.times().ended_nanos.unwrap_or(u64::MAX);
+    match (as_source, as_target) {
+        // Its original was emptied, and given to that job.
+        (Some(source), Some(target)) if ended_nanos(&source) < ended_nanos(&target) => Some(view(&target)),
+        (source, target) => source.or(target).as_ref().map(view),
+    }
 }
 
-/// Where the state of a canister is now: itself, if it was never moved.
-pub(crate) fn resolve(canister: Principal) -> Principal {
-    let mut at = canister;
-    for _ in 0..HOPS {
-        let next = store::job_of(at)
-            .and_then(store::job)
-            .filter(|job| job.times().committed_nanos.is_some())
-            .and_then(|job| job.target());
-        match next {
-            Some(target) => at = target,
-            None => break,
-        }
+/// Where the state of a canister is now: itself, if it was never moved. None: it was one source's, and then another's, so that
+/// nobody knows which one is meant.
+pub(crate) fn resolve(canister: Principal) -> Option<Principal> {
+    if was_given_to_another(canister) {
+        return None;
     }
-    at
+    let (mut at, mut since_nanos) = (canister, 0);
+    for _ in 0..HOPS {
+        let Some(job) = store::next_job_of(at, since_nanos) else { break };
+        let (Some(target), Some(committed_nanos)) = (job.target(), job.times().committed_nanos) else {
+            break;
+        };
+        (at, since_nanos) = (target, committed_nanos);
+    }
+    Some(at)
+}
+
+/// Whether the original of one job was emptied, and became the canister of another source.
+fn was_given_to_another(canister: Principal) -> bool {
+    let given =
+        store::job_to(canister).and_then(store::job).filter(|job| job.times().committed_nanos.is_some());
+    given.is_some_and(|job| recycled_from(&job).is_some())
+}
+
+/// The job whose original the target of this one was, before it was emptied.
+pub(crate) fn recycled_from(job: &Job) -> Option<JobId> {
+    let before_nanos = job.times().ended_nanos.unwrap_or(u64::MAX);
+    store::emptied_by(job.target()?, before_nanos).map(|emptier| emptier.id())
 }
 
 /// How a job stands.
@@ -129,6 +149,9 @@ fn view(job: &Job) -> JobView {
         nested_pages: Some(counters.nested_pages).filter(|pages| *pages > 0),
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 impl From<store::Pause> for Pause {
     fn from(pause: store::Pause) -> Self {

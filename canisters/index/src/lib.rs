@@ -131,7 +131,10 @@ fn reroute(from: Principal, to: Principal) -> Result<(), SwapError> {
 
 #[ic_cdk::update(guard = "access::decant_swap")]
 fn decant_swap(args: SwapArgs) -> Result<(), SwapError> {
-    STATE.with_borrow_mut(|state| state.routes.swap(args.from, args.to))
+    STATE.with_borrow_mut(|state| match args.is_recycled {
+        Some(true) => state.routes.swap_recycled(args.from, args.to),
+        _ => state.routes.swap(args.from, args.to),
+    })
 }
 
 #[ic_cdk::update(guard = "access::decant_ended")]
@@ -154,7 +157,12 @@ fn ended() -> Vec<Ended> {
 
 #[ic_cdk::query(guard = "access::decant_resolve")]
 fn decant_resolve(canister: Principal) -> Principal {
-    STATE.with_borrow(|state| state.routes.resolve(canister).unwrap_or(canister))
+    STATE.with_borrow(|state| {
+        if state.routes.changed_owner(canister) {
+            ic_cdk::trap(format!("{canister} was one user's canister, and is or was another's: ask by user"));
+        }
+        state.routes.resolve(canister).unwrap_or(canister)
+    })
 }
 
 #[ic_cdk::query(guard = "access::route")]

@@ -109,6 +109,15 @@ pub enum Happened {
         /// The digest over what was moved before.
         root: Option<ByteBuf>,
     },
+    /// A job ended when its original was emptied: a later job of the plan may get it, and its id is another user's then.
+    Recycled {
+        /// The job.
+        job: JobId,
+        /// What it was.
+        source: Principal,
+        /// The digest over what was moved before.
+        root: Option<ByteBuf>,
+    },
     /// A canister of the pool was deleted.
     PoolDeleted {
         /// It.
@@ -141,6 +150,8 @@ pub struct Evidence {
     pub source: Principal,
     /// The one that holds it, if it is another.
     pub target: Option<Principal>,
+    /// The job whose original the target was before it was emptied, if it was one.
+    pub recycled_from: Option<JobId>,
     /// How it stands.
     pub outcome: Outcome,
     /// The code of its reason, for machines.

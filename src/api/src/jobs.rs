@@ -194,4 +194,8 @@ pub struct PoolView {
     pub kept_for: Option<Principal>,
     /// Why it serves nobody.
     pub aside: Option<String>,
+    /// The job whose original it was, which emptied it; it serves later jobs of the same plan.
+    pub emptied_by: Option<JobId>,
+    /// Until when it is nobody's.
+    pub quarantined_until_nanos: Option<TimeNanos>,
 }

@@ -88,6 +88,14 @@ pub enum Retention {
     None,
 }
 
+/// Originals that are not deleted: emptied, looked at and kept for a while, they become the targets of later jobs of the plan.
+/// Their ids change owners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Recycling {
+    /// Seconds for which an emptied original is nobody's.
+    pub quarantine_seconds: u64,
+}
+
 /// A module in the coordinator's chunk store.
 #[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
 pub struct ModuleRef {
@@ -119,6 +127,8 @@ pub struct Plan {
     pub min_reclaimed_pages: u64,
     /// What becomes of the originals.
     pub retention: Retention,
+    /// Whether originals that would be deleted go to others instead; none: they are deleted.
+    pub recycling: Option<Recycling>,
     /// ICRC-1 ledgers at which the default account of an original must hold nothing before it is deleted.
     pub ledgers: Vec<Principal>,
     /// Canisters that an original must not control before it is deleted.

@@ -7,7 +7,8 @@
 //! decant_resolve : (principal) -> (principal) query;
 //! ```
 //! The first two are for the coordinator that the index knows. Repeating a swap that happened answers `Ok`; swapping back
-//! is the same call with the ids exchanged. `decant_ended` tells what became of jobs, at least once; an index that has no
+//! is the same call with the ids exchanged. Where `is_recycled` is said, an index lets go of what it remembers of `to`, whose
+//! id then leads nobody anywhere (`decant_kit::routes`, `swap_recycled`). `decant_ended` tells what became of jobs, at least once; an index that has no
 //! such method, or refuses, is told again later and holds nothing up.
 //!
 //! At a coordinator, for indexes that a plan names:
@@ -32,6 +33,9 @@ pub struct SwapArgs {
     pub from: Principal,
     /// What it will name.
     pub to: Principal,
+    /// Whether `to` was another user's canister, whose state is elsewhere and of whom nothing is left in it: what the index
+    /// remembers of it ends. Builds before this one don't say; an index that does not understand refuses.
+    pub is_recycled: Option<bool>,
 }
 
 /// Why a route was not swapped. Nothing changed.

@@ -68,6 +68,13 @@ fn transition(job: &mut Job, event: Event, now_nanos: TimeNanos) -> Result<(), W
             }
             _ => Err(Why::WrongState),
         },
+        Event::SourceHandedOver => match job.state {
+            State::Handing { root } => {
+                enter(job, State::Done { root }, now_nanos);
+                Ok(())
+            }
+            _ => Err(Why::WrongState),
+        },
         Event::RetentionElapsed => match job.state {
             State::Retaining { root, .. } => {
                 enter(job, State::Confirming { root, then: None }, now_nanos);
@@ -355,7 +362,9 @@ fn skipped(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
             back::skip(job);
             undone(job, now_nanos);
         }
-        // What is left of the source stays as it is: fenced, or stopped.
+        // The pool takes it at once, and nobody else has it.
+        (State::Handing { .. }, _) => return Err(Why::WrongState),
+        // What is left of the source stays as it is: fenced, stopped, or empty.
         (_, Some(root)) if state.stage() == Stage::AfterCommit && job.times.served_nanos.is_some() => {
             let next = relocate::end::undrained(&state, None).unwrap_or(State::Done { root });
             job.state = state;

@@ -49,6 +49,8 @@ struct Spot {
     lacks_target: bool,
     keeps_users: bool,
     waits_for_others: bool,
+    /// Whether its end gives a canister to the pool: its original, or its target where it goes back.
+    gives_back: bool,
     due_nanos: Option<TimeNanos>,
     /// Looks in a row after which nothing had become of it.
     idle_looks: u32,
@@ -65,6 +67,7 @@ pub struct Board {
     lacking: BTreeSet<(u64, JobId)>,
     keeping: BTreeSet<(u64, JobId)>,
     unsettled: BTreeSet<(u64, JobId)>,
+    giving: BTreeSet<(u64, JobId)>,
 }
 
 /// The jobs of one plan that were started and have not ended.
@@ -83,6 +86,8 @@ pub struct Load {
     pub stuck: u64,
     /// Those that will want a canister of the pool, and have none yet.
     pub lacking: u64,
+    /// Those whose end, which nobody has to bring about, gives a canister to the pool.
+    pub giving: u64,
 }
 
 impl Board {
@@ -96,6 +101,8 @@ impl Board {
             && job.state().stage() == Stage::BeforeCommit;
         let keeps_users = job.keeps_users();
         let waits_for_others = place == Place::Waiting && job.waits_for_others();
+        let recycles = job.plan().recycled_with_cycles.is_some();
+        let gives_back = recycles && job.target().is_some() && !job.waits_for_others();
         let kept = before.filter(|spot| spot.place == place).and_then(|spot| spot.due_nanos);
         let due_nanos = match place {
             Place::Queued | Place::Parked | Place::Aside => None,
@@ -115,6 +122,7 @@ impl Board {
             keeps_users,
             waits_for_others,
             due_nanos,
+            gives_back,
             idle_looks: 0,
         };
         self.set(job.id(), spot);
@@ -130,6 +138,7 @@ impl Board {
             lacks_target: false,
             keeps_users: false,
             waits_for_others: false,
+            gives_back: false,
             due_nanos: None,
             idle_looks: 0,
         };
@@ -224,7 +233,8 @@ impl Board {
             unsettled: self.unsettled.range(of_plan.clone()).count() as u64,
             open: started.iter().map(|place| self.count(plan_id, *place)).sum(),
             stuck: self.count(plan_id, Place::Parked) + self.count(plan_id, Place::Aside),
-            lacking: self.lacking.range(of_plan).count() as u64,
+            lacking: self.lacking.range(of_plan.clone()).count() as u64,
+            giving: self.giving.range(of_plan).count() as u64,
         }
     }
 
@@ -279,6 +289,7 @@ impl Board {
         self.lacking.remove(&(spot.plan_id, id));
         self.keeping.remove(&(spot.plan_id, id));
         self.unsettled.remove(&(spot.plan_id, id));
+        self.giving.remove(&(spot.plan_id, id));
         if let Some(due_nanos) = spot.due_nanos {
             self.due.remove(&(due_nanos, id));
         }
@@ -305,6 +316,9 @@ impl Board {
         }
         if spot.waits_for_others {
             self.unsettled.insert((spot.plan_id, id));
+        }
+        if spot.gives_back && matches!(spot.place, Place::Working | Place::Waiting) {
+            self.giving.insert((spot.plan_id, id));
         }
         if let Some(due_nanos) = spot.due_nanos {
             self.due.insert((due_nanos, id));

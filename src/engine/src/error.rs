@@ -33,6 +33,14 @@ pub enum EnrolmentError {
         /// The plan.
         plan_id: u64,
     },
+    /// Only what would be deleted can go to others.
+    #[error(
+        "plan {plan_id} recycles originals that it does not delete; relocate, with another retention than tombstones"
+    )]
+    NothingToRecycle {
+        /// The plan.
+        plan_id: u64,
+    },
     /// Earlier builds did that.
     #[error("plan {plan_id} is of an earlier build of the coordinator; propose it again")]
     OldStrategy {

@@ -94,6 +94,9 @@ pub enum Event {
     /// 11: an operator wants the source back that is retained, if nothing was written to the target.
     #[serde(rename = "11")]
     RevertRequested,
+    /// 12: the pool has the source, which is empty: a later job may get it.
+    #[serde(rename = "12")]
+    SourceHandedOver,
 }
 
 impl Event {
@@ -116,6 +119,7 @@ impl Event {
             Self::Retried => 9,
             Self::Skipped => 10,
             Self::RevertRequested => 11,
+            Self::SourceHandedOver => 12,
         }
     }
 
@@ -133,6 +137,7 @@ impl Event {
             Self::Retried => "retried",
             Self::Skipped => "skipped",
             Self::RevertRequested => "revert requested",
+            Self::SourceHandedOver => "source handed over",
         }
     }
 }

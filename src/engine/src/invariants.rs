@@ -40,8 +40,8 @@ pub enum Broken {
         /// Name of the state.
         resume: &'static str,
     },
-    /// The state belongs to another retention.
-    #[error("the state is of another retention than the plan's")]
+    /// The state belongs to another end of the source.
+    #[error("the state is of another retention than the plan's, or of a plan that recycles, or does not")]
     Retention,
     /// A snapshot that the state needs is not known, or one is left when the job has ended.
     #[error("a snapshot is unknown where it is needed, or left where the job has ended")]
@@ -145,6 +145,7 @@ fn phase(job: &Job) -> Result<(), Broken> {
     let has_call = match &job.state {
         State::Admitted { .. }
         | State::Retaining { .. }
+        | State::Handing { .. }
         | State::Vessel(VesselState::Retaining { .. })
         | State::Done { .. }
         | State::RolledBack { .. } => false,
@@ -238,6 +239,11 @@ fn contents(job: &Job, state: &State) -> Result<(), Broken> {
         }
         State::Entombing { .. } if !is_tombstone => Err(Broken::Retention),
         State::Stopping { .. } | State::Checking { .. } | State::Deleting { .. } if is_tombstone => {
+            Err(Broken::Retention)
+        }
+        State::Emptying { .. } | State::Clearing { .. } | State::Waking { .. } | State::Handing { .. }
+            if job.plan.recycled_with_cycles.is_none() =>
+        {
             Err(Broken::Retention)
         }
         State::RollingBack { undo, reason } => {

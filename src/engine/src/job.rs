@@ -248,6 +248,10 @@ impl Job {
         if plan.strategy == Strategy::Repack && matches!(plan.retention, Retention::Tombstone { .. }) {
             return Err(EnrolmentError::NothingToEntomb { plan_id: plan.plan_id });
         }
+        let is_deleted = plan.strategy.has_target() && !matches!(plan.retention, Retention::Tombstone { .. });
+        if plan.recycled_with_cycles.is_some() && !is_deleted {
+            return Err(EnrolmentError::NothingToRecycle { plan_id: plan.plan_id });
+        }
         let times = Times { enrolled_nanos: now_nanos, ..Times::default() };
         Ok(Self {
             id,

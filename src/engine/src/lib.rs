@@ -10,6 +10,7 @@
 //!         Record(event)               => apply, store                          (one message, no await)
 //!         TakeFromPool                => pop the pool, apply TargetTaken or PoolEmpty, store    ( " )
 //!         ReturnToPool { target }     => push the pool, apply TargetReturned, store             ( " )
+//!         HandToPool { source }       => put it into the pool, apply SourceHandedOver, store    ( " )
 //!         Call { ticket, effect, .. } => apply Started { ticket }, store; call and await;
 //!                                        apply Replied { ticket, outcome }, store
 //!         InFlight { ticket }         => if no call of this job is awaited: apply reply_lost(ticket), store

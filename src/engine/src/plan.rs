@@ -108,6 +108,9 @@ pub struct PlanEssentials {
     /// Whether a repack goes back if the timer that was armed is not any more.
     #[serde(rename = "t", default, skip_serializing_if = "std::ops::Not::not")]
     pub rolls_back_on_lost_timer: bool,
+    /// Cycles with which a source, once it is emptied, goes to the pool for later jobs of the plan; none: it is deleted.
+    #[serde(rename = "y", default, skip_serializing_if = "Option::is_none")]
+    pub recycled_with_cycles: Option<u128>,
 }
 
 impl PlanEssentials {

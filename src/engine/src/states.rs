@@ -38,6 +38,10 @@ use crate::{Digest, Reason, Reverting, Seal, Settings, TimeNanos, VesselState};
 /// | 27 | Stopping | `stop_canister` of the source |
 /// | 28 | Checking | `canister_status` of the source: of earlier builds |
 /// | 29 | Deleting | a look at the source, then `delete_canister` |
+/// | 53 | Emptying | instead of Deleting, if the plan recycles: a look at the source, then `uninstall_code` |
+/// | 54 | Clearing | a look at the source, then `update_settings`: those of a fresh canister |
+/// | 55 | Waking | a look at the source, then `start_canister` |
+/// | 56 | Handing | give the source to the pool |
 /// | 30 | Assessing | after Confirming: what the source owns at ledgers and controls, if the plan names some |
 /// | | **back behind the commit point**, if nothing was written: [`Reverting`] | |
 /// | 41 to 49 | Reverting | as that says; then RollingBack, or Retaining again |
@@ -211,6 +215,34 @@ pub enum State {
         /// Cycles that the deletion burns.
         #[serde(rename = "b")]
         burned_cycles: u128,
+    },
+    /// The source is stopped, and others will have its id: its code, its state and its logs go.
+    #[serde(rename = "53")]
+    Emptying {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// The source is empty; its settings are still those that it had.
+    #[serde(rename = "54")]
+    Clearing {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// The source is empty, and nobody controls it but the coordinator.
+    #[serde(rename = "55")]
+    Waking {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
+    },
+    /// The source is what a fresh canister is.
+    #[serde(rename = "56")]
+    Handing {
+        /// The root of both.
+        #[serde(rename = "r")]
+        root: Digest,
     },
     /// The target is known to serve; does the source own or control something?
     #[serde(rename = "30")]
@@ -417,6 +449,10 @@ impl State {
             Self::Stopping { .. } => 27,
             Self::Checking { .. } => 28,
             Self::Deleting { .. } => 29,
+            Self::Emptying { .. } => 53,
+            Self::Clearing { .. } => 54,
+            Self::Waking { .. } => 55,
+            Self::Handing { .. } => 56,
             Self::Assessing { .. } => 30,
             Self::Lowering { .. } => 31,
             Self::Raising { .. } => 32,
@@ -460,6 +496,10 @@ impl State {
             Self::Stopping { .. } => "stopping",
             Self::Checking { .. } => "checking",
             Self::Deleting { .. } => "deleting",
+            Self::Emptying { .. } => "emptying",
+            Self::Clearing { .. } => "clearing",
+            Self::Waking { .. } => "waking",
+            Self::Handing { .. } => "handing",
             Self::Assessing { .. } => "assessing",
             Self::Lowering { .. } => "lowering",
             Self::Raising { .. } => "raising",
@@ -503,6 +543,10 @@ impl State {
             | Self::Stopping { .. }
             | Self::Checking { .. }
             | Self::Deleting { .. }
+            | Self::Emptying { .. }
+            | Self::Clearing { .. }
+            | Self::Waking { .. }
+            | Self::Handing { .. }
             | Self::Assessing { .. }
             | Self::Lowering { .. }
             | Self::Raising { .. }
@@ -533,6 +577,10 @@ impl State {
             | Self::Stopping { root }
             | Self::Checking { root }
             | Self::Deleting { root, .. }
+            | Self::Emptying { root }
+            | Self::Clearing { root }
+            | Self::Waking { root }
+            | Self::Handing { root }
             | Self::Assessing { root }
             | Self::Reverting(Reverting { root, .. })
             | Self::Vessel(
@@ -558,6 +606,7 @@ impl State {
                 | Self::Stopping { .. }
                 | Self::Checking { .. }
                 | Self::Deleting { .. }
+                | Self::Emptying { .. }
                 | Self::Vessel(VesselState::DroppingSaved { .. })
         )
     }

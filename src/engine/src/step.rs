@@ -38,6 +38,11 @@ pub enum Step {
         /// The canister; it is empty, and only the coordinator controls it.
         target: Principal,
     },
+    /// Give the source to the pool and apply [`Event::SourceHandedOver`], in one message.
+    HandToPool {
+        /// The canister; it is empty, and only the coordinator controls it. It was somebody's: nobody has it at once.
+        source: Principal,
+    },
     /// Nothing, ever: the job is done or rolled back.
     Finished,
     /// Nothing before an operator applies [`Event::Retried`].
@@ -74,6 +79,7 @@ pub fn next_step(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Step {
     }
     match (&job.state, job.target) {
         (State::Admitted { .. }, _) => return Step::TakeFromPool,
+        (State::Handing { .. }, _) => return Step::HandToPool { source: job.source },
         (State::RollingBack { undo, .. }, Some(target)) if undo.last() == Some(&Undo::ReturnTarget) => {
             return Step::ReturnToPool { target };
         }

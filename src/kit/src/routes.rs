@@ -2,9 +2,10 @@
 //!
 //! No canister calls and no clock: an index keeps a [`Routes`] in its state, checks who is calling, and
 //! delegates. Every canister that ever was routed remembers its *key*, not its successor, so an old id
-//! resolves in one step, however often the state has moved since: there are no chains to follow or to break.
+//! resolves in one step, however often the state has moved since: there are no chains to follow or to break. An id that was
+//! given to another user resolves no more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candid::{CandidType, Principal};
 use decant_api::routes::SwapError;
@@ -20,13 +21,16 @@ mod tests;
 pub struct Routes<K: Ord> {
     /// Where the state of a key is now.
     current: BTreeMap<K, Principal>,
-    /// The key of every canister that a route ever named.
+    /// The key of every canister that a route ever named; of one that changed its owner, that of the last one.
     keys: BTreeMap<Principal, K>,
+    /// Canisters that changed their owner: nobody knows which of them one means who asks by id. Earlier builds lack it.
+    #[serde(default)]
+    anothers: Option<BTreeSet<Principal>>,
 }
 
 impl<K: Ord> Default for Routes<K> {
     fn default() -> Self {
-        Self { current: BTreeMap::new(), keys: BTreeMap::new() }
+        Self { current: BTreeMap::new(), keys: BTreeMap::new(), anothers: None }
     }
 }
 
@@ -64,10 +68,42 @@ impl<K: Ord + Clone> Routes<K> {
         Ok(())
     }
 
+    /// As [`swap`](Self::swap), to a canister that was another key's, whose state is elsewhere and of whom nothing is left
+    /// in it. What is remembered of it ends: its id resolves no more, neither for the one nor for the other.
+    ///
+    /// # Errors
+    /// As [`swap`](Self::swap). [`SwapError::Conflict`] also if it is another key's present canister, whoever says what.
+    pub fn swap_recycled(&mut self, from: Principal, to: Principal) -> Result<(), SwapError> {
+        let key = self.keys.get(&from).cloned().ok_or(SwapError::UnknownRoute { from })?;
+        let former = self.keys.get(&to).filter(|former| **former != key).cloned();
+        let Some(former) = former.filter(|former| self.current.get(former) != Some(&to)) else {
+            return self.swap(from, to);
+        };
+        self.keys.remove(&to);
+        let swapped = self.swap(from, to);
+        match swapped {
+            Ok(()) => {
+                self.anothers.get_or_insert_default().insert(to);
+            }
+            Err(_) => {
+                self.keys.insert(to, former);
+            }
+        }
+        swapped
+    }
+
     /// Where the state is now that a canister holds or held: for old ids and present ones. `None` if no route
-    /// ever named it.
+    /// ever named it, or if it [changed its owner](Self::changed_owner).
     pub fn resolve(&self, canister: Principal) -> Option<Principal> {
+        if self.changed_owner(canister) {
+            return None;
+        }
         self.current.get(self.keys.get(&canister)?).copied()
+    }
+
+    /// Whether a canister was one key's, and then another's: whoever asks for it by id may mean either. Ask by key.
+    pub fn changed_owner(&self, canister: Principal) -> bool {
+        self.anothers.as_ref().is_some_and(|anothers| anothers.contains(&canister))
     }
 
     /// Where the state of a key is now.
@@ -85,10 +121,11 @@ impl<K: Ord + Clone> Routes<K> {
         self.current.iter().map(|(key, canister)| (key, *canister))
     }
 
-    /// Ids that are not in use any more, each with the id to use instead.
+    /// Ids that are not in use any more, each with the id to use instead. Those that changed their owner are none.
     pub fn old_ids(&self) -> impl Iterator<Item = (Principal, Principal)> {
         self.keys
             .iter()
+            .filter(|(old, _)| !self.changed_owner(**old))
             .filter_map(|(old, key)| self.current.get(key).filter(|&now| now != old).map(|now| (*old, *now)))
     }
 

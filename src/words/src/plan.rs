@@ -4,7 +4,7 @@
 
 use crate::{hex, is_hidden};
 use candid::Principal;
-use decant_api::plan::{ByVessel, ModuleRef, Plan, Retention, Strategy};
+use decant_api::plan::{ByVessel, ModuleRef, Plan, Recycling, Retention, Strategy};
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 
@@ -224,20 +224,50 @@ fn render_end(plan: &Plan) -> String {
                 }
                 _ => "",
             };
-            format!(
-                "Each original stays, out of use, for {seconds} seconds; then its cycles go to the new canister and it is \
-                 DELETED, which cannot be undone.{back}"
-            )
+            let stays = format!("Each original stays, out of use, for {seconds} seconds");
+            match plan.recycling {
+                Some(recycling) => format!("{stays}.{back} Then it {}", recycled(plan, recycling)),
+                None => format!(
+                    "{stays}; then its cycles go to the new canister and it is DELETED, which cannot be undone.{back}"
+                ),
+            }
         }
+        // No plan of that kind is accepted that recycles.
         (_, Retention::Tombstone) => {
             "Each original gives its cycles to the new canister and becomes a tombstone, which \
                                       cannot be undone."
                 .to_owned()
         }
-        (_, Retention::None) => {
-            "Each original gives its cycles to the new canister and is DELETED at once, which \
-                                 cannot be undone."
-                .to_owned()
-        }
+        (_, Retention::None) => match plan.recycling {
+            Some(recycling) => format!("Each original {}", recycled(plan, recycling)),
+            None => "Each original gives its cycles to the new canister and is DELETED at once, which cannot be undone."
+                .to_owned(),
+        },
     }
+}
+
+/// Its danger is that whoever still uses the id meets somebody else.
+fn recycled(plan: &Plan, recycling: Recycling) -> String {
+    format!(
+        "gives what it has above {} cycles to the new canister and is EMPTIED: its code, its state, its logs and its \
+         settings are gone, which cannot be undone. It is nobody's for {} seconds. Then ITS ID IS GIVEN TO ANOTHER USER of this \
+         plan: whoever or whatever still uses that id meets that user's canister, be it a client, a follower, a ledger account, \
+         a canister that the original controls, or a key that the platform derives for the id; and no index leads anybody from \
+         there to the new canister any more. No more canisters are created than {} at a time need, and the others wait for \
+         originals to come back: at best {} seconds a round of {}.",
+        plan.cycles_per_target,
+        recycling.quarantine_seconds,
+        plan.max_in_flight,
+        round_seconds(plan, recycling),
+        plan.max_in_flight,
+    )
+}
+
+/// Seconds until the originals of a round serve the next one, the jobs themselves not counted.
+fn round_seconds(plan: &Plan, recycling: Recycling) -> u64 {
+    let kept = match plan.retention {
+        Retention::Frozen { seconds } => seconds,
+        Retention::Tombstone | Retention::None => 0,
+    };
+    kept.saturating_add(recycling.quarantine_seconds)
 }

@@ -21,6 +21,7 @@ mod precopy;
 mod predictions;
 mod proposals;
 mod put_back;
+mod recycling;
 mod rehearsals;
 mod repack;
 mod repack_canisters;

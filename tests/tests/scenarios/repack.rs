@@ -19,6 +19,7 @@ fn plan(world: &World, options: &Options, used: Vec<ModuleUse>) -> Plan {
             rolls_back_on_lost_timer: None,
             manager_page: None,
         }),
+        recycling: None,
         retention: Retention::None,
         routes: None,
         max_cycles: 1_000_000_000_000_000,

@@ -26,6 +26,7 @@ pub(crate) fn relocation(
     let strategy = Strategy::Relocate(relocation);
     Plan {
         strategy,
+        recycling: None,
         retention: Retention::None,
         max_in_flight: 20,
         max_canisters: 100,

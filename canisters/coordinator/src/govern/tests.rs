@@ -4,7 +4,7 @@ use super::*;
 use crate::tests::{by_vessel, canister, plan};
 use decant_api::govern::{Breaker, Canaries, Hours};
 use decant_api::payout::{Payee, Payout};
-use decant_api::plan::{ByVessel, ModuleRef, ModuleUse, Relocation, Retention, Strategy};
+use decant_api::plan::{ByVessel, ModuleRef, ModuleUse, Recycling, Relocation, Retention, Strategy};
 use decant_words::{Hand, check_title, is_hidden, quoted, text};
 use serde_bytes::ByteBuf;
 
@@ -38,6 +38,7 @@ fn relocate() -> Plan {
         ledgers: vec![canister(4)],
         dependents: vec![canister(5)],
         min_reclaimed_pages: 10,
+        recycling: None,
         retention: Retention::Frozen { seconds: 60 },
         cycles_per_target: 500_000_000_000,
         ..plan()
@@ -171,6 +172,15 @@ fn all() -> Vec<(&'static str, Decision, Decision)> {
             let routes = Some(vec![canister(2), canister(8)]);
             all.push(("routes", approve(base.clone()), approve(Plan { routes, ..base.clone() })));
             all.push(("no routes", approve(base.clone()), approve(Plan { routes: None, ..base.clone() })));
+            for retention in [Retention::None, Retention::Frozen { seconds: 60 }] {
+                let recycling = |quarantine_seconds| {
+                    let recycling = Some(Recycling { quarantine_seconds });
+                    approve(Plan { recycling, retention, ..base.clone() })
+                };
+                let deleting = approve(Plan { retention, ..base.clone() });
+                all.push(("recycling", deleting, recycling(600)));
+                all.push(("quarantine", recycling(600), recycling(601)));
+            }
         }
         for (name, change) in vessel_changes() {
             let mut changed = base.clone();

@@ -9,7 +9,7 @@ const TARGET: u128 = 500_000_000_000 + 400_000_000_000;
 const RICH: u128 = u128::MAX;
 
 fn relocations(max_cycles: u128) -> Account {
-    Account { max_cycles, spent: 0, open: 0, without_target: 0, per_target: Some(400_000_000_000) }
+    Account { max_cycles, spent: 0, open: 0, without_target: 0, ready: 0, per_target: Some(400_000_000_000) }
 }
 
 #[test]
@@ -54,12 +54,27 @@ fn a_subnet_with_more_nodes_takes_more() {
 }
 
 #[test]
+fn a_canister_that_comes_out_of_quarantine_is_not_created_but_may_lack_cycles() {
+    let account = Account { open: 3, without_target: 3, ..relocations(RICH) };
+    let promised = |ready| Account { ready, ..account }.promised(PRICES);
+    let creation = PRICES.creation;
+    assert_eq!(promised(0) - promised(2), 2 * creation);
+    assert_eq!(promised(3), promised(9), "none gives more than it has");
+    assert_eq!(promised(0) - promised(3), 3 * creation, "what they lack is reserved");
+    // With room for one job, and what a canister of the pool may lack, but not for a creation.
+    let tight = Account { max_cycles: PRICES.here(JOB_CYCLES) + 400_000_000_000, ..relocations(0) };
+    assert!(tight.may_start(PRICES, RICH, 0).is_err());
+    assert!(Account { ready: 1, ..tight }.may_start(PRICES, RICH, 0).is_ok());
+}
+
+#[test]
 fn nothing_overflows_whatever_a_plan_says() {
     let account = Account {
         max_cycles: RICH,
         spent: RICH,
         open: u64::MAX - 1,
         without_target: u64::MAX - 1,
+        ready: 0,
         per_target: Some(RICH),
     };
     assert_eq!(account.promised(PRICES), RICH);
@@ -86,7 +101,8 @@ fn so_many_jobs_at_a_time_need_what_their_calls_prepay() {
     // With that they all start.
     let mut promised = 0;
     for open in 0..200 {
-        let account = Account { max_cycles: RICH, spent: 0, open, without_target: 0, per_target: None };
+        let account =
+            Account { max_cycles: RICH, spent: 0, open, without_target: 0, ready: 0, per_target: None };
         promised +=
             account.may_start(PRICES, needed(None, 200, PRICES), promised).expect("it can be carried");
     }

@@ -3,7 +3,7 @@
 use super::{CALL_BYTES, HEAP_BYTES, IN_FLIGHT, LEAST_TARGET, QUEUE, check};
 use crate::tests::{by_vessel, canister, plan};
 use candid::Principal;
-use decant_api::plan::{Plan, Retention, Strategy};
+use decant_api::plan::{Plan, Recycling, Retention, Strategy};
 use decant_words::plan_text as text;
 
 fn relocation() -> Plan {
@@ -30,6 +30,32 @@ fn voters_read_which_indexes_are_swapped_and_who_is_told() {
     assert!(!text(&repack).contains("Routes"));
 }
 
+fn recycling(quarantine_seconds: u64, plan: Plan) -> Plan {
+    Plan { recycling: Some(Recycling { quarantine_seconds }), ..plan }
+}
+
+#[test]
+fn only_originals_that_would_be_deleted_go_to_others_and_voters_read_what_that_means() {
+    let none = Plan { retention: Retention::None, ..relocation() };
+    let frozen = Plan { retention: Retention::Frozen { seconds: 60 }, ..relocation() };
+    let tombstone = Plan { retention: Retention::Tombstone, ..relocation() };
+    let repack =
+        Plan { strategy: Strategy::Repack(by_vessel()), routes: None, cycles_per_target: 0, ..none.clone() };
+    for plan in [&tombstone, &repack] {
+        assert_eq!(check(plan), Ok(()));
+        let refusal = check(&recycling(600, plan.clone())).expect_err("nothing is deleted");
+        assert!(refusal.contains("relocate, with the retention Frozen or None"), "{refusal}");
+    }
+    for plan in [none, frozen] {
+        assert!(!text(&plan).contains("ANOTHER USER") && text(&plan).contains("DELETED"));
+        let plan = recycling(600, plan);
+        assert_eq!(check(&plan), Ok(()));
+        let shown = text(&plan);
+        assert!(shown.contains("EMPTIED") && shown.contains("nobody's for 600 seconds"), "{shown}");
+        assert!(shown.contains("ITS ID IS GIVEN TO ANOTHER USER") && !shown.contains("DELETED"), "{shown}");
+    }
+}
+
 #[test]
 fn nobody_and_nothing_that_is_no_canister_is_named() {
     let person = Principal::self_authenticating(b"a person");
@@ -47,6 +73,8 @@ fn nobody_and_nothing_that_is_no_canister_is_named() {
         (Plan { cycles_per_target: u128::MAX, ..relocation() }, "cycles_per_target"),
         (Plan { max_in_flight: IN_FLIGHT + 1, ..relocation() }, "max_in_flight"),
         (Plan { retention: Retention::Frozen { seconds: u64::MAX }, ..relocation() }, "retention"),
+        (recycling(599, relocation()), "quarantine_seconds"),
+        (recycling(2_592_001, relocation()), "quarantine_seconds"),
     ];
     for (plan, why) in refused {
         let refusal = check(&plan).expect_err("it is refused");

@@ -67,7 +67,8 @@ pub(super) fn evidence_of(job: JobId) -> Option<Evidence> {
     match event(end_of(job)?)?.happened {
         Happened::Ended { evidence, .. }
         | Happened::Deleted { evidence, .. }
-        | Happened::Entombed { evidence, .. } => Some(evidence),
+        | Happened::Entombed { evidence, .. }
+        | Happened::Recycled { evidence, .. } => Some(evidence),
         _ => None,
     }
 }
@@ -86,6 +87,7 @@ pub(super) fn note_step(moved: Moved, job: &Job, event: &Event, at_nanos: TimeNa
             _ if matches!(event, Event::Skipped) => Happened::Ended { job, evidence },
             "deleting" => Happened::Deleted { job, evidence },
             "entombing" => Happened::Entombed { job, evidence },
+            "handing" => Happened::Recycled { job, evidence },
             _ => Happened::Ended { job, evidence },
         };
         let packed = Packed { noted: Noted { at_nanos, by: None, happened }, end };

@@ -110,6 +110,26 @@ pub(crate) fn job_to(target: Principal) -> Option<JobId> {
         .or_else(|| BY_TARGET.with_borrow(|by_target| by_target.get(&target)).filter(is_it))
 }
 
+/// The first job of a source that passed its commit point after that time.
+pub(crate) fn next_job_of(source: Principal, after_nanos: TimeNanos) -> Option<Job> {
+    let is_later = |job: &Job| job.times().committed_nanos.is_some_and(|at_nanos| at_nanos > after_nanos);
+    let named = names::jobs(Role::Source, source).into_iter().filter_map(job);
+    let next = named.into_iter().find(|job| job.source() == source && is_later(job));
+    let kept = || BY_SOURCE.with_borrow(|by_source| by_source.get(&source)).and_then(job).filter(is_later);
+    next.or_else(kept)
+}
+
+/// The last job that emptied a canister for others before that time.
+pub(crate) fn emptied_by(canister: Principal, before_nanos: TimeNanos) -> Option<Job> {
+    let has_emptied = |job: &Job| {
+        job.source() == canister
+            && job.plan().recycled_with_cycles.is_some()
+            && matches!(job.state(), State::Done { .. })
+            && job.times().ended_nanos.is_some_and(|at_nanos| at_nanos <= before_nanos)
+    };
+    names::jobs(Role::Source, canister).into_iter().rev().filter_map(job).find(has_emptied)
+}
+
 fn name_target(job: &Job) {
     if let Some(target) = job.target() {
         names::name(Role::Target, target, job.id());

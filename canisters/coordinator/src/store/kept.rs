@@ -96,7 +96,7 @@ pub(crate) struct Noted {
     pub(crate) happened: Happened,
 }
 
-/// What happened. The tags are stored: they are never reused. Of the first four those that a job did are packed.
+/// What happened. The tags are stored: they are never reused. Of the first four, and of 14, those that a job did are packed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Happened {
     /// A job passed its commit point.
@@ -126,6 +126,15 @@ pub(crate) enum Happened {
     /// It ended when its original became a tombstone.
     #[serde(rename = "4")]
     Entombed {
+        #[serde(rename = "j")]
+        job: JobId,
+        /// What it proved.
+        #[serde(rename = "e")]
+        evidence: Evidence,
+    },
+    /// It ended when its original was emptied, for a later job.
+    #[serde(rename = "14")]
+    Recycled {
         #[serde(rename = "j")]
         job: JobId,
         /// What it proved.

@@ -29,6 +29,7 @@
 //! | 28 | what many records say alike |
 //! | 29 | what jobs were enrolled with, by number |
 //! | 30, 31 | which jobs a canister has as their source, and as their target |
+//! | 33 | emptied originals by when they are out of quarantine |
 
 mod census;
 mod course;
@@ -61,7 +62,10 @@ pub(crate) use census::Standing;
 pub(crate) use course::{Bounds, Course, LOOKS_BACK, change_course, course};
 pub(crate) use ended::{behind, ended_count, ended_from, set_told};
 pub(crate) use evidence::evidence;
-pub(crate) use jobs::{aside, board, census, count, enqueue, job, job_of, job_to, jobs_after, record, start};
+pub(crate) use jobs::{
+    aside, board, census, count, emptied_by, enqueue, job, job_of, job_to, jobs_after, next_job_of, record,
+    start,
+};
 pub(crate) use kept::{Happened, Level, Line, Noted, Tally};
 pub(crate) use passes::{let_pass, may_pass};
 pub(crate) use plans::{
@@ -69,10 +73,11 @@ pub(crate) use plans::{
     used,
 };
 pub(crate) use pool::{
-    name_route, pool, pool_len, pooled, put_in_pool, remove_from_pool, take_from_pool, was_named,
+    first_out_of_quarantine, name_route, of_pool, pool, pool_len, pooled, put_in_pool, remove_from_pool,
+    take_from_pool, was_named,
 };
 use records::Record;
-pub(crate) use records::{Config, Damaged, KnownModule, Pause, PlanRecord, Pooled};
+pub(crate) use records::{Config, Damaged, Emptied, KnownModule, Pause, PlanRecord, Pooled};
 pub(crate) use roles::{is_observer, is_operator, named_roles, roles, set_roles};
 
 type Memory = VirtualMemory<DefaultMemoryImpl>;

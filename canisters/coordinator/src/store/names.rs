@@ -50,10 +50,13 @@ pub(super) fn name(role: Role, canister: Principal, job: JobId) {
 
 /// The latest job that a canister has so, if `is_it`.
 pub(super) fn latest(role: Role, canister: Principal, is_it: impl Fn(JobId) -> bool) -> Option<JobId> {
+    jobs(role, canister).into_iter().rev().find(|job| is_it(*job))
+}
+
+/// Jobs that a canister may have so, in their order.
+pub(super) fn jobs(role: Role, canister: Principal) -> Vec<JobId> {
     let head = head(canister);
-    let jobs: Vec<JobId> =
-        set(role, |set| set.keys_range(head..=(head | JOB_MASK)).map(|number| number & JOB_MASK).collect());
-    jobs.into_iter().rev().find(|job| is_it(*job))
+    set(role, |set| set.keys_range(head..=(head | JOB_MASK)).map(|number| number & JOB_MASK).collect())
 }
 
 /// Whether no job has a target.

@@ -7,7 +7,7 @@
 //! | what | how |
 //! |---|---|
 //! | version | 2 |
-//! | kind | 1 moved, 2 ended, 3 deleted, 4 entombed |
+//! | kind | 1 moved, 2 ended, 3 deleted, 4 entombed, 5 recycled |
 //! | when, which job | numbers |
 //! | evidence, unless moved | flags (1: there is a module, 2: it is a number), module, fingerprint, bytes it had, pages |
 //! | end, unless moved | nothing, if the job is kept whole elsewhere; or flags, target, counters, times before this event, root or reason |
@@ -34,6 +34,7 @@ const MOVED: u8 = 1;
 const ENDED: u8 = 2;
 const DELETED: u8 = 3;
 const ENTOMBED: u8 = 4;
+const RECYCLED: u8 = 5;
 
 /// Flags of evidence.
 mod has {
@@ -62,6 +63,7 @@ pub(super) fn write(Packed { noted, end }: &Packed) -> Option<Vec<u8>> {
         Happened::Ended { job, evidence } => (ENDED, *job, Some(evidence)),
         Happened::Deleted { job, evidence } => (DELETED, *job, Some(evidence)),
         Happened::Entombed { job, evidence } => (ENTOMBED, *job, Some(evidence)),
+        Happened::Recycled { job, evidence } => (RECYCLED, *job, Some(evidence)),
         _ => return None,
     };
     let mut bytes = vec![VERSION, kind];
@@ -88,12 +90,13 @@ fn read_event(kind: u8, mut rest: &[u8]) -> Option<Packed> {
     let mut end = None;
     let happened = match kind {
         MOVED => Happened::Moved { job },
-        ENDED | DELETED | ENTOMBED => {
+        ENDED | DELETED | ENTOMBED | RECYCLED => {
             let evidence = read_evidence(bytes)?;
             end = if bytes.is_empty() { None } else { Some(read_end(bytes, at_nanos)?) };
             match kind {
                 ENDED => Happened::Ended { job, evidence },
                 DELETED => Happened::Deleted { job, evidence },
+                RECYCLED => Happened::Recycled { job, evidence },
                 _ => Happened::Entombed { job, evidence },
             }
         }

@@ -94,6 +94,8 @@ pub(crate) struct Terms {
     pub(crate) max_cycles: u128,
     /// Cycles that a fresh canister gets besides its creation; none: none is created.
     pub(crate) per_target: Option<u128>,
+    /// Whether emptied originals serve later jobs: none is created then beyond the jobs at a time.
+    pub(crate) recycles: bool,
 }
 
 /// The terms of a plan; one that can't be read allows nothing.
@@ -106,6 +108,7 @@ pub(crate) fn terms(id: u64) -> Terms {
                 max_in_flight: course.tempo.unwrap_or(u32::MAX).min(terms.max_in_flight).into(),
                 max_cycles: terms.max_cycles,
                 per_target: plan.per_target(),
+                recycles: plan.recycling.is_some(),
             }
         })
     };

@@ -131,6 +131,32 @@ pub(crate) struct Pooled {
     /// Why it serves nobody.
     #[serde(rename = "a", default)]
     pub(crate) aside: Option<String>,
+    /// Of an original that was emptied: it serves later jobs of its plan alone.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) emptied: Option<Emptied>,
+}
+
+/// What is known of an original that was emptied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Emptied {
+    /// The job that emptied it.
+    #[serde(rename = "j")]
+    pub(crate) job: JobId,
+    /// The plan of that.
+    #[serde(rename = "p")]
+    pub(crate) plan: u64,
+    /// Until when it is nobody's.
+    #[serde(rename = "u")]
+    pub(crate) until_nanos: u64,
+}
+
+impl Pooled {
+    /// Whether a job of that plan may have it now: any job of the plan if no source is named.
+    pub(crate) fn serves(&self, plan: u64, source: Option<Principal>, now_nanos: u64) -> bool {
+        let is_free = self.kept_for.is_none_or(|kept_for| Some(kept_for) == source);
+        let is_out = self.emptied.is_none_or(|it| it.plan == plan && it.until_nanos <= now_nanos);
+        self.aside.is_none() && is_free && is_out
+    }
 }
 
 /// A module that was read, or the vessel.

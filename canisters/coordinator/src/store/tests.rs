@@ -3,7 +3,7 @@
 use super::records::{Record, Used, has_ended};
 use super::*;
 use crate::tests::canister;
-use decant_api::plan::{ByVessel, ModuleRef, ModuleUse, Plan, Relocation, Retention, Strategy};
+use decant_api::plan::{ByVessel, ModuleRef, ModuleUse, Plan, Recycling, Relocation, Retention, Strategy};
 use decant_engine::{Entry, Event, Job, Place, PlanEssentials};
 use serde_bytes::ByteBuf;
 
@@ -58,6 +58,7 @@ fn plan(title: &str, strategy: Strategy) -> PlanRecord {
         tombstone: Some(ModuleRef { hash: bytes(1), chunk_hashes: vec![bytes(2)] }),
         bucket_pages: 4,
         min_reclaimed_pages: 16,
+        recycling: None,
         retention: Retention::Frozen { seconds: 604_800 },
         ledgers: vec![canister(6)],
         dependents: vec![canister(7)],
@@ -69,7 +70,12 @@ fn plan(title: &str, strategy: Strategy) -> PlanRecord {
     PlanRecord { plan, used: Used { enrolled: 3, cycles: 9, fits: None } }
 }
 
-fn plans() -> [PlanRecord; 4] {
+fn recycling(record: PlanRecord) -> PlanRecord {
+    let recycling = Some(Recycling { quarantine_seconds: 86_400 });
+    PlanRecord { plan: Plan { recycling, ..record.plan }, used: record.used }
+}
+
+fn plans() -> [PlanRecord; 5] {
     let module = ModuleRef { hash: bytes(1), chunk_hashes: vec![bytes(2)] };
     let by = ByVessel {
         modules: vec![ModuleUse {
@@ -93,7 +99,8 @@ fn plans() -> [PlanRecord; 4] {
         plan("relocate", Strategy::Relocate(relocation)),
         plan("repack", Strategy::Repack(by.clone())),
         plan("relocate_snapshot", Strategy::RelocateSnapshot(by.clone())),
-        plan("relocate vessel", Strategy::RelocateVessel(by)),
+        plan("relocate vessel", Strategy::RelocateVessel(by.clone())),
+        recycling(plan("relocate and recycle", Strategy::RelocateVessel(by))),
     ]
 }
 
@@ -101,11 +108,23 @@ fn known_module() -> KnownModule {
     KnownModule { chunk_hashes: vec![bytes(2)], has_pre_upgrade: true, is_wasm64: None, surveyed: Vec::new() }
 }
 
+/// Canisters of the pool, by what is known of them.
+fn pooled() -> [(&'static str, Pooled); 2] {
+    let emptied = Some(Emptied { job: 7, plan: 3, until_nanos: 1_790_000_000_000_000_000 });
+    let kept = Pooled { looked_nanos: Some(5), kept_for: Some(canister(4)), ..Pooled::default() };
+    let quarantined = Pooled { aside: Some("it has snapshots".to_owned()), emptied, ..Pooled::default() };
+    [("kept", kept), ("quarantined", quarantined)]
+}
+
 /// Reads a line and compares it with what was written into it.
 fn assert_read(kind: &str, label: &str, stored: &[u8]) {
     match kind {
         "config" => assert_eq!(Config::decode(stored), Ok(config()), "{label}"),
         "module" => assert_eq!(KnownModule::decode(stored), Ok(known_module()), "{label}"),
+        "pooled" => {
+            let expected = pooled().into_iter().find(|(known, _)| *known == label).map(|(_, pooled)| pooled);
+            assert_eq!(Pooled::decode(stored).ok(), expected, "{label}");
+        }
         "plan" => {
             let read = PlanRecord::decode(stored).expect(label);
             let expected = plans()
@@ -143,6 +162,7 @@ fn what_this_format_stores_is_read_for_ever() {
     let mut text = std::fs::read_to_string(&path).unwrap_or_default();
     let mut written = vec![("config", "paused".to_owned(), config().encode())];
     written.push(("module", "known".to_owned(), known_module().encode()));
+    written.extend(pooled().map(|(label, pooled)| ("pooled", label.to_owned(), pooled.encode())));
     written.extend(plans().iter().map(|record| ("plan", record.plan.title.clone(), record.encode())));
     for (kind, label, stored) in written {
         assert_read(kind, &label, &stored);
@@ -193,6 +213,7 @@ fn new_job(plan_id: u64) -> Job {
         retention: decant_engine::Retention::None,
         has_asset_checks: false,
         rolls_back_on_lost_timer: false,
+        recycled_with_cycles: None,
     };
     let id = next_job_id();
     Job::new(id, canister(100 + id as u8), vec![canister(5)], plan, 1).expect("a job that can be done")

@@ -128,6 +128,7 @@ impl World {
             tombstone: None,
             bucket_pages: 1,
             min_reclaimed_pages: 0,
+            recycling: None,
             retention: match options.retention {
                 Retention::Frozen => plan::Retention::Frozen { seconds: RETENTION_SECONDS },
                 Retention::Tombstone => plan::Retention::Tombstone,

@@ -214,7 +214,7 @@ fn differs(resume: State) -> Next {
 }
 
 /// A source that is gone need not be deleted, and has no cycles to save.
-fn over(code: ReasonCode, root: Digest) -> Option<Next> {
+pub(super) fn over(code: ReasonCode, root: Digest) -> Option<Next> {
     (code == ReasonCode::Gone).then_some(Next::Enter(State::Done { root }))
 }
 
@@ -259,9 +259,10 @@ fn seen_seconds(job: &Job) -> Option<u64> {
 /// was drained in all.
 pub(crate) fn draining(job: &Job, root: Digest, freezing_seconds: u64, limits: &Limits) -> Option<Rules> {
     let is_kept = matches!(job.plan.retention, Retention::Tombstone { .. });
-    let keep_cycles = match is_kept {
-        true => limits.keep_as_tombstone_cycles,
-        false => limits.keep_until_deletion_cycles,
+    let keep_cycles = match (is_kept, job.plan.recycled_with_cycles) {
+        (true, _) => limits.keep_as_tombstone_cycles,
+        (false, Some(cycles)) => cycles,
+        (false, None) => limits.keep_until_deletion_cycles,
     };
     let rules = Rules::call(Effect::Drain { source: job.source, to: job.target?, keep_cycles })
         .done(move |job, value| {
@@ -334,7 +335,10 @@ pub(crate) fn entombing(job: &Job, root: Digest) -> Option<Rules> {
 pub(crate) fn stopping(job: &Job, root: Digest) -> Rules {
     let source = job.source;
     Rules::call(Effect::Stop { canister: source })
-        .then(move |_| State::Deleting { root, burned_cycles: 0 })
+        .then(move |job| match job.plan.recycled_with_cycles {
+            Some(_) => State::Emptying { root },
+            None => State::Deleting { root, burned_cycles: 0 },
+        })
         .refused(move |_, code| over(code, root))
         .look(When::IfStale, Effect::CanisterStatus { canister: source }, |job, value| match value {
             Value::Gone => Ok(Verdict::Happened),
@@ -373,21 +377,27 @@ pub(crate) fn deleting(job: &Job, root: Digest) -> Rules {
         move |job, value| match value {
             Value::Gone => Ok(Verdict::Happened),
             Value::Canister(view) => {
-                let as_left = module_as_left(job.source_left.as_ref(), view);
-                if let Err(reason) = as_left {
-                    return Ok(Verdict::Yield(reason));
+                let verdict = may_go(job, view, root);
+                if let Verdict::NotYet = verdict {
+                    job.state = State::Deleting { root, burned_cycles: view.balance_cycles };
                 }
-                if let Err(reason) = run_state_is(RunState::Stopped, view) {
-                    let resume = State::Stopping { root };
-                    return Ok(Verdict::Follow(Next::Park { reason, resume }));
-                }
-                if view.snapshots_bytes > 0 {
-                    return Ok(Verdict::Yield(snapshots(job, view)));
-                }
-                job.state = State::Deleting { root, burned_cycles: view.balance_cycles };
-                Ok(Verdict::NotYet)
+                Ok(verdict)
             }
             other => wrong(other),
         },
     )
+}
+
+/// Not yet, if the source is stopped as this job left it, and nothing but what was moved goes with it.
+pub(super) fn may_go(job: &Job, view: &CanisterView, root: Digest) -> Verdict {
+    if let Err(reason) = module_as_left(job.source_left.as_ref(), view) {
+        return Verdict::Yield(reason);
+    }
+    if let Err(reason) = run_state_is(RunState::Stopped, view) {
+        return Verdict::Follow(Next::Park { reason, resume: State::Stopping { root } });
+    }
+    if view.snapshots_bytes > 0 {
+        return Verdict::Yield(snapshots(job, view));
+    }
+    Verdict::NotYet
 }

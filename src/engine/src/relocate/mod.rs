@@ -8,15 +8,17 @@
 //! | `moving` | Sealed → Pulled → TargetVerified → Switching |
 //! | `end` | **commit point** Committed → Retired → Retaining → Confirming → Assessing → Rechecking → Lowering → Draining (→ Telling, Raising) → Entombing, or Stopping → Deleting → Done |
 //! | `revert` | Retaining → Reverting → the way back, or Retaining again |
+//! | `recycle` | Stopping → Emptying → Clearing → Waking → Handing → Done, where the plan recycles |
 //! | `back` (beside this folder) | the way back, undo by undo |
 //!
-//! `moving` and `end` serve a relocation by vessels too: its source and its target answer as the kit does.
+//! `moving`, `end` and `recycle` serve a relocation by vessels too: its source and its target answer as the kit does.
 
 pub(crate) mod begin;
 mod checks;
 pub(crate) mod end;
 mod fence;
 pub(crate) mod moving;
+mod recycle;
 pub(crate) mod revert;
 
 use crate::rules::Rules;
@@ -69,9 +71,14 @@ pub(crate) fn rules(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Option<
         State::Stopping { root } => Some(end::stopping(job, root)),
         State::Checking { root } => Some(end::checking(job, root)),
         State::Deleting { root, .. } => Some(end::deleting(job, root)),
-        State::Retaining { .. } | State::Done { .. } | State::RolledBack { .. } | State::Parked { .. } => {
-            Some(Rules::none())
-        }
+        State::Emptying { root } => Some(recycle::emptying(job, root)),
+        State::Clearing { root } => Some(recycle::clearing(job, root)),
+        State::Waking { root } => Some(recycle::waking(job, root)),
+        State::Handing { .. }
+        | State::Retaining { .. }
+        | State::Done { .. }
+        | State::RolledBack { .. }
+        | State::Parked { .. } => Some(Rules::none()),
         State::RollingBack { .. } | State::Vessel(_) | State::OfOldBuild(_) => None,
     }
 }

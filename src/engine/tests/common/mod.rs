@@ -55,6 +55,13 @@ pub(crate) fn fresh() -> Value {
     Value::Canister(CanisterView { settings, stable_pages: 0, ..status(RunState::Running, None) })
 }
 
+/// A source that was emptied, controlled by the coordinator and so many others.
+pub(crate) fn emptied(run_state: RunState, controllers: u8) -> Value {
+    let controllers = (90..90 + controllers).map(canister).collect();
+    let settings = Settings { controllers, ..settings() };
+    Value::Canister(CanisterView { settings, stable_pages: 0, ..status(run_state, None) })
+}
+
 pub(crate) fn kit(fence: FenceView) -> Value {
     let layout = LayoutView::Managed { memories: 2, used_pages: 4 };
     Value::Kit(KitView { kit_version: 1, fence, layout, stable_pages: 257, has_root: true })
@@ -78,9 +85,17 @@ pub(crate) fn new_job_with(retention: Retention, indexes: u8, precopy_min_pages:
         retention,
         has_asset_checks: true,
         rolls_back_on_lost_timer: false,
+        recycled_with_cycles: None,
     };
     let indexes = (0..indexes).map(|number| canister(50 + number)).collect();
     Job::new(u64::MAX, canister(1), indexes, plan, NOW_NANOS).expect("a job that can be done")
+}
+
+/// A job of a plan that recycles.
+pub(crate) fn recycling_job(retention: Retention, indexes: u8) -> Job {
+    let job = new_job(retention, indexes);
+    let plan = PlanEssentials { recycled_with_cycles: Some(u128::from(u64::MAX)), ..*job.plan() };
+    Job::new(job.id(), job.source(), job.indexes().to_vec(), plan, NOW_NANOS).expect("a job that can be done")
 }
 
 /// What a healthy world answers.
@@ -93,7 +108,11 @@ fn answer(job: &Job, effect: &Effect) -> Value {
                 let run_state = if stops { RunState::Stopped } else { RunState::Running };
                 Value::Canister(status(run_state, Some(0xff)))
             }
-            State::Stopped | State::Checking { .. } | State::Deleting { .. } => view(RunState::Stopped),
+            State::Stopped | State::Checking { .. } | State::Deleting { .. } | State::Emptying { .. } => {
+                view(RunState::Stopped)
+            }
+            State::Clearing { .. } => emptied(RunState::Stopped, 2),
+            State::Waking { .. } => emptied(RunState::Stopped, 1),
             State::RollingBack { undo, .. } => match undo.last() {
                 Some(Undo::UninstallTarget) => Value::Canister(status(RunState::Running, Some(0xff))),
                 Some(Undo::ResetTarget) => fresh(),
@@ -126,6 +145,7 @@ fn healthy(mut job: Job, now_nanos: u64) -> Option<Job> {
         Step::Record(recorded) => recorded,
         Step::TakeFromPool => Event::TargetTaken { target: canister(2), is_new: false },
         Step::ReturnToPool { .. } => Event::TargetReturned,
+        Step::HandToPool { .. } => Event::SourceHandedOver,
         Step::Wait { until_nanos } => return healthy(job, until_nanos),
         Step::InFlight { .. } | Step::Finished | Step::Parked => return None,
     };
@@ -235,6 +255,7 @@ pub(crate) fn in_every_state() -> Vec<(String, Job)> {
         }
     }
     path(new_job_with(Retention::None, 1, Some(4))).iter().for_each(&mut add);
+    path(recycling_job(Retention::None, 1)).iter().for_each(&mut add);
     let (_, deleting) = jobs.iter().find(|(label, _)| label == "deleting").expect("it is reached").clone();
     jobs.push(("checking".to_owned(), with_state(&deleting, "28")));
     let (_, draining) = jobs.iter().find(|(label, _)| label == "draining").expect("it is reached").clone();

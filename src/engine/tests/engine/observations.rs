@@ -6,7 +6,7 @@ use decant_engine::{
 };
 
 use crate::common::{
-    NOW_NANOS, canister, fresh, holder, in_every_state, kit, observing, sent, started, status, view,
+    NOW_NANOS, canister, emptied, fresh, holder, in_every_state, kit, observing, sent, started, status, view,
 };
 
 fn at(state: &str) -> Job {
@@ -65,6 +65,20 @@ fn what_is_seen_to_have_happened_is_not_repeated_and_what_is_not_is() {
         ("stopping", Value::Gone, "deleting"),
         ("deleting", view(RunState::Stopped), "deleting"),
         ("deleting", Value::Gone, "done"),
+        ("emptying", view(RunState::Stopped), "emptying"),
+        ("emptying", view(RunState::Running), "parked"),
+        ("emptying", module(Some(9)), "parked"),
+        ("emptying", module(None), "clearing"),
+        ("emptying", Value::Gone, "done"),
+        ("clearing", emptied(RunState::Stopped, 2), "clearing"),
+        ("clearing", emptied(RunState::Stopped, 1), "clearing"),
+        ("clearing", module(Some(9)), "parked"),
+        ("clearing", Value::Gone, "done"),
+        ("waking", emptied(RunState::Stopped, 1), "waking"),
+        ("waking", emptied(RunState::Running, 1), "handing"),
+        ("waking", emptied(RunState::Running, 2), "parked"),
+        ("waking", module(Some(9)), "parked"),
+        ("waking", Value::Gone, "done"),
     ];
     for (state, value, expected) in table {
         let job = seen(state, value.clone());
@@ -111,6 +125,25 @@ fn a_target_that_somebody_emptied_in_the_retention_parks_before_the_source_is_em
     seen.emptied = Some("reinstalled by somebody".to_owned());
     let job = reply(started(at("confirming")).expect("it looks"), Outcome::Done(Value::Canister(seen)));
     assert!(job.explanation().is_some_and(|why| why.contains("reinstalled by somebody")), "{job:?}");
+}
+
+#[test]
+fn an_original_is_not_emptied_for_others_that_somebody_acted_on_and_none_with_snapshots_is_handed_over() {
+    for state in ["emptying", "clearing", "waking"] {
+        let mut kept = match state {
+            "emptying" => status(RunState::Stopped, Some(1)),
+            _ => status(RunState::Stopped, None),
+        };
+        (kept.stable_pages, kept.snapshots_bytes) = (0, 1);
+        kept.settings.controllers.truncate(1);
+        let job = reply(started(at(state)).expect("it looks"), Outcome::Done(Value::Canister(kept)));
+        assert_eq!(job.reason_code(), Some(ReasonCode::HasSnapshots), "{state}: {job:?}");
+        assert!(job.state().is_parked(), "{state}");
+    }
+    // Somebody uninstalled it before the job did.
+    let looked = started(at("emptying")).expect("it looks");
+    let job = reply(looked, Outcome::Done(module(None)));
+    assert_eq!(job.reason_code(), Some(ReasonCode::OthersActed), "{job:?}");
 }
 
 #[test]

@@ -131,7 +131,17 @@ fn what_is_under_way_before_the_commit_point_has_an_end_also_for_whoever_holds_i
 
 #[test]
 fn what_is_skipped_is_left_undone_and_the_job_ends() {
-    for label in ["retaining", "confirming", "lowering", "raising", "entombing", "deleting"] {
+    for label in [
+        "retaining",
+        "confirming",
+        "lowering",
+        "raising",
+        "entombing",
+        "deleting",
+        "emptying",
+        "clearing",
+        "waking",
+    ] {
         let job = try_event(&find(label), Event::Skipped).expect(label);
         assert!(matches!(job.state(), State::Done { .. }), "{label}");
     }
@@ -155,7 +165,7 @@ fn what_is_skipped_is_left_undone_and_the_job_ends() {
             assert_eq!(is_kept, is_of_source, "{label}");
         }
     }
-    for label in ["queued", "sealed", "switching", "committed", "retired", "done", "rolled back"] {
+    for label in ["queued", "sealed", "switching", "committed", "retired", "handing", "done", "rolled back"] {
         assert!(try_event(&find(label), Event::Skipped).is_err(), "{label}");
     }
 }

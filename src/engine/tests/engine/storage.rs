@@ -5,7 +5,9 @@ use decant_engine::{
 };
 use serde::Serialize;
 
-use crate::common::{NOW_NANOS, canister, gave_up, in_every_state, new_job, new_job_with, path};
+use crate::common::{
+    NOW_NANOS, canister, gave_up, in_every_state, new_job, new_job_with, path, recycling_job,
+};
 use crate::golden;
 
 fn bytes(value: &impl Serialize) -> Vec<u8> {
@@ -57,6 +59,7 @@ fn jobs_and_entries_that_were_stored_once_are_read_for_ever() {
         Event::Retried,
         Event::Skipped,
         Event::RevertRequested,
+        Event::SourceHandedOver,
     ];
     let entries = events.map(|event| (event.name().to_owned(), Entry { at_nanos: NOW_NANOS, event }));
     golden::check("relocate.txt", "entry", entries);
@@ -67,7 +70,10 @@ fn a_job_that_is_done_takes_at_most_512_bytes_and_one_that_rolled_back_its_reaso
     let retention = Retention::Tombstone { module_hash: decant_engine::Digest([0xff; 32]) };
     let (mut largest, mut largest_back) = (0, 0);
     for retention in [Retention::Frozen { seconds: u64::MAX >> 30 }, retention, Retention::None] {
-        let jobs = path(new_job(retention, 8));
+        let mut jobs = path(new_job(retention, 8));
+        if !matches!(retention, Retention::Tombstone { .. }) {
+            jobs.extend(path(recycling_job(retention, 8)));
+        }
         let mut ends = vec![jobs.last().expect("a path has an end").clone()];
         let wants_precopy = path(new_job_with(retention, 8, Some(u64::MAX)));
         ends.extend(wants_precopy.last().cloned());
@@ -164,6 +170,10 @@ fn the_tags_of_states_never_change() {
         (50, "done"),
         (51, "rolled back"),
         (52, "parked"),
+        (53, "emptying"),
+        (54, "clearing"),
+        (55, "waking"),
+        (56, "handing"),
     ];
     assert_eq!(tags, golden);
 }
@@ -183,6 +193,7 @@ fn the_tags_of_events_never_change() {
         (9, Event::Retried),
         (10, Event::Skipped),
         (11, Event::RevertRequested),
+        (12, Event::SourceHandedOver),
     ];
     for (tag, event) in events {
         assert_eq!(event.tag(), tag);

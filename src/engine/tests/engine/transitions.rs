@@ -1,8 +1,8 @@
 //! Every state met by every event: legal as the table says, or a typed refusal that changes nothing.
 
 use decant_engine::{
-    Effect, Event, FenceView, Job, KitView, LayoutView, Limits, Outcome, ReasonCode, Retention, RunState,
-    Stage, State, Step, Value, Why, apply, invariants, next_step,
+    Effect, EnrolmentError, Event, FenceView, Job, KitView, LayoutView, Limits, Outcome, PlanEssentials,
+    ReasonCode, Retention, RunState, Stage, State, Step, Value, Why, apply, invariants, next_step,
 };
 
 use crate::common::{
@@ -35,7 +35,7 @@ const HASH: &[&str] = &["working", "hashed"];
 const NONE: &[&str] = &[];
 
 #[rustfmt::skip]
-const TABLE: [Row; 48] = [
+const TABLE: [Row; 52] = [
     row("queued",          STATUS,               NONE,   NONE),
     row("inspected",       KIT,                  NONE,   NONE),
     row("admitted",        NONE,                 NONE,   &["target taken", "pool empty"]),
@@ -74,6 +74,10 @@ const TABLE: [Row; 48] = [
     row("stopping",        ACK,                  STATUS, &["skipped"]),
     row("checking",        STATUS,               NONE,   &["skipped"]),
     row("deleting",        ACK,                  STATUS, &["skipped"]),
+    row("emptying",        ACK,                  STATUS, &["skipped"]),
+    row("clearing",        ACK,                  STATUS, &["skipped"]),
+    row("waking",          ACK,                  STATUS, &["skipped"]),
+    row("handing",         NONE,                 NONE,   &["source handed over"]),
     row("rolling back: Some(SwapBack { index: 0 })", ACK, NONE,   NONE),
     row("rolling back: Some(StartSource)",           ACK, STATUS, NONE),
     row("rolling back: Some(ThawSource)",            ACK, KIT,    NONE),
@@ -105,6 +109,7 @@ fn others() -> Vec<Event> {
         Event::TargetTaken { target: canister(3), is_new: false },
         Event::PoolEmpty,
         Event::TargetReturned,
+        Event::SourceHandedOver,
         Event::RetentionElapsed,
         gave_up(),
         Event::AbortRequested,
@@ -246,6 +251,24 @@ fn a_job_needs_one_to_eight_different_indexes_and_a_bucket() {
     assert!(make(&[source]).is_err());
     let plan = decant_engine::PlanEssentials { bucket_pages: 0, ..plan };
     assert!(Job::new(1, source, vec![canister(10)], plan, 0).is_err());
+}
+
+#[test]
+fn only_an_original_that_would_be_deleted_can_go_to_others() {
+    let job = new_job(Retention::None, 1);
+    let recycled = PlanEssentials { recycled_with_cycles: Some(1), ..*job.plan() };
+    let make = |plan| Job::new(1, job.source(), job.indexes().to_vec(), plan, 0);
+    for retention in [Retention::None, Retention::Frozen { seconds: 9 }] {
+        make(PlanEssentials { retention, ..recycled }).expect("it would be deleted");
+    }
+    let tombstone = Retention::Tombstone { module_hash: decant_engine::Digest([3; 32]) };
+    let kept = [
+        PlanEssentials { retention: tombstone, ..recycled },
+        PlanEssentials { strategy: decant_engine::Strategy::Repack, ..recycled },
+    ];
+    for plan in kept {
+        assert!(matches!(make(plan), Err(EnrolmentError::NothingToRecycle { .. })), "{plan:?}");
+    }
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use candid::Principal;
-use decant_engine::{FenceView, Job, Place, Stage, State, invariants, replay};
+use decant_engine::{FenceView, Job, Place, RunState, Stage, State, invariants, replay};
 
-use crate::canister::FREEZING_SECONDS;
+use crate::canister::{Content, FREEZING_SECONDS};
 use crate::coordinator::{Coordinator, index, is_stuck};
 use crate::world::World;
 
@@ -15,7 +15,8 @@ pub(crate) fn always(world: &World, coordinator: &Coordinator) {
         let job = &tracked.job;
         assert_eq!(invariants(job), Ok(()), "{job:?}");
         let user = &world.users[position];
-        let source = world.canisters.get(&user.source);
+        // An original that was emptied is the user's no more.
+        let source = world.canisters.get(&user.source).filter(|_| !world.emptied.contains(&user.source));
         // Promise 1: no two canisters accept writes. A target that has the code but no state is not yet one.
         let is_source_open = source.is_some_and(|it| it.accepts_writes());
         let target = job.target().and_then(|target| world.canisters.get(&target));
@@ -49,7 +50,10 @@ pub(crate) fn always(world: &World, coordinator: &Coordinator) {
     board(coordinator);
     // Promise 5: no canister has two owners.
     let mut owned: Vec<Principal> = coordinator.pool.clone();
+    owned.extend(coordinator.quarantined.iter().map(|(canister, _)| *canister));
     owned.extend(coordinator.jobs.iter().filter_map(|it| it.job.target()));
+    let sources = world.users.iter().map(|user| user.source);
+    owned.extend(sources.filter(|source| !world.emptied.contains(source)));
     let count = owned.len();
     let distinct: BTreeSet<_> = owned.into_iter().collect();
     assert_eq!(distinct.len(), count, "promise 5: a target has one owner");
@@ -94,6 +98,13 @@ fn board(coordinator: &Coordinator) {
         let unsettled = of_plan().filter(|job| is_unsettled(job)).count() as u64;
         assert_eq!(load.unsettled, unsettled, "{load:?}");
     }
+    let gives = |job: &Job| {
+        let place = board.place(job.id());
+        let is_driven = matches!(place, Some(Place::Working | Place::Waiting)) && !job.waits_for_others();
+        job.plan().recycled_with_cycles.is_some() && job.target().is_some() && is_driven
+    };
+    let giving = coordinator.jobs.iter().filter(|it| gives(&it.job)).count() as u64;
+    assert_eq!(board.load(1).giving, giving, "whose end gives a canister to the pool");
     let driven = board.count_all(Place::Working) + board.count_all(Place::Waiting);
     assert_eq!(board.first_due().is_some(), driven > 0, "who works or waits is looked at, and nobody else");
 }
@@ -102,19 +113,26 @@ fn board(coordinator: &Coordinator) {
 pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
     always(world, coordinator);
     // Promise 5: every canister belongs to a user, the pool or a job.
-    let mut owned: BTreeSet<Principal> = coordinator.pool.iter().copied().collect();
+    let quarantined = coordinator.quarantined.iter().map(|(canister, _)| canister);
+    let pool: Vec<Principal> = coordinator.pool.iter().chain(quarantined).copied().collect();
+    let mut owned: BTreeSet<Principal> = pool.iter().copied().collect();
     owned.extend(coordinator.jobs.iter().filter_map(|it| it.job.target()));
     for id in world.canisters.keys() {
-        let is_source = world.users.iter().any(|user| user.source == *id);
+        let is_source = world.users.iter().any(|user| user.source == *id) && !world.emptied.contains(id);
+        // One that a parked job has emptied waits for an operator.
+        let is_source = is_source || coordinator.jobs.iter().any(|it| is_held(&it.job, *id));
         // What was somebody else's when the pool gave it is left alone.
         let is_known = is_source || owned.contains(id) || world.dirty.contains(id);
         assert!(is_known, "promise 5: {id} is an orphan");
     }
-    for id in &coordinator.pool {
+    for id in &pool {
         let canister = &world.canisters[id];
         assert_eq!(canister.module, None, "promise 5: a canister comes back to the pool as it went");
         assert_eq!(canister.settings.controllers, [world.coordinator]);
         assert_eq!(canister.fence, FenceView::Open);
+        let is_empty = canister.content == Content::default() && canister.snapshots_bytes == 0;
+        assert!(is_empty || world.dirty.contains(id), "nothing of a user: {canister:?}");
+        assert_eq!((canister.run_state, canister.freezing_seconds), (RunState::Running, FREEZING_SECONDS));
     }
     // Promise 5: cycles in equal cycles out plus fees.
     let held: u128 = world.canisters.values().map(|it| it.cycles).sum();
@@ -142,12 +160,18 @@ pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
                 let (by, held) = canister.activated.expect("it was activated");
                 assert_eq!((by, held.seal().root), (job.id(), *root), "the evidence is what it held");
                 assert_eq!(routed, BTreeSet::from([target]), "promise 3: every route names the target");
-                for moved in world.moved.values() {
-                    assert_eq!(moved.get(&user.source), Some(&target), "promise 3: the old id resolves");
+                for (index, moved) in &world.moved {
+                    // Once its id was another user's nobody is led there, or on, as if it were still this one's.
+                    let anothers = world.anothers.get(index);
+                    let is_anothers = anothers.is_some_and(|ids| ids.contains(&user.source));
+                    let resolves = (!is_anothers).then_some(&target);
+                    assert_eq!(moved.get(&user.source), resolves, "promise 3: the old id resolves");
                 }
                 let burned = world.burned_cycles.get(&user.source).copied().unwrap_or_default();
                 assert_eq!(job.counters().burned_cycles, burned, "promise 5: burned as counted");
-                let drained = world.canisters.get(&user.source).and_then(|it| it.drained.get(&job.id()));
+                let source =
+                    world.canisters.get(&user.source).filter(|_| !world.emptied.contains(&user.source));
+                let drained = source.and_then(|it| it.drained.get(&job.id()));
                 assert!(drained.is_none_or(|drained| *drained == job.counters().drained_cycles));
                 assert!(job.counters().drained_cycles > 0, "promise 5: drained before it was deleted");
             }
@@ -173,6 +197,11 @@ pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
         }
         replays(coordinator, position);
     }
+}
+
+/// Whether a job that has not ended has that source.
+fn is_held(job: &Job, source: Principal) -> bool {
+    !job.state().is_ended() && job.source() == source
 }
 
 /// Promise 4: the journal makes the job, wherever it is cut.

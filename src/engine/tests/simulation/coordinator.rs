@@ -8,9 +8,12 @@ use decant_engine::{
 
 use crate::canister::Module;
 use crate::prng::Prng;
-use crate::world::{Trouble, World, principal};
+use crate::world::{CANISTER_CYCLES, Trouble, World, principal};
 
 pub(crate) const SECOND_NANOS: u64 = 1_000_000_000;
+
+/// How long an emptied original is nobody's.
+const QUARANTINE_NANOS: u64 = 600 * SECOND_NANOS;
 
 /// How the network misbehaves, in a thousand.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,6 +46,12 @@ pub(crate) struct Tracked {
 pub(crate) struct Coordinator {
     pub(crate) jobs: Vec<Tracked>,
     pub(crate) pool: Vec<Principal>,
+    /// Emptied originals, and until when nobody gets them.
+    pub(crate) quarantined: Vec<(Principal, u64)>,
+    /// Canisters that were created.
+    pub(crate) created: usize,
+    /// Jobs at a time.
+    pub(crate) in_flight: usize,
     pub(crate) limits: Limits,
     pub(crate) now_nanos: u64,
     pub(crate) has_history: bool,
@@ -79,7 +88,13 @@ pub(crate) fn plan(retention: Retention) -> PlanEssentials {
         retention,
         has_asset_checks: false,
         rolls_back_on_lost_timer: false,
+        recycled_with_cycles: None,
     }
+}
+
+/// The plan, which recycles.
+pub(crate) fn recycling(plan: PlanEssentials) -> PlanEssentials {
+    PlanEssentials { recycled_with_cycles: Some(CANISTER_CYCLES / 2), ..plan }
 }
 
 /// The plan, with pre-copy.
@@ -108,6 +123,9 @@ impl Coordinator {
             jobs,
             board,
             pool: Vec::new(),
+            quarantined: Vec::new(),
+            created: 0,
+            in_flight: usize::MAX,
             limits: Limits::default(),
             now_nanos,
             has_history: false,
@@ -136,8 +154,44 @@ impl Coordinator {
         })
     }
 
+    fn is_under_way(&self, position: usize) -> bool {
+        let job = &self.jobs[position].job;
+        job.counters().calls > 0 && !job.state().is_ended() && !job.state().is_parked() && !is_stuck(job)
+    }
+
+    /// A canister for a job: one that comes out of quarantine before one that is created, and none more than there are jobs
+    /// at a time.
+    fn hire(&mut self, position: usize, world: &mut World) -> Event {
+        let now_nanos = self.now_nanos;
+        let is_due = |(_, until_nanos): &(Principal, u64)| *until_nanos <= now_nanos;
+        if let Some(due) = self.quarantined.iter().position(is_due) {
+            self.pool.push(self.quarantined.remove(due).0);
+        }
+        let plan = self.jobs[position].job.plan();
+        let giving = self.board.load(plan.plan_id).giving as usize;
+        let may_create = match plan.recycled_with_cycles {
+            None => true,
+            Some(_) => self.quarantined.len() + giving < self.in_flight,
+        };
+        let is_new = self.pool.is_empty() && may_create;
+        if is_new {
+            self.pool.extend(world.create_canister());
+            self.created += self.pool.len();
+        }
+        match self.pool.pop() {
+            Some(target) => Event::TargetTaken { target, is_new },
+            None => Event::PoolEmpty,
+        }
+    }
+
     /// A turn of the timer for one job.
     pub(crate) fn drive(&mut self, position: usize, world: &mut World) -> Option<u64> {
+        let is_in_line =
+            self.jobs[position].job.counters().calls == 0 && !self.jobs[position].job.state().is_ended();
+        let under_way = (0..self.jobs.len()).filter(|other| self.is_under_way(*other)).count();
+        if is_in_line && under_way >= self.in_flight {
+            return None;
+        }
         match next_step(&self.jobs[position].job, self.now_nanos, &self.limits) {
             Step::Call { ticket, effect, .. } => {
                 self.record(position, Event::Started { ticket });
@@ -154,15 +208,12 @@ impl Coordinator {
                 }
             }
             Step::TakeFromPool => {
-                let is_new = self.pool.is_empty();
-                if is_new {
-                    self.pool.extend(world.create_canister());
-                }
-                let event = match self.pool.pop() {
-                    Some(target) => Event::TargetTaken { target, is_new },
-                    None => Event::PoolEmpty,
-                };
+                let event = self.hire(position, world);
                 self.record(position, event);
+            }
+            Step::HandToPool { source } => {
+                self.quarantined.push((source, self.now_nanos + QUARANTINE_NANOS));
+                self.record(position, Event::SourceHandedOver);
             }
             Step::ReturnToPool { target } => {
                 self.pool.push(target);

@@ -12,7 +12,7 @@ mod sweeps;
 mod troubles;
 mod world;
 
-use coordinator::{Chaos, Coordinator, is_stuck, plan, precopied, tombstone_hash};
+use coordinator::{Chaos, Coordinator, is_stuck, plan, precopied, recycling, tombstone_hash};
 use decant_engine::{PlanEssentials, ReasonCode, Retention, State};
 use prng::{Prng, seeds};
 use run::run;
@@ -51,14 +51,21 @@ pub(crate) fn retention(prng: &mut Prng) -> Retention {
 /// A world of this seed, at rest; then mended, and at rest again. Counts how the jobs ended.
 fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut Ends) {
     let mut prng = Prng::new(seed);
-    let users = 1 + prng.below(3);
+    // A fleet whose originals go to others has more users than jobs at a time.
+    let recycles = seed % 3 == 1 && trouble != Trouble::EmptyPool;
+    let users = 1 + prng.below(3) + if recycles { 2 } else { 0 };
     let indexes = 1 + prng.below(3);
     let mut world = World::new(users, indexes, trouble, prng.next() % 900);
     world.is_quiet = chaos.revert > 0 && !seed.is_multiple_of(4);
     let retention = retention(&mut prng);
     let simple = PlanEssentials { has_asset_checks: seed.is_multiple_of(3), ..plan(retention) };
-    let plan = if seed.is_multiple_of(2) { simple } else { precopied(simple) };
+    let mut plan = if seed.is_multiple_of(2) { simple } else { precopied(simple) };
+    let recycles = recycles && !matches!(retention, Retention::Tombstone { .. });
+    if recycles {
+        plan = recycling(plan);
+    }
     let mut coordinator = Coordinator::new(&world, plan);
+    coordinator.in_flight = if recycles { 1 + prng.below(2) } else { usize::MAX };
     coordinator.has_history = seed.is_multiple_of(16);
     run(&mut world, &mut coordinator, chaos, &mut prng);
     for tracked in &coordinator.jobs {
@@ -77,6 +84,10 @@ fn simulate(seed: u64, trouble: Trouble, chaos: Chaos, ends: &mut Ends) {
     }
     coordinator.retry();
     run(&mut world, &mut coordinator, Chaos::default(), &mut prng);
+    *ends.entry("emptied".to_owned()).or_default() += world.emptied.len() as u64;
+    let targets = coordinator.jobs.iter().filter_map(|it| it.job.target());
+    let reused = targets.filter(|target| world.emptied.contains(target)).count();
+    *ends.entry("reused".to_owned()).or_default() += reused as u64;
     let is_kept = trouble == Trouble::WritesAfterSeal;
     for tracked in &coordinator.jobs {
         assert!(tracked.job.state().is_ended() || is_kept, "promise 8: {:?}", tracked.job.state());
@@ -187,6 +198,26 @@ fn promise_4_one_seed_is_one_history() {
         coordinator.jobs.iter().map(|it| it.journal.clone()).collect::<Vec<_>>()
     };
     assert_eq!(end(5), end(5));
+}
+
+#[test]
+fn a_fleet_whose_originals_go_to_others_creates_as_many_canisters_as_there_are_jobs_at_a_time() {
+    for (seed, in_flight) in [(1, 1), (2, 2), (3, 3)] {
+        let mut prng = Prng::new(seed);
+        let mut world = World::new(9, 2, Trouble::Nothing, 300);
+        let mut coordinator = Coordinator::new(&world, recycling(plan(Retention::None)));
+        coordinator.in_flight = in_flight;
+        run(&mut world, &mut coordinator, Chaos::default(), &mut prng);
+        assert!(coordinator.jobs.iter().all(|it| matches!(it.job.state(), State::Done { .. })));
+        assert!(coordinator.created <= in_flight, "{} for {in_flight} at a time", coordinator.created);
+        let targets = coordinator.jobs.iter().filter_map(|it| it.job.target());
+        let reused = targets.filter(|target| world.emptied.contains(target)).count();
+        assert_eq!(
+            (world.emptied.len(), reused),
+            (9, 9 - coordinator.created),
+            "each serves once, and again"
+        );
+    }
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Every step of a job failed once, repeated once, its reply lost once: promise 4, without chance.
 
+use candid::Principal;
 use decant_engine::{
-    Effect, Entry, Event, Job, Limits, Outcome, Phase, PlanEssentials, Reason, ReasonCode, Retention, State,
-    Step, apply, next_step, replay,
+    Effect, Entry, Event, Job, Limits, Outcome, Phase, PlanEssentials, Reason, ReasonCode, Retention,
+    RunState, State, Step, apply, next_step, replay,
 };
 
-use crate::canister::Content;
-use crate::coordinator::{plan, precopied, tombstone_hash};
+use crate::canister::{Content, FREEZING_SECONDS};
+use crate::coordinator::{plan, precopied, recycling, tombstone_hash};
 use crate::prng::Prng;
 use crate::world::{Trouble, World, principal};
 
@@ -34,11 +35,7 @@ struct Run {
 }
 
 /// A job of a quiet world, with one fault at one of its calls.
-fn run(retention: Retention, at_call: u32, fault: Fault) -> Run {
-    run_plan(plan(retention), at_call, fault)
-}
-
-fn run_plan(plan: PlanEssentials, at_call: u32, fault: Fault) -> Run {
+fn run(plan: PlanEssentials, at_call: u32, fault: Fault) -> Run {
     run_with(plan, at_call, fault, None)
 }
 
@@ -116,6 +113,10 @@ fn run_with(plan: PlanEssentials, at_call: u32, fault: Fault, mut reverts: Optio
                 }
                 record(&mut job, Event::RevertRequested);
             }
+            Step::HandToPool { source } => {
+                assert_is_fresh(&world, source);
+                record(&mut job, Event::SourceHandedOver);
+            }
             Step::Wait { until_nanos } => now_nanos = until_nanos,
             Step::InFlight { .. } => panic!("the driver replies at once"),
             Step::Finished | Step::Parked => return Run { job, world, calls },
@@ -131,9 +132,21 @@ fn run_with(plan: PlanEssentials, at_call: u32, fault: Fault, mut reverts: Optio
     panic!("promise 8: termination: {:?}", job.state());
 }
 
-fn retentions() -> [Retention; 3] {
+/// Nothing of a user is left in it.
+fn assert_is_fresh(world: &World, source: Principal) {
+    let canister = &world.canisters[&source];
+    let of_pool = world.canisters.keys().find(|id| world.targets_ever.contains(id) && **id != source);
+    assert!(of_pool.is_some() && canister.module.is_none(), "{canister:?}");
+    assert_eq!(canister.settings.controllers, [world.coordinator]);
+    assert_eq!((canister.content, canister.sealed.as_ref()), (Content::default(), None));
+    assert_eq!((canister.run_state, canister.freezing_seconds), (RunState::Running, FREEZING_SECONDS));
+}
+
+/// A plan for each end of an original.
+fn plans() -> [PlanEssentials; 4] {
     let tombstone = Retention::Tombstone { module_hash: tombstone_hash() };
-    [Retention::None, Retention::Frozen { seconds: 9 }, tombstone]
+    let recycled = recycling(plan(Retention::None));
+    [plan(Retention::None), plan(Retention::Frozen { seconds: 9 }), plan(tombstone), recycled]
 }
 
 fn model(world: &World) -> Content {
@@ -142,13 +155,13 @@ fn model(world: &World) -> Content {
 
 #[test]
 fn promise_4_every_step_failed_lost_or_repeated_once_comes_to_the_same_end() {
-    for retention in retentions() {
-        let calm = run(retention, 0, Fault::Nothing);
+    for plan in plans() {
+        let calm = run(plan, 0, Fault::Nothing);
         assert!(matches!(calm.job.state(), State::Done { .. }));
         for at_call in 1..=calm.job.counters().calls {
             for fault in [Fault::Transient, Fault::LostBefore, Fault::LostAfter, Fault::Twice] {
-                let end = run(retention, at_call, fault);
-                assert_eq!(end.job.state(), calm.job.state(), "{fault:?} at {at_call}, {retention:?}");
+                let end = run(plan, at_call, fault);
+                assert_eq!(end.job.state(), calm.job.state(), "{fault:?} at {at_call}, {plan:?}");
                 assert_eq!(end.job.counters().drained_cycles, calm.job.counters().drained_cycles);
                 assert_eq!(end.job.counters().burned_cycles, calm.job.counters().burned_cycles);
                 let target = end.job.target().expect("a target");
@@ -160,12 +173,12 @@ fn promise_4_every_step_failed_lost_or_repeated_once_comes_to_the_same_end() {
 
 #[test]
 fn every_step_refused_once_ends_rolled_back_or_after_the_commit_point_done() {
-    for retention in retentions() {
-        let calm = run(retention, 0, Fault::Nothing);
+    for plan in plans() {
+        let calm = run(plan, 0, Fault::Nothing);
         let mut ends = Vec::new();
         for at_call in 1..=calm.job.counters().calls {
             for fault in [Fault::Refused, Fault::Abort] {
-                let end = run(retention, at_call, fault);
+                let end = run(plan, at_call, fault);
                 let is_done = matches!(end.job.state(), State::Done { .. });
                 let holder = if is_done { end.job.target().expect("a target") } else { end.job.source() };
                 let canister = &end.world.canisters[&holder];
@@ -188,17 +201,17 @@ fn every_step_refused_once_ends_rolled_back_or_after_the_commit_point_done() {
 fn promise_4_a_pre_copy_failed_lost_repeated_or_refused_once_comes_to_the_same_end() {
     let faults =
         [Fault::Transient, Fault::LostBefore, Fault::LostAfter, Fault::Twice, Fault::Refused, Fault::Abort];
-    for retention in retentions() {
-        let plan = precopied(plan(retention));
-        let calm = run_plan(plan, 0, Fault::Nothing);
+    for simple in plans() {
+        let plan = precopied(simple);
+        let calm = run(plan, 0, Fault::Nothing);
         let methods: Vec<_> = calm.calls.iter().map(Effect::method).collect();
         assert_eq!(
             methods[4..8],
             ["decant_import_begin", "decant_offer", "decant_import_precopy", "decant_freeze"]
         );
-        assert_eq!(methods.len(), run(retention, 0, Fault::Nothing).calls.len() + 2);
+        assert_eq!(methods.len(), run(simple, 0, Fault::Nothing).calls.len() + 2);
         for (at_call, fault) in (1..=8).flat_map(|call| faults.map(|fault| (call, fault))) {
-            let end = run_plan(plan, at_call, fault);
+            let end = run(plan, at_call, fault);
             let is_back = match fault {
                 Fault::Abort => true,
                 // A freeze can't be done without, a pre-copy can.
@@ -261,8 +274,10 @@ fn promises_1_2_3_and_4_hold_when_each_step_of_a_revert_is_failed_lost_repeated_
 
 #[test]
 fn a_relocation_makes_no_more_calls_than_its_protocol_has() {
-    let end = run(Retention::None, 0, Fault::Nothing);
-    let methods: Vec<_> = end.calls.iter().map(Effect::method).collect();
+    let methods = |plan| {
+        let end = run(plan, 0, Fault::Nothing);
+        end.calls.iter().map(Effect::method).collect::<Vec<_>>()
+    };
     let expected = [
         "canister_status",
         "decant_status",
@@ -288,5 +303,9 @@ fn a_relocation_makes_no_more_calls_than_its_protocol_has() {
         "canister_status",
         "delete_canister",
     ];
-    assert_eq!(methods, expected);
+    assert_eq!(methods(plan(Retention::None)), expected);
+    let emptied =
+        ["uninstall_code", "canister_status", "update_settings", "canister_status", "start_canister"];
+    let recycled = [&expected[..expected.len() - 1], &emptied].concat();
+    assert_eq!(methods(recycling(plan(Retention::None))), recycled, "instead of its deletion");
 }

@@ -9,7 +9,7 @@ use decant_engine::{
 };
 use serde_bytes::ByteBuf;
 
-use crate::canister::{Canister, Content, Module};
+use crate::canister::{Canister, Content, FREEZING_SECONDS, Module};
 use crate::prng::Prng;
 
 pub(crate) const FEE_CYCLES: u128 = 1_000;
@@ -60,6 +60,10 @@ pub(crate) struct World {
     pub(crate) fees_cycles: u128,
     pub(crate) burned_cycles: BTreeMap<Principal, u128>,
     pub(crate) targets_ever: BTreeSet<Principal>,
+    /// index → old ids that were routed to for another user than theirs: nobody is led anywhere from there any more
+    pub(crate) anothers: BTreeMap<Principal, BTreeSet<Principal>>,
+    /// Originals that were emptied for others: the id is nobody's, or another user's.
+    pub(crate) emptied: BTreeSet<Principal>,
     /// Those that came with something in them.
     pub(crate) dirty: BTreeSet<Principal>,
     /// How often stops time out and hashing takes another slice, in a thousand.
@@ -105,6 +109,8 @@ impl World {
             fees_cycles: 0,
             burned_cycles: BTreeMap::new(),
             targets_ever: BTreeSet::new(),
+            anothers: BTreeMap::new(),
+            emptied: BTreeSet::new(),
             dirty: BTreeSet::new(),
             slowness,
             is_quiet: false,
@@ -218,7 +224,8 @@ impl World {
     }
 
     fn owner(&self, canister: Principal) -> Option<usize> {
-        self.users.iter().position(|user| user.source == canister).or_else(|| {
+        let of_source = self.users.iter().position(|user| user.source == canister);
+        of_source.filter(|_| !self.emptied.contains(&canister)).or_else(|| {
             let routes = self.routes.values().flatten();
             routes.filter(|(_, routed)| **routed == canister).map(|(user, _)| *user).next()
         })
@@ -254,11 +261,19 @@ impl World {
             _ => {}
         }
         let routes = self.routes.get_mut(&index).expect("jobs name indexes that exist");
-        if let Some(route) = routes.values_mut().find(|route| **route == from) {
+        if let Some((user, route)) = routes.iter_mut().find(|(_, route)| **route == from) {
             *route = to;
+            let whose = self.users.iter().position(|user| user.source == to);
+            let anothers = self.anothers.entry(index).or_default();
+            if whose.is_some_and(|whose| whose != *user) {
+                assert!(self.emptied.contains(&to), "promise 2: {to} is another user's");
+                anothers.insert(to);
+            }
             let moved = self.moved.get_mut(&index).expect("an index has both");
             moved.remove(&to);
-            moved.insert(from, to);
+            if !anothers.contains(&from) {
+                moved.insert(from, to);
+            }
             done()
         } else if routes.values().any(|route| *route == to) {
             done()
@@ -301,6 +316,7 @@ impl World {
             Effect::CheckAssets { .. } => return Outcome::Done(Value::Assets(None)),
             Effect::UpdateSettings { settings, .. } => canister.settings = settings.clone(),
             Effect::ResetSettings { .. } => {
+                canister.freezing_seconds = FREEZING_SECONDS;
                 canister.settings = Settings { controllers: vec![coordinator], others: ByteBuf::new() };
             }
             Effect::Install { role: ModuleRole::Compact, .. } if trouble == Trouble::WrongModule => {
@@ -318,7 +334,13 @@ impl World {
                 canister.reinstall(Some(Module::Tombstone));
             }
             Effect::Uninstall { .. } => {
-                assert!(self.targets_ever.contains(&subject), "promise 2: only targets are uninstalled");
+                if !self.targets_ever.contains(&subject) {
+                    assert_eq!(canister.run_state, RunState::Stopped, "promise 11: as its job left it");
+                    self.assert_may_go(subject);
+                    self.targets_ever.insert(subject);
+                    self.emptied.insert(subject);
+                }
+                let canister = self.canisters.get_mut(&subject).expect("checked by the caller");
                 canister.reinstall(None);
             }
             Effect::Stop { .. } => {

@@ -128,7 +128,8 @@ fn done(run: &Run) {
     assert!(canister.image.stable.runs == expected || !has_hook, "promise 10: {:?}", canister.image);
     let is_grown = world.trouble == Trouble::PostUpgradeGrows;
     assert!(canister.image.stable.layout == Layout::Compact || is_grown, "promise 7: compact");
-    if let Some(source) = world.canisters.get(&world.source).filter(|_| job.target().is_some()) {
+    let is_kept = job.target().is_some() && !run.pool.contains(&world.source);
+    if let Some(source) = world.canisters.get(&world.source).filter(|_| is_kept) {
         assert_eq!(source.image.module, Some(Module::Vessel), "the old id answers where to");
         assert_eq!(source.image.stable.layout, Layout::Nothing, "without stable memory");
         assert_eq!(source.drained_cycles, job.counters().drained_cycles);

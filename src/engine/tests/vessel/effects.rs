@@ -86,7 +86,8 @@ fn manage(world: &mut World, id: Principal, effect: &Effect, prng: &mut Prng) ->
         }
         Effect::UpdateSettings { settings, .. } => world.canister_mut(id).settings = settings.clone(),
         Effect::ResetSettings { .. } => {
-            assert_ne!(id, world.source, "only targets go back to the pool");
+            let is_left = id == world.source && world.canister(id).image.module.is_some();
+            assert!(!is_left, "only targets, and what was emptied, go to the pool");
             let controllers = vec![world.coordinator];
             world.canister_mut(id).settings = Settings { controllers, others: ByteBuf::new() };
         }
@@ -119,7 +120,9 @@ fn manage(world: &mut World, id: Principal, effect: &Effect, prng: &mut Prng) ->
             world.upgrade(id, Module::Own).map_err(No::Refused)?;
         }
         Effect::Uninstall { .. } => {
-            assert_ne!(id, world.source, "promise 2: only targets are uninstalled");
+            if id == world.source && world.canister(id).image.module.is_some() {
+                assert_may_end(world, id);
+            }
             let canister = world.canister_mut(id);
             canister.put(Image::NOTHING);
             canister.timer = None;
@@ -273,12 +276,19 @@ fn delete(world: &mut World, id: Principal) -> Answer {
     if canister.run_state != RunState::Stopped {
         return Err(No::Transient(ReasonCode::Rejected));
     }
-    assert_eq!(canister.image.module, Some(Module::Vessel), "promise 2: nothing but a vessel goes");
-    assert!(canister.snapshots.is_empty(), "no snapshot dies with its canister");
-    assert_may_go(world, id);
+    assert_may_end(world, id);
     world.burned_cycles += world.canister(id).cycles;
     world.canisters.remove(&id);
     Ok(Value::Acknowledged)
+}
+
+/// The source is deleted, or emptied for others.
+fn assert_may_end(world: &World, id: Principal) {
+    let canister = world.canister(id);
+    assert_eq!(canister.run_state, RunState::Stopped, "promise 11: as its job left it");
+    assert_eq!(canister.image.module, Some(Module::Vessel), "promise 2: nothing but a vessel goes");
+    assert!(canister.snapshots.is_empty(), "no snapshot goes with its canister, or stays for others");
+    assert_may_go(world, id);
 }
 
 fn find<'a>(world: &'a World, id: Principal, snapshot: &SnapshotId) -> Result<&'a Snapshot, No> {

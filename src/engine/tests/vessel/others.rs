@@ -52,7 +52,9 @@ impl Act {
     /// Does it to the source.
     fn on(self, world: &mut World) {
         let id = world.source;
-        if !world.canisters.contains_key(&id) {
+        let controllers = world.canisters.get(&id).map(|canister| &canister.settings.controllers);
+        // It is gone, or was emptied for others, and nobody else controls it.
+        if controllers.is_none_or(|controllers| *controllers == [world.coordinator]) {
             return;
         }
         match self {

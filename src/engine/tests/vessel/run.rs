@@ -9,7 +9,7 @@ use decant_engine::{
 use crate::canister::Module;
 use crate::checks::{always, at_rest};
 use crate::prng::Prng;
-use crate::world::{Trouble, World, indexes};
+use crate::world::{CANISTER_CYCLES, Trouble, World, indexes};
 
 const MAX_STEPS: usize = 2_000;
 
@@ -114,6 +114,9 @@ impl Run {
         let slowness = prng.next() % 600;
         let mut world = World::new(trouble, foreign, slowness);
         world.is_known = seed.is_multiple_of(3);
+        // Some of those whose originals would be deleted give them to others.
+        let is_deleted = strategy.has_target() && !matches!(retention, Retention::Tombstone { .. });
+        let recycled = is_deleted && seed % 5 == 3;
         let plan = PlanEssentials {
             plan_id: 1,
             strategy,
@@ -122,6 +125,7 @@ impl Run {
             retention,
             has_asset_checks: false,
             rolls_back_on_lost_timer: false,
+            recycled_with_cycles: recycled.then_some(CANISTER_CYCLES / 2),
         };
         let enrolled = Job::new(1, world.source, indexes(), plan, 1_000).expect("a job that can be done");
         Self {
@@ -242,6 +246,10 @@ impl Run {
             Step::ReturnToPool { target } => {
                 self.pool.push(target);
                 self.record(Event::TargetReturned);
+            }
+            Step::HandToPool { source } => {
+                self.pool.push(source);
+                self.record(Event::SourceHandedOver);
             }
             Step::Wait { until_nanos } => self.now_nanos = until_nanos,
             Step::Finished | Step::Parked => return false,

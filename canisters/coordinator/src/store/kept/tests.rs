@@ -55,7 +55,8 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
     all.push(("moved by itself", by_itself(Happened::Moved { job: 300 })));
     all.push(("ended by itself", by_itself(Happened::Ended { job: 1, evidence: Evidence::default() })));
     all.push(("deleted by itself", by_itself(Happened::Deleted { job: 1, evidence: evidence.clone() })));
-    all.push(("entombed by itself", by_itself(Happened::Entombed { job: 1, evidence })));
+    all.push(("entombed by itself", by_itself(Happened::Entombed { job: 1, evidence: evidence.clone() })));
+    all.push(("recycled by itself", by_itself(Happened::Recycled { job: 1, evidence })));
     for (name, label) in [("end of one that is done", "done"), ("end of one that went back", "rolled back")] {
         let happened = Happened::Ended { job: 1, evidence: evidence_of_all() };
         let noted = Noted { at_nanos: 1_790_000_000_000_000_000, by: None, happened };
@@ -71,6 +72,7 @@ fn happened() -> Vec<(&'static str, Happened)> {
         ("ended", Happened::Ended { job: 1, evidence: Evidence::default() }),
         ("deleted", Happened::Deleted { job: 1, evidence: evidence_of_all() }),
         ("entombed", Happened::Entombed { job: 1, evidence: evidence_of_all() }),
+        ("recycled", Happened::Recycled { job: 1, evidence: evidence_of_all() }),
         ("approved", Happened::PlanApproved { plan: 1, hash: digest(3) }),
         ("enrolled", Happened::Enrolled { plan: 1, first: 2, count: 3 }),
         ("withdrawn", Happened::Withdrawn { jobs: vec![1, 2] }),
