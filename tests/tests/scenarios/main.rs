@@ -40,4 +40,5 @@ mod stops;
 mod strangers;
 mod survives_people;
 mod targets;
+mod unsteady;
 mod vessel;
