@@ -6,7 +6,9 @@ use crate::management::Failure;
 use crate::snapshots::{self, Metadata, Offset, ReadKind, Slice, WriteKind};
 use candid::Principal;
 use decant_engine::SnapshotId;
-use decant_layout::{HEADER_BYTES, Image, Layout, PAGE_BYTES, Structure, Tail, TailScan, manager_places};
+use decant_layout::{
+    HEADER_BYTES, Image, Layout, Obstacle, PAGE_BYTES, Structure, Tail, TailScan, manager_places,
+};
 use futures_util::future::join_all;
 use serde_bytes::ByteBuf;
 
@@ -18,6 +20,10 @@ const TAIL_PAGES: u64 = 256;
 const SIGN_BYTES: u64 = 4;
 /// Reads of a few bytes at a time.
 const READS: usize = 16;
+/// Headers that are read at most: more are no managers.
+const HEADERS: usize = 8;
+/// Places before a manager that are looked at. In the field managers begin at page 1 or 48.
+const PLACES_BEFORE: usize = 64;
 /// A module that does nothing: the one that is to run is installed over it.
 pub(crate) const EMPTY_MODULE: &[u8; 8] = b"\0asm\x01\0\0\0";
 
@@ -42,20 +48,54 @@ pub(crate) async fn find_manager(
     snapshot: &SnapshotId,
     size_pages: u64,
 ) -> Result<Option<u32>, Failure> {
-    let places: Vec<u32> = manager_places(size_pages).collect();
-    for places in places.chunks(READS) {
-        let signs = places.iter().map(|page| read_at(canister, snapshot, *page, SIGN_BYTES));
-        for (page, sign) in places.iter().zip(join_all(signs).await) {
-            if Structure::of(&sign?) != Some(Structure::Manager) {
-                continue;
-            }
-            let header = read_at(canister, snapshot, *page, HEADER_BYTES as u64).await?;
-            if Layout::parse_at(*page, &header, size_pages).is_ok() {
-                return Ok(Some(*page));
-            }
+    for page in managers(canister, snapshot, manager_places(size_pages)).await? {
+        let header = read_at(canister, snapshot, page, HEADER_BYTES as u64).await?;
+        if Layout::parse_at(page, &header, size_pages).is_ok() {
+            return Ok(Some(page));
         }
     }
     Ok(None)
+}
+
+/// Whether a manager of a snapshot is in no memory of another one, as far as the nearest places before it tell; the vessel
+/// looks at all of them.
+pub(crate) async fn place(
+    canister: Principal,
+    snapshot: &SnapshotId,
+    layout: &Layout,
+) -> Result<Result<(), Obstacle>, Failure> {
+    let before = manager_places(layout.manager_page().into()).take(PLACES_BEFORE);
+    for page in managers(canister, snapshot, before).await? {
+        let header = read_at(canister, snapshot, page, HEADER_BYTES as u64).await?;
+        let outer = Layout::parse_at(page, &header, layout.stable_size_pages());
+        if let Err(inside) = outer.map_or(Ok(()), |outer| outer.check_apart(layout.manager_page())) {
+            return Ok(Err(inside));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Those of some pages that begin as a manager does; a few at most.
+async fn managers(
+    canister: Principal,
+    snapshot: &SnapshotId,
+    pages: impl Iterator<Item = u32>,
+) -> Result<Vec<u32>, Failure> {
+    let pages: Vec<u32> = pages.collect();
+    let mut found = Vec::new();
+    for pages in pages.chunks(READS) {
+        let signs = pages.iter().map(|page| read_at(canister, snapshot, *page, SIGN_BYTES));
+        for (page, sign) in pages.iter().zip(join_all(signs).await) {
+            if Structure::of(&sign?) == Some(Structure::Manager) {
+                found.push(*page);
+            }
+        }
+        if found.len() >= HEADERS {
+            break;
+        }
+    }
+    found.truncate(HEADERS);
+    Ok(found)
 }
 
 /// The first bytes of a page.

@@ -123,6 +123,9 @@ async fn accepted(
     plan: Option<&Plan>,
     layout: &Layout,
 ) -> Result<Option<ImageKind>, Failure> {
+    if let Err(inside) = pages::place(canister, snapshot, layout).await? {
+        return Ok(Some(ImageKind::Unreadable { reason: inside.to_string() }));
+    }
     let tail_is_dropped = said(plan).drops_tail;
     let accepted = Accepted { tail_is_dropped, ..Accepted::default() };
     let tail = match tail_is_dropped {

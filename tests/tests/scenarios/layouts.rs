@@ -153,6 +153,22 @@ fn a_manager_in_a_memory_is_moved_with_all_that_it_holds() {
 }
 
 #[test]
+fn a_manager_in_a_memory_is_not_moved_by_itself_and_its_canister_grows_on() {
+    // Three memories of a bucket lie before the one that holds a manager.
+    const INNER_PAGE: u64 = 1 + 3 * 128;
+    let world = world();
+    for (way, user) in Way::BOTH.into_iter().zip([1, 2]) {
+        let canister = regions(&world, user, FILES);
+        let before = notes(&world, canister);
+        let refused = run(&world, &plan(&world, way, FILES, Some(INNER_PAGE)), canister);
+        let inside = "page 385 lies inside of the MemoryManager at page 0, which ends at page 513";
+        assert!(refusal(&refused).contains(inside), "{way:?}: {refused:?}");
+        assert_eq!(refused.fenced_nanos, None, "it was never stopped");
+        assert_goes_on(&world, canister, FILES, &before);
+    }
+}
+
+#[test]
 fn what_lives_behind_the_manager_is_refused_by_name_and_lives_on() {
     let world = world();
     let canister = regions(&world, 1, BEHIND);
