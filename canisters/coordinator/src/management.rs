@@ -99,6 +99,7 @@ pub(crate) enum RunState {
 pub(crate) struct MemoryMetrics {
     pub(crate) snapshots_size: Option<Nat>,
     pub(crate) stable_memory_size: Option<Nat>,
+    pub(crate) wasm_chunk_store_size: Option<Nat>,
 }
 
 /// `canister_status`.

@@ -445,6 +445,7 @@ async fn canister_status(job: &Job, canister: Principal) -> Outcome {
         freezing_cycles: freezing_cycles(&status),
         freezing_seconds: number(status.settings.freezing_threshold.as_ref()),
         is_planned: is_planned(job, status.module_hash.as_ref().map(|hash| hash.as_slice())),
+        chunk_store_bytes: number(metrics.and_then(|metrics| metrics.wasm_chunk_store_size.as_ref())),
         minimum_call_cycles: number(status.settings.minimum_incoming_canister_call_cycles.as_ref()).into(),
         heap_limit_bytes: Some(number(status.settings.wasm_memory_limit.as_ref())).filter(|bytes| *bytes > 0),
         has_public_snapshots: matches!(status.settings.snapshot_visibility, Some(Visibility::Public)),
