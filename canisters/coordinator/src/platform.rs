@@ -6,7 +6,7 @@ use crate::management::{
 };
 use crate::outcomes::{failed, failed_effect, failed_question, installed, is_gone, refused};
 use crate::replies;
-use crate::{assets, money, store, vessels};
+use crate::{assets, money, store, trial, vessels};
 use candid::{CandidType, Nat, Principal};
 use decant_api::JobId;
 use decant_api::error::KitError;
@@ -71,7 +71,12 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
         Effect::Delete { canister } => manage("delete_canister", &OfCanister { canister_id: canister }).await,
         Effect::ImportBegin { target, source, bucket_pages } => {
             let args = BeginArgs { job: job.id(), source, bucket_pages };
-            kit(target, "decant_import_begin", &args, |_: KitStatus| Value::Acknowledged).await
+            match kit(target, "decant_import_begin", &args, |_: KitStatus| Value::Acknowledged).await {
+                Outcome::Refused(reason) if reason.code() == ReasonCode::NotEmpty => {
+                    Outcome::Refused(trial::blamed(target, reason).await)
+                }
+                outcome => outcome,
+            }
         }
         Effect::Offer { source, reader } => {
             let args = OfferArgs { job: job.id(), reader };
@@ -351,7 +356,7 @@ async fn look(job: &Job, canister: Principal, since_nanos: u64) -> Outcome {
     Outcome::Done(Value::Canister(view))
 }
 
-fn is_own(origin: &Origin) -> bool {
+pub(crate) fn is_own(origin: &Origin) -> bool {
     matches!(origin, Origin::Canister { canister_id } if *canister_id == ic_cdk::api::canister_self())
 }
 

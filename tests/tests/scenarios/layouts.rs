@@ -50,12 +50,22 @@ fn argument(spec: Spec) -> Vec<u8> {
     candid::encode_one(spec).expect("a specification encodes")
 }
 
+/// The argument of one whose `init` leaves stable memory alone, as a target's must.
+pub(crate) fn opened_later() -> Vec<u8> {
+    argument(PLAIN)
+}
+
+/// A canister of a user with two notes, that was not moved yet.
+pub(crate) fn noted(world: &World, user: u64) -> Principal {
+    regions(world, user, PLAIN)
+}
+
 /// The argument of one whose `init` opens its memories.
 pub(crate) fn opened_at_init() -> Vec<u8> {
     argument(Spec { opens_at_init: true, ..PLAIN })
 }
 
-fn note(world: &World, canister: Principal, text: &str) {
+pub(crate) fn note(world: &World, canister: Principal, text: &str) {
     let _: u64 = update(&world.pic, canister, world.operator, "note", (text,)).expect("it is noted");
 }
 
