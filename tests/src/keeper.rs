@@ -39,11 +39,13 @@ pub struct Keeper {
     pub arms_timer: bool,
     /// Pages of stable memory below which `post_upgrade` traps.
     pub least_pages: u64,
+    /// Pages of zeros that `init` leaves behind the last bucket.
+    pub zero_pages: u64,
 }
 
 impl Default for Keeper {
     fn default() -> Self {
-        Self { is_64_bit: false, has_pre_upgrade: true, arms_timer: false, least_pages: 0 }
+        Self { is_64_bit: false, has_pre_upgrade: true, arms_timer: false, least_pages: 0, zero_pages: 0 }
     }
 }
 
@@ -76,6 +78,7 @@ impl Keeper {
         let eight = format!("param{}", format!(" {word}").repeat(8));
         let bytes = 8 * GLOBALS;
         let least_pages = self.least_pages;
+        let pages = pages + self.zero_pages;
         let text = format!(
             r#"(module
             (import "ic0" "stable64_grow" (func $grow (param i64) (result i64)))

@@ -12,6 +12,7 @@ pub mod people;
 pub mod precopy;
 pub mod prometheus;
 pub mod repack;
+pub mod unsteady;
 pub mod vessel;
 
 use candid::Principal;

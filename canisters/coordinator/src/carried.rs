@@ -19,6 +19,11 @@ pub(crate) fn hash() -> Digest {
     *HASH
 }
 
+/// Whether a module is the vessel that this build carries.
+pub(crate) fn is_vessel(module_hash: &[u8]) -> bool {
+    module_hash == hash().0
+}
+
 /// The chunks of a vessel: of this one, which are put into the chunk store if nobody did; or of one that an earlier build
 /// carried, with which a job goes on that began with it.
 pub(crate) async fn chunks(hash_wanted: &Digest) -> Result<Option<Vec<ByteBuf>>, CallFailed> {

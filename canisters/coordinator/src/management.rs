@@ -99,6 +99,7 @@ pub(crate) enum RunState {
 pub(crate) struct MemoryMetrics {
     pub(crate) snapshots_size: Option<Nat>,
     pub(crate) stable_memory_size: Option<Nat>,
+    pub(crate) wasm_chunk_store_size: Option<Nat>,
 }
 
 /// `canister_status`.
@@ -243,6 +244,8 @@ pub(crate) enum DeploymentMode {
 #[derive(Debug, Clone, CandidType, Deserialize)]
 pub(crate) struct ChangeRecord {
     pub(crate) timestamp_nanos: u64,
+    /// Version of the canister after it.
+    pub(crate) canister_version: u64,
     pub(crate) origin: Origin,
     /// Candid reads a kind that is not listed above as none.
     pub(crate) details: Option<Change>,

@@ -2,7 +2,8 @@
 //!
 //! The reject code decides. Within one code there are texts of the platform that say what it means; tests of the
 //! replica hold them. Rejects of the management canister carry no "IC0512: " before their text and those of other
-//! canisters do, so nothing rests on it.
+//! canisters do, so nothing rests on it. A canister that traps, or rejects, writes a text too: nothing of that decides. What
+//! it said when it trapped stands behind words of the platform, so that a text says something by its beginning.
 
 use decant_api::error::KitError;
 use decant_engine::{Outcome, Reason, ReasonCode, Value};
@@ -15,7 +16,6 @@ pub(crate) fn installed(response: Result<Response, CallFailed>) -> Outcome {
         Err(error) => {
             let text = plain(&error);
             let is_about_module = text.contains("chunk") || text.contains("Wasm module");
-            // What the dapp says when it traps is about itself.
             if is_about_module && !has_trapped(&text) && not_now(&text).is_none() {
                 Outcome::Refused(Reason::new(ReasonCode::WrongModule, text))
             } else {
@@ -25,7 +25,53 @@ pub(crate) fn installed(response: Result<Response, CallFailed>) -> Outcome {
     }
 }
 
-/// What a failed call means (spec, "Reject codes").
+/// What a failed call to another canister means that changes something there. Its code ran, unless the platform says that it
+/// did not: whatever it ended with, nobody knows what it did before.
+pub(crate) fn failed_effect(error: &CallFailed) -> Outcome {
+    not_taken(error).unwrap_or_else(|| Outcome::Unknown(ended(error)))
+}
+
+/// What a failed call to another canister means of which nothing rests on what it did there: a question, or a try that its
+/// state undoes anyway.
+pub(crate) fn failed_question(error: &CallFailed) -> Outcome {
+    not_taken(error).unwrap_or_else(|| match ended(error) {
+        reason if reason.code() == ReasonCode::OutOfCycles => Outcome::Transient(reason),
+        reason => Outcome::Refused(reason),
+    })
+}
+
+/// What a failed call to another canister means whose code did not run; also where no reply came. No canister can reject with
+/// the codes of the system, nor write the beginning of the text of an error (spec, "Reject codes").
+fn not_taken(error: &CallFailed) -> Option<Outcome> {
+    let CallFailed::CallRejected(rejected) = error else { return Some(failed(error)) };
+    let text = plain(error);
+    match rejected.reject_code() {
+        Ok(RejectCode::SysTransient | RejectCode::DestinationInvalid | RejectCode::SysUnknown) => {
+            Some(failed(error))
+        }
+        Ok(RejectCode::CanisterError) if is_not_running(&text) => {
+            Some(Outcome::Transient(Reason::new(ReasonCode::NotRunning, text)))
+        }
+        Ok(RejectCode::CanisterError) if has_no_method(&text) => {
+            Some(Outcome::Refused(Reason::new(ReasonCode::NoKit, text)))
+        }
+        _ => None,
+    }
+}
+
+/// How the code of another canister ended.
+fn ended(error: &CallFailed) -> Reason {
+    let text = plain(error);
+    let is_error = matches!(error, CallFailed::CallRejected(rejected)
+        if rejected.reject_code() == Ok(RejectCode::CanisterError));
+    match is_error {
+        true if has_trapped(&text) => Reason::new(ReasonCode::Trapped, said(&text)),
+        true if text.starts_with("Canister cannot grow memory") => Reason::new(ReasonCode::OutOfCycles, text),
+        _ => Reason::new(ReasonCode::Rejected, text),
+    }
+}
+
+/// What a failed call to the management canister means (spec, "Reject codes").
 pub(crate) fn failed(error: &CallFailed) -> Outcome {
     let text = plain(error);
     match error {
@@ -34,6 +80,10 @@ pub(crate) fn failed(error: &CallFailed) -> Outcome {
         }
         CallFailed::CallRejected(rejected) => match rejected.reject_code() {
             Ok(RejectCode::SysUnknown) => Outcome::Unknown(Reason::new(ReasonCode::ReplyLost, text)),
+            // First: what the code of a canister says that is installed, or upgraded, is about itself.
+            Ok(RejectCode::CanisterError) if has_trapped(&text) => {
+                Outcome::Refused(Reason::new(ReasonCode::Trapped, said(&text)))
+            }
             Ok(
                 code @ (RejectCode::SysTransient | RejectCode::CanisterError | RejectCode::CanisterReject),
             ) if code == RejectCode::SysTransient || not_now(&text).is_some() => {
@@ -47,9 +97,6 @@ pub(crate) fn failed(error: &CallFailed) -> Outcome {
             Ok(RejectCode::DestinationInvalid) => Outcome::Refused(Reason::new(ReasonCode::Gone, text)),
             Ok(RejectCode::CanisterError) if is_forbidden(&text) => {
                 Outcome::Refused(Reason::new(ReasonCode::NotAuthorised, text))
-            }
-            Ok(RejectCode::CanisterError) if has_trapped(&text) => {
-                Outcome::Refused(Reason::new(ReasonCode::Trapped, said(&text)))
             }
             // A stopped canister runs again in a while, or the job times out.
             Ok(RejectCode::CanisterError) if is_not_running(&text) => {
@@ -105,11 +152,21 @@ fn is_forbidden(text: &str) -> bool {
 
 /// "is stopped", "is stopping", and "is not running" where it was stopped after it had taken the message.
 fn is_not_running(text: &str) -> bool {
-    text.contains("is stopp") || text.contains("is not running")
+    let behind_id = text.strip_prefix("Canister ").and_then(|rest| rest.split_once(' '));
+    behind_id.is_some_and(|(_, how)| how.starts_with("is stopp") || how.starts_with("is not running"))
+}
+
+/// The canister has no such method, or no code.
+fn has_no_method(text: &str) -> bool {
+    let is_without_code = || {
+        let first = text.lines().next().unwrap_or_default();
+        first.starts_with("Attempted to execute a message") && first.contains("no Wasm module")
+    };
+    text.starts_with("Canister has no ") || is_without_code()
 }
 
 fn has_trapped(text: &str) -> bool {
-    text.contains("Canister trapped") || text.contains("Canister called `ic0.trap`")
+    text.starts_with("Canister trapped") || text.starts_with("Canister called `ic0.trap`")
 }
 
 fn is_about_snapshot(text: &str) -> bool {
@@ -119,13 +176,6 @@ fn is_about_snapshot(text: &str) -> bool {
 pub(crate) fn is_gone(error: &CallFailed) -> bool {
     matches!(error, CallFailed::CallRejected(rejected)
         if rejected.reject_code() == Ok(RejectCode::DestinationInvalid))
-}
-
-/// Whether the canister has no code, or no such method.
-pub(crate) fn has_no_method(error: &CallFailed) -> bool {
-    matches!(error, CallFailed::CallRejected(rejected)
-        if rejected.reject_code() == Ok(RejectCode::CanisterError)
-            && (rejected.reject_message().contains("Canister has no") || rejected.reject_message().contains("no Wasm module")))
 }
 
 /// What a refusal by the kit means for a job.
@@ -253,6 +303,67 @@ mod tests {
         let text = "Snapshot a is not currently loadable on the specified canister a. Try again later.";
         assert_transient(outcome(CANISTER_REJECT, text), ReasonCode::RateLimited);
         assert_refused(CANISTER_REJECT, "the canister says no", ReasonCode::Rejected);
+    }
+
+    /// What a canister may say: words of the platform about another one.
+    const QUOTES: [&str; 8] = [
+        "Only the controllers of the canister aaaaa-aa can control it.",
+        "Canister aaaaa-aa is out of cycles",
+        "Canister aaaaa-aa is rate limited because it executed too many instructions",
+        "Canister has no update method 'decant_swap'",
+        "Attempted to execute a message, but the canister contains no Wasm module",
+        "Canister aaaaa-aa is stopped",
+        "Canister aaaaa-aa is not running",
+        "IC0537: Error from Canister aaaaa-aa: Canister has no update method 'decant_swap'",
+    ];
+
+    #[test]
+    fn whatever_a_canister_says_of_others_nobody_knows_what_it_did_before() {
+        for quote in QUOTES {
+            let trap = format!(
+                "IC0503: Error from Canister aaaaa-aa: Canister called `ic0.trap` with message: '{quote}'.\nConsider"
+            );
+            for (code, text, expected) in [
+                (CANISTER_REJECT, quote, ReasonCode::Rejected),
+                (CANISTER_ERROR, trap.as_str(), ReasonCode::Trapped),
+            ] {
+                let rejected = CallRejected::with_rejection(code, text.to_owned());
+                let error = CallFailed::CallRejected(rejected);
+                let Outcome::Unknown(reason) = failed_effect(&error) else { panic!("{code}: {text}") };
+                assert_eq!(reason.code(), expected, "{text}");
+                let Outcome::Refused(reason) = failed_question(&error) else { panic!("{code}: {text}") };
+                assert_eq!(reason.code(), expected, "{text}");
+            }
+            // What an installation runs is undone with it.
+            let Outcome::Refused(reason) = outcome(CANISTER_ERROR, &trap) else { panic!("{trap}") };
+            assert_eq!(reason.code(), ReasonCode::Trapped, "{trap}");
+        }
+        let silent = CallRejected::with_rejection(CANISTER_ERROR, "No response".to_owned());
+        assert!(matches!(failed_effect(&CallFailed::CallRejected(silent)), Outcome::Unknown(_)));
+    }
+
+    #[test]
+    fn what_the_platform_says_of_a_message_that_no_code_took_is_believed() {
+        let effect = |code, text: &str| {
+            failed_effect(&CallFailed::CallRejected(CallRejected::with_rejection(code, text.to_owned())))
+        };
+        for text in
+            ["Canister a is stopped", "IC0509: Canister a is stopping", "IC0508: Canister a is not running"]
+        {
+            assert_transient(effect(CANISTER_ERROR, text), ReasonCode::NotRunning);
+        }
+        for text in [
+            "IC0536: Error from Canister a: Canister has no update method 'decant_swap'..\nCheck that",
+            "IC0537: Error from Canister a: Attempted to execute a message, but the canister contains no Wasm \
+             module..\nPlease install",
+        ] {
+            let Outcome::Refused(reason) = effect(CANISTER_ERROR, text) else { panic!("{text}") };
+            assert_eq!(reason.code(), ReasonCode::NoKit, "{text}");
+        }
+        assert_transient(effect(SYS_TRANSIENT, "Canister a is out of cycles"), ReasonCode::OutOfCycles);
+        assert!(matches!(effect(SYS_UNKNOWN, "Call deadline has expired."), Outcome::Unknown(_)));
+        let gone = effect(DESTINATION_INVALID, "Canister a not found.");
+        assert!(matches!(gone, Outcome::Refused(reason) if reason.code() == ReasonCode::Gone));
     }
 
     #[test]

@@ -1,23 +1,26 @@
-//! What a coordinator reads and writes of a snapshot: its header page, what lies behind its last bucket, its chunk store. The
+//! What a coordinator reads and writes of a snapshot: its header page, what lies behind its last bucket. The
 //! pages of state do not pass through here.
 
-use crate::management::ChunkHash;
 use crate::management::Failure;
 use crate::snapshots::{self, Metadata, Offset, ReadKind, Slice, WriteKind};
 use candid::Principal;
 use decant_engine::SnapshotId;
-use decant_layout::{HEADER_BYTES, Image, Layout, PAGE_BYTES, Structure, Tail, TailScan, manager_places};
+use decant_layout::{
+    HEADER_BYTES, Image, Layout, Obstacle, PAGE_BYTES, Structure, Tail, TailScan, manager_places,
+};
 use futures_util::future::join_all;
 use serde_bytes::ByteBuf;
 
-/// Pages of a slice: 1,966,080 bytes of the 2,000,000 that a call may carry (code, `rs/types/management_canister_types`).
-const SLICE_PAGES: u64 = 30;
-/// Zeros behind the last bucket that are read at most: 16 MiB, each byte of which costs a thousand cycles.
-const TAIL_PAGES: u64 = 256;
+/// Pages behind the last bucket that are read: 256 KiB, each byte of which costs a thousand cycles.
+const TAIL_PAGES: u64 = 4;
 /// Bytes that tell what begins at a page.
 const SIGN_BYTES: u64 = 4;
 /// Reads of a few bytes at a time.
 const READS: usize = 16;
+/// Headers that are read at most: more are no managers.
+const HEADERS: usize = 8;
+/// Places before a manager that are looked at. In the field managers begin at page 1 or 48.
+const PLACES_BEFORE: usize = 64;
 /// A module that does nothing: the one that is to run is installed over it.
 pub(crate) const EMPTY_MODULE: &[u8; 8] = b"\0asm\x01\0\0\0";
 
@@ -32,7 +35,7 @@ pub(crate) async fn image(
     let Some(page) = u32::try_from(manager_page).ok().filter(|page| u64::from(*page) < size_pages) else {
         return Ok(Ok(if size_pages == 0 { Image::Empty } else { Image::Raw { size_pages } }));
     };
-    let header = read_at(canister, snapshot, page, HEADER_BYTES as u64).await?;
+    let header = read_at(canister, snapshot, page.into(), HEADER_BYTES as u64).await?;
     Ok(Image::parse_at(page, &header, size_pages).map_err(|error| error.to_string()))
 }
 
@@ -42,64 +45,92 @@ pub(crate) async fn find_manager(
     snapshot: &SnapshotId,
     size_pages: u64,
 ) -> Result<Option<u32>, Failure> {
-    let places: Vec<u32> = manager_places(size_pages).collect();
-    for places in places.chunks(READS) {
-        let signs = places.iter().map(|page| read_at(canister, snapshot, *page, SIGN_BYTES));
-        for (page, sign) in places.iter().zip(join_all(signs).await) {
-            if Structure::of(&sign?) != Some(Structure::Manager) {
-                continue;
-            }
-            let header = read_at(canister, snapshot, *page, HEADER_BYTES as u64).await?;
-            if Layout::parse_at(*page, &header, size_pages).is_ok() {
-                return Ok(Some(*page));
-            }
+    for page in managers(canister, snapshot, manager_places(size_pages)).await? {
+        let header = read_at(canister, snapshot, page.into(), HEADER_BYTES as u64).await?;
+        if Layout::parse_at(page, &header, size_pages).is_ok() {
+            return Ok(Some(page));
         }
     }
     Ok(None)
+}
+
+/// Whether a manager of a snapshot is in no memory of another one, as far as the nearest places before it tell; the vessel
+/// looks at all of them.
+pub(crate) async fn place(
+    canister: Principal,
+    snapshot: &SnapshotId,
+    layout: &Layout,
+) -> Result<Result<(), Obstacle>, Failure> {
+    let before = manager_places(layout.manager_page().into()).take(PLACES_BEFORE);
+    for page in managers(canister, snapshot, before).await? {
+        let header = read_at(canister, snapshot, page.into(), HEADER_BYTES as u64).await?;
+        let outer = Layout::parse_at(page, &header, layout.stable_size_pages());
+        if let Err(inside) = outer.map_or(Ok(()), |outer| outer.check_apart(layout.manager_page())) {
+            return Ok(Err(inside));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Those of some pages that begin as a manager does; a few at most.
+async fn managers(
+    canister: Principal,
+    snapshot: &SnapshotId,
+    pages: impl Iterator<Item = u32>,
+) -> Result<Vec<u32>, Failure> {
+    let pages: Vec<u32> = pages.collect();
+    let mut found = Vec::new();
+    for pages in pages.chunks(READS) {
+        let signs = pages.iter().map(|page| read_at(canister, snapshot, u64::from(*page), SIGN_BYTES));
+        for (page, sign) in pages.iter().zip(join_all(signs).await) {
+            if Structure::of(&sign?) == Some(Structure::Manager) {
+                found.push(*page);
+            }
+        }
+        if found.len() >= HEADERS {
+            break;
+        }
+    }
+    found.truncate(HEADERS);
+    Ok(found)
 }
 
 /// The first bytes of a page.
 async fn read_at(
     canister: Principal,
     snapshot: &SnapshotId,
-    page: u32,
+    page: u64,
     size: u64,
 ) -> Result<ByteBuf, Failure> {
-    let offset = u64::from(page) * PAGE_BYTES;
+    let offset = page * PAGE_BYTES;
     snapshots::read(canister, snapshot, ReadKind::Stable(Slice { offset, size })).await
 }
 
-/// What lies behind the last bucket; `None` if [`TAIL_PAGES`] zeros were read and more is there.
+/// What lies behind the last bucket, as far as its first pages tell, and the places behind them at which a structure may
+/// begin; the vessel looks at all of it.
 pub(crate) async fn tail(
     canister: Principal,
     snapshot: &SnapshotId,
     layout: &Layout,
-) -> Result<Option<Tail>, Failure> {
+) -> Result<Tail, Failure> {
     let mut scan = TailScan::new(layout);
-    let mut read_bytes = 0;
-    while let Some((offset, length)) = scan.wants(SLICE_PAGES) {
-        if read_bytes >= TAIL_PAGES * PAGE_BYTES {
-            return Ok(None);
-        }
-        let size = length as u64;
-        let bytes = snapshots::read(canister, snapshot, ReadKind::Stable(Slice { offset, size })).await?;
-        read_bytes += size;
-        scan.saw(&bytes);
+    if let Some((offset, length)) = scan.wants(TAIL_PAGES) {
+        let slice = ReadKind::Stable(Slice { offset, size: length as u64 });
+        scan.saw(&snapshots::read(canister, snapshot, slice).await?);
+        scan.skip_to_signs();
     }
-    Ok(scan.tail())
+    let places: Vec<u64> = scan.places().collect();
+    for places in places.chunks(READS) {
+        let signs = places.iter().map(|page| read_at(canister, snapshot, *page, SIGN_BYTES));
+        for sign in join_all(signs).await {
+            scan.saw(&sign?);
+        }
+    }
+    Ok(scan.tail().unwrap_or(Tail::Nothing))
 }
 
-/// What an uploaded snapshot has besides pages: the chunk store of another one of the canister, and an empty module.
-pub(crate) async fn fill_rest(
-    canister: Principal,
-    saved: &SnapshotId,
-    uploaded: &SnapshotId,
-) -> Result<(), Failure> {
-    for hash in snapshots::metadata(canister, saved).await?.stored_chunks() {
-        let kind = ReadKind::StoredChunk(ChunkHash { hash });
-        let chunk = snapshots::read(canister, saved, kind).await?;
-        snapshots::write(canister, uploaded, WriteKind::StoredChunk, chunk).await?;
-    }
+/// What an uploaded snapshot has besides pages: an empty module.
+pub(crate) async fn fill_rest(canister: Principal, uploaded: &SnapshotId) -> Result<(), Failure> {
     let module = ByteBuf::from(EMPTY_MODULE.to_vec());
     snapshots::write(canister, uploaded, WriteKind::Module(Offset { offset: 0 }), module).await
 }

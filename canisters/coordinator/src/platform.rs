@@ -4,9 +4,9 @@ use crate::management::{
     self, Change, ChunkHash, DeploymentMode, Info, InstallChunkedCode, InstallMode, NewSettings, OfCanister,
     Origin, RunState, Status, UpdateSettings, Visibility,
 };
-use crate::outcomes::{failed, has_no_method, installed, is_gone, refused};
+use crate::outcomes::{failed, failed_effect, failed_question, installed, is_gone, refused};
 use crate::replies;
-use crate::{assets, money, store, vessels};
+use crate::{assets, money, store, trial, vessels};
 use candid::{CandidType, Nat, Principal};
 use decant_api::JobId;
 use decant_api::error::KitError;
@@ -71,7 +71,12 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
         Effect::Delete { canister } => manage("delete_canister", &OfCanister { canister_id: canister }).await,
         Effect::ImportBegin { target, source, bucket_pages } => {
             let args = BeginArgs { job: job.id(), source, bucket_pages };
-            kit(target, "decant_import_begin", &args, |_: KitStatus| Value::Acknowledged).await
+            match kit(target, "decant_import_begin", &args, |_: KitStatus| Value::Acknowledged).await {
+                Outcome::Refused(reason) if reason.code() == ReasonCode::NotEmpty => {
+                    Outcome::Refused(trial::blamed(target, reason).await)
+                }
+                outcome => outcome,
+            }
         }
         Effect::Offer { source, reader } => {
             let args = OfferArgs { job: job.id(), reader };
@@ -97,7 +102,7 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
         }
         Effect::Freeze { source, reader } => {
             let args = FreezeArgs { job: job.id(), reader };
-            unproven(kit(source, "decant_freeze", &args, |_: KitStatus| Value::Acknowledged).await)
+            kit(source, "decant_freeze", &args, |_: KitStatus| Value::Acknowledged).await
         }
         Effect::Seal { source } => hash(source, "decant_seal", of_job).await,
         Effect::Recheck { source } => hash(source, "decant_recheck", of_job).await,
@@ -147,16 +152,6 @@ pub(crate) async fn perform(job: &Job, effect: Effect) -> Outcome {
     }
 }
 
-/// A source that answers something else than a kit does, or rejects, ran its code: nobody knows whether it is frozen.
-fn unproven(outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Refused(reason) if matches!(reason.code(), ReasonCode::NoKit | ReasonCode::Rejected) => {
-            Outcome::Unknown(reason)
-        }
-        other => other,
-    }
-}
-
 fn pulled(progress: PullProgress) -> Value {
     let PullProgress { is_complete, done_bytes, wire_bytes, verified, .. } = progress;
     // A root that is none is as good as no answer: the target is asked again.
@@ -170,48 +165,44 @@ async fn ask(canister: Principal, method: &str, args: &impl CandidType) -> Resul
     money::send(call.with_arg(args)).await
 }
 
-/// A call to the kit that runs no code of the dapp: a trap there is ours, or was somebody's one message, and it is tried again.
+/// A call to the kit that changes something: safe to repeat, so it waits a bounded time.
 async fn kit<R: CandidType + DeserializeOwned>(
     canister: Principal,
     method: &str,
     args: &impl CandidType,
     value: impl FnOnce(R) -> Value,
 ) -> Outcome {
-    match hooked(canister, method, args, value).await {
-        Outcome::Refused(reason) if reason.code() == ReasonCode::Trapped => Outcome::Transient(reason),
-        outcome => outcome,
+    match ask(canister, method, args).await {
+        // Whoever answers something else than a kit does ran code of its own.
+        Ok(response) => answered(response, value).unwrap_or_else(Outcome::Unknown),
+        Err(error) => failed_effect(&error),
     }
 }
 
-/// A call to the kit: safe to repeat, so it waits a bounded time. Its hooks may run.
-async fn hooked<R: CandidType + DeserializeOwned>(
-    canister: Principal,
-    method: &str,
-    args: &impl CandidType,
-    value: impl FnOnce(R) -> Value,
-) -> Outcome {
-    let response = ask(canister, method, args).await;
-    answered(response, value)
-}
-
+/// What a kit answered.
+///
+/// # Errors
+/// No kit answers so.
 fn answered<R: CandidType + DeserializeOwned>(
-    response: Result<Response, CallFailed>,
+    response: Response,
     value: impl FnOnce(R) -> Value,
-) -> Outcome {
-    let response = match response {
-        Ok(response) => response,
-        Err(error) => return failed(&error),
-    };
+) -> Result<Outcome, Reason> {
     match replies::told::<Result<R, KitError>>(response) {
-        Ok(Ok(answer)) => Outcome::Done(value(answer)),
-        Ok(Err(error)) => refused(&error),
-        Err(why) => Outcome::Refused(Reason::new(ReasonCode::NoKit, why)),
+        Ok(Ok(answer)) => Ok(Outcome::Done(value(answer))),
+        Ok(Err(error)) => Ok(refused(&error)),
+        Err(why) => Err(Reason::new(ReasonCode::NoKit, why)),
     }
 }
 
+/// A call to the kit that hashes. Hooks of the dapp may run, and trap: whatever that left, it is undone with all that the job
+/// did to the canister before.
 async fn hash(canister: Principal, method: &str, args: JobArgs) -> Outcome {
+    let response = match ask(canister, method, &args).await {
+        Ok(response) => response,
+        Err(error) => return failed_question(&error),
+    };
     let mut is_malformed = false;
-    let outcome = hooked(canister, method, &args, |progress: SealProgress| match progress {
+    let outcome = answered(response, |progress: SealProgress| match progress {
         SealProgress::Working { done_bytes, .. } => Value::Working { done_bytes },
         SealProgress::Done(seal) => match sealed(seal) {
             Some(seal) => Value::Hashed(seal),
@@ -220,26 +211,25 @@ async fn hash(canister: Principal, method: &str, args: JobArgs) -> Outcome {
                 Value::Acknowledged
             }
         },
-    })
-    .await;
+    });
     if is_malformed {
         return Outcome::Refused(Reason::new(
             ReasonCode::NoKit,
             format!("{method} answered a root that is none"),
         ));
     }
-    outcome
+    outcome.unwrap_or_else(Outcome::Refused)
 }
 
 /// The cycles travel in a message of the source, unbounded. The question does not: nobody waits for ever for a canister
 /// that may never answer, and a drain that is asked for again sends what is left.
 async fn drain(job: &Job, source: Principal, to: Principal, keep: u128) -> Outcome {
     let args = DrainArgs { job: job.id(), to, keep };
-    let response = ask(source, "decant_drain", &args).await;
     let drained_before = job.counters().drained_cycles;
-    answered(response, |amount: Nat| Value::Drained {
+    kit(source, "decant_drain", &args, |amount: Nat| Value::Drained {
         total_cycles: drained_before.saturating_add(amount.0.try_into().unwrap_or(0)),
     })
+    .await
 }
 
 /// Sends what is left of the cycles of a source that runs the vessel. Whether it did is seen by its balance alone.
@@ -260,18 +250,7 @@ async fn swap(job: &Job, index: Principal, from: Principal, to: Principal) -> Ou
     let response = ask(index, "decant_swap", &args).await;
     let response = match response {
         Ok(response) => response,
-        Err(error) => {
-            return match failed(&error) {
-                // Code of the index ran, and may have swapped before it failed.
-                Outcome::Refused(reason)
-                    if matches!(reason.code(), ReasonCode::Trapped | ReasonCode::Rejected)
-                        && !has_no_method(&error) =>
-                {
-                    Outcome::Unknown(reason)
-                }
-                other => other,
-            };
-        }
+        Err(error) => return failed_effect(&error),
     };
     match replies::told::<Result<(), SwapError>>(response) {
         Ok(Ok(())) => Outcome::Done(Value::Acknowledged),
@@ -382,7 +361,7 @@ async fn look(job: &Job, canister: Principal, since_nanos: u64) -> Outcome {
     Outcome::Done(Value::Canister(view))
 }
 
-fn is_own(origin: &Origin) -> bool {
+pub(crate) fn is_own(origin: &Origin) -> bool {
     matches!(origin, Origin::Canister { canister_id } if *canister_id == ic_cdk::api::canister_self())
 }
 
@@ -418,7 +397,7 @@ fn told(origin: &Origin, change: &Change) -> String {
 async fn measure(job: &Job, source: Principal, bucket_pages: u16) -> Outcome {
     let status = match ask(source, "decant_status", &()).await {
         Ok(response) => replies::told::<KitStatus>(response),
-        Err(error) => return failed(&error),
+        Err(error) => return failed_question(&error),
     };
     let Ok(KitStatus { layout, stable_pages, .. }) = status else {
         return Outcome::Refused(Reason::new(ReasonCode::NoKit, "its status does not decode"));
@@ -476,6 +455,7 @@ async fn canister_status(job: &Job, canister: Principal) -> Outcome {
         freezing_cycles: freezing_cycles(&status),
         freezing_seconds: number(status.settings.freezing_threshold.as_ref()),
         is_planned: is_planned(job, status.module_hash.as_ref().map(|hash| hash.as_slice())),
+        chunk_store_bytes: number(metrics.and_then(|metrics| metrics.wasm_chunk_store_size.as_ref())),
         minimum_call_cycles: number(status.settings.minimum_incoming_canister_call_cycles.as_ref()).into(),
         heap_limit_bytes: Some(number(status.settings.wasm_memory_limit.as_ref())).filter(|bytes| *bytes > 0),
         has_public_snapshots: matches!(status.settings.snapshot_visibility, Some(Visibility::Public)),
@@ -529,10 +509,7 @@ async fn kit_status(canister: Principal) -> Outcome {
     let status = match response {
         Ok(response) => replies::told::<KitStatus>(response),
         Err(error) if is_gone(&error) => return Outcome::Done(Value::Gone),
-        Err(error) if has_no_method(&error) => {
-            return Outcome::Refused(Reason::new(ReasonCode::NoKit, error.to_string()));
-        }
-        Err(error) => return failed(&error),
+        Err(error) => return failed_question(&error),
     };
     match status {
         Ok(status) => Outcome::Done(Value::Kit(KitView {
@@ -571,20 +548,4 @@ fn sealed(Seal { root, used_pages, fingerprint }: Seal) -> Option<engine::Seal> 
 
 fn digest(bytes: &[u8]) -> Option<Digest> {
     bytes.try_into().ok().map(Digest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_freeze_that_is_answered_by_something_else_may_have_frozen_the_source() {
-        let refused = |code| unproven(Outcome::Refused(Reason::new(code, "it says")));
-        for code in [ReasonCode::NoKit, ReasonCode::Rejected] {
-            assert!(matches!(refused(code), Outcome::Unknown(_)), "{code:?} proves nothing");
-        }
-        for code in [ReasonCode::HeldByOther, ReasonCode::NotAuthorised, ReasonCode::Gone] {
-            assert!(matches!(refused(code), Outcome::Refused(_)), "{code:?} is what a kit refuses with");
-        }
-    }
 }

@@ -195,20 +195,31 @@ async fn create(plan_id: u64) {
 ///
 /// # Errors
 /// Why it serves nobody.
-pub(crate) async fn check(canister: Principal) -> Result<Option<u128>, String> {
-    let response = management::call("canister_status", &OfCanister { canister_id: canister }).await;
-    let status = match response {
-        Ok(response) => replies::told::<Status>(response)?,
-        Err(error) if is_gone(&error) => {
-            store::remove_from_pool(canister);
-            return Ok(None);
-        }
-        Err(error) => return Err(error.to_string()),
+async fn check(canister: Principal) -> Result<Option<u128>, String> {
+    let Some(status) = status(canister).await? else {
+        store::remove_from_pool(canister);
+        return Ok(None);
     };
     match unfit(&status) {
         Some(why) => Err(why),
-        None => Ok(Some(u128::try_from(status.cycles.0).unwrap_or(u128::MAX))),
+        None => Ok(Some(cycles(&status))),
     }
+}
+
+/// The status of a canister; nothing where it is gone.
+///
+/// # Errors
+/// Nobody tells it.
+pub(crate) async fn status(canister: Principal) -> Result<Option<Status>, String> {
+    match management::call("canister_status", &OfCanister { canister_id: canister }).await {
+        Ok(response) => replies::told::<Status>(response).map(Some),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+pub(crate) fn cycles(status: &Status) -> u128 {
+    u128::try_from(&status.cycles.0).unwrap_or(u128::MAX)
 }
 
 /// Looks at a canister of the pool, and gives it what it lacks of the plan's cycles.
@@ -268,22 +279,24 @@ fn set_aside(canister: Principal, why: String) {
 
 /// Why a canister serves nobody.
 fn unfit(status: &Status) -> Option<String> {
+    let runs = |hash| format!("it runs a module, {}", decant_words::hex(hash));
+    let is_running = matches!(status.status, RunState::Running);
+    let stable = status.memory_metrics.as_ref().and_then(|metrics| metrics.stable_memory_size.as_ref());
+    let holds_state = stable.is_some_and(|bytes| *bytes > 0_u8);
+    shared(status)
+        .or_else(|| status.module_hash.as_deref().map(|hash| runs(hash)))
+        .or_else(|| holds_state.then(|| "it has stable memory".to_owned()))
+        .or_else(|| (!is_running).then(|| "it does not run".to_owned()))
+}
+
+/// Why a canister may be of use to somebody else, whatever it runs.
+pub(crate) fn shared(status: &Status) -> Option<String> {
     let own = ic_cdk::api::canister_self();
     let snapshots = status.memory_metrics.as_ref().and_then(|metrics| metrics.snapshots_size.as_ref());
     if status.settings.controllers != [own] {
         return Some("others control it too".to_owned());
     }
-    if let Some(hash) = &status.module_hash {
-        return Some(format!("it runs a module, {}", decant_words::hex(hash)));
-    }
-    if snapshots.is_some_and(|bytes| *bytes > 0_u8) {
-        return Some("it has snapshots".to_owned());
-    }
-    let stable = status.memory_metrics.as_ref().and_then(|metrics| metrics.stable_memory_size.as_ref());
-    if stable.is_some_and(|bytes| *bytes > 0_u8) {
-        return Some("it has stable memory".to_owned());
-    }
-    (!matches!(status.status, RunState::Running)).then(|| "it does not run".to_owned())
+    snapshots.is_some_and(|bytes| *bytes > 0_u8).then(|| "it has snapshots".to_owned())
 }
 
 /// Gives a canister what it has less than the plan gives. Whether it has it then.

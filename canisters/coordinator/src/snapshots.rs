@@ -38,15 +38,6 @@ pub(crate) enum Source {
     Uploaded(Reserved),
 }
 
-impl Metadata {
-    /// The hashes of the chunk store, sorted.
-    pub(crate) fn stored_chunks(&self) -> Vec<ByteBuf> {
-        let mut hashes: Vec<_> = self.wasm_chunk_store.iter().map(|chunk| chunk.hash.clone()).collect();
-        hashes.sort();
-        hashes
-    }
-}
-
 /// A global that is exported or mutable.
 #[derive(Debug, Clone, PartialEq, CandidType, Deserialize)]
 pub(crate) enum Global {
@@ -101,8 +92,6 @@ pub(crate) enum ReadKind {
     Heap(Slice),
     #[serde(rename = "stable_memory")]
     Stable(Slice),
-    #[serde(rename = "wasm_chunk")]
-    StoredChunk(ChunkHash),
 }
 
 #[derive(Debug, Clone, CandidType, Deserialize)]
@@ -119,8 +108,6 @@ pub(crate) enum WriteKind {
     Heap(Offset),
     #[serde(rename = "stable_memory")]
     Stable(Offset),
-    #[serde(rename = "wasm_chunk")]
-    StoredChunk,
 }
 
 #[derive(Debug, Clone, CandidType)]

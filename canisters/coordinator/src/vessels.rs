@@ -123,17 +123,16 @@ async fn accepted(
     plan: Option<&Plan>,
     layout: &Layout,
 ) -> Result<Option<ImageKind>, Failure> {
+    if let Err(inside) = pages::place(canister, snapshot, layout).await? {
+        return Ok(Some(ImageKind::Unreadable { reason: inside.to_string() }));
+    }
     let tail_is_dropped = said(plan).drops_tail;
     let accepted = Accepted { tail_is_dropped, ..Accepted::default() };
     let tail = match tail_is_dropped {
-        true => Some(Tail::Nothing),
+        true => Tail::Nothing,
         false => pages::tail(canister, snapshot, layout).await?,
     };
     let tail_pages = layout.usage().tail_pages;
-    let Some(tail) = tail else {
-        let signs = "zeros as far as was read".to_owned();
-        return Ok(Some(ImageKind::Tailed { tail_pages, signs }));
-    };
     Ok(match layout.check(&tail, accepted) {
         Ok(()) => None,
         Err(Obstacle::Tail(leftover)) => Some(ImageKind::Tailed { tail_pages, signs: signs(&leftover) }),
@@ -348,7 +347,18 @@ pub(crate) async fn upload_metadata(canister: Principal, saved: &SnapshotId, pag
 
 /// What it lacks besides pages.
 pub(crate) async fn upload_rest(canister: Principal, saved: &SnapshotId, uploaded: &SnapshotId) -> Outcome {
-    answered(pages::fill_rest(canister, saved, uploaded).await.map(|()| Value::Acknowledged))
+    match snapshots::metadata(canister, saved).await {
+        Ok(metadata) if metadata.wasm_chunk_store.is_empty() => {}
+        Ok(metadata) => {
+            let detail = format!(
+                "{} chunks came after the first look: clear_chunk_store",
+                metadata.wasm_chunk_store.len()
+            );
+            return Outcome::Refused(Reason::new(ReasonCode::TooLarge, detail));
+        }
+        Err(failure) => return lost(&failure),
+    }
+    answered(pages::fill_rest(canister, uploaded).await.map(|()| Value::Acknowledged))
 }
 
 /// Puts a canister back to what a snapshot holds.

@@ -168,19 +168,16 @@ fn settle_call(job: &mut Job, outcome: Outcome, now_nanos: TimeNanos) -> Result<
                 fail(job, reason, is_untouched, now_nanos);
             }
         },
-        // One message's trap is nobody's answer; one that comes again and again is.
-        Outcome::Transient(reason)
-            if reason.code() == ReasonCode::Trapped && job.state.stage() == Stage::AfterCommit =>
-        {
-            refused(job, reason);
-            look_if_stuck(job, rules.look.as_ref());
-        }
         Outcome::Transient(reason) => {
             put_off(job, reason);
             look_if_stuck(job, rules.look.as_ref());
         }
         Outcome::Unknown(reason) => {
-            job.attempt.last_reason = Some(reason);
+            match reason.code() {
+                // It is an answer all the same: nobody waits for ever for another one.
+                ReasonCode::Trapped | ReasonCode::Rejected | ReasonCode::NoKit => refused(job, reason),
+                _ => job.attempt.last_reason = Some(reason),
+            }
             job.attempt.is_unsure = true;
             if rules.look.is_some() {
                 job.attempt.phase = Phase::Observe { refusal: None };

@@ -283,7 +283,7 @@ pub enum Effect {
         /// Pages of its stable memory.
         pages: u64,
     },
-    /// `upload_canister_snapshot_data`: the chunk store as saved, and the empty module.
+    /// `upload_canister_snapshot_data`: the empty module. Refused if the saved snapshot has a chunk store.
     UploadRest {
         /// Of which canister.
         canister: Principal,

@@ -96,12 +96,19 @@ pub struct CanisterView {
     /// executes.
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
+    /// Bytes of its chunk store; 0 where the replica doesn't tell.
+    #[serde(rename = "k", default, skip_serializing_if = "is_none")]
+    pub chunk_store_bytes: u64,
     /// What somebody else did to its code since the time that the look names: the last such change, for people.
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     pub acted: Option<String>,
     /// The same, where it took stable memory away, or put another in its place.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub emptied: Option<String>,
+}
+
+fn is_none(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// Names a snapshot at its canister.

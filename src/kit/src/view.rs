@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use decant_api::KitError;
 use decant_api::source::LayoutSummary;
-use decant_layout::{Accepted, ExtendError, Image, Layout, Tail, TailScan};
+use decant_layout::{Accepted, ExtendError, Image, Layout, Obstacle, Tail, TailScan, check_place};
 use decant_transfer::{DEFAULT_CHUNK_PAGES, Kind, MAX_CHUNK_PAGES, PAGE_BYTES, RAW_MEMORY, Shape, Slicing};
 
 use crate::limits::FINE_STATE_PAGES;
@@ -94,7 +94,9 @@ impl View {
         let Some(layout) = &self.layout else { return Ok(Slicing::Done) };
         let chunk_pages = self.shape.chunk_pages().into();
         match tail(scan, stable, chunk_pages, may_continue) {
-            Some(tail) => layout.check(&tail, self.accepted).map(|()| Slicing::Done).map_err(unreadable),
+            Some(tail) => {
+                verdict(layout, stable, &tail, self.accepted).map(|()| Slicing::Done).map_err(unreadable)
+            }
             None => Ok(Slicing::Paused),
         }
     }
@@ -245,7 +247,7 @@ pub(crate) fn summary(stable: &impl Stable, told: Told) -> LayoutSummary {
                 reads < SUMMARY_READS
             };
             let tail = tail(&mut TailScan::new(&layout), stable, 1, may_continue).unwrap_or(Tail::Nothing);
-            match layout.check(&tail, told.accepted) {
+            match verdict(&layout, stable, &tail, told.accepted) {
                 Ok(()) => LayoutSummary::Managed {
                     bucket_pages: layout.bucket_size_pages(),
                     memories: layout.memories().len() as u16,
@@ -256,6 +258,16 @@ pub(crate) fn summary(stable: &impl Stable, told: Told) -> LayoutSummary {
         }
         Err(error) => LayoutSummary::Unreadable { reason: error.to_string() },
     }
+}
+
+/// Whether an image can be moved, once what lies behind its manager was looked at.
+fn verdict(layout: &Layout, stable: &impl Stable, tail: &Tail, accepted: Accepted) -> Result<(), Obstacle> {
+    let read = |offset_bytes, buffer: &mut [u8]| {
+        stable.read(offset_bytes, buffer);
+        Ok::<(), Infallible>(())
+    };
+    let Ok(place) = check_place(layout.manager_page(), stable.size_pages(), read);
+    place.and_then(|()| layout.check(tail, accepted))
 }
 
 /// What lies behind the manager, once all was looked at.

@@ -15,7 +15,8 @@
 //!   over or alive, and only the canister's code tells which. It can't be moved: whoever reads it does so by page number,
 //!   and an image that keeps it where it is gives nothing back. So it is refused with what it is ([`TailScan`],
 //!   [`Layout::check`]), unless somebody who knows accepts the loss ([`Accepted`]).
-//! - A virtual memory may hold a manager itself ([`Layout::contents`]). It moves as any bytes do, its waste included.
+//! - A virtual memory may hold a manager itself ([`Layout::contents`]). It moves as any bytes do, its waste included, and never
+//!   by itself ([`check_place`]): the outer manager would go on to claim the pages that it had.
 //!
 //! # The layout, version 1, little-endian
 //!
@@ -128,6 +129,6 @@ pub use layout::{Layout, VirtualMemory};
 pub use obstacle::{Accepted, Obstacle};
 pub use pages::PageRun;
 pub use repack::{CopyRun, Repacked, copies, repack};
-pub use search::{find_managers, manager_places};
+pub use search::{check_place, find_managers, manager_places};
 pub use tail::{Leftover, Tail, TailScan};
 pub use usage::{MemoryUsage, Usage};

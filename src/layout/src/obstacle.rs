@@ -28,6 +28,19 @@ pub enum Obstacle {
         /// How many.
         free_buckets: u16,
     },
+    /// What is in a memory of another manager moves with that one: its header would go on to claim pages that are gone.
+    #[error(
+        "page {manager_page} lies inside of the MemoryManager at page {outer_page}, which ends at page {end_page}: what is in one \
+         of its memories can't be repacked by itself"
+    )]
+    Inside {
+        /// Where the manager is that is to be moved.
+        manager_page: u32,
+        /// Where the other one begins.
+        outer_page: u32,
+        /// The page after its last bucket.
+        end_page: u64,
+    },
 }
 
 impl Layout {
@@ -43,6 +56,18 @@ impl Layout {
             return Err(Obstacle::Tail(leftover.clone()));
         }
         self.check_buckets(accepted)
+    }
+
+    /// Whether a manager that begins at that page behind this one is none of its memories' business.
+    ///
+    /// # Errors
+    /// [`Obstacle::Inside`].
+    pub fn check_apart(&self, manager_page: u32) -> Result<(), Obstacle> {
+        let end_page = self.buckets_end_pages().min(self.stable_size_pages());
+        match self.manager_page() < manager_page && u64::from(manager_page) < end_page {
+            true => Err(Obstacle::Inside { manager_page, outer_page: self.manager_page(), end_page }),
+            false => Ok(()),
+        }
     }
 
     /// As [`check`](Layout::check), as far as it can be said before the tail was looked at.

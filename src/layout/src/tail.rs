@@ -109,6 +109,8 @@ pub struct TailScan {
     /// Pages at which a structure may begin, the next one last.
     places: Vec<u64>,
     signs: Vec<Sign>,
+    /// Whether pages were skipped on the way to the places.
+    is_skipped: bool,
 }
 
 impl TailScan {
@@ -123,7 +125,22 @@ impl TailScan {
             first_page_in_use: None,
             places: Vec::new(),
             signs: Vec::new(),
+            is_skipped: false,
         }
+    }
+
+    /// Reads no more pages, though all were zero so far: only places behind them at which a structure may begin.
+    pub fn skip_to_signs(&mut self) {
+        if self.first_page_in_use.is_none() && self.next_page < self.pages.end {
+            self.first_page_in_use = Some(self.next_page);
+            self.places = self.places_from(self.next_page);
+            self.is_skipped = true;
+        }
+    }
+
+    /// Pages whose first bytes [`wants`](TailScan::wants) asks for from now on, for whoever reads several at a time.
+    pub fn places(&self) -> impl Iterator<Item = u64> {
+        self.places.iter().rev().copied()
     }
 
     /// Offset and length in bytes of what to read next, at most `max_pages` (0 counts as 1); `None` at the end.
@@ -157,15 +174,20 @@ impl TailScan {
         }
     }
 
-    /// What is there, once all was looked at.
+    /// What is there, once all was looked at; never [`Tail::Nothing`] where pages were skipped.
     pub fn tail(&self) -> Option<Tail> {
         match self.first_page_in_use {
             None if self.next_page < self.pages.end => None,
             None => Some(Tail::Nothing),
             Some(_) if !self.places.is_empty() => None,
-            Some(first_page_in_use) => Some(Tail::InUse(Leftover {
+            Some(_) if self.is_skipped && self.signs.is_empty() => None,
+            Some(page) => Some(Tail::InUse(Leftover {
                 pages: self.pages.clone(),
-                first_page_in_use,
+                first_page_in_use: self
+                    .signs
+                    .first()
+                    .filter(|_| self.is_skipped)
+                    .map_or(page, |sign| sign.page),
                 signs: self.signs.clone(),
                 earlier_bucket_pages: self.earlier_bucket_pages(),
             })),

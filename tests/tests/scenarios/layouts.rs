@@ -50,12 +50,22 @@ fn argument(spec: Spec) -> Vec<u8> {
     candid::encode_one(spec).expect("a specification encodes")
 }
 
+/// The argument of one whose `init` leaves stable memory alone, as a target's must.
+pub(crate) fn opened_later() -> Vec<u8> {
+    argument(PLAIN)
+}
+
+/// A canister of a user with two notes, that was not moved yet.
+pub(crate) fn noted(world: &World, user: u64) -> Principal {
+    regions(world, user, PLAIN)
+}
+
 /// The argument of one whose `init` opens its memories.
 pub(crate) fn opened_at_init() -> Vec<u8> {
     argument(Spec { opens_at_init: true, ..PLAIN })
 }
 
-fn note(world: &World, canister: Principal, text: &str) {
+pub(crate) fn note(world: &World, canister: Principal, text: &str) {
     let _: u64 = update(&world.pic, canister, world.operator, "note", (text,)).expect("it is noted");
 }
 
@@ -149,6 +159,22 @@ fn a_manager_in_a_memory_is_moved_with_all_that_it_holds() {
         let is_told = moved.nested_pages.is_some();
         assert_eq!(is_told, way == Way::Repack, "{moved:?}");
         assert_goes_on(&world, moved.target.unwrap_or(canister), FILES, &before);
+    }
+}
+
+#[test]
+fn a_manager_in_a_memory_is_not_moved_by_itself_and_its_canister_grows_on() {
+    // Three memories of a bucket lie before the one that holds a manager.
+    const INNER_PAGE: u64 = 1 + 3 * 128;
+    let world = world();
+    for (way, user) in Way::BOTH.into_iter().zip([1, 2]) {
+        let canister = regions(&world, user, FILES);
+        let before = notes(&world, canister);
+        let refused = run(&world, &plan(&world, way, FILES, Some(INNER_PAGE)), canister);
+        let inside = "page 385 lies inside of the MemoryManager at page 0, which ends at page 513";
+        assert!(refusal(&refused).contains(inside), "{way:?}: {refused:?}");
+        assert_eq!(refused.fenced_nanos, None, "it was never stopped");
+        assert_goes_on(&world, canister, FILES, &before);
     }
 }
 

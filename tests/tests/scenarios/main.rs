@@ -43,4 +43,5 @@ mod strangers;
 mod stuck;
 mod survives_people;
 mod targets;
+mod unsteady;
 mod vessel;

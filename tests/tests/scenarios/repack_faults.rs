@@ -7,13 +7,13 @@
 //! coordinator, or a callback that traps. The replica executes a call once, as the platform does: that a job survives
 //! two executions is what follows here from a lost reply, since the coordinator then repeats the call.
 
-use decant_api::jobs::{Outcome, Summary};
+use decant_api::jobs::{Outcome, PoolView, Summary};
 use decant_api::plan::{ByVessel, Plan, Strategy};
 use decant_cli::engine::Engine;
-use decant_cli::rehearsal::Options;
-use decant_cli::rehearsal::calls::query;
+use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
+use decant_cli::rehearsal::{Modules, Options};
 use decant_shapes_model::{Kind, Shapes, Spec, StructureSpec};
 use decant_tests::faults::{Fault, arm, at_each_call, disarm, embedded, happened};
 use decant_tests::keeper::{FAR_NANOS, Keeper, bump, bumped, call, peek};
@@ -287,4 +287,51 @@ fn every_callback_of_a_relocation_by_vessel_traps_once() {
 #[test]
 fn the_coordinator_is_stopped_upgraded_and_started_at_every_call_of_a_relocation_by_vessel() {
     sweep_by_vessel(Fault::Restarted);
+}
+
+/// Each call of a deletion goes wrong once; it is asked for again until it is done. Answers how many there were.
+fn sweep_deletions(fault: Fault) -> u32 {
+    // What the vessel's installation and its last message take; twice, where a drain is repeated.
+    const TAKEN_CYCLES: u128 = 240_000_000_000;
+    let engine = embedded();
+    let options = Options { canisters: 1, state_kib: 8, ..Options::default() };
+    let (world, users) = fleet_on(engine, &options, &modules().kit);
+    // The build of a plan that is no kit: its target is given back.
+    let no_kit = Modules { kit: modules().managed.clone(), ..modules().clone() };
+    let mut plan = world.plan(&no_kit, &options).expect("the modules are uploaded");
+    (plan.max_canisters, plan.max_cycles) = (1_000, 1_000_000_000_000_000);
+    world.propose(&plan).expect("the plan is approved");
+    at_each_call(|nth| {
+        hand_over(&world, users.originals()).expect("the index enrols");
+        settle(&world);
+        let pool = || -> Vec<PoolView> {
+            query(&world.pic, world.coordinator, "decant_pool", ()).expect("the coordinator answers")
+        };
+        let canister = pool().first().expect("a target was given back").canister;
+        let held = world.pic.cycle_balance(canister);
+        let before = world.pic.cycle_balance(world.coordinator);
+        let delete = || -> Result<(), String> {
+            update(&world.pic, world.coordinator, world.operator, "decant_delete_pooled", (canister,))
+                .map_err(|error| format!("{error:#}"))?
+        };
+        let has_happened = arm(engine, &world, fault, nth);
+        let first = delete();
+        disarm(engine, &world);
+        let ended = first.clone().or_else(|_| delete());
+        assert_eq!(ended, Ok(()), "{fault:?} at call {nth}, after {first:?}");
+        assert_eq!(pool(), [], "{fault:?} at call {nth}");
+        assert!(!world.pic.canister_exists(canister), "{fault:?} at call {nth}");
+        let came = world.pic.cycle_balance(world.coordinator) - before;
+        assert!(came > held - TAKEN_CYCLES, "promise 5, {fault:?} at call {nth}: {came} of {held}");
+        happened(&has_happened)
+    })
+}
+
+#[test]
+fn a_deletion_of_which_any_call_fails_is_repeated_and_its_cycles_come() {
+    // A look, the vessel, its drain, what that calls, a stop, the deletion.
+    assert!(sweep_deletions(Fault::Rejected) >= 6);
+    // The vessel's installation is the one that waits a bounded time.
+    assert!(sweep_deletions(Fault::ReplyLost) >= 1);
+    assert!(sweep_deletions(Fault::CallbackTraps) >= 6);
 }

@@ -2,10 +2,10 @@
 //! stopped.
 
 use candid::{CandidType, Principal};
-use decant_api::jobs::{JobView, Outcome};
-use decant_api::plan::{ByVessel, Plan, Strategy};
+use decant_api::jobs::{JobView, Outcome, Summary};
+use decant_api::plan::{ByVessel, ModuleUse, Plan, Strategy};
 use decant_cli::rehearsal::Options;
-use decant_cli::rehearsal::calls::update;
+use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::world::World;
 use decant_tests::keeper::{Keeper, bump, bumped, peek};
 use decant_tests::repack::{
@@ -217,6 +217,48 @@ fn set(world: &World, canister_id: Principal, settings: Settings) {
         argument,
     );
     called.expect("the operator is a controller");
+}
+
+/// What a plan for one repack of a build that nobody uploaded may spend at the least, on 13 nodes.
+const LEAST_CYCLES: u128 = 53_000_000_000;
+
+fn cycles_spent(world: &World) -> u128 {
+    let summary: Summary =
+        query(&world.pic, world.coordinator, "decant_summary", ()).expect("the coordinator answers");
+    summary.cycles_spent
+}
+
+#[test]
+fn a_chunk_store_is_not_carried_and_its_size_and_what_to_do_are_said() {
+    let world = world();
+    let canister = shapes(&world, 128);
+    for chunk in 0..50_u8 {
+        world.pic.upload_chunk(canister, Some(world.operator), vec![chunk; 1 << 20]).expect("it is stored");
+    }
+    let plan = Plan { max_cycles: LEAST_CYCLES, ..shapes_plan(&world) };
+    assert_refused(&world, &plan, canister, "grow", &["52428800 bytes", "clear_chunk_store"]);
+    assert!(cycles_spent(&world) < LEAST_CYCLES, "promise 13: {} cycles", cycles_spent(&world));
+    world.pic.clear_chunk_store(canister, Some(world.operator)).expect("it is cleared");
+    let jobs = repack(&world, &plan, &[canister]);
+    assert_eq!(jobs[0].outcome, Outcome::Done, "{jobs:?}");
+    assert!(cycles_spent(&world) < 2 * LEAST_CYCLES, "promise 13: {} cycles", cycles_spent(&world));
+}
+
+#[test]
+fn zeros_behind_the_last_bucket_cost_no_more_than_a_job_may_take() {
+    const ZERO_PAGES: u64 = 200;
+    let (world, module) = (world(), Keeper { zero_pages: ZERO_PAGES, ..Keeper::default() }.module());
+    let canister = install(&world, &module, nothing());
+    bump(&world, canister);
+    let chunks = world.upload(&module).expect("the module is uploaded");
+    let of_plan = ModuleUse { chunk_hashes: chunks.chunk_hashes, ..used(&module, nothing()) };
+    let before = cycles_spent(&world);
+    let jobs = repack(&world, &plan(&world, vec![of_plan]), &[canister]);
+    assert_eq!(jobs[0].outcome, Outcome::Done, "{jobs:?}");
+    assert_eq!((peek(&world, canister), status(&world, canister).stable_pages()), (bumped(1), 3));
+    let spent = cycles_spent(&world) - before;
+    println!("{spent} cycles of the coordinator for a repack with {ZERO_PAGES} pages of zeros behind it");
+    assert!(spent <= 3_000_000_000, "promise 13: {spent} cycles");
 }
 
 #[test]

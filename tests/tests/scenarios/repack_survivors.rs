@@ -10,10 +10,9 @@ use decant_cli::rehearsal::world::World;
 use decant_tests::keeper::{FAR_NANOS, HOOK, Keeper, MILLION, TIMER, bump, bumped, call, disarmed, peek};
 use decant_tests::repack::{
     certified_data, digest, grow, install, install_shapes, manage, nothing, one_of_each, plan, refusal,
-    repack, shapes_plan, snapshots, status, used, wasm,
+    repack, shapes_plan, snapshots, status, used,
 };
 use decant_tests::{engine, modules};
-use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
 /// Rounds in which everything that is waited for must happen.
@@ -48,63 +47,17 @@ fn repack_keeper(world: &World, keeper: Keeper, canister: Principal) -> JobView 
 }
 
 #[test]
-fn the_chunk_store_and_certified_data_survive() {
+fn certified_data_survive() {
     let world = world();
     let canister = install_shapes(&world, &one_of_each(128));
     grow(&world, canister, 1, 300);
     let certified = ByteBuf::from([0xc5; 32]);
     update::<()>(&world.pic, canister, world.operator, "certify", (certified.clone(),)).expect("certified");
-    let chunks = [b"a chunk".to_vec(), vec![7; 1 << 20], wasm("heap-only")];
-    for chunk in &chunks {
-        world.pic.upload_chunk(canister, Some(world.operator), chunk.clone()).expect("it is stored");
-    }
-    let stored = || {
-        let mut hashes = world.pic.stored_chunks(canister, Some(world.operator)).expect("they are listed");
-        hashes.sort();
-        hashes
-    };
-    let (content, before) = (digest(&world, canister), stored());
-    assert_eq!(before.len(), chunks.len());
+    let content = digest(&world, canister);
     let job = repack(&world, &shapes_plan(&world), &[canister]).remove(0);
     assert_done(&world, &job);
-    assert_eq!((digest(&world, canister), stored()), (content, before));
+    assert_eq!(digest(&world, canister), content);
     assert_eq!(certified_data(&world, canister), certified);
-    // The bytes are there, not only their hashes: code is installed out of them.
-    install_from(&world, canister, &wasm("heap-only"));
-}
-
-/// Installs a module of one chunk into a fresh canister, out of another one's chunk store.
-fn install_from(world: &World, store: Principal, module: &[u8]) {
-    #[derive(CandidType)]
-    struct ChunkHash {
-        hash: ByteBuf,
-    }
-    #[derive(CandidType, Deserialize)]
-    enum Mode {
-        #[serde(rename = "install")]
-        Install,
-    }
-    #[derive(CandidType)]
-    struct Installation {
-        mode: Mode,
-        target_canister: Principal,
-        store_canister: Option<Principal>,
-        chunk_hashes_list: Vec<ChunkHash>,
-        wasm_module_hash: ByteBuf,
-        arg: ByteBuf,
-    }
-    let hash = used(module, nothing()).hash;
-    let target = decant_tests::repack::create(world);
-    let installation = Installation {
-        mode: Mode::Install,
-        target_canister: target,
-        store_canister: Some(store),
-        chunk_hashes_list: vec![ChunkHash { hash: hash.clone() }],
-        wasm_module_hash: hash.clone(),
-        arg: ByteBuf::from(nothing()),
-    };
-    manage::<()>(world, target, "install_chunked_code", &installation);
-    assert_eq!(status(world, target).module_hash, Some(hash));
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! What sources and targets may run, told before anything is spent on them or any of them is fenced.
 
 use candid::Principal;
-use decant_api::jobs::{Outcome, Summary};
+use decant_api::jobs::{JobView, Outcome, Pause, Summary};
 use decant_api::plan::{Plan, Relocation, Retention, Strategy};
 use decant_cli::rehearsal::Options;
 use decant_cli::rehearsal::calls::query;
 use decant_cli::rehearsal::world::World;
 use decant_tests::dapps::{POSTS, another_build, enrolled, post, posts, routed, world};
-use decant_tests::repack::{job, nothing, refusal, used, wasm};
-use decant_tests::{modules, settle};
+use decant_tests::repack::{job, nothing, refusal, status, used, wasm};
+use decant_tests::{modules, pause, settle};
 use serde_bytes::ByteBuf;
+use std::time::Duration;
+
+use super::layouts::{note, noted};
 
 /// A plan to relocate canisters to that build.
 pub(crate) fn relocation(
@@ -69,6 +72,57 @@ fn an_init_that_touches_stable_memory_is_found_by_the_first_target_and_no_second
     for canister in canisters {
         assert_eq!(posts(&world, canister), POSTS);
         assert_eq!(post(&world, canister, "four"), 4);
+    }
+}
+
+/// Ticks until something holds.
+fn until(world: &World, what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..1_000 {
+        if holds() {
+            return;
+        }
+        world.pic.advance_time(Duration::from_millis(500));
+        world.pic.tick();
+    }
+    panic!("{what} did not come about");
+}
+
+/// Somebody writes to the target of a job as soon as it has a module.
+fn written_to_before_it_is_closed(world: &World, source: Principal) -> JobView {
+    let id = enrolled(world, &[source])[0];
+    until(world, "an installation", || job(world, id).state == "configured");
+    pause(world, Pause::Hold);
+    let target = job(world, id).target.expect("it has one");
+    until(world, "a module", || status(world, target).module_hash.is_some());
+    note(world, target, "by a stranger");
+    pause(world, Pause::Running);
+    settle(world);
+    job(world, id)
+}
+
+#[test]
+fn who_writes_to_a_target_before_it_is_closed_keeps_no_other_job_from_its_end() {
+    let module = wasm("regions");
+    for is_first in [true, false] {
+        let world = world();
+        let sources: Vec<Principal> = (1..=3).map(|user| noted(&world, user)).collect();
+        let plan = relocation(&world, &module, super::layouts::opened_later(), |_| ());
+        world.propose(&plan).expect("the plan is approved");
+        let done = |source| {
+            let id = enrolled(&world, &[source])[0];
+            settle(&world);
+            let done = job(&world, id);
+            assert_eq!(done.outcome, Outcome::Done, "after it was the first: {is_first}: {done:?}");
+        };
+        if !is_first {
+            done(sources[0]);
+        }
+        let disturbed = written_to_before_it_is_closed(&world, sources[1]);
+        assert!(refusal(&disturbed).contains("was written to before it was closed"), "{disturbed:?}");
+        assert_eq!(disturbed.fenced_nanos, None, "its source was never fenced");
+        note(&world, sources[1], "three");
+        done(sources[1]);
+        done(sources[2]);
     }
 }
 

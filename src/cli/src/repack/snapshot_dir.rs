@@ -16,7 +16,10 @@
 
 use crate::stable_file::StableFile;
 use anyhow::{Context, anyhow, bail, ensure};
-use decant_layout::{Image, ImageError, Layout, MemoryContents, PAGE_BYTES, Structure, Tail, find_managers};
+use decant_layout::{
+    Image, ImageError, Layout, MemoryContents, Obstacle, PAGE_BYTES, Structure, Tail, check_place,
+    find_managers,
+};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -141,6 +144,14 @@ impl SnapshotDir {
     /// The file can't be read.
     pub(super) fn managers(&self) -> anyhow::Result<Vec<Layout>> {
         find_managers(self.stable_pages, self.stable.reader()).with_context(|| self.reading())
+    }
+
+    /// Whether a manager at that page is in no memory of another one.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(super) fn check_place(&self, manager_page: u32) -> anyhow::Result<Result<(), Obstacle>> {
+        check_place(manager_page, self.stable_pages, self.stable.reader()).with_context(|| self.reading())
     }
 
     /// What lies behind the last bucket.

@@ -52,6 +52,7 @@ pub(super) fn plan(source: &SnapshotDir, options: &Options) -> anyhow::Result<Pl
         let flag = match obstacle {
             Obstacle::Tail(_) => "--drop-tail",
             Obstacle::FreeBuckets { .. } => "--free-buckets",
+            Obstacle::Inside { .. } => return anyhow!("{file}: {obstacle}"),
         };
         anyhow!("{file}: {obstacle}. Only if it is known to be of no use, or harmless, add {flag}")
     })?;
@@ -80,9 +81,7 @@ fn ensure_there(before: &Layout, drop_memories: &[u8]) -> anyhow::Result<()> {
 /// The layout by the manager at a page. What others may be there is said, and not guessed.
 fn manager(source: &SnapshotDir, manager_page: u32) -> anyhow::Result<Layout> {
     let file = source.stable().path().display();
-    if manager_page > 0 {
-        ensure_not_inside(source, manager_page)?;
-    }
+    source.check_place(manager_page)?.map_err(|inside| anyhow!("{file}: {inside}"))?;
     let size_pages = match source.image(manager_page)? {
         Image::Managed(layout) => return Ok(layout),
         Image::Empty => bail!("{file} is empty: there is nothing to repack"),
@@ -117,22 +116,6 @@ fn named(layout: &Layout) -> String {
         usage.used_pages,
         usage.reclaimable_pages()
     )
-}
-
-/// What is kept byte for byte must not be a manager whose buckets reach into what is moved.
-fn ensure_not_inside(source: &SnapshotDir, manager_page: u32) -> anyhow::Result<()> {
-    for other in source.managers()? {
-        let usage = other.usage();
-        let end_page = usage.stable_pages - usage.tail_pages;
-        ensure!(
-            other.manager_page() >= manager_page || end_page <= u64::from(manager_page),
-            "{}: page {manager_page} lies inside of the MemoryManager at page {}, which ends at page {end_page}: what is \
-             in one of its memories can't be repacked by itself",
-            source.stable().path().display(),
-            other.manager_page()
-        );
-    }
-    Ok(())
 }
 
 /// The layout in the new buckets, which hold the growth too.

@@ -57,6 +57,12 @@ fn room(job: &Job, view: &CanisterView) -> Result<(), Reason> {
         let detail = format!("{source} may have {} bytes", view.heap_limit_bytes.unwrap_or_default());
         return Err(Reason::new(ReasonCode::SmallHeapLimit, detail));
     }
+    // It would cross the coordinator, there and back.
+    if view.chunk_store_bytes > 0 && !job.plan.strategy.has_target() {
+        let detail =
+            format!("{source} has a chunk store of {} bytes: clear_chunk_store", view.chunk_store_bytes);
+        return Err(Reason::new(ReasonCode::TooLarge, detail));
+    }
     if view.has_public_snapshots {
         return Err(Reason::new(ReasonCode::PublicSnapshots, source.to_text()));
     }

@@ -89,8 +89,7 @@ pub(super) fn planned(job: &Job, root: Digest) -> Option<Rules> {
     Some(rules)
 }
 
-/// What a snapshot has besides pages: the chunk store, and an empty module, over which the vessel is installed. The same
-/// bytes at the same place.
+/// What a snapshot has besides pages: an empty module, over which the vessel is installed. The same bytes at the same place.
 pub(super) fn furnishing(job: &Job, root: Digest) -> Option<Rules> {
     let held = job.held.as_ref()?;
     let (saved, uploaded) = (held.saved.clone()?, held.uploaded.clone()?);

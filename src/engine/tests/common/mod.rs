@@ -39,6 +39,7 @@ pub(crate) fn status(run_state: RunState, module: Option<u8>) -> CanisterView {
         freezing_cycles: 0,
         freezing_seconds: 2_592_000,
         is_planned: true,
+        chunk_store_bytes: 0,
         minimum_call_cycles: 0,
         heap_limit_bytes: None,
         has_public_snapshots: false,

@@ -1,8 +1,10 @@
 //! The way back and what is committed: others are waited for, people decide what only they can, and both may be skipped.
 
-use decant_engine::{Event, Job, Limits, Outcome, ReasonCode, State, Step, Undo, apply, next_step};
+use decant_engine::{
+    Effect, Event, FenceView, Job, Limits, Outcome, ReasonCode, RunState, State, Step, Undo, apply, next_step,
+};
 
-use crate::common::{NOW_NANOS, gave_up, in_every_state, new_job, path, sent};
+use crate::common::{NOW_NANOS, gave_up, holder, in_every_state, kit, new_job, path, sent, started, view};
 use crate::transitions::{reply, try_event};
 
 /// The job after so many tries of its step that ended so.
@@ -50,12 +52,31 @@ fn a_person_decides_what_is_refused_again_and_again_after_the_commit_point_and_n
     assert!(!gives_up_after_a_year(&tried(find("committed"), 1_000, &down)));
 }
 
+/// The job after so many calls of its step trapped at their callee, which a look finds as it was.
+fn trapped(mut job: Job, times: u32) -> Job {
+    let later_nanos = NOW_NANOS + YEAR_NANOS;
+    let mut calls = 0;
+    while calls < times {
+        let Step::Call { effect, is_observation, .. } = next_step(&job, later_nanos, &Limits::default())
+        else {
+            panic!("after {calls} of {times} calls: {job:?}")
+        };
+        let outcome = match is_observation {
+            true if matches!(effect, Effect::CanisterStatus { .. }) => Outcome::Done(view(RunState::Running)),
+            true => Outcome::Done(kit(FenceView::Importing(holder()))),
+            false => Outcome::Unknown(ReasonCode::Trapped.into()),
+        };
+        calls += u32::from(!is_observation);
+        job = reply(&started(job).expect("it can be sent"), outcome).expect("it ended");
+    }
+    job
+}
+
 #[test]
 fn a_source_that_only_traps_after_the_commit_point_parks_its_job_with_the_reason() {
-    let traps = Outcome::Transient(ReasonCode::Trapped.into());
     for label in ["committed", "retired"] {
-        assert!(!gives_up_after_a_year(&tried(find(label), 23, &traps)), "{label}");
-        let job = tried(find(label), 24, &traps);
+        assert!(!gives_up_after_a_year(&trapped(find(label), 23)), "{label}");
+        let job = trapped(find(label), 24);
         let Step::Record(event) = next_step(&job, NOW_NANOS + YEAR_NANOS, &Limits::default()) else {
             panic!("promise 8: {label} is parked")
         };
@@ -65,7 +86,7 @@ fn a_source_that_only_traps_after_the_commit_point_parks_its_job_with_the_reason
         assert!(parked.explanation().is_some_and(|why| why.contains("decant_retry")), "{parked:?}");
     }
     let back = find("rolling back: Some(ThawSource)");
-    assert!(!gives_up_after_a_year(&tried(back, 1_000, &traps)), "the way back needs nobody");
+    assert!(!gives_up_after_a_year(&trapped(back, 1_000)), "the way back needs nobody");
 }
 
 #[test]

@@ -305,6 +305,7 @@ impl World {
                     freezing_cycles: 0,
                     freezing_seconds: canister.freezing_seconds,
                     is_planned: true,
+                    chunk_store_bytes: 0,
                     minimum_call_cycles: 0,
                     heap_limit_bytes: None,
                     has_public_snapshots: false,

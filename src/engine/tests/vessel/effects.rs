@@ -210,6 +210,7 @@ fn status(world: &World, id: Principal) -> CanisterView {
         freezing_cycles: 1_000_000,
         freezing_seconds: canister.freezing_seconds,
         is_planned: canister.image.module == Some(Module::Own) && trouble != Trouble::NotPlanned,
+        chunk_store_bytes: 0,
         minimum_call_cycles: if trouble == Trouble::WantsCycles { 1 } else { 0 },
         heap_limit_bytes: (trouble == Trouble::SmallHeapLimit).then_some(1 << 20),
         has_public_snapshots: trouble == Trouble::PublicSnapshots,

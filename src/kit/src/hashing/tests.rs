@@ -104,6 +104,27 @@ fn what_may_be_left_behind_does_not_refuse() {
 }
 
 #[test]
+fn a_manager_in_a_memory_of_another_one_is_not_moved_by_itself() {
+    let mut memory = managed(0);
+    let inner = Layout::planned([(0, 1)], 1).expect("a bucket fits").header_page();
+    memory.bytes[PAGE..2 * PAGE].copy_from_slice(&inner);
+    let told = Told { manager_page: 1, ..Told::default() };
+    let mut sealing = Sealing::new(&memory, told, Vec::new()).expect("a manager begins there");
+    let sealed = loop {
+        match sealing.run(&memory, || false) {
+            Ok(SealProgress::Working { .. }) => {}
+            ended => break ended,
+        }
+    };
+    let inside = "page 1 lies inside of the MemoryManager at page 0, which ends at page 5";
+    assert!(reason(sealed).contains(inside));
+    let LayoutSummary::Unreadable { reason } = view::summary(&memory, told) else {
+        panic!("it can't be moved")
+    };
+    assert!(reason.contains(inside), "{reason}");
+}
+
+#[test]
 fn free_buckets_refuse_the_seal_because_the_heap_may_know_another_order() {
     let mut memory = managed(0);
     // The memory is freed as `reclaim_memory` of ic-stable-structures 0.7.1 does: size 0, owners 255.

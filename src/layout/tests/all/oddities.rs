@@ -4,7 +4,8 @@
 use crate::common::SparseMemory;
 use crate::common::history::{assert_same_state, histories, manager};
 use decant_layout::{
-    Accepted, Image, Layout, LayoutError, Obstacle, PAGE_BYTES, Structure, Tail, find_managers, repack,
+    Accepted, Image, Layout, LayoutError, Obstacle, PAGE_BYTES, Structure, Tail, check_place, find_managers,
+    repack,
 };
 use ic_stable_structures::memory_manager::{MemoryId, MemoryManager};
 use ic_stable_structures::{Memory, StableBTreeMap, StableCell};
@@ -23,6 +24,23 @@ fn repacked(source: &SparseMemory, bucket_size_pages: u32) -> SparseMemory {
     let target = SparseMemory::with_pages(plan.stable_size_pages());
     repack(&layout, &plan, source.reader(), target.writer()).expect("nothing fails here");
     target
+}
+
+#[test]
+fn a_manager_in_the_only_memory_of_another_one_is_not_moved_by_itself() {
+    let memory = SparseMemory::default();
+    let outer = MemoryManager::init(memory.clone());
+    let inner = MemoryManager::init_with_bucket_size(outer.get(MemoryId::new(0)), 16);
+    assert_eq!(inner.get(MemoryId::new(5)).grow(1), 0);
+    // It begins where the outer one has its first bucket.
+    let Ok(Image::Managed(layout)) = Image::read_at(1, memory.size(), memory.reader()) else {
+        panic!("a manager begins at page 1")
+    };
+    let place = |page| check_place(page, memory.size(), memory.reader()).expect("nothing fails here");
+    let inside = Obstacle::Inside { manager_page: layout.manager_page(), outer_page: 0, end_page: 129 };
+    assert_eq!(place(1), Err(inside));
+    assert!(matches!(place(128), Err(Obstacle::Inside { .. })));
+    assert_eq!([place(0), place(129)], [Ok(()), Ok(())], "the outer one, and what is behind it");
 }
 
 #[test]
