@@ -11,8 +11,8 @@ use decant_layout::{
 use futures_util::future::join_all;
 use serde_bytes::ByteBuf;
 
-/// Pages behind the last bucket that are read: 256 KiB, each byte of which costs a thousand cycles.
-const TAIL_PAGES: u64 = 4;
+/// Pages behind the last bucket that are read: 1 MiB, each byte of which costs a thousand cycles.
+const TAIL_PAGES: u64 = 16;
 /// Bytes that tell what begins at a page.
 const SIGN_BYTES: u64 = 4;
 /// Reads of a few bytes at a time.

@@ -79,6 +79,10 @@ pub(crate) async fn read_image(job: &Job, canister: Principal, snapshot: &Snapsh
             Ok(None) => ImageKind::Raw,
             Err(failure) => return lost(&failure),
         },
+        // What is stopped already is looked at by the vessel, which reads where it lies.
+        Ok(Image::Managed(layout)) if job.times().fenced_nanos.is_some() => {
+            planned(job, plan.as_ref(), &layout)
+        }
         Ok(Image::Managed(layout)) => match accepted(canister, snapshot, plan.as_ref(), &layout).await {
             Ok(None) => planned(job, plan.as_ref(), &layout),
             Ok(Some(refused)) => refused,

@@ -28,6 +28,31 @@ fn leftover(memory: &SparseMemory) -> Leftover {
 }
 
 #[test]
+fn pages_that_are_skipped_are_told_by_the_structures_that_begin_at_borders_and_by_nothing_else() {
+    let layout = Layout::planned([(0, 3)], 1).expect("three buckets fit");
+    let mut image = layout.header_page();
+    image.resize(300 * PAGE_BYTES as usize, 0);
+    let header = image[..40_000].to_vec();
+    let skipped = |image: &[u8]| {
+        let layout = Layout::parse(&header, 300).expect("it is sound");
+        let mut scan = TailScan::new(&layout);
+        let mut read_bytes = 0;
+        while let Some((offset, length)) = scan.wants(4) {
+            scan.saw(&image[offset as usize..][..length]);
+            scan.skip_to_signs();
+            read_bytes += length;
+        }
+        assert!(read_bytes < 5 * PAGE_BYTES as usize, "{read_bytes} bytes");
+        scan.tail()
+    };
+    assert_eq!(skipped(&image), None, "nobody looked at all of it");
+    // Where an earlier manager with buckets of 128 pages had its second one.
+    image[129 * PAGE_BYTES as usize..][..4].copy_from_slice(b"BTR\x01");
+    let Some(Tail::InUse(leftover)) = skipped(&image) else { panic!("a structure begins there") };
+    assert_eq!((leftover.first_page_in_use, leftover.signs.len()), (129, 1), "{leftover}");
+}
+
+#[test]
 fn a_tail_of_zeros_is_no_tail() {
     let memory = SparseMemory::default();
     manager(&memory, 4).get(MemoryId::new(0)).grow(1);
