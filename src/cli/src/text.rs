@@ -30,6 +30,7 @@ pub(crate) fn cycles(cycles: f64) -> String {
 pub(crate) fn years(years: f64) -> String {
     let days = years * 365.25;
     match days {
+        days if days < 1.5 => "a day".to_owned(),
         days if days < 60.0 => format!("{days:.0} days"),
         days if days < 730.5 => format!("{:.0} months", days / 30.44),
         _ => format!("{years:.1} years"),
@@ -46,16 +47,32 @@ pub(crate) fn seconds(seconds: f64) -> String {
     }
 }
 
-/// Prints to standard output. Whoever stops reading, as `head` does, has read enough: that is no error.
+/// A number of things: `1 canister`, `2 canisters`.
+pub(crate) fn counted(count: usize, of_what: &str) -> String {
+    format!("{count} {of_what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Text that can't steer a terminal, whoever chose the names in it.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).collect()
+}
+
+/// Prints to standard output, as plain text. Whoever stops reading, as `head` does, has read enough: that is no error.
 ///
 /// # Errors
 /// The output can't be written, as on a full disk.
 pub fn print(text: &str) -> io::Result<()> {
+    let text = plain(text);
     let mut output = io::stdout().lock();
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
+}
+
+/// Prints a line to standard error, as plain text.
+pub fn complain(text: &str) {
+    eprintln!("{}", plain(text));
 }
 
 /// A number above 0, of an argument.
