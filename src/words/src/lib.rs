@@ -2,9 +2,11 @@
 //!
 //! Nothing that a proposer wrote can end, hide or turn round a word of ours ([`is_hidden`], [`check_title`]).
 
+mod check;
 mod decision;
 mod plan;
 
+pub use check::{IN_FLIGHT, LEAST_TARGET, LOOKS_BACK, check, check_people, check_plan, is_canister};
 pub use decision::{Hand, PAGE_YEAR_CYCLES, quoted, roles, terms, text};
 pub use plan::{check_title, text as plan_text};
 

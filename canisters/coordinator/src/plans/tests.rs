@@ -1,10 +1,10 @@
 //! Who may be named in a plan, what voters read of it, and limits that fit each other.
 
-use super::{CALL_BYTES, HEAP_BYTES, IN_FLIGHT, LEAST_TARGET, QUEUE, check};
+use super::{CALL_BYTES, HEAP_BYTES, QUEUE};
 use crate::tests::{by_vessel, canister, plan};
 use candid::Principal;
 use decant_api::plan::{Plan, Retention, Strategy};
-use decant_words::plan_text as text;
+use decant_words::{IN_FLIGHT, LEAST_TARGET, check_plan as check, plan_text as text};
 
 fn relocation() -> Plan {
     Plan {

@@ -118,7 +118,11 @@ pub fn run(arguments: &Proposal) -> anyhow::Result<bool> {
 fn run_encode(arguments: &Encode) -> anyhow::Result<bool> {
     let decision = arguments.written.read()?;
     let payload = candid::encode_one(&decision)?;
-    let is_well = arguments.written.check(&decision)?;
+    if !arguments.written.check(&decision)? {
+        let out = if arguments.out.is_some() { "nothing was written" } else { "no payload is printed" };
+        crate::complain(&format!("{out}: mend the hashes, or leave --module out"));
+        return Ok(false);
+    }
     if let Some(directory) = &arguments.out {
         arguments.submission.write(directory, &decision, &payload)?;
     }
@@ -126,7 +130,7 @@ fn run_encode(arguments: &Encode) -> anyhow::Result<bool> {
     let printed =
         format!("payload         {} bytes\nPayload sha256  {digest}\n\n{hexadecimal}\n", payload.len());
     crate::print(&printed)?;
-    Ok(is_well)
+    Ok(true)
 }
 
 /// As an SNS shows it above what the validator renders (dfinity/ic, `rs/sns/governance/src/proposal.rs`).
@@ -139,9 +143,8 @@ impl Written {
         let path = &self.file;
         let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         let decision = candid_text::read_as(&text).with_context(|| path.display().to_string())?;
-        if let Decision::Approve { plan, .. } = &decision {
-            decant_words::check_title(&plan.title).map_err(|why| anyhow!("{}: {why}", path.display()))?;
-        }
+        decant_words::check(&decision)
+            .map_err(|why| anyhow!("{}: a coordinator refuses this: {why}", path.display()))?;
         Ok(decision)
     }
 
@@ -151,7 +154,7 @@ impl Written {
             return Ok(true);
         }
         let wrong = modules::check(decision, &self.module)?;
-        wrong.iter().for_each(|wrong| eprintln!("error: {wrong}"));
+        wrong.iter().for_each(|wrong| crate::complain(&format!("error: {wrong}")));
         Ok(wrong.is_empty())
     }
 }
@@ -179,6 +182,9 @@ fn decoded(payload: &[u8]) -> anyhow::Result<String> {
             "this is no decision that this build of Decant knows, so that it can't tell what it will do: {}; it holds {shown}",
             wrong.what
         )
+    })?;
+    decant_words::check(&decision).map_err(|why| {
+        anyhow!("a coordinator refuses this payload, which does nothing: {why}; it holds {shown}")
     })?;
     let mut text = decant_words::text(&decision, None);
     text += &format!(

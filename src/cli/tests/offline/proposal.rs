@@ -67,11 +67,11 @@ fn every_decision_can_be_written_down_and_told() {
         ("(variant { End = record { plan = 3; title = \"Old\" } })", "# End plan 3"),
         (
             "(variant { Name = record { was = record { operators = vec {}; observers = vec {} };
-              now = record { operators = vec { principal \"aaaaa-aa\" }; observers = vec {} } } })",
+              now = record { operators = vec { principal \"bkyz2-fmaaa-aaaaa-qaaaq-cai\" }; observers = vec {} } } })",
             "# Name who operates",
         ),
         (
-            "(variant { Pay = record { cycles = 5; to = variant { Canister = principal \"aaaaa-aa\" } } })",
+            "(variant { Pay = record { cycles = 5; to = variant { Canister = principal \"bkyz2-fmaaa-aaaaa-qaaaq-cai\" } } })",
             "# Pay cycles out",
         ),
     ] {
@@ -110,6 +110,58 @@ fn what_is_wrong_in_a_plan_is_said_with_its_file_and_line() {
         "{}",
         refused.errors
     );
+}
+
+#[test]
+fn what_a_coordinator_refuses_for_what_it_says_is_neither_rendered_encoded_nor_decoded() {
+    let directory = examples();
+    let plan = read(&directory, "repack.txt");
+    for (from, to, words) in [
+        ("max_canisters = 1_000", "max_canisters = 0", "max_canisters is 0 and must be from 1"),
+        (
+            "max_in_flight = 10",
+            "max_in_flight = 1_000_000",
+            "max_in_flight is 1000000 and must be from 1 to 200",
+        ),
+        ("indexes = vec { principal \"bkyz2-fmaaa-aaaaa-qaaaq-cai\" }", "indexes = vec {}", "indexes is 0"),
+        ("title = \"Repack the user canisters\"", "title = \"\"", "title (bytes) is 0"),
+        ("seconds = 604_800", "seconds = 999_999_999_999", "retention (seconds) is 999999999999"),
+        (
+            "chunk_hashes = vec { blob \"\\93",
+            "chunk_hashes = vec { blob \"\\93\\93",
+            "a hash must have 32 bytes",
+        ),
+        ("jobs = 10; soak", "jobs = 0; soak", "canaries (jobs) is 0"),
+    ] {
+        assert!(plan.contains(from), "{from}");
+        let text = plan.replacen(from, to, 1);
+        fs::write(directory.path("wrong.txt"), &text).expect("it is written");
+        let decision: Decision = read_as(&text).expect("it is a decision");
+        let payload = hex::encode(candid::encode_one(decision).expect("it encodes"));
+        for arguments in
+            [&["render", "wrong.txt"][..], &["encode", "wrong.txt", "--out", "out"], &["decode", &payload]]
+        {
+            let refused = proposal(&directory, arguments);
+            assert_eq!((refused.code, refused.output.as_str()), (Some(3), ""), "{arguments:?}");
+            assert!(refused.errors.contains(words), "{words:?} is not in {}", refused.errors);
+        }
+        assert!(!directory.path("out").exists(), "nothing is written");
+    }
+}
+
+#[test]
+fn nothing_is_encoded_for_other_modules_than_those_that_are_named() {
+    let directory = examples();
+    fs::write(directory.path("other.wasm"), b"\0asm other").expect("it is written");
+    let arguments = ["--function-id", "1000", "--title", "Repack", "--out", "out", "--module", "other.wasm"];
+    let refused = proposal(&directory, &[&["encode", "repack.txt"][..], &arguments].concat());
+    assert_eq!((refused.code, refused.output.as_str()), (Some(1), ""), "{}", refused.errors);
+    assert!(
+        refused.errors.ends_with("nothing was written: mend the hashes, or leave --module out\n"),
+        "{}",
+        refused.errors
+    );
+    assert!(!directory.path("out").exists());
 }
 
 #[test]
