@@ -89,7 +89,7 @@ fn figures(now: &Picture) -> String {
         ("parked", number(now.parked)),
         ("in line", number(now.queued)),
         ("given back", pages(now.all.pages_given_back())),
-        ("cycles spent", cycles(now.spent_cycles)),
+        ("cycles spent by the coordinator", cycles(now.spent_cycles)),
         ("cycles to spend", cycles(now.liquid_cycles)),
         ("runway", runway),
         ("last progress", progress),
@@ -114,7 +114,8 @@ fn plan(plan: &PlanPicture) -> String {
          <p class=\"soft\">{strategy} · {enrolled} of at most {most} enrolled</p>\
          <progress max=\"{max}\" value=\"{ended}\">{ended} of {enrolled}</progress>\
          <p>{done} done, {rolled_back} rolled back, {working} working, {waiting} waiting, {parked} parked, {queued} in line. \
-         {given} given back, {spent} of {may} cycles spent.</p></article>",
+         {given} given back, {spent} of {may} cycles of the coordinator spent; canisters pay for their own snapshots and \
+         upgrades besides.</p></article>",
         id = plan.id,
         title = html(&tally.title),
         strategy = html(&tally.strategy),
