@@ -347,7 +347,8 @@ fn a_pace_that_makes_no_sense_is_refused() {
         Pace { hours: Some(Hours { from_minute: 1, to_minute: 1 }), ..Pace::default() },
         Pace { hours: Some(Hours { from_minute: 1_440, to_minute: 1 }), ..Pace::default() },
     ];
-    let at = |pace: Pace| decant_words::check(&Decision::Approve { plan: plan(), pace: Some(pace) });
+    let plan = Plan { strategy: Strategy::Repack(by_vessel()), ..plan() };
+    let at = |pace: Pace| decant_words::check(&Decision::Approve { plan: plan.clone(), pace: Some(pace) });
     for pace in refused {
         assert!(at(pace).is_err(), "{pace:?}");
     }
