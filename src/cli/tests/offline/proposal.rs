@@ -10,7 +10,7 @@ use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 use std::fs;
 
-const EXAMPLES: [&str; 3] = ["repack", "relocate", "relocate-vessel"];
+const EXAMPLES: [&str; 7] = ["repack", "relocate", "relocate-vessel", "change", "end", "name", "pay"];
 
 /// A directory with the example plans, as the command prints them.
 fn examples() -> Temporary {
@@ -51,7 +51,7 @@ fn what_is_rendered_encoded_and_decoded_is_the_same_in_the_words_of_the_validato
         assert_eq!(candid::decode_one::<Decision>(&payload).ok(), Some(decision(&directory, &file)));
         // What other tools are given is the same.
         assert_eq!(decision(&directory, "out/decision.txt"), decision(&directory, &file));
-        for payload in ["out/payload.hex", read(&directory, "out/payload.hex").trim()] {
+        for payload in ["out/payload.bin", "out/payload.hex", read(&directory, "out/payload.hex").trim()] {
             let decoded = proposal(&directory, &["decode", payload]);
             assert_eq!(decoded.code, Some(0), "{}", decoded.errors);
             assert!(decoded.output.starts_with(words.trim_end()), "{}", decoded.output);
@@ -177,8 +177,20 @@ fn a_payload_that_this_build_does_not_know_is_not_explained() {
     let refused = proposal(&directory, &["decode", &payload]);
     assert_eq!(refused.code, Some(3), "{}", refused.output);
     assert!(refused.errors.contains("can't tell what it will do"), "{}", refused.errors);
-    for payload in ["4449444c", "nowhere.hex", "zz"] {
-        assert_eq!(proposal(&directory, &["decode", payload]).code, Some(3), "{payload}");
+    proposal(&directory, &["encode", "repack.txt", "--out", "out"]);
+    let whole = read(&directory, "out/payload.hex");
+    let cut = &whole[..whole.len() / 2 - whole.len() / 2 % 2];
+    fs::write(directory.path("words.txt"), "words").expect("it is written");
+    for (payload, words) in [
+        ("4449444c", "it ends early, or is no Candid"),
+        (cut, "it ends early, or is no Candid"),
+        ("nowhere.hex", "nowhere.hex: there is no file of that name, and it is no hexadecimal"),
+        ("zz", "zz: there is no file of that name, and it is no hexadecimal"),
+        ("words.txt", "words.txt holds no payload: neither Candid nor hexadecimal"),
+    ] {
+        let refused = proposal(&directory, &["decode", payload]);
+        assert_eq!(refused.code, Some(3), "{payload}");
+        assert!(refused.errors.contains(words), "{words:?} is not in {}", refused.errors);
     }
 }
 
