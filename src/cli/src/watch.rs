@@ -29,6 +29,7 @@ It waits for the first job, and ends when none is on its way. Exits 0 if all are
 operator; with --once also if some are on their way, or there is none yet.")]
 pub struct Watch {
     /// Where the coordinator answers browsers.
+    #[arg(value_parser = address)]
     url: String,
     /// Seconds between two looks.
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = crate::text::positive)]
@@ -145,6 +146,14 @@ pub fn run(arguments: &Watch) -> anyhow::Result<bool> {
             }
         }
         std::thread::sleep(Duration::from_secs_f64(arguments.every));
+    }
+}
+
+/// An address that can be asked.
+fn address(text: &str) -> Result<String, String> {
+    match reqwest::Url::parse(text) {
+        Ok(url) if ["http", "https"].contains(&url.scheme()) && url.has_host() => Ok(text.to_owned()),
+        _ => Err("it is no address such as https://COORDINATOR.raw.icp0.io".to_owned()),
     }
 }
 

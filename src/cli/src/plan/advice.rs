@@ -1,9 +1,10 @@
 //! What each way would bring, and what we would do.
 
+use super::MOST_LISTED;
 use super::cost::{Pace, WAYS, Way};
 use super::fleet::{Canister, Fleet};
 use crate::prices::Prices;
-use crate::text::{self, counted, seconds, years};
+use crate::text::{self, counted, seconds, some_of, years};
 use decant_engine::Limits;
 use serde::Serialize;
 
@@ -33,6 +34,8 @@ pub struct Advice {
     pub recommended: Option<Way>,
     /// And why.
     pub reasons: Vec<String>,
+    /// Canisters whose manager begins at another page than the first, each with that page.
+    pub at_other_pages: Vec<String>,
     /// Canisters that are not worth it in any way.
     pub not_worth_it: Vec<String>,
     /// Rows that are left out, and canisters that are too large in every way, in words.
@@ -92,6 +95,11 @@ impl Advice {
             canisters: canisters.len(),
             stable_bytes: canisters.iter().map(|canister| canister.stable_bytes).sum(),
             freed_bytes: canisters.iter().map(Canister::freed_bytes).sum(),
+            at_other_pages: canisters
+                .iter()
+                .filter(|canister| canister.manager_page > 0)
+                .map(|canister| format!("{} (page {})", canister.canister, canister.manager_page))
+                .collect(),
             not_worth_it: not_worth_it.map(|canister| canister.canister.clone()).collect(),
             left_out: fleet.left_out.iter().cloned().chain(left_out).collect(),
             recommended: None,
@@ -143,6 +151,12 @@ impl Advice {
                 .map(|pays| format!("A repack {pays}: choose it if ids and routes have to stay.")),
         };
         reasons.extend(other);
+        if !self.at_other_pages.is_empty() {
+            reasons.push(format!(
+                "Their MemoryManager begins at another page, which a plan of their own names as manager_page: {}.",
+                some_of(&self.at_other_pages, MOST_LISTED, ", ")
+            ));
+        }
         if !self.not_worth_it.is_empty() {
             reasons.push(format!(
                 "Leave {} as {}: what {} give back does not pay for any way within {horizon}.",

@@ -1,6 +1,6 @@
 //! The fleet that is planned for: a table that somebody exported, or what `decant inspect --json` printed.
 
-use crate::text::plain;
+use crate::text::{plain, some_of};
 use anyhow::{Context, anyhow, bail, ensure};
 use decant_layout::{MAX_BUCKETS, PAGE_BYTES};
 use serde::Serialize;
@@ -28,6 +28,8 @@ pub struct Canister {
     pub used_bytes: u64,
     /// What comes free, where somebody looked at each memory and chose the buckets.
     pub known_freed_bytes: Option<u64>,
+    /// Page at which its manager begins.
+    pub manager_page: u64,
 }
 
 /// The rows that could be read, and what is wrong with the others.
@@ -89,12 +91,8 @@ pub fn read(path: &Path) -> anyhow::Result<Fleet> {
     let fleet = fleet.with_context(|| path.display().to_string())?;
     if fleet.canisters.is_empty() {
         ensure!(!fleet.left_out.is_empty(), "{}: there is no canister in it", path.display());
-        let more = match fleet.left_out.len().saturating_sub(MOST_NAMED) {
-            0 => String::new(),
-            more => format!("; and {more} more"),
-        };
-        let named = fleet.left_out.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join("; ");
-        bail!("{}: no row could be read: {named}{more}", path.display());
+        let named = some_of(&fleet.left_out, MOST_NAMED, "; ");
+        bail!("{}: no row could be read: {named}", path.display());
     }
     ensure!(
         fleet.canisters.len() <= MAX_CANISTERS,
@@ -142,6 +140,7 @@ fn of_record(record: &csv::StringRecord, columns: [usize; 3]) -> anyhow::Result<
         stable_bytes: number(1)?,
         used_bytes: number(2)?,
         known_freed_bytes: None,
+        manager_page: 0,
     };
     canister.check().map(|()| canister)
 }
@@ -203,12 +202,14 @@ fn of_image(image: &Value, name: &str) -> anyhow::Result<Canister> {
     );
     let number =
         |value: &Value, field: &str| value[field].as_u64().with_context(|| format!("{field} is missing"));
-    let pages = number(manager, "page")?.saturating_add(number(manager, "used_pages")?);
+    let manager_page = number(manager, "page")?;
+    let pages = manager_page.saturating_add(number(manager, "used_pages")?);
     let canister = Canister {
         canister: name.to_owned(),
         stable_bytes: number(image, "stable_bytes")?,
         used_bytes: pages.saturating_mul(PAGE_BYTES),
         known_freed_bytes: Some(number(&manager["repacked"], "freed_bytes")?),
+        manager_page,
     };
     canister.check().map(|()| canister)
 }

@@ -7,7 +7,7 @@ mod page;
 
 use crate::files;
 use crate::prices::PriceOptions;
-use crate::text::{self, counted, seconds};
+use crate::text::{self, counted, seconds, some_of};
 use clap::Args;
 use serde::Serialize;
 use std::fmt;
@@ -130,19 +130,13 @@ impl fmt::Display for Advice {
             text::indented(f, reason, 0, COLUMNS)?;
         }
         for outlook in self.ways.iter().filter(|outlook| !outlook.too_large.is_empty()) {
-            let more = match outlook.too_large.len().saturating_sub(MOST_TOO_LARGE) {
-                0 => String::new(),
-                more => format!("; and {more} more"),
-            };
-            let listed = outlook.too_large[..outlook.too_large.len().min(MOST_TOO_LARGE)].join("; ");
-            let left_out = format!("Left out of {}: {listed}{more}", outlook.way.name());
+            let listed = some_of(&outlook.too_large, MOST_TOO_LARGE, "; ");
+            let left_out = format!("Left out of {}: {listed}", outlook.way.name());
             text::indented(f, &left_out, 0, COLUMNS)?;
         }
         if !self.not_worth_it.is_empty() {
-            let more = self.not_worth_it.len().saturating_sub(MOST_LISTED);
-            let listed: Vec<&str> = self.not_worth_it.iter().take(MOST_LISTED).map(String::as_str).collect();
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            text::indented(f, &format!("Not worth it: {}{more}", listed.join(" ")), 0, COLUMNS)?;
+            let listed = some_of(&self.not_worth_it, MOST_LISTED, " ");
+            text::indented(f, &format!("Not worth it: {listed}"), 0, COLUMNS)?;
         }
         Ok(())
     }

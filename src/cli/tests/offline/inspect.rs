@@ -90,13 +90,14 @@ fn a_fleet_is_a_line_each_a_summary_and_a_histogram() {
 image                                          stable       in use   gives back buckets  note
 bloated                                       8.1 MiB     64.0 KiB      7.9 MiB       1
 shapes                                        5.1 MiB      2.6 MiB      2.4 MiB       1
-archive.bin                                   8.1 MiB    192.0 KiB      7.8 MiB       1
+archive.bin                                   8.1 MiB    192.0 KiB      7.8 MiB       1  page 1
 raw.bin                                     128.0 KiB    128.0 KiB      0 bytes          raw
 empty.bin                                     0 bytes      0 bytes      0 bytes          empty
 damaged.bin                                   8.1 MiB      8.1 MiB      0 bytes          damaged
 tail.bin                                      7.6 MiB      2.6 MiB      0 bytes          refused
 7 images, 37.0 MiB, of which 13.6 MiB are in use
 3 of them can be repacked and give back 18.2 MiB, 177.96 B cycles a year
+images by what they give back:
            nothing       4  ████████████████████████████████████████
      up to 8.0 MiB       3  ██████████████████████████████
 ";
@@ -148,6 +149,12 @@ fn an_input_that_can_not_be_read_is_named_and_the_others_are_shown() {
     for words in ["reading nowhere", "cut.bin has 100 bytes", "nothing/metadata.json is missing"] {
         assert!(ended.errors.contains(words), "{words:?} is not in {}", ended.errors);
     }
+    let around = inspect(&directory.path(".."), &[&directory.path("").display().to_string()]);
+    assert!(
+        around.errors.contains("holds directories of snapshots: name one of them, or all, as in"),
+        "{}",
+        around.errors
+    );
     assert_eq!(inspect(&directory.path(""), &[]).code, Some(2));
 }
 
