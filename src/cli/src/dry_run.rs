@@ -64,7 +64,6 @@ pub struct DryRun {
 impl DryRun {
     /// What is rehearsed by a strategy. What a browser shows in the end begins now: a gateway sets the clock to that, and all
     /// would be long ago.
-    #[expect(clippy::disallowed_methods, reason = "a person looks at it by the clock of the machine")]
     fn options_of(&self, strategy: Strategy) -> Options {
         let now = || SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_nanos() as u64);
         let begins_nanos = if self.serve { now() } else { None };
