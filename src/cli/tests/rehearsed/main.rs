@@ -192,7 +192,7 @@ fn what_can_not_be_rehearsed_is_refused_with_what_to_do() {
         (vec!["--wasm", "regions.wasm", "--canisters", "2"], 2, "cannot be used with"),
         (vec!["--copies", "2"], 2, "required"),
         (vec!["--canisters", "1", "--init", PLAIN], 3, "--init is of a module: name it with --wasm FILE"),
-        (vec!["--canisters", "1", "--copies", "2"], 3, "--copies is of canisters of yours"),
+        (vec!["--canisters", "1", "--copies", "2"], 2, "required"),
         (vec!["--wasm", "no.wasm"], 3, "no.wasm is no WebAssembly module"),
         (vec!["--wasm", "regions.wasm"], 3, "name the argument of its init with --init"),
         (vec!["--wasm", "regions.wasm", "--init", PLAIN], 3, "of its post_upgrade with --upgrade-arg"),

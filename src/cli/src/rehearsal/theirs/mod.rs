@@ -19,14 +19,11 @@ pub use report::{Failure, Figures, Report, Verdict};
 use super::world::World;
 use super::{Modules, Options, Progress, Strategy, calls::kept};
 use crate::engine::Engine;
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use candid::Principal;
 use clap::Args;
 use decant_api::plan::{ByVessel, Plan};
 use std::path::PathBuf;
-
-/// By how many percent memories may grow, unless it is said.
-const GROWTH_PERCENT: u32 = 900;
 
 /// Whose canisters are rehearsed with, and how.
 #[derive(Debug, Clone, Args)]
@@ -58,7 +55,7 @@ pub struct Theirs {
     #[arg(long, value_name = "N", default_value_t = 1, requires = "whose", value_parser = clap::value_parser!(u16).range(1..))]
     bucket_pages: u16,
     /// By how many percent memories may grow: buckets that could not hold that are refused.
-    #[arg(long, value_name = "PERCENT", default_value_t = GROWTH_PERCENT, requires = "whose")]
+    #[arg(long, value_name = "PERCENT", default_value_t = 900, requires = "whose")]
     growth: u32,
     /// Page at which the MemoryManager begins, where it is not page 0.
     #[arg(long, value_name = "PAGE", requires = "whose")]
@@ -77,29 +74,16 @@ impl Theirs {
         self.fleet.is_some() || self.wasm.is_some()
     }
 
-    /// Whether all that is said of canisters is said of some. (Clap leaves out what an argument requires where that
-    /// excludes another one that is there.)
+    /// Whether what is said of a module is said of one. (Clap leaves out that an argument requires another where that is
+    /// excluded by a third.)
     ///
     /// # Errors
-    /// An argument is about canisters that are not named.
+    /// An argument is about a module that is not named.
     pub fn check(&self) -> anyhow::Result<()> {
-        let of_a_module =
-            [("--init", self.init.is_some()), ("--init-arg-file", self.init_arg_file.is_some())];
-        if let Some((name, _)) = of_a_module.iter().find(|(_, is_there)| *is_there && self.wasm.is_none()) {
-            bail!("{name} is of a module: name it with --wasm FILE");
-        }
-        let of_canisters = [
-            ("--ask", self.ask.is_some()),
-            ("--upgrade-arg", !self.upgrade_arg.is_empty()),
-            ("--copies", self.copies != 1),
-            ("--bucket-pages", self.bucket_pages != 1),
-            ("--growth", self.growth != GROWTH_PERCENT),
-            ("--manager-page", self.manager_page.is_some()),
-            ("--drop-tail", self.drop_tail),
-            ("--may-lose-heap", self.may_lose_heap),
-        ];
-        if let Some((name, _)) = of_canisters.iter().find(|(_, is_there)| *is_there && !self.are_meant()) {
-            bail!("{name} is of canisters of yours: name them with --fleet DIR or --wasm FILE");
+        for (name, is_there) in
+            [("--init", self.init.is_some()), ("--init-arg-file", self.init_arg_file.is_some())]
+        {
+            ensure!(!is_there || self.wasm.is_some(), "{name} is of a module: name it with --wasm FILE");
         }
         Ok(())
     }
