@@ -98,7 +98,7 @@ pub(crate) fn check(canister: Principal, own: Principal) -> Result<(), EnrolErro
 
 /// What a canister is, before any job.
 fn check_kind(canister: Principal, own: Principal) -> Result<(), EnrolError> {
-    if !is_canister(canister) {
+    if !decant_words::is_canister(canister) {
         return Err(EnrolError::NoCanister);
     }
     if canister == own {
@@ -111,12 +111,6 @@ fn check_kind(canister: Principal, own: Principal) -> Result<(), EnrolError> {
         Some(_) => Err(EnrolError::Pool),
         None => Ok(()),
     }
-}
-
-/// Whether an id is of the kind that the system gives to canisters (spec, "Special forms of Principals": those of persons
-/// end with 2, anonymous is 4, and what ends with 1 is opaque).
-pub(crate) fn is_canister(id: Principal) -> bool {
-    id != Principal::management_canister() && id.as_slice().last() == Some(&1)
 }
 
 /// What jobs made of a canister.

@@ -8,16 +8,9 @@ use crate::money::{self, FLOOR_CYCLES, Prices};
 use crate::store::{self, Bounds};
 use crate::{audit, pace, payouts, plans};
 use candid::Principal;
-use decant_api::govern::{Decision, Pace, PlanView, Roles, Terms};
+use decant_api::govern::{Decision, PlanView, Roles, Terms};
 use decant_api::plan::Plan;
 use decant_words::Hand;
-
-/// Operators, and observers.
-const NAMED: usize = 20;
-/// Minutes of a day.
-const MINUTES_A_DAY: u16 = 1_440;
-/// Seconds for which canaries are watched at most: ninety days.
-const SOAK_SECONDS: u64 = 7_776_000;
 
 /// Renders a decision for people, or says why it can't be executed. Whether chunks are stored is only known to a call.
 pub(crate) fn render(decision: &Decision) -> Result<String, String> {
@@ -94,11 +87,11 @@ pub(crate) async fn execute(by: Principal, decision: Decision) -> Result<(), Str
 }
 
 fn check(decision: &Decision) -> Result<(), String> {
+    decant_words::check(decision)?;
     match decision {
-        Decision::Approve { plan, pace } => {
+        Decision::Approve { plan, .. } => {
             plans::check_room()?;
-            plans::check_all(plan)?;
-            check_pace(&pace.unwrap_or_default())
+            plans::check_means(plan)
         }
         Decision::End { plan, title } => {
             let record = open_plan(*plan)?;
@@ -110,8 +103,8 @@ fn check(decision: &Decision) -> Result<(), String> {
             }
         }
         Decision::Change { plan, was, now } => check_change(*plan, was, now),
-        Decision::Name { was, now } => check_roles(was, now),
-        Decision::Pay(payout) => payouts::check_all(payout),
+        Decision::Name { was, .. } => check_roles(was),
+        Decision::Pay(payout) => payouts::check_means(payout.cycles),
     }
 }
 
@@ -130,67 +123,22 @@ fn check_change(id: u64, was: &Terms, now: &Terms) -> Result<(), String> {
     if there != *was {
         return Err(format!("was: plan {id} has other terms now: {}", decant_words::terms(&there)));
     }
-    if was == now {
-        return Err("now: nothing changes".to_owned());
-    }
     let changed = Plan {
         max_canisters: now.max_canisters,
         max_cycles: now.max_cycles,
         max_in_flight: now.max_in_flight,
         ..plan
     };
-    plans::check_all(&changed)?;
-    check_pace(&now.pace)
+    decant_words::check_plan(&changed)?;
+    plans::check_means(&changed)
 }
 
-fn check_pace(pace: &Pace) -> Result<(), String> {
-    if let Some(canaries) = &pace.canaries {
-        plans::check_limit("canaries (jobs)", canaries.jobs.into(), 1, u64::MAX.into())?;
-        let soak_seconds = canaries.soak_seconds.unwrap_or_default();
-        plans::check_limit("canaries (soak_seconds)", soak_seconds.into(), 0, SOAK_SECONDS.into())?;
-    }
-    if let Some(breaker) = &pace.breaker {
-        plans::check_limit("breaker (of_last)", breaker.of_last.into(), 1, store::LOOKS_BACK.into())?;
-        plans::check_limit("breaker (failures)", breaker.failures.into(), 1, breaker.of_last.into())?;
-    }
-    if let Some(hours) = &pace.hours {
-        let last = u128::from(MINUTES_A_DAY - 1);
-        plans::check_limit("hours (from_minute)", hours.from_minute.into(), 0, last)?;
-        plans::check_limit("hours (to_minute)", hours.to_minute.into(), 0, last)?;
-        if hours.from_minute == hours.to_minute {
-            return Err("hours: they end when they begin; leave them out for the whole day".to_owned());
-        }
-    }
-    Ok(())
-}
-
-fn check_roles(was: &Roles, now: &Roles) -> Result<(), String> {
+fn check_roles(was: &Roles) -> Result<(), String> {
     let there = store::roles();
-    if there != *was {
-        return Err(format!("was: the roles are others now: {}", decant_words::roles(&there)));
+    match there == *was {
+        true => Ok(()),
+        false => Err(format!("was: the roles are others now: {}", decant_words::roles(&there))),
     }
-    if was == now {
-        return Err("now: nothing changes".to_owned());
-    }
-    for (name, named) in [("operators", &now.operators), ("observers", &now.observers)] {
-        check_people(name, named)?;
-    }
-    Ok(())
-}
-
-/// Whether each of them is somebody, and named once.
-pub(crate) fn check_people(name: &str, named: &[Principal]) -> Result<(), String> {
-    plans::check_limit(name, named.len() as u128, 0, NAMED as u128)?;
-    let nobody = [Principal::anonymous(), Principal::management_canister()];
-    for (position, who) in named.iter().enumerate() {
-        if nobody.contains(who) {
-            return Err(format!("{name}: {who} is nobody, or everybody"));
-        }
-        if named.iter().take(position).any(|earlier| earlier == who) {
-            return Err(format!("{name}: {who} is named twice"));
-        }
-    }
-    Ok(())
 }
 
 /// A plan as it is now.

@@ -76,7 +76,7 @@ struct InitArgs {
 #[ic_cdk::init]
 fn init(args: InitArgs) {
     let operators = args.operators.unwrap_or_default();
-    if let Err(why) = govern::check_people("operators", &operators) {
+    if let Err(why) = decant_words::check_people("operators", &operators) {
         ic_cdk::trap(why);
     }
     store::set_governance(args.governance);

@@ -1,7 +1,6 @@
 //! What is left over is taken out: canisters of the pool into the coordinator, by whoever operates it; cycles out of the
 //! coordinator, by governance alone.
 
-use crate::enrolment::is_canister;
 use crate::management::{self, OfCanister, RunState};
 use crate::money::{self, FLOOR_CYCLES, Prices};
 use crate::outcomes::is_gone;
@@ -84,31 +83,8 @@ async fn manage(method: &str, canister: Principal) -> Result<(), String> {
     }
 }
 
-/// Whether a payout can be made.
-pub(crate) fn check_all(payout: &Payout) -> Result<(), String> {
-    check(payout)?;
-    check_means(payout.cycles)
-}
-
-fn check(payout: &Payout) -> Result<(), String> {
-    if payout.cycles == 0 {
-        return Err("cycles: none are paid out".to_owned());
-    }
-    match &payout.to {
-        Payee::Canister(canister) if !is_canister(*canister) => Err(format!("{canister} is no canister")),
-        Payee::Account { ledger, .. } if !is_canister(*ledger) => Err(format!("{ledger} is no ledger")),
-        Payee::Account { owner, .. } if *owner == Principal::anonymous() => {
-            Err("the owner of the account is anonymous: anybody could take them".to_owned())
-        }
-        Payee::Account { subaccount: Some(subaccount), .. } if subaccount.len() != 32 => {
-            Err(format!("a subaccount has 32 bytes, not {}", subaccount.len()))
-        }
-        Payee::Canister(_) | Payee::Account { .. } => Ok(()),
-    }
-}
-
 /// Its jobs have what they may take, and the coordinator its floor.
-fn check_means(cycles: u128) -> Result<(), String> {
+pub(crate) fn check_means(cycles: u128) -> Result<(), String> {
     let kept = FLOOR_CYCLES.saturating_add(money::promised(Prices::now()));
     let free = canister_liquid_cycle_balance().saturating_sub(kept);
     match cycles <= free {
@@ -121,7 +97,7 @@ fn check_means(cycles: u128) -> Result<(), String> {
 
 /// Pays out. Cycles that are not taken come back.
 pub(crate) async fn execute(payout: Payout) -> Result<(), String> {
-    check_all(&payout)?;
+    check_means(payout.cycles)?;
     match payout.to {
         Payee::Canister(canister) => {
             management::deposit(canister, payout.cycles).await.map_err(|error| error.to_string())

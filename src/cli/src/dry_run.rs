@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::faulty;
+use crate::files::Whole;
 use crate::rehearsal::theirs::{self, Theirs};
 use crate::rehearsal::world::World;
 use crate::rehearsal::{self, Modules, Options, Progress, Report, Strategy};
@@ -14,8 +15,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Where `scripts/build` leaves the modules.
 const MODULES: &str = "target/canisters";
@@ -61,6 +62,14 @@ pub struct DryRun {
 }
 
 impl DryRun {
+    /// What is rehearsed by a strategy. What a browser shows in the end begins now: a gateway sets the clock to that, and all
+    /// would be long ago.
+    fn options_of(&self, strategy: Strategy) -> Options {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_nanos() as u64);
+        let begins_nanos = if self.serve { now() } else { None };
+        Options { strategy, begins_nanos, ..self.options.clone() }
+    }
+
     /// How the modules are compiled: what a few canisters run does not make up for optimisation.
     fn compilation(&self) -> Compilation {
         const FEW: u32 = 100;
@@ -100,14 +109,16 @@ impl Choice {
 /// # Errors
 /// It could not be run to its end, or the figures could not be written.
 pub fn run(arguments: &DryRun) -> anyhow::Result<bool> {
+    arguments.theirs.check()?;
     let modules = Modules::read(&arguments.modules)?;
     if arguments.theirs.are_meant() {
         return run_theirs(arguments, &modules);
     }
-    let engine = Engine::start_with(arguments.compilation())?;
     let strategies = arguments.strategy.unwrap_or(Choice::Relocate).strategies();
-    let options = |strategy| Options { strategy, ..arguments.options.clone() };
+    let options = |strategy| arguments.options_of(strategy);
     strategies.iter().try_for_each(|strategy| options(*strategy).check())?;
+    let files = Files::open(arguments)?;
+    let engine = Engine::start_with(arguments.compilation())?;
     let all_options = || -> Vec<Options> { strategies.iter().map(|strategy| options(*strategy)).collect() };
     if let Some(seeds) = &arguments.schedule_seeds {
         return schedules::run(&engine, &modules, &all_options(), seeds.clone());
@@ -124,10 +135,9 @@ pub fn run(arguments: &DryRun) -> anyhow::Result<bool> {
     }
     bar.finish();
     let by_strategy = reports.iter().map(|report| (report.strategy.as_str(), report)).collect();
-    write(arguments, by_strategy, || rehearsal::page(&reports))?;
-    let figures = figures(&reports, arguments.verbose);
     let is_well = reports.iter().all(Report::is_well);
-    tell(&figures, is_well)?;
+    tell(&figures(&reports, arguments.verbose), if is_well { WELL } else { NOT_WELL })?;
+    files.put(by_strategy, || rehearsal::page(&reports))?;
     serve(arguments, &engine, world)?;
     Ok(is_well)
 }
@@ -143,53 +153,68 @@ fn run_theirs(arguments: &DryRun, modules: &Modules) -> anyhow::Result<bool> {
              repack, relocate-vessel or both"
         ),
     };
-    // What can't be read is said before anything is started.
+    // What can't be read or written is said before anything is started.
     arguments.theirs.read()?;
+    let files = Files::open(arguments)?;
     let engine = Engine::start()?;
     let mut bar = Bar::new();
     let (mut reports, mut world) = (Vec::new(), None);
     for strategy in strategies {
-        let options = Options { strategy: *strategy, ..arguments.options.clone() };
+        let options = arguments.options_of(*strategy);
         let (report, left) = theirs::run(&engine, modules, &options, &arguments.theirs, &mut bar)?;
         reports.push(report);
         world = Some(left);
     }
     bar.finish();
     let by_strategy = reports.iter().map(|report| (report.strategy, report)).collect();
-    write(arguments, by_strategy, || theirs::page(&reports))?;
     let figures: Vec<String> = reports.iter().map(|report| report.text(arguments.verbose)).collect();
-    let is_well = reports.iter().all(theirs::Report::is_well);
-    tell(&figures.join("\n"), is_well)?;
+    let verdict = theirs::Verdict::of(&reports);
+    tell(&figures.join("\n"), verdict.text())?;
+    files.put(by_strategy, || theirs::page(&reports))?;
     serve(arguments, &engine, world)?;
-    Ok(is_well)
+    Ok(verdict != theirs::Verdict::NotWell)
 }
 
-/// Writes the files that were asked for: reports by their strategies, and a page.
-fn write(
-    arguments: &DryRun,
-    by_strategy: BTreeMap<&str, &impl Serialize>,
-    page: impl Fn() -> String,
-) -> anyhow::Result<()> {
-    let put = |path: &Path, text: String| {
-        std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
-    };
-    if let Some(path) = &arguments.json {
-        let one = by_strategy.values().next().filter(|_| by_strategy.len() == 1);
-        let json = match one {
-            Some(report) => serde_json::to_string_pretty(report)?,
-            None => serde_json::to_string_pretty(&by_strategy)?,
-        };
-        put(path, json + "\n")?;
+/// The files that were asked for, which can be written.
+struct Files {
+    json: Option<Whole>,
+    html: Option<Whole>,
+}
+
+impl Files {
+    /// Before anything is rehearsed whose figures would be for nothing.
+    fn open(arguments: &DryRun) -> anyhow::Result<Self> {
+        let open = |path: &Option<PathBuf>| path.as_deref().map(Whole::open).transpose();
+        Ok(Self { json: open(&arguments.json)?, html: open(&arguments.html)? })
     }
-    match &arguments.html {
-        Some(path) => put(path, page()),
-        None => Ok(()),
+
+    /// Reports by their strategies, and a page.
+    fn put(
+        self,
+        by_strategy: BTreeMap<&str, &impl Serialize>,
+        page: impl Fn() -> String,
+    ) -> anyhow::Result<()> {
+        if let Some(file) = self.json {
+            let one = by_strategy.values().next().filter(|_| by_strategy.len() == 1);
+            let json = match one {
+                Some(report) => serde_json::to_string_pretty(report)?,
+                None => serde_json::to_string_pretty(&by_strategy)?,
+            };
+            file.put((json + "\n").as_bytes())?;
+        }
+        match self.html {
+            Some(file) => file.put(page().as_bytes()),
+            None => Ok(()),
+        }
     }
 }
+
+/// What is said in the end.
+const WELL: &str = "All is well: nothing was lost.";
+const NOT_WELL: &str = "NOT all is well: see above.";
 
 /// Prints figures, and whether all is well.
-fn tell(figures: &str, is_well: bool) -> anyhow::Result<()> {
-    let verdict = if is_well { "All is well: nothing was lost." } else { "NOT all is well: see above." };
+fn tell(figures: &str, verdict: &str) -> anyhow::Result<()> {
     crate::print(&format!("{figures}\n{verdict}\n"))?;
     Ok(())
 }

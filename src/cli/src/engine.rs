@@ -1,8 +1,11 @@
 //! Decides what a rehearsal or test runs on: a real PocketIC server, or the embedded replica.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use decant_replica::{Compilation, Replica, ReplicaConfig};
 use pocket_ic::{PocketIc, PocketIcBuilder};
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
 
 /// Names the binary of a real PocketIC server; the `pocket-ic` client starts it.
 pub const SERVER_VARIABLE: &str = "POCKET_IC_BIN";
@@ -37,10 +40,11 @@ impl Engine {
             .ok()
             .map(|seed| seed.parse().with_context(|| format!("{SCHEDULE_VARIABLE}={seed} is no number")))
             .transpose()?;
-        if std::env::var_os(SERVER_VARIABLE).is_some() {
+        if let Some(binary) = std::env::var_os(SERVER_VARIABLE) {
             if schedule_seed.is_some() {
                 bail!(ONLY_EMBEDDED);
             }
+            check_server(&binary)?;
             return Ok(Self::Server);
         }
         let config = ReplicaConfig { schedule_seed, compilation, ..ReplicaConfig::default() };
@@ -93,6 +97,22 @@ impl Engine {
             Self::Server => PocketIcBuilder::new(),
         })
     }
+}
+
+/// The client starts it, and panics where it can't.
+fn check_server(binary: &OsStr) -> anyhow::Result<()> {
+    let what_to_do = || {
+        let path = Path::new(binary).display();
+        format!("{SERVER_VARIABLE} is {path}, which is no PocketIC server that runs: name one, or unset it")
+    };
+    let told = Command::new(binary).arg("--version").output().with_context(what_to_do)?;
+    ensure!(
+        told.status.success() && told.stdout.starts_with(b"pocket-ic"),
+        "{}; asked for its version it says {:?}",
+        what_to_do(),
+        String::from_utf8_lossy(&told.stdout).trim()
+    );
+    Ok(())
 }
 
 const ONLY_EMBEDDED: &str =

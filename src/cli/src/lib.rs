@@ -4,6 +4,7 @@ pub mod candid_text;
 pub mod dry_run;
 pub mod engine;
 pub mod faulty;
+mod files;
 mod html;
 pub mod inspect;
 pub mod plan;
@@ -17,4 +18,4 @@ mod stable_file;
 mod text;
 pub mod watch;
 
-pub use text::print;
+pub use text::{complain, print};

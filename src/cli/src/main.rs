@@ -66,11 +66,19 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
+    let arguments = Arguments::parse();
+    // What was not foreseen is said by the hook, in its words and with its place; then how to go on.
+    match std::panic::catch_unwind(move || run(arguments)) {
+        Ok(Ok(true)) => ExitCode::SUCCESS,
+        Ok(Ok(false)) => ExitCode::FAILURE,
+        Ok(Err(error)) => {
+            decant_cli::complain(&format!("error: {error:#}"));
+            ExitCode::from(COULD_NOT)
+        }
+        Err(_) => {
+            decant_cli::complain(
+                "error: this could not be done, and nobody foresaw why: what is above says where; please report it",
+            );
             ExitCode::from(COULD_NOT)
         }
     }

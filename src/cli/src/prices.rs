@@ -18,14 +18,13 @@ pub struct PriceOptions {
     /// Prices of this year, 2025 or 2026, or a JSON file with the fields that --json prints as `prices`.
     #[arg(long, value_name = "YEAR|FILE", default_value = "2026")]
     prices: String,
-    /// Nodes of the subnet, by which all prices grow.
-    #[arg(long, value_name = "N", default_value_t = REFERENCE_NODES, value_parser = clap::value_parser!(u32).range(1..=MAX_NODES as i64))]
-    nodes: u32,
+    /// Nodes of the subnet, by which all prices grow: 13, or what the file says.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_NODES as i64))]
+    nodes: Option<u32>,
 }
 
 /// Prices in cycles, for 13 nodes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PriceList {
     /// Where they are from.
     pub name: String,
@@ -45,18 +44,29 @@ pub struct Prices {
     pub nodes: u32,
 }
 
+/// Prices as a file has them: what --json prints as `prices`, or by hand and without the nodes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: String,
+    gib_second: u64,
+    canister_second: u64,
+    nodes: Option<u32>,
+}
+
 impl PriceOptions {
     /// The prices that were asked for.
     ///
     /// # Errors
     /// A file can't be read, or is no price list.
     pub fn read(&self) -> anyhow::Result<Prices> {
-        let list = match self.prices.as_str() {
-            "2025" => PriceList::of_2025(),
-            "2026" => PriceList::of_2026(),
-            file => read_list(&PathBuf::from(file))?,
+        let mut prices = match self.prices.as_str() {
+            "2025" => PriceList::of_2025().on(REFERENCE_NODES),
+            "2026" => PriceList::of_2026().on(REFERENCE_NODES),
+            file => read_file(&PathBuf::from(file))?,
         };
-        Ok(Prices { list, nodes: self.nodes })
+        prices.nodes = self.nodes.unwrap_or(prices.nodes);
+        Ok(prices)
     }
 }
 
@@ -70,6 +80,12 @@ impl PriceList {
     /// (dfinity/ic #10292).
     pub fn of_2026() -> Self {
         Self { name: "2026".to_owned(), gib_second: 317_500, canister_second: 10_000 }
+    }
+}
+
+impl PriceList {
+    fn on(self, nodes: u32) -> Prices {
+        Prices { list: self, nodes }
     }
 }
 
@@ -94,14 +110,24 @@ impl Prices {
     }
 }
 
-fn read_list(path: &Path) -> anyhow::Result<PriceList> {
+fn read_file(path: &Path) -> anyhow::Result<Prices> {
     let text = std::fs::read(path)
         .with_context(|| format!("--prices: {} is neither 2025, 2026 nor a file", path.display()))?;
-    let list: PriceList = serde_json::from_slice(&text).with_context(|| {
-        format!("--prices: {} is no price list: it has name, gib_second and canister_second", path.display())
-    })?;
-    ensure!(list.gib_second > 0, "--prices: {}: gib_second is 0, so nothing would be saved", path.display());
-    Ok(list)
+    let Written { name, gib_second, canister_second, nodes } =
+        serde_json::from_slice(&text).with_context(|| {
+            format!(
+                "--prices: {} is no price list: it has name, gib_second and canister_second, and may have nodes",
+                path.display()
+            )
+        })?;
+    ensure!(gib_second > 0, "--prices: {}: gib_second is 0, so nothing would be saved", path.display());
+    let nodes = nodes.unwrap_or(REFERENCE_NODES);
+    ensure!(
+        (1..=MAX_NODES).contains(&nodes),
+        "--prices: {}: nodes is {nodes} and must be from 1 to {MAX_NODES}",
+        path.display()
+    );
+    Ok(PriceList { name, gib_second, canister_second }.on(nodes))
 }
 
 #[cfg(test)]

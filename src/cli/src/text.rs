@@ -30,6 +30,7 @@ pub(crate) fn cycles(cycles: f64) -> String {
 pub(crate) fn years(years: f64) -> String {
     let days = years * 365.25;
     match days {
+        days if days < 1.5 => "a day".to_owned(),
         days if days < 60.0 => format!("{days:.0} days"),
         days if days < 730.5 => format!("{:.0} months", days / 30.44),
         _ => format!("{years:.1} years"),
@@ -46,16 +47,41 @@ pub(crate) fn seconds(seconds: f64) -> String {
     }
 }
 
-/// Prints to standard output. Whoever stops reading, as `head` does, has read enough: that is no error.
+/// A number of things: `1 canister`, `2 canisters`.
+pub(crate) fn counted(count: usize, of_what: &str) -> String {
+    format!("{count} {of_what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Some of many, and how many more there are.
+pub(crate) fn some_of(all: &[String], most: usize, between: &str) -> String {
+    let listed = all[..all.len().min(most)].join(between);
+    match all.len().saturating_sub(most) {
+        0 => listed,
+        more => format!("{listed}{between}and {more} more"),
+    }
+}
+
+/// Text that can't steer a terminal, whoever chose the names in it.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).collect()
+}
+
+/// Prints to standard output, as plain text. Whoever stops reading, as `head` does, has read enough: that is no error.
 ///
 /// # Errors
 /// The output can't be written, as on a full disk.
 pub fn print(text: &str) -> io::Result<()> {
+    let text = plain(text);
     let mut output = io::stdout().lock();
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
+}
+
+/// Prints a line to standard error, as plain text.
+pub fn complain(text: &str) {
+    eprintln!("{}", plain(text));
 }
 
 /// A number above 0, of an argument.
@@ -133,6 +159,8 @@ mod tests {
     fn a_long_name_keeps_its_end_and_a_bar_shows_whatever_is_there() {
         assert_eq!([tail_of("snapshots/a", 11), tail_of("snapshots/a", 6)], ["snapshots/a", "…ots/a"]);
         assert_eq!([line_of("a\n  b", 3), line_of("é\nb c", 3)], ["a b", "é b…"]);
+        assert_eq!(some_of(&["a", "b", "c"].map(str::to_owned), 2, "; "), "a; b; and 1 more");
+        assert_eq!(plain("a\u{1b}[2J\tb\n\u{9b}"), "a[2J\tb\n");
         assert_eq!([bar(0, 10, 4), bar(1, 1_000, 4), bar(5, 10, 4)], ["", "█", "██"]);
     }
 }

@@ -25,9 +25,11 @@ const PACE_LOOKS: usize = 30;
   decant watch http://COORDINATOR.localhost:8080 --every 1
   decant watch https://COORDINATOR.raw.icp0.io --once    one line, and the exit code
 
-It ends when no job is on its way. Exits 0 if all are done, 1 if some rolled back or wait for an operator.")]
+It waits for the first job, and ends when none is on its way. Exits 0 if all are done, 1 if some rolled back or wait for an
+operator; with --once also if some are on their way, or there is none yet.")]
 pub struct Watch {
     /// Where the coordinator answers browsers.
+    #[arg(value_parser = address)]
     url: String,
     /// Seconds between two looks.
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = crate::text::positive)]
@@ -87,22 +89,27 @@ impl Seen {
         self.ended() + self.open.iter().sum::<u64>()
     }
 
-    /// Whether nothing moves any more without a person.
-    fn is_over(&self) -> bool {
+    /// Jobs that go on without a person.
+    fn on_their_way(&self) -> u64 {
         let [in_line, working, waiting, _] = self.open;
-        in_line + working + waiting == 0
+        in_line + working + waiting
     }
 
+    /// Whether there were jobs, and nothing moves any more without a person.
+    fn is_over(&self) -> bool {
+        self.all() > 0 && self.on_their_way() == 0
+    }
+
+    /// Whether there were jobs, and all are done.
     fn is_well(&self) -> bool {
-        self.rolled_back == 0 && self.open[3] == 0
+        self.is_over() && self.rolled_back == 0 && self.open[3] == 0
     }
 }
 
 /// The kind of something that is asked of an operator, out of the name of a sample.
 fn asked(name: &str) -> Option<String> {
     let kind = name.strip_prefix("decant_asks{kind=\"")?.strip_suffix("\"}")?;
-    // What is printed on a terminal must not steer it.
-    Some(kind.replace('_', " ").chars().filter(|character| !character.is_control()).collect())
+    Some(kind.replace('_', " "))
 }
 
 /// Runs the command; answers whether all jobs are done.
@@ -121,7 +128,9 @@ pub fn run(arguments: &Watch) -> anyhow::Result<bool> {
             Ok(seen) => {
                 failures = 0;
                 pace.add(Instant::now(), seen.ended());
-                screen.show(&seen, &pace)?;
+                if !arguments.once {
+                    screen.show(&seen, &pace)?;
+                }
                 if arguments.once || seen.is_over() {
                     screen.finish();
                     crate::print(&(verdict(&seen) + "\n"))?;
@@ -133,10 +142,18 @@ pub fn run(arguments: &Watch) -> anyhow::Result<bool> {
                 if arguments.once || failures == MAX_FAILURES {
                     return Err(error);
                 }
-                eprintln!("try {failures} of {MAX_FAILURES}: {error:#}");
+                crate::complain(&format!("try {failures} of {MAX_FAILURES}: {error:#}"));
             }
         }
         std::thread::sleep(Duration::from_secs_f64(arguments.every));
+    }
+}
+
+/// An address that can be asked.
+fn address(text: &str) -> Result<String, String> {
+    match reqwest::Url::parse(text) {
+        Ok(url) if ["http", "https"].contains(&url.scheme()) && url.has_host() => Ok(text.to_owned()),
+        _ => Err("it is no address such as https://COORDINATOR.raw.icp0.io".to_owned()),
     }
 }
 
@@ -156,16 +173,20 @@ fn look(client: &Client, url: &str) -> anyhow::Result<Seen> {
 }
 
 fn verdict(seen: &Seen) -> String {
-    let [in_line, working, waiting, parked] = seen.open;
-    let mut text = format!(
-        "{} done, {} rolled back, {parked} parked; {} given back for {} cycles.",
-        seen.done,
-        seen.rolled_back,
-        text::bytes(seen.given_back_bytes),
-        text::cycles(seen.spent_cycles)
-    );
-    if in_line + working + waiting > 0 {
-        text += &format!(" On their way: {}.", in_line + working + waiting);
+    let mut text = match seen.all() {
+        0 => "No job yet.".to_owned(),
+        _ => format!(
+            "{} done, {} rolled back, {} parked; {} given back for {} cycles of the coordinator; canisters paid for their own \
+             snapshots and upgrades.",
+            seen.done,
+            seen.rolled_back,
+            seen.open[3],
+            text::bytes(seen.given_back_bytes),
+            text::cycles(seen.spent_cycles)
+        ),
+    };
+    if seen.on_their_way() > 0 {
+        text += &format!(" On their way: {}.", seen.on_their_way());
     }
     if !seen.asks.is_empty() {
         text += &format!(" Asked of an operator: {}; the dashboard has the commands.", seen.asks.join(", "));
@@ -220,7 +241,7 @@ impl Screen {
             Some(bar) => {
                 bar.set_length(seen.all());
                 bar.set_position(seen.ended());
-                bar.set_message(line);
+                bar.set_message(text::plain(&line));
             }
             None if line != self.last => {
                 crate::print(&format!("{line}\n"))?;
@@ -240,15 +261,18 @@ impl Screen {
 
 fn line(seen: &Seen, pace: &Pace) -> String {
     let [in_line, working, waiting, parked] = seen.open;
-    let mut line = format!(
-        "{} of {} ended; in line {in_line}, working {working}, waiting {waiting}, parked {parked}, rolled back {}; {} given back",
-        seen.ended(),
-        seen.all(),
-        seen.rolled_back,
-        text::bytes(seen.given_back_bytes)
-    );
+    let mut line = match seen.all() {
+        0 => "no job yet".to_owned(),
+        all => format!(
+            "{} of {all} ended; in line {in_line}, working {working}, waiting {waiting}, parked {parked}, rolled back {}; {} \
+             given back",
+            seen.ended(),
+            seen.rolled_back,
+            text::bytes(seen.given_back_bytes)
+        ),
+    };
     if let Some(rate) = pace.rate() {
-        let left = (in_line + working + waiting) as f64;
+        let left = seen.on_their_way() as f64;
         line += &format!("; {:.1} a minute, {} left", rate * 60.0, text::seconds(left / rate));
     }
     if seen.oldest_fenced_seconds > 0 {

@@ -70,23 +70,28 @@ impl Limits {
     pub const UPGRADE_PREPAID_CYCLES: u128 = 300_000_000_000;
 
     /// Seconds that a source may be fenced before the commit point.
-    const FENCE_SECONDS: u64 = 2 * 3_600;
+    pub const FENCE_SECONDS: u64 = 2 * 3_600;
     /// Bytes of state that pass in a second of the fence at least, where a target pulls them: 2 MiB to and fro in two rounds
     /// of a second, if nothing is compressed; both ends hash some 40 MB in a round of 2 B instructions.
     const PULLED_BYTES_PER_SECOND: u64 = 800_000;
     /// And where a vessel pours them: 16 slices of 1.9 MB in three rounds, hashed before and after. With room, as above.
     const POURED_BYTES_PER_SECOND: u64 = 4_000_000;
 
+    /// Seconds in which so many pages pass while the source is fenced, where nothing can be compressed.
+    pub fn seconds_to_pass(strategy: Strategy, used_pages: u64) -> u64 {
+        let per_second = match strategy {
+            Strategy::Repack => Self::POURED_BYTES_PER_SECOND,
+            _ => Self::PULLED_BYTES_PER_SECOND,
+        };
+        used_pages.saturating_mul(PAGE_BYTES).div_ceil(per_second)
+    }
+
     /// Whether so many pages can pass while the source is fenced.
     ///
     /// # Errors
     /// How long they would take.
     pub(crate) fn passes_in_time(strategy: Strategy, used_pages: u64) -> Result<(), Reason> {
-        let per_second = match strategy {
-            Strategy::Repack => Self::POURED_BYTES_PER_SECOND,
-            _ => Self::PULLED_BYTES_PER_SECOND,
-        };
-        let seconds = used_pages.saturating_mul(PAGE_BYTES).div_ceil(per_second);
+        let seconds = Self::seconds_to_pass(strategy, used_pages);
         if seconds <= Self::FENCE_SECONDS {
             return Ok(());
         }

@@ -103,7 +103,9 @@ impl Instance {
             ));
         }
         // PocketIC executes a round for each subnet that it creates, each a nanosecond later than the last.
-        let time_nanos = time_nanos + spec.subnets.len() as u64;
+        let time_nanos = time_nanos
+            .checked_add(spec.subnets.len() as u64)
+            .ok_or_else(|| format!("The initial timestamp {time_nanos} is the end of time."))?;
         let rules = Rules { fees: spec.fees, limits_rates: !spec.ignores_rate_limits, seed: spec.seed };
         let subnets = topology::subnets(&spec.subnets, &rules, time_nanos)?;
         let default_subnet = topology::default_subnet(&subnets);
@@ -181,10 +183,11 @@ impl Instance {
         Ok(())
     }
 
-    /// Moves the clock on to the next round: to what was set, or by a nanosecond if that is no later.
+    /// Moves the clock on to the next round: to what was set, or by a nanosecond if that is no later. At the end of time it
+    /// stands still.
     pub(crate) fn advance_clock(&mut self) {
         if self.clock_nanos == self.time_nanos {
-            self.clock_nanos += 1;
+            self.clock_nanos = self.clock_nanos.saturating_add(1);
         }
         self.time_nanos = self.clock_nanos;
     }

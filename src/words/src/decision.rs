@@ -1,6 +1,6 @@
 //! Decisions, as voters read them: all that they say, what they change, what can't be undone, and the means there are now.
 
-use crate::{cycles, hash, hex, is_hidden, payout, plan};
+use crate::{cycles, cycles_exactly, hash, hex, is_hidden, payout, plan, span};
 use candid::Principal;
 use decant_api::govern::{Decision, Pace, Roles, Terms};
 use decant_api::plan::Plan;
@@ -98,7 +98,7 @@ pub fn terms(terms: &Terms) -> String {
         "at most {} canisters, {} at a time, and {} cycles in all; {}",
         terms.max_canisters,
         terms.max_in_flight,
-        terms.max_cycles,
+        cycles_exactly(terms.max_cycles),
         pace(&terms.pace)
     )
 }
@@ -109,7 +109,7 @@ fn pace(pace: &Pace) -> String {
         Some(canaries) => {
             let then = match canaries.soak_seconds {
                 Some(seconds) => {
-                    format!("{seconds} seconds after the last of them is through, if none failed")
+                    format!("{} after the last of them is through, if none failed", span(seconds))
                 }
                 None => "only when an operator releases them".to_owned(),
             };

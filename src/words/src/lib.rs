@@ -2,9 +2,11 @@
 //!
 //! Nothing that a proposer wrote can end, hide or turn round a word of ours ([`is_hidden`], [`check_title`]).
 
+mod check;
 mod decision;
 mod plan;
 
+pub use check::{IN_FLIGHT, LEAST_TARGET, LOOKS_BACK, check, check_people, check_plan, is_canister};
 pub use decision::{Hand, PAGE_YEAR_CYCLES, quoted, roles, terms, text};
 pub use plan::{check_title, text as plan_text};
 
@@ -35,7 +37,7 @@ fn payout(payout: &Payout) -> String {
     };
     format!(
         "# Pay cycles out\n\n{} cycles of the coordinator go to {to}, which cannot be undone.",
-        payout.cycles
+        cycles_exactly(payout.cycles)
     )
 }
 
@@ -46,6 +48,36 @@ pub fn cycles(cycles: u128) -> String {
         Some((unit, name)) => format!("{} {name}", hundredths(cycles / (unit / 100))),
         None => cycles.to_string(),
     }
+}
+
+/// Cycles to the last one, and in T, B or M where there are so many: `4 T (4,000,000,000,000)`.
+pub fn cycles_exactly(all: u128) -> String {
+    match cycles(all).split_once(' ') {
+        Some((number, unit)) => format!("{} {unit} ({})", number.trim_end_matches(".00"), grouped(all)),
+        None => grouped(all),
+    }
+}
+
+/// A number whose digits stand in groups of three.
+fn grouped(number: u128) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A time in the largest unit that says it exactly.
+fn span(seconds: u64) -> String {
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let unit = units.into_iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
+    let (unit, name) = unit.unwrap_or((1, "second"));
+    let count = seconds / unit;
+    format!("{} {name}{}", grouped(count.into()), if count == 1 { "" } else { "s" })
 }
 
 /// A number of hundredths.
@@ -86,4 +118,21 @@ pub fn is_hidden(letter: char) -> bool {
                 | '\u{1d173}'..='\u{1d17a}'
                 | '\u{e0000}'..='\u{e0fff}'
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_exact_and_can_be_read() {
+        assert_eq!([7, 999_999, 1_000_000].map(cycles_exactly), ["7", "999,999", "1 M (1,000,000)"]);
+        assert_eq!(cycles_exactly(4_000_000_000_000), "4 T (4,000,000,000,000)");
+        assert_eq!(cycles_exactly(1_509_999_999_999), "1.50 T (1,509,999,999,999)");
+        assert_eq!(
+            [0, 1, 61, 120, 86_400].map(span),
+            ["0 seconds", "1 second", "61 seconds", "2 minutes", "1 day"]
+        );
+        assert_eq!(span(604_800), "7 days");
+    }
 }

@@ -2,7 +2,7 @@
 //! it but the title, whose letters are such that they can't end, hide or turn round anything (`check_title`); arguments and
 //! lists of chunks stand there by their length and SHA-256.
 
-use crate::{hex, is_hidden};
+use crate::{cycles_exactly, hex, is_hidden, span};
 use candid::Principal;
 use decant_api::plan::{ByVessel, ModuleRef, Plan, Recycling, Retention, Strategy};
 use serde_bytes::ByteBuf;
@@ -54,9 +54,8 @@ pub fn text(plan: &Plan) -> String {
         Strategy::Relocate(relocation) => (
             "Relocate canisters",
             format!(
-                "each to a fresh canister with buckets of {} pages of 64 KiB that runs the module {}, whose init gets an \
-                 argument {}{}{}",
-                plan.bucket_pages,
+                "each to a fresh canister with {} that runs the module {}, whose init gets an argument {}{}{}",
+                buckets(plan.bucket_pages),
                 module_of(&relocation.module),
                 digest_of(&relocation.init_arg),
                 render_sources(relocation.sources.as_deref()),
@@ -67,8 +66,8 @@ pub fn text(plan: &Plan) -> String {
         Strategy::RelocateVessel(by) | Strategy::RelocateSnapshot(by) => (
             "Relocate canisters through vessels",
             format!(
-                "each to a fresh canister with buckets of {} pages of 64 KiB that runs the same module: {}",
-                plan.bucket_pages,
+                "each to a fresh canister with {} that runs the same module: {}",
+                buckets(plan.bucket_pages),
                 render_modules(by)
             ),
             MOVED_PROOF,
@@ -76,9 +75,9 @@ pub fn text(plan: &Plan) -> String {
         Strategy::Repack(by) => (
             "Repack canisters in place",
             format!(
-                "each in the same canister, which is stopped meanwhile, into buckets of {} pages of 64 KiB, and \
-                 upgrades each to the module that it runs: {}",
-                plan.bucket_pages,
+                "each in the same canister, which is stopped meanwhile, into {} and upgrades each to the module that it \
+                 runs: {}",
+                buckets(plan.bucket_pages),
                 render_modules(by)
             ),
             "No canister is created or deleted and no id changes. Each is upgraded to a vessel, a module that holds the \
@@ -104,6 +103,16 @@ pub fn text(plan: &Plan) -> String {
         render_cost(plan),
         render_end(plan),
         render_kept(plan),
+    )
+}
+
+/// Buckets, and what they make of a canister for good: a manager has 32,768 of them.
+fn buckets(pages: u16) -> String {
+    format!(
+        "buckets of {pages} page{} ({} KiB): no canister can ever hold more than {} GiB,",
+        if pages == 1 { "" } else { "s" },
+        u32::from(pages) * 64,
+        u32::from(pages) * 2
     )
 }
 
@@ -195,16 +204,18 @@ fn render_cost(plan: &Plan) -> String {
     let spends = format!(
         "Spends at most {} cycles in all, creations and calls: no job is started that could exceed them. One that is on its \
          way is finished or undone, whatever that takes.",
-        plan.max_cycles
+        cycles_exactly(plan.max_cycles)
     );
     match plan.per_target() {
         Some(cycles) => {
-            format!("{spends} A fresh canister gets {cycles} cycles besides its creation.")
+            format!("{spends} A fresh canister gets {} cycles besides its creation.", cycles_exactly(cycles))
         }
         None => {
             let unused = match plan.cycles_per_target {
                 0 => String::new(),
-                cycles => format!(" The {cycles} cycles of cycles_per_target are not used."),
+                cycles => {
+                    format!(" The {} cycles of cycles_per_target are not used.", cycles_exactly(cycles))
+                }
             };
             format!("{spends} Each canister pays for its own snapshots and upgrades besides.{unused}")
         }
@@ -214,7 +225,7 @@ fn render_cost(plan: &Plan) -> String {
 fn render_end(plan: &Plan) -> String {
     match (&plan.strategy, plan.retention) {
         (Strategy::Repack(_), Retention::Frozen { seconds }) => {
-            format!("The snapshot from before is kept for {seconds} seconds and then deleted.")
+            format!("The snapshot from before is kept for {} and then deleted.", span(seconds))
         }
         (Strategy::Repack(_), _) => "The snapshot from before is deleted at once.".to_owned(),
         (strategy, Retention::Frozen { seconds }) => {
@@ -224,7 +235,7 @@ fn render_end(plan: &Plan) -> String {
                 }
                 _ => "",
             };
-            let stays = format!("Each original stays, out of use, for {seconds} seconds");
+            let stays = format!("Each original stays, out of use, for {}", span(seconds));
             match plan.recycling {
                 Some(recycling) => format!("{stays}.{back} Then it {}", recycled(plan, recycling)),
                 None => format!(
@@ -250,15 +261,15 @@ fn render_end(plan: &Plan) -> String {
 fn recycled(plan: &Plan, recycling: Recycling) -> String {
     format!(
         "gives what it has above {} cycles to the new canister and is EMPTIED: its code, its state, its logs and its \
-         settings are gone, which cannot be undone. It is nobody's for {} seconds. Then ITS ID IS GIVEN TO ANOTHER USER of this \
+         settings are gone, which cannot be undone. It is nobody's for {}. Then ITS ID IS GIVEN TO ANOTHER USER of this \
          plan: whoever or whatever still uses that id meets that user's canister, be it a client, a follower, a ledger account, \
          a canister that the original controls, or a key that the platform derives for the id; and no index leads anybody from \
          there to the new canister any more. No more canisters are created than {} at a time need, and the others wait for \
-         originals to come back: at best {} seconds a round of {}.",
-        plan.cycles_per_target,
-        recycling.quarantine_seconds,
+         originals to come back: at best {} a round of {}.",
+        cycles_exactly(plan.cycles_per_target),
+        span(recycling.quarantine_seconds),
         plan.max_in_flight,
-        round_seconds(plan, recycling),
+        span(round_seconds(plan, recycling)),
         plan.max_in_flight,
     )
 }

@@ -19,6 +19,8 @@ fn assert_predicted(way: Way, strategy: Strategy, canisters: u32, state_kib: u32
         stable_bytes: each(report.stable_bytes_bloated),
         // All but the header page.
         used_bytes: each(report.stable_bytes_after) - 65_536,
+        known_freed_bytes: None,
+        manager_page: 0,
     };
     assert_eq!(canister.compact_bytes(), each(report.stable_bytes_after), "{report}");
     let prices = Prices { list: PriceList::of_2026(), nodes: 13 };

@@ -10,6 +10,8 @@ use std::fmt::Write;
 
 /// Seconds after which a browser asks again.
 const REFRESH_SECONDS: u32 = 30;
+/// Days of a hundred years, behind which a number of days says nothing.
+const LONG_DAYS: u64 = 36_525;
 
 /// The page.
 pub(super) fn text(now: &Picture) -> String {
@@ -77,7 +79,11 @@ fn asked_of(asked: &[Ask]) -> String {
 }
 
 fn figures(now: &Picture) -> String {
-    let runway = now.runway_days.map_or("not known yet".to_owned(), |days| counted(days, "day"));
+    let runway = match now.runway_days {
+        None => "not known yet".to_owned(),
+        Some(days) if days > LONG_DAYS => "more than 100 years".to_owned(),
+        Some(days) => counted(days, "day"),
+    };
     let progress = now
         .progress_nanos
         .map_or("none yet".to_owned(), |at| format!("{} ago", span(now.now_nanos.saturating_sub(at))));
@@ -89,7 +95,7 @@ fn figures(now: &Picture) -> String {
         ("parked", number(now.parked)),
         ("in line", number(now.queued)),
         ("given back", pages(now.all.pages_given_back())),
-        ("cycles spent", cycles(now.spent_cycles)),
+        ("cycles spent by the coordinator", cycles(now.spent_cycles)),
         ("cycles to spend", cycles(now.liquid_cycles)),
         ("runway", runway),
         ("last progress", progress),
@@ -114,7 +120,8 @@ fn plan(plan: &PlanPicture) -> String {
          <p class=\"soft\">{strategy} · {enrolled} of at most {most} enrolled</p>\
          <progress max=\"{max}\" value=\"{ended}\">{ended} of {enrolled}</progress>\
          <p>{done} done, {rolled_back} rolled back, {working} working, {waiting} waiting, {parked} parked, {queued} in line. \
-         {given} given back, {spent} of {may} cycles spent.</p></article>",
+         {given} given back, {spent} of {may} cycles of the coordinator spent; canisters pay for their own snapshots and \
+         upgrades besides.</p></article>",
         id = plan.id,
         title = html(&tally.title),
         strategy = html(&tally.strategy),

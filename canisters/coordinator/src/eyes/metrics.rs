@@ -111,7 +111,7 @@ fn work(page: &mut Page, now: &Picture) {
     page.family(
         "decant_plan_spent_cycles_total",
         Counter,
-        "Cycles that were spent, of the latest plans.",
+        "Cycles that the coordinator spent, of the latest plans; canisters pay for snapshots and upgrades themselves.",
         &plans,
     );
     let plans: Vec<_> =
@@ -120,7 +120,8 @@ fn work(page: &mut Page, now: &Picture) {
 }
 
 fn means(page: &mut Page, now: &Picture) {
-    page.one("decant_spent_cycles_total", Counter, "Cycles that were spent for all plans.", now.spent_cycles);
+    let help = "Cycles that the coordinator spent for all plans; canisters pay for snapshots and upgrades themselves.";
+    page.one("decant_spent_cycles_total", Counter, help, now.spent_cycles);
     let help = "Cycles that the coordinator can spend before it freezes.";
     page.one("decant_liquid_cycles", Gauge, help, now.liquid_cycles);
     page.one("decant_balance_cycles", Gauge, "Cycles that the coordinator has.", now.balance_cycles);

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::tests::{by_vessel, canister, plan};
-use decant_api::govern::{Breaker, Canaries, Hours};
+use decant_api::govern::{Breaker, Canaries, Hours, Pace};
 use decant_api::payout::{Payee, Payout};
 use decant_api::plan::{ByVessel, ModuleRef, ModuleUse, Recycling, Relocation, Retention, Strategy};
-use decant_words::{Hand, check_title, is_hidden, quoted, text};
+use decant_words::{Hand, check_people, check_title, is_hidden, quoted, text};
 use serde_bytes::ByteBuf;
 
 const HAND: Hand = Hand {
@@ -331,7 +331,8 @@ fn a_decision_is_refused_if_what_it_changes_is_not_there_any_more() {
     let now = Roles { observers: vec![canister(2)], ..there.clone() };
     assert_eq!(check(&Decision::Name { was: there.clone(), now: now.clone() }), Ok(()));
     store::set_roles(now.clone());
-    let refusal = check(&Decision::Name { was: there.clone(), now: there }).expect_err("others are there");
+    let others = Roles { observers: vec![canister(3)], ..now };
+    let refusal = check(&Decision::Name { was: there, now: others }).expect_err("others are there");
     assert!(refusal.contains("the roles are others now"), "{refusal}");
     let id = store::add_plan(relocate());
     let ended = |title: &str| check(&Decision::End { plan: id, title: title.to_owned() });
@@ -356,8 +357,10 @@ fn a_pace_that_makes_no_sense_is_refused() {
         Pace { hours: Some(Hours { from_minute: 1, to_minute: 1 }), ..Pace::default() },
         Pace { hours: Some(Hours { from_minute: 1_440, to_minute: 1 }), ..Pace::default() },
     ];
+    let plan = Plan { strategy: Strategy::Repack(by_vessel()), ..plan() };
+    let at = |pace: Pace| decant_words::check(&Decision::Approve { plan: plan.clone(), pace: Some(pace) });
     for pace in refused {
-        assert!(check_pace(&pace).is_err(), "{pace:?}");
+        assert!(at(pace).is_err(), "{pace:?}");
     }
-    assert_eq!(check_pace(&pace()), Ok(()));
+    assert_eq!(at(pace()), Ok(()));
 }

@@ -1,9 +1,9 @@
 //! What may be paid out, and what voters read of it.
 
-use super::check;
 use candid::Principal;
 use decant_api::govern::Decision;
 use decant_api::payout::{Payee, Payout};
+use decant_words::check;
 use serde_bytes::ByteBuf;
 
 const CANISTER: Principal = Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, 5, 1, 1]);
@@ -20,10 +20,10 @@ fn text(payout: &Payout) -> String {
 #[test]
 fn voters_read_how_much_goes_where() {
     let payout = Payout { cycles: 7, to: Payee::Canister(CANISTER) };
-    assert_eq!(check(&payout), Ok(()));
+    assert_eq!(check(&Decision::Pay(payout.clone())), Ok(()));
     assert!(text(&payout).contains(&format!("7 cycles of the coordinator go to the canister {CANISTER}")));
     let payout = account(Principal::management_canister(), Some(vec![9; 32]));
-    assert_eq!(check(&payout), Ok(()));
+    assert_eq!(check(&Decision::Pay(payout.clone())), Ok(()));
     let shown = text(&payout);
     assert!(shown.contains(&"09".repeat(32)) && shown.contains(&CANISTER.to_string()), "{shown}");
 }
@@ -39,6 +39,6 @@ fn nothing_goes_to_nobody() {
         account(person, Some(vec![9; 31])),
     ];
     for payout in refused {
-        assert!(check(&payout).is_err(), "{payout:?}");
+        assert!(check(&Decision::Pay(payout.clone())).is_err(), "{payout:?}");
     }
 }

@@ -1,10 +1,10 @@
 //! Who may be named in a plan, what voters read of it, and limits that fit each other.
 
-use super::{CALL_BYTES, HEAP_BYTES, IN_FLIGHT, LEAST_TARGET, QUEUE, check};
+use super::{CALL_BYTES, HEAP_BYTES, QUEUE};
 use crate::tests::{by_vessel, canister, plan};
 use candid::Principal;
 use decant_api::plan::{Plan, Recycling, Retention, Strategy};
-use decant_words::plan_text as text;
+use decant_words::{IN_FLIGHT, LEAST_TARGET, check_plan as check, plan_text as text};
 
 fn relocation() -> Plan {
     Plan {
@@ -51,7 +51,7 @@ fn only_originals_that_would_be_deleted_go_to_others_and_voters_read_what_that_m
         let plan = recycling(600, plan);
         assert_eq!(check(&plan), Ok(()));
         let shown = text(&plan);
-        assert!(shown.contains("EMPTIED") && shown.contains("nobody's for 600 seconds"), "{shown}");
+        assert!(shown.contains("EMPTIED") && shown.contains("nobody's for 10 minutes"), "{shown}");
         assert!(shown.contains("ITS ID IS GIVEN TO ANOTHER USER") && !shown.contains("DELETED"), "{shown}");
     }
 }

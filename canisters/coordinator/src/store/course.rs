@@ -11,8 +11,9 @@ use ic_stable_structures::StableBTreeMap;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 
-/// Ended jobs that a breaker looks back on.
+/// Ended jobs that a breaker looks back on: a bit each.
 pub(crate) const LOOKS_BACK: u32 = u128::BITS;
+const _: () = assert!(LOOKS_BACK == decant_words::LOOKS_BACK);
 
 thread_local! {
     static COURSES: RefCell<StableBTreeMap<u64, Vec<u8>, Memory>> =

@@ -120,19 +120,21 @@ pub(super) fn write_lines(f: &mut Formatter<'_>, images: &[Inspected]) -> fmt::R
     Ok(())
 }
 
-/// Why nothing comes back, in a word.
-fn note(image: &Inspected) -> &'static str {
-    match &image.found {
+/// Why nothing comes back, or at which page the manager begins if not at the first, in a word.
+fn note(image: &Inspected) -> String {
+    let word = match &image.found {
         Found::Empty => "empty",
         Found::Raw { .. } => "raw",
         Found::Damaged { .. } => "damaged",
         Found::Managed { managers } => match managers.as_slice() {
             [manager] if manager.obstacle.is_some() => "refused",
             [manager] if image.repackable().is_none() && manager.repacked.is_some() => "compact",
+            [manager] if manager.page > 0 => return format!("page {}", manager.page),
             [_] => "",
             _ => "several",
         },
-    }
+    };
+    word.to_owned()
 }
 
 impl fmt::Display for Fleet {
@@ -151,6 +153,7 @@ impl fmt::Display for Fleet {
             text::bytes(self.freed_bytes),
             text::cycles(self.saved_cycles_a_year)
         )?;
+        writeln!(f, "images by what they give back:")?;
         let most = self.histogram.iter().map(|class| class.images).max().unwrap_or(0);
         for class in self.histogram.iter().filter(|class| class.images > 0) {
             let bar = text::bar(class.images as u64, most as u64, BAR_COLUMNS);

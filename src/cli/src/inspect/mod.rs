@@ -91,9 +91,9 @@ pub fn run(arguments: &Inspect) -> anyhow::Result<bool> {
         crate::print(&(serde_json::to_string_pretty(&inspection)? + "\n"))?;
     } else {
         crate::print(&inspection.to_string())?;
-        for unread in &inspection.unread {
-            eprintln!("error: {}", unread.error);
-        }
+    }
+    for unread in &inspection.unread {
+        crate::complain(&format!("error: {}", unread.error));
     }
     Ok(inspection.unread.is_empty())
 }

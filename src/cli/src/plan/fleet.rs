@@ -1,18 +1,24 @@
 //! The fleet that is planned for: a table that somebody exported, or what `decant inspect --json` printed.
 
-use anyhow::{Context, bail, ensure};
-use decant_layout::PAGE_BYTES;
-use serde::{Deserialize, Serialize};
+use crate::text::{plain, some_of};
+use anyhow::{Context, anyhow, bail, ensure};
+use decant_layout::{MAX_BUCKETS, PAGE_BYTES};
+use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Rows that are read at most.
 const MAX_CANISTERS: usize = 1_000_000;
+/// Rows that are named at most where none can be read.
+const MOST_NAMED: usize = 3;
 /// Largest stable memory: 500 GiB (specification, "Stable memory").
 const MAX_STABLE_BYTES: u64 = 500 << 30;
+/// Columns that are read.
+const COLUMNS: [&str; 3] = ["canister", "stable_bytes", "used_bytes"];
 
 /// A canister, as it is now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Canister {
     /// Its id or name.
     pub canister: String,
@@ -20,6 +26,10 @@ pub struct Canister {
     pub stable_bytes: u64,
     /// Of it in use by virtual memories.
     pub used_bytes: u64,
+    /// What comes free, where somebody looked at each memory and chose the buckets.
+    pub known_freed_bytes: Option<u64>,
+    /// Page at which its manager begins.
+    pub manager_page: u64,
 }
 
 /// The rows that could be read, and what is wrong with the others.
@@ -29,12 +39,20 @@ pub struct Fleet {
     pub canisters: Vec<Canister>,
     /// Rows that are left out, in words.
     pub left_out: Vec<String>,
+    /// Where a name is.
+    places: BTreeMap<String, String>,
 }
 
 impl Canister {
-    /// Bytes of stable memory in buckets of one page, at most what there is now.
+    /// Bytes of stable memory in the smallest buckets that hold it, at most what there is now.
     pub fn compact_bytes(&self) -> u64 {
-        (self.used_bytes.next_multiple_of(PAGE_BYTES) + PAGE_BYTES).min(self.stable_bytes)
+        if let Some(freed_bytes) = self.known_freed_bytes {
+            return self.stable_bytes - freed_bytes;
+        }
+        let used_pages = self.used_bytes.div_ceil(PAGE_BYTES);
+        let bucket_pages = used_pages.div_ceil(MAX_BUCKETS).max(1).next_power_of_two();
+        let pages = used_pages.next_multiple_of(bucket_pages) + 1;
+        (pages * PAGE_BYTES).min(self.stable_bytes)
     }
 
     /// What comes free.
@@ -55,6 +73,10 @@ impl Canister {
             self.used_bytes,
             self.stable_bytes
         );
+        ensure!(
+            self.known_freed_bytes.is_none_or(|freed_bytes| freed_bytes <= self.stable_bytes),
+            "more comes free than there is"
+        );
         Ok(())
     }
 }
@@ -62,16 +84,16 @@ impl Canister {
 /// Reads a fleet: JSON if it begins so, otherwise CSV with the columns canister, stable_bytes and used_bytes.
 ///
 /// # Errors
-/// The file can't be read, or is neither. A row that is wrong is left out and named.
+/// The file can't be read, is neither, or no row of it can be planned for. A row that is wrong is left out and named.
 pub fn read(path: &Path) -> anyhow::Result<Fleet> {
     let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
     let fleet = if bytes.trim_ascii_start().starts_with(b"{") { of_json(&bytes) } else { of_csv(&bytes) };
     let fleet = fleet.with_context(|| path.display().to_string())?;
-    ensure!(
-        !fleet.canisters.is_empty() || !fleet.left_out.is_empty(),
-        "{}: there is no canister in it",
-        path.display()
-    );
+    if fleet.canisters.is_empty() {
+        ensure!(!fleet.left_out.is_empty(), "{}: there is no canister in it", path.display());
+        let named = some_of(&fleet.left_out, MOST_NAMED, "; ");
+        bail!("{}: no row could be read: {named}", path.display());
+    }
     ensure!(
         fleet.canisters.len() <= MAX_CANISTERS,
         "{}: more than {MAX_CANISTERS} canisters; plan for a part of them",
@@ -83,32 +105,68 @@ pub fn read(path: &Path) -> anyhow::Result<Fleet> {
 fn of_csv(bytes: &[u8]) -> anyhow::Result<Fleet> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
     let headers = reader.headers().context("the first line is no list of columns")?.clone();
-    for column in ["canister", "stable_bytes", "used_bytes"] {
-        ensure!(
-            headers.iter().any(|header| header == column),
-            "there is no column {column}: the first line names the columns canister, stable_bytes and used_bytes"
-        );
+    let mut columns = [0; 3];
+    for (position, column) in columns.iter_mut().zip(COLUMNS) {
+        *position = headers.iter().position(|header| header == column).with_context(|| {
+            format!("there is no column {column}: the first line names the columns canister, stable_bytes and used_bytes")
+        })?;
     }
     let mut fleet = Fleet::default();
+    let mut lines = Lines { bytes, at: 0, line: 1 };
     for record in reader.records().take(MAX_CANISTERS + 1) {
-        let row = record.map_err(anyhow::Error::from).and_then(|record| {
-            let line = record.position().map_or(0, csv::Position::line);
-            let row: anyhow::Result<Canister> = record
-                .deserialize(Some(&headers))
-                .map_err(|error| anyhow::anyhow!("{}", plainly(&error)))
-                .and_then(|canister: Canister| canister.check().map(|()| canister));
-            row.with_context(|| format!("line {line}"))
-        });
-        fleet.add(row);
+        let position = match &record {
+            Ok(record) => record.position(),
+            Err(error) => error.position(),
+        };
+        let place = format!("line {}", lines.of(position.map_or(0, csv::Position::byte)));
+        let name = record.as_ref().ok().and_then(|record| record.get(columns[0])).map(plain);
+        let label = match name.filter(|name| !name.is_empty()) {
+            Some(name) => format!("{place} ({name})"),
+            None => place.clone(),
+        };
+        let row = record.map_err(anyhow::Error::from).and_then(|record| of_record(&record, columns));
+        fleet.add(&label, place, row);
     }
     Ok(fleet)
 }
 
-/// What is wrong with a row, without the position, which is said already.
-fn plainly(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::Deserialize { err, .. } => err.to_string(),
-        _ => error.to_string(),
+fn of_record(record: &csv::StringRecord, columns: [usize; 3]) -> anyhow::Result<Canister> {
+    let number = |column: usize| -> anyhow::Result<u64> {
+        let cell = record.get(columns[column]).with_context(|| format!("{} is missing", COLUMNS[column]))?;
+        cell.parse().map_err(|_| anyhow!("{} is {cell:?}, not a number of bytes", COLUMNS[column]))
+    };
+    let canister = Canister {
+        canister: plain(record.get(columns[0]).unwrap_or_default()),
+        stable_bytes: number(1)?,
+        used_bytes: number(2)?,
+        known_freed_bytes: None,
+        manager_page: 0,
+    };
+    canister.check().map(|()| canister)
+}
+
+/// Lines of a text, as an editor counts them. What `csv` tells is the end of the row before: blank lines and the second half
+/// of a line's end are still to come.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: usize,
+}
+
+impl Lines<'_> {
+    /// The line of the row that begins here, or behind blank lines from here on; later ones only.
+    fn of(&mut self, byte: u64) -> usize {
+        let from = usize::try_from(byte).unwrap_or(usize::MAX);
+        while let Some(letter) = self.bytes.get(self.at) {
+            let is_end = matches!(letter, b'\n' | b'\r');
+            if self.at >= from && !is_end {
+                break;
+            }
+            self.at += 1;
+            let is_first_half = *letter == b'\r' && self.bytes.get(self.at) == Some(&b'\n');
+            self.line += usize::from(is_end && !is_first_half);
+        }
+        self.line
     }
 }
 
@@ -118,38 +176,56 @@ fn of_json(bytes: &[u8]) -> anyhow::Result<Fleet> {
         bail!("it is not what `decant inspect --json` prints, {}", crate::inspect::SCHEMA);
     }
     let mut fleet = Fleet::default();
-    for image in value["images"].as_array().into_iter().flatten() {
-        fleet.add(of_image(image));
+    let all = |field: &str| value[field].as_array().map_or(&[][..], Vec::as_slice).iter().enumerate();
+    for (index, image) in all("images") {
+        let name = plain(image["input"].as_str().unwrap_or_default());
+        fleet.add(&name, format!("image {}", index + 1), of_image(image, &name));
+    }
+    for (_, unread) in all("unread") {
+        let text = |field: &str| plain(unread[field].as_str().unwrap_or_default());
+        fleet.left_out.push(format!("{}: inspect could not read it: {}", text("input"), text("error")));
     }
     Ok(fleet)
 }
 
-fn of_image(image: &Value) -> anyhow::Result<Canister> {
-    let name = image["input"].as_str().unwrap_or_default().to_owned();
+fn of_image(image: &Value, name: &str) -> anyhow::Result<Canister> {
     let managers = image["managers"].as_array().map_or(&[][..], Vec::as_slice);
     let [manager] = managers else {
-        bail!("{name}: there is not exactly one MemoryManager in it, so there are no buckets to repack");
+        bail!("there is not exactly one MemoryManager in it, so there are no buckets to repack");
     };
     if let Some(obstacle) = manager["obstacle"].as_str() {
-        bail!("{name}: a repack refuses it: {obstacle}");
+        bail!("a repack refuses it: {obstacle}");
     }
-    let pages = |field: &str| manager[field].as_u64().with_context(|| format!("{name}: {field} is missing"));
+    ensure!(
+        !manager["repacked"].is_null(),
+        "no bucket size holds the growth: inspect with a smaller --growth"
+    );
+    let number =
+        |value: &Value, field: &str| value[field].as_u64().with_context(|| format!("{field} is missing"));
+    let manager_page = number(manager, "page")?;
+    let pages = manager_page.saturating_add(number(manager, "used_pages")?);
     let canister = Canister {
-        stable_bytes: image["stable_bytes"]
-            .as_u64()
-            .with_context(|| format!("{name}: stable_bytes is missing"))?,
-        used_bytes: (pages("page")? + pages("used_pages")?) * PAGE_BYTES,
-        canister: name,
+        canister: name.to_owned(),
+        stable_bytes: number(image, "stable_bytes")?,
+        used_bytes: pages.saturating_mul(PAGE_BYTES),
+        known_freed_bytes: Some(number(&manager["repacked"], "freed_bytes")?),
+        manager_page,
     };
-    canister.check().with_context(|| canister.canister.clone())?;
-    Ok(canister)
+    canister.check().map(|()| canister)
 }
 
 impl Fleet {
-    fn add(&mut self, row: anyhow::Result<Canister>) {
+    /// What stands at that place, which is called so where something is wrong with it.
+    fn add(&mut self, label: &str, place: String, row: anyhow::Result<Canister>) {
         match row {
-            Ok(canister) => self.canisters.push(canister),
-            Err(error) => self.left_out.push(format!("{error:#}")),
+            Err(error) => self.left_out.push(format!("{label}: {error:#}")),
+            Ok(canister) => match self.places.get(&canister.canister) {
+                Some(earlier) => self.left_out.push(format!("{label}: it is in {earlier} already")),
+                None => {
+                    self.places.insert(canister.canister.clone(), place);
+                    self.canisters.push(canister);
+                }
+            },
         }
     }
 }

@@ -5,9 +5,9 @@ mod cost;
 mod fleet;
 mod page;
 
+use crate::files;
 use crate::prices::PriceOptions;
-use crate::text::{self, seconds};
-use anyhow::Context;
+use crate::text::{self, counted, seconds, some_of};
 use clap::Args;
 use serde::Serialize;
 use std::fmt;
@@ -21,6 +21,8 @@ pub use fleet::{Canister, Fleet, read};
 const COLUMNS: usize = 100;
 /// Canisters and rows that are listed at most.
 const MOST_LISTED: usize = 20;
+/// Canisters that are listed at most for which a way takes too long.
+const MOST_TOO_LARGE: usize = 3;
 
 /// Arguments of the command.
 #[derive(Debug, Clone, Args)]
@@ -29,7 +31,7 @@ const MOST_LISTED: usize = 20;
   decant plan fleet.csv --in-flight 50 --html plan.html
 
 The CSV names its columns in the first line: canister, stable_bytes, used_bytes; others are ignored.
-Exits 0 if a plan was made, 1 if rows were left out; see decant --help.")]
+Exits 0 if a plan was made, 1 if a row or a canister was left out; see decant --help.")]
 pub struct Plan {
     /// A CSV file, or what `decant inspect --json` printed.
     #[arg(value_name = "FLEET.csv|ASSESSMENT.json")]
@@ -76,8 +78,7 @@ pub fn run(arguments: &Plan) -> anyhow::Result<bool> {
     };
     let advice = Advice::of(&fleet, &question);
     if let Some(path) = &arguments.html {
-        let page = page::page(&fleet, &question, &advice);
-        std::fs::write(path, page).with_context(|| format!("writing {}", path.display()))?;
+        files::write(path, page::page(&fleet, &question, &advice).as_bytes())?;
     }
     if arguments.json {
         let printed = Printed {
@@ -91,21 +92,21 @@ pub fn run(arguments: &Plan) -> anyhow::Result<bool> {
     } else {
         crate::print(&advice.to_string())?;
     }
-    for row in fleet.left_out.iter().take(MOST_LISTED) {
-        eprintln!("left out: {row}");
+    for row in advice.left_out.iter().take(MOST_LISTED) {
+        crate::complain(&format!("left out: {row}"));
     }
-    if fleet.left_out.len() > MOST_LISTED {
-        eprintln!("left out: {} more rows; --json has all", fleet.left_out.len() - MOST_LISTED);
+    if advice.left_out.len() > MOST_LISTED {
+        crate::complain(&format!("left out: {} more; --json has all", advice.left_out.len() - MOST_LISTED));
     }
-    Ok(fleet.left_out.is_empty())
+    Ok(advice.left_out.is_empty())
 }
 
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} canisters, {}; {} of it would come free",
-            self.canisters,
+            "{}, {}; {} of it would come free",
+            counted(self.canisters, "canister"),
             text::bytes(self.stable_bytes),
             text::bytes(self.freed_bytes)
         )?;
@@ -124,15 +125,18 @@ impl fmt::Display for Advice {
                 seconds(outlook.wait_seconds)
             )?;
         }
-        writeln!(f, "(waits: how long the users of one canister can't write)")?;
+        writeln!(f, "(waits: how long the users of the largest canister can't write)")?;
         for reason in &self.reasons {
             text::indented(f, reason, 0, COLUMNS)?;
         }
+        for outlook in self.ways.iter().filter(|outlook| !outlook.too_large.is_empty()) {
+            let listed = some_of(&outlook.too_large, MOST_TOO_LARGE, "; ");
+            let left_out = format!("Left out of {}: {listed}", outlook.way.name());
+            text::indented(f, &left_out, 0, COLUMNS)?;
+        }
         if !self.not_worth_it.is_empty() {
-            let more = self.not_worth_it.len().saturating_sub(MOST_LISTED);
-            let listed: Vec<&str> = self.not_worth_it.iter().take(MOST_LISTED).map(String::as_str).collect();
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            text::indented(f, &format!("Not worth it: {}{more}", listed.join(" ")), 0, COLUMNS)?;
+            let listed = some_of(&self.not_worth_it, MOST_LISTED, " ");
+            text::indented(f, &format!("Not worth it: {listed}"), 0, COLUMNS)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::advice::{Advice, Question};
 use super::fleet::{Canister, Fleet};
 use crate::html::Page;
 use crate::inspect::histogram;
-use crate::text::{self, seconds, years};
+use crate::text::{self, counted, seconds, years};
 
 /// Upper bounds of the classes of the histogram, in bytes that a canister gives back; what is larger is in one more.
 const CLASSES_BYTES: [u64; 5] = [1 << 20, 8 << 20, 16 << 20, 64 << 20, 512 << 20];
@@ -14,12 +14,15 @@ const COLUMNS: [&str; 8] =
 /// The page.
 pub(super) fn page(fleet: &Fleet, question: &Question, advice: &Advice) -> String {
     let (freed, stable) = (text::bytes(advice.freed_bytes), text::bytes(advice.stable_bytes));
-    let mut page = Page::new(&format!("Decant: a plan for {} canisters", advice.canisters));
+    let mut page = Page::new(&format!("Decant: a plan for {}", counted(advice.canisters, "canister")));
     page.text("h1", "", &format!("{freed} of {stable} would come free"));
     let prices = &question.prices;
     let basis = format!(
-        "{} canisters; prices of {} on {} nodes; {} jobs at a time",
-        advice.canisters, prices.list.name, prices.nodes, question.pace.in_flight
+        "{}; prices of {} on {} nodes; {} jobs at a time",
+        counted(advice.canisters, "canister"),
+        prices.list.name,
+        prices.nodes,
+        question.pace.in_flight
     );
     page.text("p", "soft", &basis);
     for (index, reason) in advice.reasons.iter().enumerate() {
@@ -34,7 +37,10 @@ pub(super) fn page(fleet: &Fleet, question: &Question, advice: &Advice) -> Strin
     ways(&mut page, advice);
     by_freed_bytes(&mut page, fleet);
     page.list("Not worth it", &advice.not_worth_it);
-    page.list("Rows that were left out", &advice.left_out);
+    for outlook in &advice.ways {
+        page.list(&format!("Too large for {}", outlook.way.name()), &outlook.too_large);
+    }
+    page.list("Left out", &advice.left_out);
     page.end()
 }
 

@@ -1,12 +1,12 @@
 //! Files that other tools take.
 
-use crate::candid_text;
+use crate::{candid_text, files};
 use anyhow::Context;
 use candid::CandidType;
 use clap::Args;
 use decant_api::govern::Decision;
 use serde_bytes::ByteBuf;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// How it is proposed to an SNS.
 #[derive(Debug, Clone, Args)]
@@ -39,10 +39,7 @@ enum Action {
 impl Submission {
     pub(super) fn write(&self, directory: &Path, decision: &Decision, payload: &[u8]) -> anyhow::Result<()> {
         std::fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
-        let put = |name: &str, bytes: &[u8]| {
-            let path: PathBuf = directory.join(name);
-            std::fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))
-        };
+        let put = |name: &str, bytes: &[u8]| files::write(&directory.join(name), bytes);
         put("payload.bin", payload)?;
         put("payload.hex", (hex::encode(payload) + "\n").as_bytes())?;
         put("decision.txt", (candid_text::write(decision)? + "\n").as_bytes())?;

@@ -6,16 +6,20 @@
 mod files;
 mod modules;
 
-use crate::candid_text;
+use crate::{candid_text, text};
 use anyhow::{Context, anyhow, ensure};
+use candid::IDLArgs;
 use clap::{Args, Subcommand, ValueEnum};
 use decant_api::govern::Decision;
 use files::Submission;
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 
 /// Bytes of a payload in hexadecimal that a file may hold; a plan has a few KiB.
 const HEX_BYTES: u64 = 4 << 20;
+/// First bytes of Candid (specification of Candid, "Parameters and Results").
+const CANDID: &[u8] = b"DIDL";
 
 /// Arguments of the command.
 #[derive(Debug, Clone, Args)]
@@ -39,15 +43,15 @@ enum Action {
     Encode(Encode),
     /// Says what a payload will do, in the words of the validator.
     Decode {
-        /// The payload in hexadecimal, or a file with that.
+        /// The payload in hexadecimal, or a file with it, in hexadecimal or as it is.
         #[arg(value_name = "HEX|FILE")]
         payload: String,
     },
-    /// Prints a plan to begin with.
+    /// Prints a decision to begin with.
     Example {
-        /// Of which strategy.
+        /// A plan of which strategy, or which other decision.
         #[arg(value_enum)]
-        strategy: Example,
+        of: Example,
     },
 }
 
@@ -71,7 +75,7 @@ struct Encode {
     submission: Submission,
 }
 
-/// Strategies of which there is an example.
+/// Decisions of which there is an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Example {
     /// In place, through a vessel.
@@ -80,6 +84,14 @@ enum Example {
     Relocate,
     /// To fresh canisters, through vessels.
     RelocateVessel,
+    /// Other bounds or another pace for a plan.
+    Change,
+    /// A plan ends.
+    End,
+    /// Who operates, and who observes.
+    Name,
+    /// Cycles are paid out.
+    Pay,
 }
 
 impl Example {
@@ -88,6 +100,10 @@ impl Example {
             Self::Repack => include_str!("../../../../scripts/proposals/plans/repack.txt"),
             Self::Relocate => include_str!("../../../../scripts/proposals/plans/relocate.txt"),
             Self::RelocateVessel => include_str!("../../../../scripts/proposals/plans/relocate-vessel.txt"),
+            Self::Change => include_str!("../../../../scripts/proposals/plans/change.txt"),
+            Self::End => include_str!("../../../../scripts/proposals/plans/end.txt"),
+            Self::Name => include_str!("../../../../scripts/proposals/plans/name.txt"),
+            Self::Pay => include_str!("../../../../scripts/proposals/plans/pay.txt"),
         }
     }
 }
@@ -108,8 +124,8 @@ pub fn run(arguments: &Proposal) -> anyhow::Result<bool> {
             crate::print(&decoded(&payload_of(payload)?)?)?;
             Ok(true)
         }
-        Action::Example { strategy } => {
-            crate::print(strategy.text())?;
+        Action::Example { of } => {
+            crate::print(of.text())?;
             Ok(true)
         }
     }
@@ -118,7 +134,11 @@ pub fn run(arguments: &Proposal) -> anyhow::Result<bool> {
 fn run_encode(arguments: &Encode) -> anyhow::Result<bool> {
     let decision = arguments.written.read()?;
     let payload = candid::encode_one(&decision)?;
-    let is_well = arguments.written.check(&decision)?;
+    if !arguments.written.check(&decision)? {
+        let out = if arguments.out.is_some() { "nothing was written" } else { "no payload is printed" };
+        crate::complain(&format!("{out}: mend the hashes, or leave --module out"));
+        return Ok(false);
+    }
     if let Some(directory) = &arguments.out {
         arguments.submission.write(directory, &decision, &payload)?;
     }
@@ -126,7 +146,7 @@ fn run_encode(arguments: &Encode) -> anyhow::Result<bool> {
     let printed =
         format!("payload         {} bytes\nPayload sha256  {digest}\n\n{hexadecimal}\n", payload.len());
     crate::print(&printed)?;
-    Ok(is_well)
+    Ok(true)
 }
 
 /// As an SNS shows it above what the validator renders (dfinity/ic, `rs/sns/governance/src/proposal.rs`).
@@ -139,9 +159,8 @@ impl Written {
         let path = &self.file;
         let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         let decision = candid_text::read_as(&text).with_context(|| path.display().to_string())?;
-        if let Decision::Approve { plan, .. } = &decision {
-            decant_words::check_title(&plan.title).map_err(|why| anyhow!("{}: {why}", path.display()))?;
-        }
+        decant_words::check(&decision)
+            .map_err(|why| anyhow!("{}: a coordinator refuses this: {why}", path.display()))?;
         Ok(decision)
     }
 
@@ -151,34 +170,51 @@ impl Written {
             return Ok(true);
         }
         let wrong = modules::check(decision, &self.module)?;
-        wrong.iter().for_each(|wrong| eprintln!("error: {wrong}"));
+        wrong.iter().for_each(|wrong| crate::complain(&format!("error: {wrong}")));
         Ok(wrong.is_empty())
     }
 }
 
 fn payload_of(text: &str) -> anyhow::Result<Vec<u8>> {
-    let path = Path::new(text);
-    let text = match std::fs::metadata(path) {
+    let of_digits = |text: &str| {
+        let digits: String = text.split_whitespace().collect();
+        hex::decode(digits.strip_prefix("0x").unwrap_or(&digits))
+    };
+    match std::fs::metadata(text) {
         Ok(metadata) => {
             ensure!(metadata.len() <= HEX_BYTES, "{text} is no payload: it has {} bytes", metadata.len());
-            std::fs::read_to_string(path)
-                .with_context(|| format!("reading {text}, which must be hexadecimal"))?
+            let bytes = std::fs::read(text).with_context(|| format!("reading {text}"))?;
+            if bytes.starts_with(CANDID) {
+                return Ok(bytes);
+            }
+            of_digits(&String::from_utf8_lossy(&bytes))
+                .with_context(|| format!("{text} holds no payload: neither Candid nor hexadecimal"))
         }
-        Err(_) => text.to_owned(),
-    };
-    let digits: String = text.split_whitespace().collect();
-    let digits = digits.strip_prefix("0x").unwrap_or(&digits);
-    hex::decode(digits).context("the payload is neither hexadecimal nor the name of a file with that")
+        Err(error) if error.kind() == ErrorKind::NotFound || error.kind() == ErrorKind::InvalidFilename => {
+            of_digits(text).with_context(|| {
+                format!(
+                    "{}: there is no file of that name, and it is no hexadecimal",
+                    text::line_of(text, 80)
+                )
+            })
+        }
+        Err(error) => Err(error).with_context(|| format!("reading {text}")),
+    }
 }
 
 /// What a payload will do, strictly: a field that this build does not know might do more.
 fn decoded(payload: &[u8]) -> anyhow::Result<String> {
+    IDLArgs::from_bytes(payload)
+        .map_err(|error| anyhow!("this is no payload: it ends early, or is no Candid ({error})"))?;
     let shown = candid_text::show(payload);
     let decision: Decision = candid_text::read_as(&shown).map_err(|wrong| {
         anyhow!(
             "this is no decision that this build of Decant knows, so that it can't tell what it will do: {}; it holds {shown}",
             wrong.what
         )
+    })?;
+    decant_words::check(&decision).map_err(|why| {
+        anyhow!("a coordinator refuses this payload, which does nothing: {why}; it holds {shown}")
     })?;
     let mut text = decant_words::text(&decision, None);
     text += &format!(

@@ -80,7 +80,8 @@ pub fn until_ended(
     progress: &mut dyn Progress,
     mut others: Option<Others<'_>>,
 ) -> anyhow::Result<Driven> {
-    progress.phase("relocating", fleet.users.len() as u64);
+    let phase = if options.strategy.moves() { "relocating" } else { "repacking" };
+    progress.phase(phase, fleet.users.len() as u64);
     let mut random = Random::new(options.seed ^ 0x5eed);
     let mut writes: Vec<Write> = Vec::new();
     let write_every = 1 + u64::from(options.canisters) / CANISTERS_BETWEEN_WRITES;

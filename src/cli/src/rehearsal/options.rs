@@ -81,6 +81,10 @@ pub struct Options {
     /// How the memory is given back.
     #[arg(skip = Strategy::Relocate)]
     pub strategy: Strategy,
+    /// When it begins, in nanoseconds since the Unix epoch, where somebody is going to look at it; otherwise always at the
+    /// same time.
+    #[arg(skip)]
+    pub begins_nanos: Option<u64>,
 }
 
 impl Default for Options {
@@ -95,6 +99,7 @@ impl Default for Options {
             precopy: false,
             schedule_seed: None,
             strategy: Strategy::Relocate,
+            begins_nanos: None,
         }
     }
 }

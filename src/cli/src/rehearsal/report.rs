@@ -310,17 +310,22 @@ impl Report {
     }
 }
 
-/// Stable memory of fleets that are equal: of the first, and of the others what was given back, each with its strategy if there
-/// are several.
+/// Stable memory of the fleets: what is the same for all of them once, the rest with the strategy of each.
 pub fn memory(reports: &[Report]) -> Vec<(String, u64)> {
     let mut all = Vec::new();
-    for (index, report) in reports.iter().enumerate() {
-        let [before, bloated, (name, bytes)] = report.memory();
-        if index == 0 {
-            all.extend([before, bloated].map(|(name, bytes)| (name.to_owned(), bytes)));
+    for row in 0..3 {
+        let of = |report: &Report| report.memory()[row];
+        let is_given_back = row == 2;
+        let is_same =
+            reports.iter().all(|report| reports.first().is_some_and(|first| of(first) == of(report)));
+        if reports.len() == 1 || (is_same && !is_given_back) {
+            all.extend(reports.first().map(of).map(|(name, bytes)| (name.to_owned(), bytes)));
+            continue;
         }
-        let name = if reports.len() > 1 { format!("{name}, {}", report.strategy) } else { name.to_owned() };
-        all.push((name, bytes));
+        all.extend(reports.iter().map(|report| {
+            let (name, bytes) = of(report);
+            (format!("{name}, {}", report.strategy), bytes)
+        }));
     }
     all
 }

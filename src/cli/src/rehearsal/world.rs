@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use candid::{CandidType, Principal};
 use decant_api::govern::Decision;
 use decant_api::plan::{self, ByVessel, ModuleRef, ModuleUse, Plan, Relocation, Strategy};
-use pocket_ic::{CanisterSettings, PocketIc};
+use pocket_ic::{CanisterSettings, PocketIc, Time};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
@@ -86,6 +86,9 @@ impl World {
     /// A fresh instance with governance, coordinator and index.
     pub fn new(engine: &Engine, modules: &Modules, options: &Options) -> anyhow::Result<Self> {
         let pic = engine.builder()?.with_application_subnet().build();
+        if let Some(begins_nanos) = options.begins_nanos {
+            pic.set_time(Time::from_nanos_since_unix_epoch(begins_nanos));
+        }
         if let Some(seed) = options.schedule_seed {
             engine.schedule(&pic, seed)?;
         }

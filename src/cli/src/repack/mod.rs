@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 pub use check::{Comparison, Known, check, check_knowing};
 pub use rewrite::{Options, Rewritten, rewrite};
+pub(crate) use snapshot_dir::is_module;
 pub use snapshot_dir::{EMPTY_MODULE, SnapshotDir, UPGRADE_MODULE};
 
 /// Arguments of the command.

@@ -81,12 +81,17 @@ pub fn rewrite(source: &Path, out: &Path, options: &Options) -> anyhow::Result<R
     let Plan { before, kept, after, contents, dropped } = plan(&source, options)?;
     prepare(out)?;
     let module = source.module()?;
-    write(&out.join(files::MODULE), &EMPTY_MODULE)?;
-    write(&out.join(UPGRADE_MODULE), &module)?;
-    write(&out.join(files::HEAP), &[])?;
-    copy_chunks(&source, out)?;
-    let repacked = write_image(&source, out, &kept, &after)?;
-    write_metadata(out, &repacked_metadata(source.metadata(), &after))?;
+    let write_all = || {
+        write(&out.join(files::MODULE), &EMPTY_MODULE)?;
+        write(&out.join(UPGRADE_MODULE), &module)?;
+        write(&out.join(files::HEAP), &[])?;
+        copy_chunks(&source, out)?;
+        let repacked = write_image(&source, out, &kept, &after)?;
+        write_metadata(out, &repacked_metadata(source.metadata(), &after))?;
+        Ok::<Repacked, anyhow::Error>(repacked)
+    };
+    let repacked = write_all()
+        .with_context(|| format!("{} is no whole snapshot: delete it and begin again", out.display()))?;
     let free_buckets = MAX_BUCKETS - u64::from(after.allocated_buckets());
     let sizes = before.memories().iter().map(VirtualMemory::size_pages);
     let (memories, dropped_memories) =

@@ -51,6 +51,13 @@ pub(super) const HOOK_STATUS: &str = "on_low_wasm_memory_hook_status";
 const TAKEN_AT: &str = "taken_at_timestamp";
 const CHUNK_STORE: &str = "wasm_chunk_store";
 const CERTIFIED_DATA: &str = "certified_data";
+const SOURCE: &str = "source";
+/// How snapshots come about (interface specification, `read_canister_snapshot_metadata`).
+const SOURCES: [&str; 2] = ["taken_from_canister", "metadata_upload"];
+/// Bytes of certified data at most (interface specification, "Certified data").
+const MAX_CERTIFIED_BYTES: usize = 32;
+/// The last moment in which a snapshot can have been taken: 2100-01-01 UTC, behind which a clock is wrong.
+const MAX_TAKEN_NANOS: u64 = 4_102_444_800_000_000_000;
 
 /// First bytes of a module: WebAssembly, or gzip.
 const MODULE_MAGICS: [&[u8]; 2] = [b"\0asm", &[0x1f, 0x8b]];
@@ -64,6 +71,7 @@ pub struct SnapshotDir {
     heap_bytes: u64,
     stable: StableFile,
     stable_pages: u64,
+    taken_nanos: u64,
     chunks: BTreeSet<String>,
 }
 
@@ -73,19 +81,29 @@ impl SnapshotDir {
     /// # Errors
     /// A file is missing, is no file, or is not what the metadata says: the error names it and what to do.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        ensure!(path.is_dir(), "{} is no directory: name the one of the snapshot", path.display());
+        let found = std::fs::metadata(path).with_context(|| format!("reading {}", path.display()))?;
+        ensure!(found.is_dir(), "{} is no directory: name the one of the snapshot", path.display());
         ensure!(
-            !JUNO_FILES.iter().any(|name| path.join(name).exists()),
+            !any_is_there(path, &JUNO_FILES)?,
             "{} was written by the Juno CLI, whose files have other names and other metadata: download the same snapshot \
              with icp-cli or dfx",
             path.display()
         );
         for name in DOWNLOAD_PROGRESS {
             ensure!(
-                !path.join(name).exists(),
+                !any_is_there(path, &[name])?,
                 "{} says that the download is not complete: finish it with `icp canister snapshot download … \
                  --resume`",
                 path.join(name).display()
+            );
+        }
+        if !is_file(&path.join(METADATA))? {
+            let mut inside =
+                std::fs::read_dir(path).with_context(|| format!("reading {}", path.display()))?;
+            ensure!(
+                !inside.any(|entry| entry.is_ok_and(|entry| entry.path().join(METADATA).is_file())),
+                "{0} holds directories of snapshots: name one of them, or all, as in `decant inspect {0}/*`",
+                path.display()
             );
         }
         let metadata = read_metadata(&path.join(METADATA))?;
@@ -103,14 +121,38 @@ impl SnapshotDir {
             "{}: {GLOBALS} is missing or no list: download the snapshot again, with a current icp-cli",
             path.join(METADATA).display()
         );
-        byte_list(path, CERTIFIED_DATA, metadata.get(CERTIFIED_DATA))?;
+        ensure!(
+            heap_bytes.is_multiple_of(PAGE_BYTES),
+            "{}: {HEAP_SIZE} is {heap_bytes}, not a whole number of pages: download the snapshot again",
+            path.join(METADATA).display()
+        );
+        let certified = byte_list(path, CERTIFIED_DATA, metadata.get(CERTIFIED_DATA))?;
+        ensure!(
+            certified.len() <= MAX_CERTIFIED_BYTES,
+            "{}: {CERTIFIED_DATA} has {} bytes, more than the {MAX_CERTIFIED_BYTES} that a canister can have: download the \
+             snapshot again",
+            path.join(METADATA).display(),
+            certified.len()
+        );
+        ensure!(
+            metadata.get(SOURCE).and_then(Value::as_object).is_some_and(is_source),
+            "{}: {SOURCE} is none of {}: download the snapshot again",
+            path.join(METADATA).display(),
+            SOURCES.join(", ")
+        );
+        let taken_nanos = numbers(TAKEN_AT)?;
+        ensure!(
+            taken_nanos <= MAX_TAKEN_NANOS,
+            "{}: {TAKEN_AT} is {taken_nanos}, a time behind the year 2100: download the snapshot again",
+            path.join(METADATA).display()
+        );
         ensure_size(&path.join(MODULE), module_bytes)?;
         ensure_size(&path.join(HEAP), heap_bytes)?;
         ensure_size(&path.join(STABLE), stable_bytes)?;
         let chunks = chunks(path, &metadata)?;
         let module = read(&path.join(MODULE))?;
         ensure!(
-            MODULE_MAGICS.iter().any(|magic| module.starts_with(magic)),
+            is_module(&module),
             "{} is no WebAssembly module, gzipped or not: download the snapshot again",
             path.join(MODULE).display()
         );
@@ -122,6 +164,7 @@ impl SnapshotDir {
             heap_bytes,
             stable,
             stable_pages: stable_bytes / PAGE_BYTES,
+            taken_nanos,
             chunks,
         })
     }
@@ -203,9 +246,9 @@ impl SnapshotDir {
         self.module == EMPTY_MODULE
     }
 
-    /// When it was taken, if the metadata says so.
-    pub(crate) fn taken_nanos(&self) -> Option<u64> {
-        self.metadata.get(TAKEN_AT).and_then(Value::as_u64)
+    /// When it was taken: nanoseconds since the Unix epoch.
+    pub(crate) fn taken_nanos(&self) -> u64 {
+        self.taken_nanos
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -239,13 +282,40 @@ pub(super) fn chunk_path(directory: &Path, hash: &str) -> PathBuf {
     directory.join(CHUNKS).join(format!("{hash}.bin"))
 }
 
+/// Whether bytes begin as a module does.
+pub(crate) fn is_module(bytes: &[u8]) -> bool {
+    MODULE_MAGICS.iter().any(|magic| bytes.starts_with(magic))
+}
+
+fn is_source(source: &Map<String, Value>) -> bool {
+    source.keys().any(|name| SOURCES.contains(&name.as_str()))
+}
+
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("reading {}", path.display()))
 }
 
+/// Whether a file is there. What can't be looked at is neither there nor missing.
+fn is_file(path: &Path) -> anyhow::Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.is_file()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(anyhow!(error).context(format!("reading {}", path.display()))),
+    }
+}
+
+fn any_is_there(directory: &Path, names: &[&str]) -> anyhow::Result<bool> {
+    for name in names {
+        if is_file(&directory.join(name))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn read_metadata(path: &Path) -> anyhow::Result<Map<String, Value>> {
     ensure!(
-        path.is_file(),
+        is_file(path)?,
         "{} is missing: this is no complete snapshot directory; download it again, or repack it again",
         path.display()
     );
@@ -303,7 +373,7 @@ fn chunks(directory: &Path, metadata: &Map<String, Value>) -> anyhow::Result<BTr
         let hash = byte_list(directory, "a hash of wasm_chunk_store", entry.get("hash"))?;
         let name = hex::encode(&hash);
         let path = chunk_path(directory, &name);
-        ensure!(path.is_file(), "{} is missing: download the snapshot again", path.display());
+        ensure!(is_file(&path)?, "{} is missing: download the snapshot again", path.display());
         ensure!(
             Sha256::digest(read(&path)?).as_slice() == hash,
             "{} does not have the hash in its name: download the snapshot again",

@@ -14,7 +14,8 @@ const NOT_SATISFIED: &str = "condition_not_satisfied";
 
 /// The steps as commands of icp-cli, and what they lose.
 pub(super) fn next_steps(source: &Path, out: &Path, rewritten: &Rewritten) -> String {
-    let (source, out, flags) = (source.display(), out.display(), check_flags(rewritten));
+    let (source, module) = (quoted(source), quoted(&out.join(UPGRADE_MODULE)));
+    let (out, flags) = (quoted(out), check_flags(rewritten));
     let mut text = format!(
         "
 Only if the canister was stopped, then upgraded with its own module, then snapshotted, and not started since:
@@ -23,7 +24,7 @@ what it kept on its heap at any other time is not in this snapshot. Otherwise be
   decant repack --check{flags} {source} {out}
   icp canister snapshot upload CANISTER --input {out}
   icp canister snapshot restore CANISTER NEW_SNAPSHOT
-  icp canister install CANISTER --mode upgrade --wasm {out}/{UPGRADE_MODULE} --args ARGUMENT
+  icp canister install CANISTER --mode upgrade --wasm {module} --args ARGUMENT
   icp canister start CANISTER
 
 NEW_SNAPSHOT is the id that the upload prints; an upload that breaks off goes on with --resume, and is not restored
@@ -42,6 +43,16 @@ What an upgrade does not bring back:
     // Writing to a text does not fail.
     let _ = write_losses(&mut text, rewritten);
     text
+}
+
+/// As a shell takes it for one word.
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+:@%,=".contains(letter);
+    match !path.is_empty() && !path.starts_with('-') && path.chars().all(is_plain) {
+        true => path,
+        false => format!("'{}'", path.replace('\'', "'\\''")),
+    }
 }
 
 /// What a comparison has to know too.

@@ -34,6 +34,8 @@ fn every_exit_code_is_what_the_help_says() {
         (vec![], 2),
         (vec!["repack", "one"], 2),
         (vec!["inspect", "--growth", "-1", "one"], 2),
+        (vec!["watch", "foo"], 2),
+        (vec!["watch", "ftp://foo"], 2),
         (vec!["repack", "nowhere", "out", "--bucket-pages", "1"], 3),
         (vec!["plan", "nowhere"], 3),
         (vec!["dry-run", "--modules", "nowhere"], 3),

@@ -90,13 +90,14 @@ fn a_fleet_is_a_line_each_a_summary_and_a_histogram() {
 image                                          stable       in use   gives back buckets  note
 bloated                                       8.1 MiB     64.0 KiB      7.9 MiB       1
 shapes                                        5.1 MiB      2.6 MiB      2.4 MiB       1
-archive.bin                                   8.1 MiB    192.0 KiB      7.8 MiB       1
+archive.bin                                   8.1 MiB    192.0 KiB      7.8 MiB       1  page 1
 raw.bin                                     128.0 KiB    128.0 KiB      0 bytes          raw
 empty.bin                                     0 bytes      0 bytes      0 bytes          empty
 damaged.bin                                   8.1 MiB      8.1 MiB      0 bytes          damaged
 tail.bin                                      7.6 MiB      2.6 MiB      0 bytes          refused
 7 images, 37.0 MiB, of which 13.6 MiB are in use
 3 of them can be repacked and give back 18.2 MiB, 177.96 B cycles a year
+images by what they give back:
            nothing       4  ████████████████████████████████████████
      up to 8.0 MiB       3  ██████████████████████████████
 ";
@@ -129,6 +130,7 @@ fn json_is_what_the_schema_says() {
     let printed: Value = serde_json::from_str(&ended.output).expect("it prints JSON");
     assert_eq!(violation(&schema, &printed), None);
     assert_eq!((printed["unread"][0]["input"].as_str(), ended.code), (Some("nowhere"), Some(1)));
+    assert!(ended.errors.contains("error: reading nowhere: "), "{}", ended.errors);
     assert_eq!(printed["images"].as_array().map(Vec::len), Some(7));
     assert_eq!(printed["images"][0]["managers"][0]["memories"][0]["structure"], "StableBTreeMap");
     let mut wrong = printed;
@@ -147,7 +149,26 @@ fn an_input_that_can_not_be_read_is_named_and_the_others_are_shown() {
     for words in ["reading nowhere", "cut.bin has 100 bytes", "nothing/metadata.json is missing"] {
         assert!(ended.errors.contains(words), "{words:?} is not in {}", ended.errors);
     }
+    let around = inspect(&directory.path(".."), &[&directory.path("").display().to_string()]);
+    assert!(
+        around.errors.contains("holds directories of snapshots: name one of them, or all, as in"),
+        "{}",
+        around.errors
+    );
     assert_eq!(inspect(&directory.path(""), &[]).code, Some(2));
+}
+
+#[test]
+fn a_name_can_not_steer_a_terminal() {
+    let directory = of_each_kind();
+    let evil = "evil\u{1b}[2J\u{9b}1m";
+    fs::write(directory.path(evil), bloated()).expect("the file is written");
+    for arguments in [vec![evil], vec![evil, "bloated"], vec![evil, "nowhere\u{1b}[2J"]] {
+        let ended = inspect(&directory.path(""), &arguments);
+        let printed = ended.output + &ended.errors;
+        assert!(printed.contains("evil[2J"), "{printed:?}");
+        assert!(!printed.contains(['\u{1b}', '\u{9b}']), "{printed:?}");
+    }
 }
 
 #[test]
@@ -161,10 +182,16 @@ fn prices_come_from_a_year_or_a_file_and_grow_with_the_nodes() {
         printed["fleet"]["saved_cycles_a_year"].as_f64().expect("a figure")
     };
     let of_2026 = saved(&[]);
+    // What --json prints is taken as it is.
+    let printed = inspect(&directory.path(""), &["bloated", "--json", "--nodes", "34"]).output;
+    let printed: Value = serde_json::from_str(&printed).expect("it prints JSON");
+    fs::write(directory.path("printed.json"), printed["prices"].to_string()).expect("the file is written");
     for (arguments, factor) in [
         (vec!["--prices", "2025"], 127_000.0 / 317_500.0),
         (vec!["--prices", "prices.json"], 2.0),
         (vec!["--nodes", "34"], 34.0 / 13.0),
+        (vec!["--prices", "printed.json"], 34.0 / 13.0),
+        (vec!["--prices", "printed.json", "--nodes", "13"], 1.0),
     ] {
         assert!((saved(&arguments) / of_2026 - factor).abs() < 1e-9, "{arguments:?}");
     }

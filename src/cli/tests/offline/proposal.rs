@@ -10,7 +10,7 @@ use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 use std::fs;
 
-const EXAMPLES: [&str; 3] = ["repack", "relocate", "relocate-vessel"];
+const EXAMPLES: [&str; 7] = ["repack", "relocate", "relocate-vessel", "change", "end", "name", "pay"];
 
 /// A directory with the example plans, as the command prints them.
 fn examples() -> Temporary {
@@ -51,7 +51,7 @@ fn what_is_rendered_encoded_and_decoded_is_the_same_in_the_words_of_the_validato
         assert_eq!(candid::decode_one::<Decision>(&payload).ok(), Some(decision(&directory, &file)));
         // What other tools are given is the same.
         assert_eq!(decision(&directory, "out/decision.txt"), decision(&directory, &file));
-        for payload in ["out/payload.hex", read(&directory, "out/payload.hex").trim()] {
+        for payload in ["out/payload.bin", "out/payload.hex", read(&directory, "out/payload.hex").trim()] {
             let decoded = proposal(&directory, &["decode", payload]);
             assert_eq!(decoded.code, Some(0), "{}", decoded.errors);
             assert!(decoded.output.starts_with(words.trim_end()), "{}", decoded.output);
@@ -67,11 +67,11 @@ fn every_decision_can_be_written_down_and_told() {
         ("(variant { End = record { plan = 3; title = \"Old\" } })", "# End plan 3"),
         (
             "(variant { Name = record { was = record { operators = vec {}; observers = vec {} };
-              now = record { operators = vec { principal \"aaaaa-aa\" }; observers = vec {} } } })",
+              now = record { operators = vec { principal \"bkyz2-fmaaa-aaaaa-qaaaq-cai\" }; observers = vec {} } } })",
             "# Name who operates",
         ),
         (
-            "(variant { Pay = record { cycles = 5; to = variant { Canister = principal \"aaaaa-aa\" } } })",
+            "(variant { Pay = record { cycles = 5; to = variant { Canister = principal \"bkyz2-fmaaa-aaaaa-qaaaq-cai\" } } })",
             "# Pay cycles out",
         ),
     ] {
@@ -113,6 +113,58 @@ fn what_is_wrong_in_a_plan_is_said_with_its_file_and_line() {
 }
 
 #[test]
+fn what_a_coordinator_refuses_for_what_it_says_is_neither_rendered_encoded_nor_decoded() {
+    let directory = examples();
+    let plan = read(&directory, "repack.txt");
+    for (from, to, words) in [
+        ("max_canisters = 1_000", "max_canisters = 0", "max_canisters is 0 and must be from 1"),
+        (
+            "max_in_flight = 10",
+            "max_in_flight = 1_000_000",
+            "max_in_flight is 1000000 and must be from 1 to 200",
+        ),
+        ("indexes = vec { principal \"bkyz2-fmaaa-aaaaa-qaaaq-cai\" }", "indexes = vec {}", "indexes is 0"),
+        ("title = \"Repack the user canisters\"", "title = \"\"", "title (bytes) is 0"),
+        ("seconds = 604_800", "seconds = 999_999_999_999", "retention (seconds) is 999999999999"),
+        (
+            "chunk_hashes = vec { blob \"\\93",
+            "chunk_hashes = vec { blob \"\\93\\93",
+            "a hash must have 32 bytes",
+        ),
+        ("jobs = 10; soak", "jobs = 0; soak", "canaries (jobs) is 0"),
+    ] {
+        assert!(plan.contains(from), "{from}");
+        let text = plan.replacen(from, to, 1);
+        fs::write(directory.path("wrong.txt"), &text).expect("it is written");
+        let decision: Decision = read_as(&text).expect("it is a decision");
+        let payload = hex::encode(candid::encode_one(decision).expect("it encodes"));
+        for arguments in
+            [&["render", "wrong.txt"][..], &["encode", "wrong.txt", "--out", "out"], &["decode", &payload]]
+        {
+            let refused = proposal(&directory, arguments);
+            assert_eq!((refused.code, refused.output.as_str()), (Some(3), ""), "{arguments:?}");
+            assert!(refused.errors.contains(words), "{words:?} is not in {}", refused.errors);
+        }
+        assert!(!directory.path("out").exists(), "nothing is written");
+    }
+}
+
+#[test]
+fn nothing_is_encoded_for_other_modules_than_those_that_are_named() {
+    let directory = examples();
+    fs::write(directory.path("other.wasm"), b"\0asm other").expect("it is written");
+    let arguments = ["--function-id", "1000", "--title", "Repack", "--out", "out", "--module", "other.wasm"];
+    let refused = proposal(&directory, &[&["encode", "repack.txt"][..], &arguments].concat());
+    assert_eq!((refused.code, refused.output.as_str()), (Some(1), ""), "{}", refused.errors);
+    assert!(
+        refused.errors.ends_with("nothing was written: mend the hashes, or leave --module out\n"),
+        "{}",
+        refused.errors
+    );
+    assert!(!directory.path("out").exists());
+}
+
+#[test]
 fn a_payload_that_this_build_does_not_know_is_not_explained() {
     #[derive(CandidType)]
     enum Later {
@@ -125,8 +177,20 @@ fn a_payload_that_this_build_does_not_know_is_not_explained() {
     let refused = proposal(&directory, &["decode", &payload]);
     assert_eq!(refused.code, Some(3), "{}", refused.output);
     assert!(refused.errors.contains("can't tell what it will do"), "{}", refused.errors);
-    for payload in ["4449444c", "nowhere.hex", "zz"] {
-        assert_eq!(proposal(&directory, &["decode", payload]).code, Some(3), "{payload}");
+    proposal(&directory, &["encode", "repack.txt", "--out", "out"]);
+    let whole = read(&directory, "out/payload.hex");
+    let cut = &whole[..whole.len() / 2 - whole.len() / 2 % 2];
+    fs::write(directory.path("words.txt"), "words").expect("it is written");
+    for (payload, words) in [
+        ("4449444c", "it ends early, or is no Candid"),
+        (cut, "it ends early, or is no Candid"),
+        ("nowhere.hex", "nowhere.hex: there is no file of that name, and it is no hexadecimal"),
+        ("zz", "zz: there is no file of that name, and it is no hexadecimal"),
+        ("words.txt", "words.txt holds no payload: neither Candid nor hexadecimal"),
+    ] {
+        let refused = proposal(&directory, &["decode", payload]);
+        assert_eq!(refused.code, Some(3), "{payload}");
+        assert!(refused.errors.contains(words), "{words:?} is not in {}", refused.errors);
     }
 }
 

@@ -55,6 +55,8 @@ fn text(bytes: &[u8]) -> String {
 }
 
 const OK: &str = "200 OK";
+/// Whose cycles those are, and whose are not among them.
+const PRICE: &str = "cycles of the coordinator; canisters paid for their own snapshots and upgrades.";
 
 #[test]
 fn a_campaign_is_a_line_a_change_until_all_is_done() {
@@ -71,7 +73,10 @@ fn a_campaign_is_a_line_a_change_until_all_is_done() {
         "5 of 10 ended; in line 3, working 2, waiting 0, parked 0, rolled back 0; 40.0 MiB given back"
     );
     assert!(lines[1].starts_with("10 of 10 ended; ") && lines[1].contains(" a minute, 0 s left"), "{output}");
-    assert_eq!(lines[2..], ["10 done, 0 rolled back, 0 parked; 80.0 MiB given back for 90.00 B cycles."]);
+    assert_eq!(
+        lines[2..],
+        [format!("10 done, 0 rolled back, 0 parked; 80.0 MiB given back for 90.00 B {PRICE}")]
+    );
     assert_eq!((ended.status.code(), text(&ended.stderr)), (Some(0), String::new()));
 }
 
@@ -80,11 +85,32 @@ fn what_waits_for_an_operator_is_said_and_is_not_well() {
     let ended = watch(vec![(OK, metrics([0, 0, 1], 9, 1, &["parked", "evil\u{1b}[2J"]))], &[]);
     let output = text(&ended.stdout);
     assert!(output.contains("ASKED OF AN OPERATOR: evil[2J, parked"), "{output}");
-    assert!(output.ends_with("9 done, 1 rolled back, 1 parked; 72.0 MiB given back for 81.00 B cycles. Asked of an operator: evil[2J, parked; the dashboard has the commands.\n"), "{output}");
+    assert!(output.ends_with(&format!("9 done, 1 rolled back, 1 parked; 72.0 MiB given back for 81.00 B {PRICE} Asked of an operator: evil[2J, parked; the dashboard has the commands.\n")), "{output}");
     assert_eq!(ended.status.code(), Some(1));
-    let once = watch(vec![(OK, metrics([4, 0, 0], 1, 0, &[]))], &["--once"]);
-    assert!(text(&once.stdout).ends_with("cycles. On their way: 4.\n"), "{}", text(&once.stdout));
-    assert_eq!(once.status.code(), Some(0));
+}
+
+#[test]
+fn a_look_is_one_line_and_is_well_only_if_all_are_done() {
+    for (seen, words, code) in [
+        (metrics([4, 0, 0], 1, 0, &[]), "snapshots and upgrades. On their way: 4.\n", 1),
+        (metrics([0, 1, 0], 1, 0, &[]), "On their way: 1.\n", 1),
+        (metrics([0, 0, 0], 0, 0, &[]), "No job yet.\n", 1),
+        (metrics([0, 0, 0], 2, 0, &[]), "2 done, 0 rolled back, 0 parked", 0),
+    ] {
+        let once = watch(vec![(OK, seen)], &["--once"]);
+        let output = text(&once.stdout);
+        assert!(output.contains(words), "{output}");
+        assert_eq!((output.lines().count(), once.status.code()), (1, Some(code)), "{output}");
+    }
+}
+
+#[test]
+fn a_campaign_that_has_not_begun_is_waited_for() {
+    let answers = vec![(OK, metrics([0, 0, 0], 0, 0, &[])), (OK, metrics([0, 0, 0], 1, 0, &[]))];
+    let ended = watch(answers, &[]);
+    let output = text(&ended.stdout);
+    assert!(output.starts_with("no job yet\n1 of 1 ended; "), "{output}");
+    assert_eq!(ended.status.code(), Some(0), "{output}");
 }
 
 #[test]

@@ -79,7 +79,7 @@ pub(crate) fn spawn(fleet: &Fleet, arguments: &[&str]) -> Child {
     command(fleet).args(arguments).stdout(Stdio::piped()).spawn().expect("decant runs")
 }
 
-fn command(fleet: &Fleet) -> Command {
+pub(crate) fn command(fleet: &Fleet) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_decant"));
     command.arg("dry-run").arg("--modules").arg(modules());
     command.args(&fleet.arguments).current_dir(&fleet.directory);

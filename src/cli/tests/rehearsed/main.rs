@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Fleet, decant, spawn, text};
+use common::{Fleet, command, decant, spawn, text};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -117,8 +117,73 @@ fn what_is_lost_is_told_by_the_twin() {
 }
 
 #[test]
+fn where_nothing_is_asked_nobody_says_that_nothing_was_lost() {
+    let fleet = Fleet::of_modules();
+    let arguments = ["--wasm", "regions.wasm", "--init", PLAIN, "--upgrade-arg", PLAIN, "--may-lose-heap"];
+    let ended = decant(&fleet, &arguments, &["--html", "report.html"]);
+    let output = text(&ended.stdout);
+    assert_eq!(ended.status.code(), Some(0), "{output}{}", text(&ended.stderr));
+    assert!(output.contains("0 of 0"), "{output}");
+    assert!(
+        output.ends_with(
+            "\nMemory was given back. Nothing was asked, so whether it still answers is not known: add queries with --ask \
+             (docs/rehearsal.md).\n"
+        ),
+        "{output}"
+    );
+    let page = fleet.read("report.html");
+    assert!(page.contains("Nothing was asked") && !page.contains("nothing was lost"), "{page}");
+}
+
+#[test]
+fn a_file_that_can_not_be_written_is_told_before_anything_is_rehearsed() {
+    let fleet = Fleet::of_modules();
+    for file in [["--json", "nowhere/x.json"], ["--html", "nowhere/x.html"]] {
+        let ended = decant(&fleet, &["--canisters", "1", "--state-kib", "20"], &file);
+        let errors = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(3), "{errors}");
+        assert!(errors.starts_with(&format!("error: writing {}: ", file[1])), "no phase has begun: {errors}");
+    }
+}
+
+/// Metadata of a snapshot that can't be one, field by field.
+#[test]
+fn a_snapshot_that_can_not_be_one_is_refused_and_nothing_panics() {
+    let fleet = Fleet::with_state_behind();
+    let metadata: Value =
+        serde_json::from_str(&fleet.read("snapshots/regions/metadata.json")).expect("it is JSON");
+    for (field, wrong) in [
+        ("taken_at_timestamp", Value::Null),
+        ("taken_at_timestamp", Value::from(u64::MAX)),
+        ("source", serde_json::json!({ "found_in_the_street": null })),
+        ("wasm_memory_size", Value::from(100)),
+        ("certified_data", Value::from(vec![1; 99])),
+    ] {
+        let mut changed = metadata.clone();
+        changed[field] = wrong;
+        fleet.write("snapshots/regions/metadata.json", changed.to_string());
+        let ended = decant(&fleet, &[], &[]);
+        let errors = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(3), "{errors}");
+        assert!(errors.contains(&format!("metadata.json: {field} ")), "{errors}");
+        assert!(!errors.contains("panicked"), "{errors}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_run_is_named() {
+    let fleet = Fleet::of_modules();
+    let ended = command(&fleet).args(["--canisters", "1"]).env("POCKET_IC_BIN", "/nonexist").output();
+    let ended = ended.expect("decant runs");
+    let errors = text(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(3), "{errors}");
+    assert!(errors.starts_with("error: POCKET_IC_BIN is /nonexist, which is no PocketIC server"), "{errors}");
+}
+
+#[test]
 fn what_can_not_be_rehearsed_is_refused_with_what_to_do() {
     let fleet = Fleet::of_modules();
+    fleet.write("no.wasm", "canister,stable_bytes\n");
     fleet.write("wrong.txt", "query notes");
     fleet.write("unknown.txt", "query nothing ()");
     let module = ["--wasm", "regions.wasm", "--init", PLAIN, "--upgrade-arg", PLAIN];
@@ -126,6 +191,11 @@ fn what_can_not_be_rehearsed_is_refused_with_what_to_do() {
         (vec!["--fleet", "nowhere"], 3, "reading nowhere"),
         (vec!["--wasm", "regions.wasm", "--canisters", "2"], 2, "cannot be used with"),
         (vec!["--copies", "2"], 2, "required"),
+        (vec!["--canisters", "1", "--init", PLAIN], 3, "--init is of a module: name it with --wasm FILE"),
+        (vec!["--canisters", "1", "--copies", "2"], 2, "required"),
+        (vec!["--wasm", "no.wasm"], 3, "no.wasm is no WebAssembly module"),
+        (vec!["--wasm", "regions.wasm"], 3, "name the argument of its init with --init"),
+        (vec!["--wasm", "regions.wasm", "--init", PLAIN], 3, "of its post_upgrade with --upgrade-arg"),
         (vec!["--wasm", "regions.wasm", "--strategy", "relocate"], 3, "--strategy repack"),
         (vec!["--wasm", "regions.wasm", "--init", "(5"], 3, "--init (5: \",\" or \")\" is missing"),
         (vec!["--wasm", "regions.wasm", "--upgrade-arg", "other=()"], 3, "there is no canister of that name"),

@@ -8,7 +8,7 @@ use super::super::world::World;
 use super::users::Written;
 use super::{Asks, Theirs};
 use crate::candid_text;
-use crate::repack::SnapshotDir;
+use crate::repack::{SnapshotDir, is_module};
 use anyhow::{Context, anyhow, bail, ensure};
 use candid::{CandidType, Principal};
 use decant_api::plan::ModuleUse;
@@ -120,7 +120,7 @@ fn of_snapshot(directory: &Path) -> anyhow::Result<Original> {
     // The engine reads the files, from wherever it runs.
     let directory = directory.canonicalize().with_context(|| format!("reading {}", directory.display()))?;
     let name = directory.file_name().map(|name| name.to_string_lossy().into_owned());
-    let source = Source::Snapshot { taken_nanos: snapshot.taken_nanos().unwrap_or_default(), directory };
+    let source = Source::Snapshot { taken_nanos: snapshot.taken_nanos(), directory };
     Ok(Original {
         name: name.unwrap_or_default(),
         source,
@@ -139,10 +139,12 @@ fn of_module(path: &Path, theirs: &Theirs) -> anyhow::Result<Original> {
         (None, None) => candid::encode_args(())?,
     };
     let name = path.file_stem().map(|name| name.to_string_lossy().into_owned());
+    let module = read(path)?;
+    ensure!(is_module(&module), "{} is no WebAssembly module, gzipped or not", path.display());
     Ok(Original {
         name: name.unwrap_or_default(),
         source: Source::Module { init },
-        module: read(path)?,
+        module,
         upgrade_arg: candid::encode_args(())?,
     })
 }
@@ -190,7 +192,15 @@ impl Original {
                 pic.start_canister(canister, Some(operator)).map_err(failed("starting the canister"))
             }
             Source::Module { init } => {
-                world.pic.install_canister(canister, self.module.clone(), init.clone(), Some(world.operator));
+                // As an installation, and it answers what is wrong.
+                let module = self.module.clone();
+                let installed =
+                    world.pic.reinstall_canister(canister, module, init.clone(), Some(world.operator));
+                installed.map_err(|rejected| {
+                    anyhow!(
+                        "it can't be installed: {rejected}; name the argument of its init with --init or --init-arg-file"
+                    )
+                })?;
                 for ask in asks.updates(&self.name) {
                     let call = Update::encoded(canister, &ask.method, ask.argument.clone());
                     update_all(&world.pic, ask.sender, vec![call])
@@ -198,7 +208,10 @@ impl Original {
                 }
                 // What the module bloats, it bloats when it saves its state.
                 self.upgrade(world, canister).map_err(|rejected| {
-                    anyhow!("{} can't be upgraded to its own module: {rejected}", self.name)
+                    anyhow!(
+                        "it can't be upgraded to its own module: {rejected}; name the argument of its post_upgrade with \
+                         --upgrade-arg"
+                    )
                 })
             }
         }

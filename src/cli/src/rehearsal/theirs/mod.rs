@@ -14,7 +14,7 @@ mod users;
 pub use ask::Asks;
 pub use canisters::{Original, originals};
 pub use page::page;
-pub use report::{Failure, Figures, Report};
+pub use report::{Failure, Figures, Report, Verdict};
 
 use super::world::World;
 use super::{Modules, Options, Progress, Strategy, calls::kept};
@@ -72,6 +72,20 @@ impl Theirs {
     /// Whether somebody's own canisters are meant.
     pub fn are_meant(&self) -> bool {
         self.fleet.is_some() || self.wasm.is_some()
+    }
+
+    /// Whether what is said of a module is said of one. (Clap leaves out that an argument requires another where that is
+    /// excluded by a third.)
+    ///
+    /// # Errors
+    /// An argument is about a module that is not named.
+    pub fn check(&self) -> anyhow::Result<()> {
+        for (name, is_there) in
+            [("--init", self.init.is_some()), ("--init-arg-file", self.init_arg_file.is_some())]
+        {
+            ensure!(!is_there || self.wasm.is_some(), "{name} is of a module: name it with --wasm FILE");
+        }
+        Ok(())
     }
 
     /// What the canisters are, and what is asked of them.

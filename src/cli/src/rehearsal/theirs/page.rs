@@ -1,14 +1,16 @@
 //! What a rehearsal with somebody's canisters measured, as one page.
 
 use super::super::page::bars_of;
-use super::Report;
+use super::{Report, Verdict};
 use crate::html::{Bar, Page};
 use crate::text;
 
 /// The page of one strategy, or of several one after the other.
 pub fn page(reports: &[Report]) -> String {
-    let is_well = reports.iter().all(Report::is_well);
-    let verdict = if is_well { "All is well: nothing was lost" } else { "NOT all is well" };
+    let verdict = match Verdict::of(reports) {
+        Verdict::NotWell => "NOT all is well",
+        asked_or_not => asked_or_not.text().trim_end_matches('.'),
+    };
     let mut page = Page::new(&format!("Decant: a rehearsal with your canisters. {verdict}"));
     page.text("h1", "", verdict);
     page.text(

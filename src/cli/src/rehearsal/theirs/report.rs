@@ -269,6 +269,41 @@ impl Report {
     }
 }
 
+/// What came of rehearsals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Something was lost, or not given back.
+    NotWell,
+    /// Memory was given back, and nothing was asked.
+    NothingAsked,
+    /// Whatever was asked is answered as before.
+    Well,
+}
+
+impl Verdict {
+    /// Of all of them.
+    pub fn of(reports: &[Report]) -> Self {
+        let asks_nothing = |report: &Report| report.canisters.iter().all(|figures| figures.answers == 0);
+        match () {
+            () if !reports.iter().all(Report::is_well) => Self::NotWell,
+            () if reports.iter().any(asks_nothing) => Self::NothingAsked,
+            () => Self::Well,
+        }
+    }
+
+    /// In words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NotWell => "NOT all is well: see above.",
+            Self::NothingAsked => {
+                "Memory was given back. Nothing was asked, so whether it still answers is not known: add queries with --ask \
+                 (docs/rehearsal.md)."
+            }
+            Self::Well => "All is well: nothing was lost.",
+        }
+    }
+}
+
 /// Events of a job that are shown, and letters of each.
 const EVENTS: usize = 6;
 const EVENT_LETTERS: usize = 300;
