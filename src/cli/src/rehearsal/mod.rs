@@ -139,7 +139,7 @@ fn rehearse_through(
     let coordinators_after = world.pic.cycle_balance(world.coordinator);
     stopwatch.lap("relocate");
     let mut report = account::account(&world, &fleet, &driven, options, progress)?;
-    report.settle_coordinator(coordinators_before.saturating_sub(coordinators_after), &driven);
+    report.settle_coordinator(coordinators_before.saturating_sub(coordinators_after), &driven, options);
     report.note_states(&log::passages(&world)?);
     stopwatch.lap("read back");
     let exists = |id: &Principal| world.pic.canister_exists(*id);

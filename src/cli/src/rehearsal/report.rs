@@ -3,7 +3,7 @@
 use super::account::{Findings, deletes_originals};
 use super::drive::Driven;
 use super::log::Passage;
-use super::world::TARGET_CYCLES;
+use super::world::target_cycles;
 use super::{Generation, Options, Phase, Retention, Strategy};
 use crate::text;
 use decant_api::JobId;
@@ -145,10 +145,10 @@ impl Report {
     }
 
     /// Of what the coordinator has less, each target has got some.
-    pub(super) fn settle_coordinator(&mut self, spent: u128, driven: &Driven) {
+    pub(super) fn settle_coordinator(&mut self, spent: u128, driven: &Driven, options: &Options) {
         let targets = super::account::canisters_now(driven).len() as u128;
         let jobs = driven.jobs.len().max(1) as u128;
-        self.coordinator_cycles_per_job = spent.saturating_sub(targets * TARGET_CYCLES) / jobs;
+        self.coordinator_cycles_per_job = spent.saturating_sub(targets * target_cycles(options)) / jobs;
     }
 
     pub(crate) fn begin(options: &Options, driven: &Driven) -> Self {

@@ -15,7 +15,12 @@ use sha2::{Digest, Sha256};
 /// Cycles of a canister around the fleet: creations are paid from the coordinator's.
 const WORLD_CYCLES: u128 = 1_000_000_000_000_000_000;
 /// Cycles that a fresh canister gets besides its creation: an update prepays 40 B instructions.
-pub(super) const TARGET_CYCLES: u128 = 500_000_000_000;
+const TARGET_CYCLES: u128 = 500_000_000_000;
+/// Cycles that it gets besides for a byte of a large state: it asks for the frames, and pays for what it writes and hashes
+/// (measured: 588 cycles a byte of source and target together).
+const TARGET_CYCLES_PER_BYTE: u128 = 1_000;
+/// KiB of state that the above is enough for.
+const SMALL_KIB: u32 = 16 * 1024;
 /// Bytes of a chunk in the chunk store (spec).
 const CHUNK_BYTES: usize = 1 << 20;
 /// Percent by which users' state may grow after a repack.
@@ -69,6 +74,12 @@ enum ProposalStatus {
 struct Proposal {
     rendered: String,
     status: ProposalStatus,
+}
+
+/// Cycles that a fresh canister gets besides its creation.
+pub(super) fn target_cycles(options: &Options) -> u128 {
+    let large_kib = options.state_kib.saturating_sub(SMALL_KIB);
+    TARGET_CYCLES + u128::from(large_kib) * 1_024 * TARGET_CYCLES_PER_BYTE
 }
 
 impl World {
@@ -141,8 +152,8 @@ impl World {
             dependents: vec![self.index],
             max_canisters: options.canisters.into(),
             max_in_flight: options.in_flight,
-            max_cycles: u128::from(options.canisters) * 2_000_000_000_000,
-            cycles_per_target: TARGET_CYCLES,
+            max_cycles: u128::from(options.canisters) * (1_500_000_000_000 + target_cycles(options)),
+            cycles_per_target: target_cycles(options),
         })
     }
 
