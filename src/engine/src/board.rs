@@ -56,18 +56,39 @@ struct Spot {
     idle_looks: u32,
 }
 
+/// What jobs of a plan are counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Counted {
+    In(Place),
+    InSlot,
+    Unsettled,
+    WantsTarget,
+    LacksTarget,
+    GivesBack,
+}
+
+impl Spot {
+    fn counted(&self) -> impl Iterator<Item = Counted> + use<> {
+        let is_driven = matches!(self.place, Place::Working | Place::Waiting);
+        let all = [
+            (Counted::In(self.place), true),
+            (Counted::InSlot, self.place == Place::Working || self.keeps_users),
+            (Counted::Unsettled, self.waits_for_others),
+            (Counted::WantsTarget, self.wants_target),
+            (Counted::LacksTarget, self.lacks_target && self.place != Place::Queued),
+            (Counted::GivesBack, self.gives_back && is_driven),
+        ];
+        all.into_iter().filter_map(|(counted, is_it)| is_it.then_some(counted))
+    }
+}
+
 /// All open jobs.
 #[derive(Debug, Default)]
 pub struct Board {
     spots: BTreeMap<JobId, Spot>,
     queued: BTreeSet<(u64, JobId)>,
     due: BTreeSet<(TimeNanos, JobId)>,
-    counts: BTreeMap<(u64, Place), u64>,
-    wanting: BTreeSet<(u64, JobId)>,
-    lacking: BTreeSet<(u64, JobId)>,
-    keeping: BTreeSet<(u64, JobId)>,
-    unsettled: BTreeSet<(u64, JobId)>,
-    giving: BTreeSet<(u64, JobId)>,
+    counts: BTreeMap<(u64, Counted), u64>,
 }
 
 /// The jobs of one plan that were started and have not ended.
@@ -225,16 +246,14 @@ impl Board {
     /// What a plan has under way.
     pub fn load(&self, plan_id: u64) -> Load {
         let started = [Place::Working, Place::Waiting, Place::Parked, Place::Aside];
-        let of_plan = (plan_id, 0)..=(plan_id, JobId::MAX);
-        let working = self.count(plan_id, Place::Working);
         Load {
-            working,
-            in_slots: working.saturating_add(self.keeping.range(of_plan.clone()).count() as u64),
-            unsettled: self.unsettled.range(of_plan.clone()).count() as u64,
+            working: self.count(plan_id, Place::Working),
+            in_slots: self.counted(plan_id, Counted::InSlot),
+            unsettled: self.counted(plan_id, Counted::Unsettled),
             open: started.iter().map(|place| self.count(plan_id, *place)).sum(),
             stuck: self.count(plan_id, Place::Parked) + self.count(plan_id, Place::Aside),
-            lacking: self.lacking.range(of_plan.clone()).count() as u64,
-            giving: self.giving.range(of_plan).count() as u64,
+            lacking: self.counted(plan_id, Counted::LacksTarget),
+            giving: self.counted(plan_id, Counted::GivesBack),
         }
     }
 
@@ -250,17 +269,17 @@ impl Board {
 
     /// Open jobs in a place, of one plan.
     pub fn count(&self, plan_id: u64, place: Place) -> u64 {
-        self.counts.get(&(plan_id, place)).copied().unwrap_or_default()
+        self.counted(plan_id, Counted::In(place))
     }
 
     /// Open jobs in a place.
     pub fn count_all(&self, place: Place) -> u64 {
-        self.counts.iter().filter(|((_, of), _)| *of == place).map(|(_, count)| count).sum()
+        self.counts.iter().filter(|((_, of), _)| *of == Counted::In(place)).map(|(_, count)| count).sum()
     }
 
     /// Jobs of a plan that wait for a canister of the pool.
     pub fn wanting(&self, plan_id: u64) -> usize {
-        self.wanting.range((plan_id, 0)..=(plan_id, JobId::MAX)).count()
+        usize::try_from(self.counted(plan_id, Counted::WantsTarget)).unwrap_or(usize::MAX)
     }
 
     /// Jobs of a plan that work.
@@ -275,6 +294,10 @@ impl Board {
         self.spots.range(range).map(|(id, spot)| (*id, spot.plan_id, spot.place))
     }
 
+    fn counted(&self, plan_id: u64, counted: Counted) -> u64 {
+        self.counts.get(&(plan_id, counted)).copied().unwrap_or_default()
+    }
+
     fn change(&mut self, id: JobId, change: impl FnOnce(&mut Spot)) {
         if let Some(mut spot) = self.take(id) {
             change(&mut spot);
@@ -285,19 +308,16 @@ impl Board {
     fn take(&mut self, id: JobId) -> Option<Spot> {
         let spot = self.spots.remove(&id)?;
         self.queued.remove(&(spot.plan_id, id));
-        self.wanting.remove(&(spot.plan_id, id));
-        self.lacking.remove(&(spot.plan_id, id));
-        self.keeping.remove(&(spot.plan_id, id));
-        self.unsettled.remove(&(spot.plan_id, id));
-        self.giving.remove(&(spot.plan_id, id));
         if let Some(due_nanos) = spot.due_nanos {
             self.due.remove(&(due_nanos, id));
         }
-        let key = (spot.plan_id, spot.place);
-        match self.count(key.0, key.1).saturating_sub(1) {
-            0 => self.counts.remove(&key),
-            count => self.counts.insert(key, count),
-        };
+        for counted in spot.counted() {
+            let key = (spot.plan_id, counted);
+            match self.counted(key.0, key.1).saturating_sub(1) {
+                0 => self.counts.remove(&key),
+                count => self.counts.insert(key, count),
+            };
+        }
         Some(spot)
     }
 
@@ -305,25 +325,12 @@ impl Board {
         if spot.place == Place::Queued {
             self.queued.insert((spot.plan_id, id));
         }
-        if spot.wants_target {
-            self.wanting.insert((spot.plan_id, id));
-        }
-        if spot.lacks_target && spot.place != Place::Queued {
-            self.lacking.insert((spot.plan_id, id));
-        }
-        if spot.keeps_users && spot.place != Place::Working {
-            self.keeping.insert((spot.plan_id, id));
-        }
-        if spot.waits_for_others {
-            self.unsettled.insert((spot.plan_id, id));
-        }
-        if spot.gives_back && matches!(spot.place, Place::Working | Place::Waiting) {
-            self.giving.insert((spot.plan_id, id));
-        }
         if let Some(due_nanos) = spot.due_nanos {
             self.due.insert((due_nanos, id));
         }
-        *self.counts.entry((spot.plan_id, spot.place)).or_default() += 1;
+        for counted in spot.counted() {
+            *self.counts.entry((spot.plan_id, counted)).or_default() += 1;
+        }
         self.spots.insert(id, spot);
     }
 }
