@@ -317,18 +317,18 @@ fn abort_requested(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
 }
 
 fn retried(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
-    if let State::Parked { resume, .. } = &job.state {
-        let first = relocate::end::confirmed_first(job, (**resume).clone(), true);
-        if first != **resume {
-            enter(job, first, now_nanos);
-            return Ok(());
-        }
-        job.state = first;
-    } else if job.attempt.phase.is_in_flight() {
-        return Err(Why::CallUnderWay);
-    } else if job.state.is_ended() || job.attempt.waits() == 0 {
-        return Err(Why::WrongState);
+    let resume = match &job.state {
+        State::Parked { resume, .. } => (**resume).clone(),
+        _ if job.attempt.phase.is_in_flight() => return Err(Why::CallUnderWay),
+        state if state.is_ended() || job.attempt.waits() == 0 => return Err(Why::WrongState),
+        state => state.clone(),
+    };
+    let first = relocate::end::confirmed_first(job, resume.clone(), true);
+    if first != resume {
+        enter(job, first, now_nanos);
+        return Ok(());
     }
+    job.state = resume;
     // Whatever was unsure still is: the phase stays, the count begins again.
     job.attempt = Attempt {
         phase: job.attempt.phase.clone(),
@@ -439,7 +439,7 @@ fn roll_back(job: &mut Job, reason: Reason, now_nanos: TimeNanos) {
     // No try since the state was entered or made progress: a sliced state leaves no trace of its own. Nor does a look.
     let attempt = &job.attempt;
     let only_looked = !attempt.is_sent && rules_of(job, now_nanos).looks_before();
-    let is_untouched = attempt.tries == 0 || only_looked;
+    let is_untouched = attempt.tries == 0 && !attempt.is_unsure || only_looked;
     fail(job, reason, is_untouched, now_nanos);
 }
 

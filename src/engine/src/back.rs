@@ -1,7 +1,10 @@
 //! The way back, undo by undo, from the top of the stack to its bottom: users first, then what the job left behind.
 //! Each is safe where nothing was done. What somebody else made of a canister meanwhile is theirs, and stays.
 
-use crate::left::hex;
+use candid::Principal;
+
+use crate::left::{hex, module_as_left};
+use crate::relocate::revert;
 use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
 use crate::vessel::{EMPTY_MODULE, VesselState, controlled_itself, find_snapshots, look, note_owners};
 use crate::{
@@ -189,11 +192,13 @@ fn source_gone(job: &Job) -> Verdict {
 /// The source takes all calls.
 fn thaw_source(job: &Job) -> Rules {
     let source = job.source;
-    Rules::call(Effect::Thaw { source })
+    let rules = Rules::call(Effect::Thaw { source })
         .done(undone)
         // Another job's fence is not ours to open.
-        .refused(|_, code| (code == ReasonCode::HeldByOther).then_some(Next::Undone))
-        .look(When::AfterLost, Effect::KitStatus { canister: source }, |job, value| {
+        .refused(|_, code| (code == ReasonCode::HeldByOther).then_some(Next::Undone));
+    match job.target.filter(|_| job.reason_code() == Some(ReasonCode::Reverted)) {
+        Some(target) => target_first(job, rules, target),
+        None => rules.look(When::AfterLost, Effect::KitStatus { canister: source }, |job, value| {
             let was_offered =
                 job.times.fenced_nanos.is_none() && job.plan.wants_precopy(job.counters.used_pages);
             Ok(match value {
@@ -203,7 +208,37 @@ fn thaw_source(job: &Job) -> Rules {
                 Value::Gone => source_gone(job),
                 other => return wrong(other),
             })
-        })
+        }),
+    }
+}
+
+/// The target of a job that was reverted was sealed, and users write to one canister: was it opened while the routes were
+/// swapped back? Then an operator decides which of the two goes on. One that does not answer, and is not the kit's any more
+/// or does not run, takes no writes of users.
+fn target_first(job: &Job, rules: Rules, target: Principal) -> Rules {
+    let effect = match job.waits_for_others() {
+        true => Effect::CanisterStatus { canister: target },
+        false => Effect::KitStatus { canister: target },
+    };
+    rules.look(When::First, effect, move |job, value| {
+        let takes_writes = match value {
+            Value::Gone => false,
+            Value::Kit(view) => !revert::is_sealed(job, view.fence),
+            Value::Canister(view) => {
+                view.run_state == RunState::Running && module_as_left(job.target_left.as_ref(), view).is_ok()
+            }
+            other => return wrong(other),
+        };
+        let State::RollingBack { undo, .. } = &job.state else { return Err(Why::WrongState) };
+        if !takes_writes {
+            return Ok(Verdict::NotYet);
+        }
+        let reason = revert::reopened(target);
+        let detail = format!("{}: a retry opens the source all the same", reason.detail());
+        let reason = Reason::new(reason.code(), detail);
+        let resume = State::RollingBack { reason: reason.clone(), undo: undo.clone() };
+        Ok(Verdict::Follow(Next::Park { reason, resume }))
+    })
 }
 
 /// The source does not control itself, unless it did before.
@@ -321,9 +356,9 @@ fn check_target(job: &Job) -> Option<Rules> {
     Some(rules)
 }
 
-/// Whether the job goes back behind its commit point.
+/// Whether the job goes back behind its commit point: its target served.
 fn is_reverted(job: &Job) -> bool {
-    job.reason_code() == Some(ReasonCode::Reverted)
+    matches!(job.reason_code(), Some(ReasonCode::Reverted | ReasonCode::WrittenSince))
 }
 
 /// The target has no module and no state.

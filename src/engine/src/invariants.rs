@@ -220,7 +220,9 @@ fn contents(job: &Job, state: &State) -> Result<(), Broken> {
         State::Retaining { .. } if !matches!(job.plan.retention, Retention::Frozen { .. }) => {
             Err(Broken::Retention)
         }
-        State::Confirming { then: Some(then), .. } if !then.takes_source() => {
+        State::Confirming { then: Some(then), .. }
+            if !then.takes_source() && !matches!(**then, State::Retaining { .. }) =>
+        {
             Err(Broken::Resume { resume: then.name() })
         }
         State::Reverting(_) if !matches!(job.plan.retention, Retention::Frozen { .. }) => {

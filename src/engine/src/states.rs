@@ -1,5 +1,6 @@
 //! Where a job can be. States are stored: their tags are never reused.
 
+use crate::job::is_default;
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Reason, Reverting, Seal, Settings, TimeNanos, VesselState};
@@ -184,6 +185,9 @@ pub enum State {
         /// Its freezing threshold in seconds, before it was lowered. None in jobs of earlier builds: nobody knows.
         #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
         freezing_seconds: Option<u64>,
+        /// Whether it was told once more where its state is, since it answered that it did not know.
+        #[serde(rename = "t", default, skip_serializing_if = "is_default")]
+        is_told: bool,
     },
     /// The source becomes a tombstone.
     #[serde(rename = "26")]
@@ -280,6 +284,9 @@ pub enum State {
         /// The root of both.
         #[serde(rename = "r")]
         root: Digest,
+        /// As when it was draining. None in jobs of earlier builds.
+        #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+        freezing_seconds: Option<u64>,
     },
     /// An operator wants to go back behind the commit point.
     #[serde(rename = "41")]
@@ -572,7 +579,7 @@ impl State {
             | Self::Lowering { root, .. }
             | Self::Draining { root, .. }
             | Self::Raising { root, .. }
-            | Self::Telling { root }
+            | Self::Telling { root, .. }
             | Self::Entombing { root }
             | Self::Stopping { root }
             | Self::Checking { root }
@@ -598,7 +605,8 @@ impl State {
     pub(crate) fn takes_source(&self) -> bool {
         matches!(
             self,
-            Self::Rechecking { .. }
+            Self::Assessing { .. }
+                | Self::Rechecking { .. }
                 | Self::Lowering { .. }
                 | Self::Draining { .. }
                 | Self::Telling { .. }

@@ -164,15 +164,15 @@ fn verify_as(hooks: &Hooks, asker: &Asker) -> Result<SealProgress, KitError> {
 ///
 /// # Errors
 /// [`KitError::NotAuthorised`], [`KitError::HeldByOther`]; [`KitError::WrongFence`] before it is verified,
-/// and on an open canister that holds nothing and does not remember this job.
+/// and on an open canister that does not remember this job.
 pub fn activate(args: JobArgs) -> Result<KitStatus, KitError> {
     let asker = controller(args.job)?;
     state::with(|kit| {
         kit.check(Act::Activate, &asker)?;
         let is_importing = fence::hold(&kit.fence).is_some();
         let verified = kit.import.as_ref().and_then(Import::verified_root);
-        // After an upgrade the job is forgotten, but then it was open before: a fenced one is not upgraded.
-        let was_activated = kit.activated == Some(asker) || CanisterMemory.size_pages() > 0;
+        // One that was upgraded or installed again has forgotten the job. The coordinator finds out which.
+        let was_activated = kit.activated == Some(asker);
         if is_importing && verified.is_none() || !is_importing && !was_activated {
             let wanted = "a target that is verified".to_owned();
             return Err(KitError::WrongFence { fence: Box::new(kit.fence.clone()), wanted });

@@ -37,15 +37,18 @@ fn retire(job: &Job, then: State) -> Option<Rules> {
 }
 
 /// Whether the code that sealed the source can't answer: somebody stopped it, or took it away.
-fn is_mute(job: &Job, view: &CanisterView) -> bool {
+pub(super) fn is_mute(job: &Job, view: &CanisterView) -> bool {
     let left = job.source_left.as_ref().and_then(|left| left.module);
     let runs_other = left.is_some_and(|module| view.module_hash != Some(module));
     view.run_state == RunState::Stopped || view.module_hash.is_none() || runs_other
 }
 
 /// The source is to be drained, and was never told where its state is.
-pub(crate) fn telling(job: &Job, root: Digest) -> Option<Rules> {
-    retire(job, drained_next(root))
+pub(crate) fn telling(job: &Job, root: Digest, freezing_seconds: Option<u64>) -> Option<Rules> {
+    let told = freezing_seconds
+        .map(|_| State::Draining { root, freezing_seconds, is_told: true })
+        .unwrap_or_else(|| drained_next(root));
+    retire(job, told)
 }
 
 /// It does: the target serves from now on. One with the kit opens; one without it was dressed and stopped, and starts.
@@ -61,21 +64,44 @@ pub(crate) fn retired(job: &Job, root: Digest, now_nanos: TimeNanos) -> Option<R
             When::First,
             crate::vessel::look(job.target_left.as_ref(), target),
             move |_| gone(),
-            // Whatever somebody else installed: it was this job that stopped it, and every route names it.
-            |_, view| happened(view.run_state == RunState::Running),
-        ),
-        false => Rules::call(Effect::Activate { target }).then(after).look(
-            When::AfterLost,
-            Effect::KitStatus { canister: target },
-            move |job, value| match value {
-                Value::Kit(view) => {
-                    Ok(happened(!matches!(view.fence, FenceView::Importing(holder) if holder.is_job(job.id))))
-                }
-                Value::Gone => Ok(Verdict::Yield(gone())),
-                other => wrong(other),
+            // Whatever somebody else upgraded it to: it was this job that stopped it, and every route names it.
+            |job, view| match was_emptied(job, view) {
+                Some(reason) => Verdict::Yield(reason),
+                None => happened(view.run_state == RunState::Running),
             },
         ),
+        // One that does not remember that it was opened, or is open before it answered so, was upgraded since, or emptied.
+        false => Rules::call(Effect::Activate { target })
+            .then(after)
+            .refused(move |job, code| {
+                (code == ReasonCode::Contradiction).then(|| Next::Enter(opened(job, root, now_nanos)))
+            })
+            .look(When::AfterLost, Effect::KitStatus { canister: target }, move |job, value| match value {
+                Value::Kit(view) if is_shut(job, view.fence) => Ok(Verdict::NotYet),
+                Value::Kit(_) => Ok(Verdict::Follow(Next::Enter(opened(job, root, now_nanos)))),
+                Value::Gone => Ok(Verdict::Yield(gone())),
+                other => wrong(other),
+            }),
     })
+}
+
+/// Whether the target still waits to be opened.
+fn is_shut(job: &Job, fence: FenceView) -> bool {
+    matches!(fence, FenceView::Importing(holder) if holder.is_job(job.id))
+}
+
+/// The target is open, and it was not this job that saw it open: does it hold what was moved?
+fn opened(job: &Job, root: Digest, now_nanos: TimeNanos) -> State {
+    State::Confirming { root, then: Some(Box::new(kept(job, root, now_nanos))) }
+}
+
+/// What somebody did to the state of the target, if so. Stable memory never shrinks by itself.
+fn was_emptied(job: &Job, view: &CanisterView) -> Option<Reason> {
+    match &view.emptied {
+        Some(what) => Some(Reason::new(ReasonCode::OthersActed, format!("target: {what}"))),
+        None => (view.stable_pages < job.counters.used_pages)
+            .then(|| emptied(view.stable_pages, job.counters.used_pages)),
+    }
 }
 
 /// The target serves. The source is kept, if the plan says so.
@@ -94,7 +120,8 @@ pub(crate) fn kept(job: &Job, root: Digest, now_nanos: TimeNanos) -> State {
 pub(crate) fn confirming(job: &Job, root: Digest, then: Option<Box<State>>) -> Option<Rules> {
     let target = job.target?;
     let here = State::Confirming { root, then: then.clone() };
-    let since_nanos = job.times.committed_nanos.unwrap_or_default();
+    let committed_nanos = job.times.committed_nanos.unwrap_or_default();
+    let since_nanos = job.target_left.as_ref().map_or(committed_nanos, |left| left.since_nanos);
     let park = move |reason, resume| Next::Park { reason, resume };
     let last_copy = move |here| {
         let reason = Reason::new(ReasonCode::Gone, "the target: the source holds the last copy of the state");
@@ -112,7 +139,7 @@ pub(crate) fn confirming(job: &Job, root: Digest, then: Option<Box<State>>) -> O
             Ok(match value {
                 Value::Gone => last_copy(here),
                 Value::Kit(view) if !is_by_vessel => match view.fence {
-                    FenceView::Importing(holder) if holder.is_job(job.id) => park(
+                    fence if is_shut(job, fence) => park(
                         Reason::new(ReasonCode::Contradiction, "the target is not active; activate it"),
                         State::Retired { root },
                     ),
@@ -121,18 +148,15 @@ pub(crate) fn confirming(job: &Job, root: Digest, then: Option<Box<State>>) -> O
                     }
                     _ => on(job),
                 },
-                Value::Canister(view) if is_by_vessel && view.stable_pages < job.counters.used_pages => {
-                    park(emptied(view.stable_pages, job.counters.used_pages), here)
-                }
-                Value::Canister(_) if is_by_vessel => on(job),
+                Value::Canister(view) if is_by_vessel => match was_emptied(job, &view) {
+                    Some(reason) => park(reason, here),
+                    None => on(job),
+                },
                 other => return wrong(&other),
             })
         })
-        .look(When::First, Effect::Look { canister: target, since_nanos }, move |_, value| match value {
-            Value::Canister(view) => Ok(match &view.emptied {
-                Some(what) => Verdict::Yield(Reason::new(ReasonCode::OthersActed, format!("target: {what}"))),
-                None => Verdict::NotYet,
-            }),
+        .look(When::First, Effect::Look { canister: target, since_nanos }, move |job, value| match value {
+            Value::Canister(view) => Ok(was_emptied(job, view).map_or(Verdict::NotYet, Verdict::Yield)),
             Value::Gone => Ok(Verdict::Follow(last_copy(here_if_gone))),
             other => wrong(other),
         });
@@ -149,7 +173,6 @@ pub(crate) fn confirmed_first(job: &Job, state: State, has_waited: bool) -> Stat
     }
 }
 
-/// Stable memory never shrinks by itself.
 fn emptied(now_pages: u64, sealed_pages: u64) -> Reason {
     let detail = format!("the target has {now_pages} pages, and {sealed_pages} were moved: it was emptied");
     Reason::new(ReasonCode::OthersActed, detail)
@@ -223,7 +246,11 @@ pub(crate) fn lowering(job: &Job, root: Digest) -> Rules {
     let source = job.source;
     let look = crate::vessel::look(job.source_left.as_ref().filter(|_| job.held.is_some()), source);
     Rules::call(Effect::SetFreezingThreshold { canister: source, seconds: 0 })
-        .then(move |job| State::Draining { root, freezing_seconds: Some(seen_seconds(job).unwrap_or(0)) })
+        .then(move |job| State::Draining {
+            root,
+            freezing_seconds: Some(seen_seconds(job).unwrap_or(0)),
+            is_told: false,
+        })
         .refused(move |_, code| over(code, root))
         .look(When::First, look, move |job, value| match value {
             Value::Gone => Ok(Verdict::Follow(Next::Enter(State::Done { root }))),
@@ -257,7 +284,13 @@ fn seen_seconds(job: &Job) -> Option<u64> {
 
 /// It reserves nothing: its cycles go, once it has hashed that it holds nothing but what was moved. A drain answers what
 /// was drained in all.
-pub(crate) fn draining(job: &Job, root: Digest, freezing_seconds: u64, limits: &Limits) -> Option<Rules> {
+pub(crate) fn draining(
+    job: &Job,
+    root: Digest,
+    freezing_seconds: u64,
+    is_told: bool,
+    limits: &Limits,
+) -> Option<Rules> {
     let is_kept = matches!(job.plan.retention, Retention::Tombstone { .. });
     let keep_cycles = match (is_kept, job.plan.recycled_with_cycles) {
         (true, _) => limits.keep_as_tombstone_cycles,
@@ -278,8 +311,15 @@ pub(crate) fn draining(job: &Job, root: Digest, freezing_seconds: u64, limits: &
                 let reason = Some(left_behind());
                 Some(Next::Enter(State::Raising { root, freezing_seconds, reason }))
             }
+            ReasonCode::Contradiction if is_told => {
+                let what = "it was told where its state is, and answers that it was not";
+                let reason = Some(Reason::new(ReasonCode::Contradiction, what));
+                Some(Next::Enter(State::Raising { root, freezing_seconds, reason }))
+            }
             // It was stopped, or without code, when it was to be told.
-            ReasonCode::Contradiction => Some(Next::Enter(State::Telling { root })),
+            ReasonCode::Contradiction => {
+                Some(Next::Enter(State::Telling { root, freezing_seconds: Some(freezing_seconds) }))
+            }
             _ => over(code, root),
         });
     Some(rules)
@@ -288,7 +328,7 @@ pub(crate) fn draining(job: &Job, root: Digest, freezing_seconds: u64, limits: &
 /// Where a job goes that gives up draining, or is told to leave it: the source stays, with its freezing threshold.
 pub(crate) fn undrained(state: &State, reason: Option<Reason>) -> Option<State> {
     match *state {
-        State::Draining { root, freezing_seconds: Some(freezing_seconds) } => {
+        State::Draining { root, freezing_seconds: Some(freezing_seconds), .. } => {
             Some(State::Raising { root, freezing_seconds, reason })
         }
         _ => None,

@@ -55,13 +55,13 @@ pub(crate) fn rules(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Option<
         State::Confirming { root, then } => end::confirming(job, root, then),
         State::Assessing { root } => Some(end::assessing(job, root)),
         State::Rechecking { root } => Some(end::rechecking(job, root)),
-        State::Telling { root } => end::telling(job, root),
+        State::Telling { root, freezing_seconds } => end::telling(job, root, freezing_seconds),
         // A job of an earlier build: nobody knows what its threshold is.
-        State::Lowering { root, .. } | State::Draining { root, freezing_seconds: None } => {
+        State::Lowering { root, .. } | State::Draining { root, freezing_seconds: None, .. } => {
             Some(end::lowering(job, root))
         }
-        State::Draining { root, freezing_seconds: Some(seconds) } => {
-            end::draining(job, root, seconds, limits)
+        State::Draining { root, freezing_seconds: Some(seconds), is_told } => {
+            end::draining(job, root, seconds, is_told, limits)
         }
         State::Raising { root, freezing_seconds, reason } => {
             Some(end::raising(job, root, freezing_seconds, reason))

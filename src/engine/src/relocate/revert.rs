@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::checks::{fingerprint_fits, gone, left_behind};
+use super::end::is_mute;
 use super::fence::source_held;
 use crate::left::{module_as_left, short};
 use crate::rules::{Next, Rules, Verdict, When, happened, not_yet, run_state, wrong};
@@ -41,7 +42,8 @@ pub struct Reverting {
 /// | 43 | TargetStopped | a look at the target, then `start_canister` |
 /// | 44 | TargetRestarted | `decant_seal` of the target, until hashed: does it hold what was moved? |
 /// | 45 | TargetUnchanged | `decant_recheck` of the source, until hashed: does that? |
-/// | 46 | SourceUnchanged | what the target owns, if the plan names ledgers; then `decant_reinstate` of the source, and RollingBack |
+/// | 46 | SourceUnchanged | what the target owns, if the plan names ledgers |
+/// | 57 | NothingOwned | a look at the target, then `decant_reinstate` of the source, and RollingBack |
 /// | | **it is taken back** | |
 /// | 47 | StartingTarget | `start_canister` of the target; then ThawingTarget |
 /// | 48 | RetiringAgain | `decant_retire` of the source; then ThawingTarget |
@@ -70,6 +72,9 @@ pub enum RevertState {
     /// The source holds it too.
     #[serde(rename = "46")]
     SourceUnchanged,
+    /// The target owns nothing that would be lost with it.
+    #[serde(rename = "57")]
+    NothingOwned,
     /// It fails; the target may be stopped.
     #[serde(rename = "47")]
     StartingTarget {
@@ -103,6 +108,7 @@ impl RevertState {
             Self::TargetRestarted => 44,
             Self::TargetUnchanged { .. } => 45,
             Self::SourceUnchanged => 46,
+            Self::NothingOwned => 57,
             Self::StartingTarget { .. } => 47,
             Self::RetiringAgain { .. } => 48,
             Self::ThawingTarget { .. } => 49,
@@ -118,6 +124,7 @@ impl RevertState {
             Self::TargetRestarted => "target restarted",
             Self::TargetUnchanged { .. } => "target unchanged",
             Self::SourceUnchanged => "source unchanged",
+            Self::NothingOwned => "nothing owned",
             Self::StartingTarget { .. } => "starting target",
             Self::RetiringAgain { .. } => "retiring again",
             Self::ThawingTarget { .. } => "thawing target",
@@ -162,7 +169,11 @@ impl Reverting {
                 vec![self.on(RevertState::StartingTarget { reason })]
             }
             // What the source has half hashed by then is of no use to a later look: it forgets that when it is retired again.
-            RevertState::TargetUnchanged { .. } | RevertState::SourceUnchanged if !is_untouched => {
+            RevertState::TargetUnchanged { .. }
+            | RevertState::SourceUnchanged
+            | RevertState::NothingOwned
+                if !is_untouched =>
+            {
                 vec![self.on(RevertState::RetiringAgain { reason })]
             }
             _ => vec![thawing(reason)],
@@ -210,7 +221,8 @@ pub(super) fn rules(job: &Job, here: Reverting) -> Option<Rules> {
         RevertState::TargetStopped => stopped(here, target),
         RevertState::TargetRestarted => restarted(here, target),
         RevertState::TargetUnchanged { fingerprint } => target_unchanged(job, here, fingerprint),
-        RevertState::SourceUnchanged => source_unchanged(job, target),
+        RevertState::SourceUnchanged => source_unchanged(job, here, target),
+        RevertState::NothingOwned => nothing_owned(job, &here, target),
         RevertState::StartingTarget { reason } => starting(here, target, reason),
         RevertState::RetiringAgain { reason } => retiring(job, here, target, reason),
         RevertState::ThawingTarget { .. } => thawing(here, target),
@@ -291,23 +303,47 @@ fn target_unchanged(job: &Job, here: Reverting, fingerprint: ByteBuf) -> Rules {
 }
 
 /// Both hold what was moved, and neither takes writes. What the target was sent or given meanwhile would be lost with it.
-/// Then the source is sealed again, and the job goes back as any other does.
-fn source_unchanged(job: &Job, target: candid::Principal) -> Rules {
+fn source_unchanged(job: &Job, here: Reverting, target: candid::Principal) -> Rules {
+    if !job.plan.has_asset_checks {
+        return nothing_owned(job, &here, target);
+    }
+    Rules::call(Effect::CheckAssets { canister: target }).done(move |_, value| match value {
+        Value::Assets(None) => Ok(Next::Enter(here.on(RevertState::NothingOwned))),
+        Value::Assets(Some(found)) => Ok(Next::Fail(Reason::new(ReasonCode::HasAssets, found))),
+        other => wrong(&other),
+    })
+}
+
+/// The source is sealed again, and the job goes back as any other does.
+fn nothing_owned(job: &Job, here: &Reverting, target: candid::Principal) -> Rules {
+    let gone = here.clone();
     let routes = (0_u16..).take(job.indexes.len()).map(|index| Undo::SwapBack { index });
     let mut undo: Vec<Undo> = source_held().collect();
     undo.sort_unstable();
     // Here every route is known to name the target: it does so until it names the source, which opens after that.
     undo.extend(routes);
-    let rules = Rules::call(Effect::Reinstate { source: job.source, to: target })
-        .then(move |_| State::RollingBack { reason: ReasonCode::Reverted.into(), undo });
-    if !job.plan.has_asset_checks {
-        return rules;
-    }
-    rules.look(When::First, Effect::CheckAssets { canister: target }, move |_, value| match value {
-        Value::Assets(None) => Ok(Verdict::NotYet),
-        Value::Assets(Some(found)) => Ok(Verdict::Yield(Reason::new(ReasonCode::HasAssets, found.as_str()))),
-        other => wrong(other),
-    })
+    Rules::call(Effect::Reinstate { source: job.source, to: target })
+        .then(move |_| State::RollingBack { reason: ReasonCode::Reverted.into(), undo })
+        // Whoever takes the control from the coordinator may open the target.
+        .look(When::First, Effect::KitStatus { canister: target }, move |job, value| match value {
+            Value::Kit(view) => Ok(match is_sealed(job, view.fence) {
+                true => Verdict::NotYet,
+                false => Verdict::Yield(reopened(target)),
+            }),
+            Value::Gone => Ok(Verdict::Follow(last_copy(&gone, target))),
+            other => wrong(other),
+        })
+}
+
+/// Whether the target is as it was when it was compared.
+pub(crate) fn is_sealed(job: &Job, fence: FenceView) -> bool {
+    matches!(fence, FenceView::Sealed(holder) if holder.is_job(job.id))
+}
+
+/// Users may have written to the target since it was compared.
+pub(crate) fn reopened(target: candid::Principal) -> Reason {
+    let detail = format!("target {target} was opened since it was compared, and may hold what users wrote");
+    Reason::new(ReasonCode::WrittenSince, detail)
 }
 
 /// It fails; the target starts, whether it was stopped or not.
@@ -321,11 +357,19 @@ fn starting(here: Reverting, target: candid::Principal, reason: Reason) -> Rules
 /// It fails; the source answers where its state is, before the target takes writes.
 fn retiring(job: &Job, here: Reverting, target: candid::Principal, reason: Reason) -> Rules {
     let thawing = here.on(RevertState::ThawingTarget { reason });
-    let without = thawing.clone();
+    let (without, mute) = (thawing.clone(), thawing.clone());
     Rules::call(Effect::Retire { source: job.source, to: target })
         .then(move |_| thawing)
         // A source that is gone takes no writes.
         .gone_means(move |_| Next::Enter(without))
+        // Nor does one that is sealed while nobody runs its code. It is told before it is drained.
+        .look(When::AfterLost, Effect::CanisterStatus { canister: job.source }, move |job, value| match value
+        {
+            Value::Canister(view) if is_mute(job, view) => Ok(Verdict::Follow(Next::Enter(mute))),
+            Value::Canister(_) => Ok(Verdict::NotYet),
+            Value::Gone => Ok(Verdict::Happened),
+            other => wrong(other),
+        })
 }
 
 /// It fails; the target serves on.

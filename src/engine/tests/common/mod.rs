@@ -122,6 +122,7 @@ fn answer(job: &Job, effect: &Effect) -> Value {
             _ => view(RunState::Running),
         },
         Effect::KitStatus { .. } => match job.state() {
+            State::Reverting(_) => kit(FenceView::Sealed(holder())),
             State::RollingBack { .. } if job.reason_code() == Some(ReasonCode::Reverted) => {
                 kit(FenceView::Sealed(holder()))
             }

@@ -1,14 +1,14 @@
 //! Back behind the commit point: while the source is retained, and only if nothing was written since it moved.
 
 use decant_engine::{
-    CanisterView, Digest, Effect, Event, FenceView, Job, Limits, Outcome, ReasonCode, Retention, RunState,
-    Seal, State, Step, Value, Why, next_step,
+    CanisterView, Digest, Event, FenceView, Job, KitView, Limits, Outcome, Phase, ReasonCode, Retention,
+    RunState, Seal, State, Step, Undo, Value, Why, next_step,
 };
 use serde_bytes::ByteBuf;
 
 use crate::common::{
-    NOW_NANOS, applied, in_every_state, is_reverting, kit, new_job, observing, path, reverting, seal, sent,
-    started, status,
+    NOW_NANOS, applied, holder, in_every_state, is_reverting, kit, new_job, observing, path, reverting, seal,
+    sent, started, status,
 };
 use crate::transitions::{reply, try_event};
 
@@ -62,11 +62,13 @@ fn an_untouched_target_is_sealed_before_the_source_opens_and_given_back_after_it
         "decant_seal",
         "decant_recheck",
         "icrc1_balance_of",
+        "decant_status",
         "decant_reinstate",
         // Promise 3: then the routes, and only then the source.
         "decant_swap",
         "decant_swap",
         "start_canister",
+        "decant_status",
         "decant_thaw",
         "decant_status",
         "canister_status",
@@ -107,7 +109,9 @@ fn a_target_that_was_written_to_serves_on_and_the_source_is_kept_for_the_rest_of
 
 #[test]
 fn what_the_target_owns_by_now_or_the_source_does_not_hold_keeps_it_from_going_back() {
-    let owns = looked(find("source unchanged"), Value::Assets(Some("7 of a ledger".to_owned())));
+    let asked = sent(find("source unchanged")).expect("it asks");
+    let owns =
+        reply(&asked, Outcome::Done(Value::Assets(Some("7 of a ledger".to_owned())))).expect("it is told");
     assert_eq!(told(&owns), ("thawing target", Some(ReasonCode::HasAssets)));
     let beaten = hashed("target unchanged", Seal { root: Digest([6; 32]), ..seal() });
     assert_eq!(told(&beaten), ("thawing target", Some(ReasonCode::ChangedAfterSeal)));
@@ -148,6 +152,7 @@ fn whatever_fails_is_taken_back_so_far_as_it_may_have_been_done() {
         ("target restarted", "thawing target"),
         ("target unchanged", "thawing target"),
         ("source unchanged", "thawing target"),
+        ("nothing owned", "thawing target"),
     ] {
         assert_eq!(
             told(&refused(label, ReasonCode::Rejected)),
@@ -156,7 +161,7 @@ fn whatever_fails_is_taken_back_so_far_as_it_may_have_been_done() {
         );
     }
     // Nobody knows whether the source is retired still: it is again, before the target takes writes.
-    let lost = sent(find("source unchanged")).expect("it is sent");
+    let lost = sent(find("nothing owned")).expect("it is sent");
     let ticket = lost.counters().calls;
     let lost = applied(lost, Event::reply_lost(ticket)).expect("a reply can be lost");
     let given_up = try_event(&lost, crate::common::gave_up()).expect("it can be given up");
@@ -173,6 +178,75 @@ fn whatever_fails_is_taken_back_so_far_as_it_may_have_been_done() {
     assert_eq!(told(&half).0, "retiring again");
 }
 
+/// The job whose source is to be opened, with every route swapped back.
+fn before_thaw() -> Job {
+    let is_next = |job: &Job| matches!(job.state(), State::RollingBack { undo, .. } if undo.last() == Some(&Undo::ThawSource));
+    path(reverting(retained())).into_iter().find(is_next).expect("it is reached")
+}
+
+#[test]
+fn promise_1_a_target_that_somebody_opened_since_it_was_compared_keeps_the_source_shut() {
+    for fence in [FenceView::Open, FenceView::Frozen(holder())] {
+        let job = looked(find("nothing owned"), kit(fence));
+        assert_eq!(
+            told(&job),
+            ("thawing target", Some(ReasonCode::WrittenSince)),
+            "{fence:?}: nothing is swapped"
+        );
+        // While the routes were swapped back: an operator decides which of the two goes on.
+        let parked = looked(before_thaw(), kit(fence));
+        assert_eq!(told(&parked), ("parked", Some(ReasonCode::WrittenSince)), "{fence:?}");
+        let opened = applied(parked, Event::Retried).and_then(sent).expect("the operator wants the source");
+        let opened = reply(&opened, Outcome::Done(Value::Acknowledged)).expect("it is opened");
+        // It says nothing of a root when somebody released it.
+        let Value::Kit(view) = kit(fence) else { panic!("it is a kit's") };
+        let seen = Value::Kit(KitView { has_root: false, ..view });
+        let left =
+            reply(&sent(opened).expect("it looks at the target"), Outcome::Done(seen)).expect("it is seen");
+        assert_eq!((told(&left).0, left.target()), ("rolled back", None), "{fence:?}");
+        assert!(left.explanation().is_some_and(|why| why.contains("left alone")), "{left:?}");
+    }
+}
+
+#[test]
+fn the_source_opens_though_the_target_is_gone_or_does_not_run_any_more() {
+    let is_looked = |job: Job| matches!(job.attempt().phase, Phase::Looked { .. });
+    assert!(is_looked(looked(before_thaw(), Value::Gone)));
+    let mut job = before_thaw();
+    for _ in 0..8 {
+        let down = Outcome::Transient(ReasonCode::NotRunning.into());
+        job = reply(&started(job).expect("it looks"), down).expect("it does not answer");
+    }
+    for (run_state, module) in [(RunState::Stopped, 0xff), (RunState::Running, 9)] {
+        let seen = looked(job.clone(), Value::Canister(status(run_state, Some(module))));
+        assert!(is_looked(seen), "{run_state:?}");
+    }
+    let runs = looked(job, Value::Canister(status(RunState::Running, Some(0xff))));
+    assert!(runs.state().is_parked(), "it may hold what users wrote: {runs:?}");
+}
+
+#[test]
+fn a_source_that_does_not_answer_any_more_does_not_keep_users_from_the_target() {
+    let mut job = find("target unchanged");
+    job = try_event(&sent(job).map(|job| unanswered(&job)).expect("it is sent"), crate::common::gave_up())
+        .expect("it is given up");
+    assert_eq!(told(&job).0, "retiring again");
+    for _ in 0..8 {
+        job = unanswered(&sent(job).expect("it is told"));
+    }
+    for (run_state, module) in
+        [(RunState::Stopped, Some(1)), (RunState::Running, None), (RunState::Running, Some(9))]
+    {
+        let seen = looked(job.clone(), Value::Canister(status(run_state, module)));
+        assert_eq!(told(&seen).0, "thawing target", "{run_state:?}, {module:?}");
+    }
+}
+
+/// The job whose call was not answered, since its callee does not run.
+fn unanswered(job: &Job) -> Job {
+    reply(job, Outcome::Transient(ReasonCode::NotRunning.into())).expect("it is waited for")
+}
+
 /// What a job calls that is retained, until it is done.
 fn end() -> impl Iterator<Item = &'static str> {
     let mut retained = path(find("retaining")).into_iter();
@@ -183,10 +257,8 @@ fn end() -> impl Iterator<Item = &'static str> {
 #[test]
 fn promise_11_what_is_uninstalled_is_sealed_by_this_job_and_by_nobody_else() {
     let check = path(reverting(retained())).into_iter().find(|job| {
-        matches!(
-            next_step(job, NOW_NANOS + 1, &Limits::default()),
-            Step::Call { effect: Effect::KitStatus { .. }, .. }
-        )
+        let State::RollingBack { undo, .. } = job.state() else { return false };
+        undo.last() == Some(&Undo::CheckTarget)
     });
     let check = sent(check.expect("it is looked at")).expect("it is sent");
     let own = crate::common::holder();

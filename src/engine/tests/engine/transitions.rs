@@ -35,7 +35,7 @@ const HASH: &[&str] = &["working", "hashed"];
 const NONE: &[&str] = &[];
 
 #[rustfmt::skip]
-const TABLE: [Row; 52] = [
+const TABLE: [Row; 53] = [
     row("queued",          STATUS,               NONE,   NONE),
     row("inspected",       KIT,                  NONE,   NONE),
     row("admitted",        NONE,                 NONE,   &["target taken", "pool empty"]),
@@ -60,9 +60,10 @@ const TABLE: [Row; 52] = [
     row("target stopped",  ACK,                  STATUS, NONE),
     row("target restarted", HASH,                NONE,   NONE),
     row("target unchanged", HASH,                NONE,   NONE),
-    row("source unchanged", ACK,                 &["assets"], NONE),
+    row("source unchanged", &["assets"],         NONE,   NONE),
+    row("nothing owned",   ACK,                  KIT,    NONE),
     row("starting target", ACK,                  NONE,   NONE),
-    row("retiring again",  ACK,                  NONE,   NONE),
+    row("retiring again",  ACK,                  STATUS, NONE),
     row("thawing target",  ACK,                  KIT,    NONE),
     row("confirming",      KIT,                  STATUS, &["skipped"]),
     row("assessing",       &["assets"],          NONE,   &["skipped"]),
@@ -379,6 +380,7 @@ fn nobody_waits_longer_than_the_limit_however_well_it_goes() {
         "target restarted",
         "target unchanged",
         "source unchanged",
+        "nothing owned",
     ];
     for label in of_move.into_iter().chain(of_revert) {
         let (_, job) = in_every_state().into_iter().find(|(known, _)| known == label).expect("it is reached");
