@@ -61,7 +61,8 @@ async fn controllers(canister: Principal) -> Result<Vec<Principal>, Box<Outcome>
         controllers: Vec<Principal>,
     }
     let arg = Arg { canister_id: canister, num_requested_changes: Some(0) };
-    decoded(management::call("canister_info", &arg).await).map(|info: Info| info.controllers)
+    decoded(management::ask_for(TIMEOUT_SECONDS, "canister_info", &arg).await)
+        .map(|info: Info| info.controllers)
 }
 
 fn decoded<R: CandidType + DeserializeOwned>(

@@ -202,7 +202,8 @@ fn start_queued() {
         if load.in_slots >= store::terms(plan_id).max_in_flight || working >= DRIVEN_AT_A_TIME as u64 {
             return false;
         }
-        if let Some(supply) = pool::supply(plan_id, load)
+        let supply = pool::supply(plan_id, load);
+        if let Some(supply) = supply
             && load.lacking >= supply.ready + supply.room
         {
             SHORT.set(Some(Short::Canisters(waits_for_canisters(plan_id))));
@@ -216,8 +217,9 @@ fn start_queued() {
                 true
             }
             Err(short) => {
-                // Nothing that is under way could give anything back.
-                if matches!(short, Short::Plan(_)) && load.open == 0 {
+                // Nothing that is under way could give anything back, and no canister comes that would cost nothing.
+                let is_over = load.open == 0 && supply.is_none_or(|supply| supply.coming == 0);
+                if matches!(short, Short::Plan(_)) && is_over {
                     over.push((plan_id, ReasonCode::OutOfCycles, short.text().to_owned()));
                 }
                 SHORT.set(Some(short));
@@ -433,6 +435,11 @@ pub(crate) fn set_pause(pause: Pause) {
         notices::forget_calls();
         money::forget_calls();
     }
+    go_on();
+}
+
+/// What waited for an operator may not wait for one any more.
+pub(crate) fn go_on() {
     store::board(|board| board.wake_working(now()));
     wake();
 }

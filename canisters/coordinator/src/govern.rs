@@ -6,7 +6,7 @@ mod tests;
 
 use crate::money::{self, FLOOR_CYCLES, Prices};
 use crate::store::{self, Bounds};
-use crate::{audit, pace, payouts, plans};
+use crate::{audit, driver, pace, payouts, plans};
 use candid::Principal;
 use decant_api::govern::{Decision, PlanView, Roles, Terms};
 use decant_api::plan::Plan;
@@ -71,6 +71,7 @@ pub(crate) async fn execute(by: Principal, decision: Decision) -> Result<(), Str
                 course.tempo = None;
             });
             store::forget_terms(plan);
+            driver::go_on();
             audit::decided(by, format!("plan {plan} has other terms: {}", decant_words::terms(&now)));
         }
         Decision::Name { now, .. } => {

@@ -115,6 +115,8 @@ pub(crate) struct Supply {
     pub(crate) ready: u64,
     /// That may be created: so many that with those there are, and those that come back, each of the jobs at a time has one.
     pub(crate) room: u64,
+    /// That come out of quarantine.
+    pub(crate) coming: u64,
 }
 
 /// What there is for a plan with these jobs under way; none: it does not recycle, and as many are created as are needed.
@@ -129,7 +131,7 @@ pub(crate) fn supply(plan_id: u64, load: Load) -> Option<Supply> {
         (count(now_nanos), count(TimeNanos::MAX))
     });
     let there = all.saturating_add(CREATING.get() as u64).saturating_add(load.giving);
-    Some(Supply { ready, room: max_in_flight.saturating_sub(there) })
+    Some(Supply { ready, room: max_in_flight.saturating_sub(there), coming: all.saturating_sub(ready) })
 }
 
 /// Looks at what is there, and creates what the jobs of the plan that wait need besides, each in a message of its own.
@@ -191,21 +193,6 @@ async fn create(plan_id: u64) {
     }
 }
 
-/// How a canister of the pool is, with its cycles; nothing where it is gone, and it is in the pool no more.
-///
-/// # Errors
-/// Why it serves nobody.
-async fn check(canister: Principal) -> Result<Option<u128>, String> {
-    let Some(status) = status(canister).await? else {
-        store::remove_from_pool(canister);
-        return Ok(None);
-    };
-    match unfit(&status) {
-        Some(why) => Err(why),
-        None => Ok(Some(cycles(&status))),
-    }
-}
-
 /// The status of a canister; nothing where it is gone.
 ///
 /// # Errors
@@ -227,20 +214,18 @@ async fn look(plan_id: u64, canister: Principal) {
     if !driver::is_running() {
         return;
     }
-    let found = check(canister).await;
-    let is_topped_up = match &found {
-        Ok(Some(balance)) => top_up(plan_id, canister, *balance).await,
-        _ => false,
-    };
+    // A call that failed tells nothing of the canister, and is made again.
+    let Ok(found) = status(canister).await else { return };
+    let Some(status) = found else { return store::remove_from_pool(canister) };
+    let aside = unfit(&status);
+    // Where the plan may not spend more, or the call fails: later.
+    if aside.is_none() && !top_up(plan_id, canister, cycles(&status)).await {
+        return;
+    }
     // It may have been taken out meanwhile.
     let Some(pooled) = store::pooled(canister) else { return };
-    let pooled = match found {
-        Ok(_) if is_topped_up => Pooled { looked_nanos: Some(ic_cdk::api::time()), ..pooled },
-        // The plan may not spend more, or the call failed: later.
-        Ok(_) => return,
-        Err(why) => Pooled { aside: Some(why), ..pooled },
-    };
-    store::put_in_pool(canister, &pooled);
+    let looked_nanos = aside.is_none().then(ic_cdk::api::time).or(pooled.looked_nanos);
+    store::put_in_pool(canister, &Pooled { aside, looked_nanos, ..pooled });
 }
 
 /// A canister that no job gets any more.

@@ -104,6 +104,20 @@ fn a_job_waits_before_its_users_cant_write_until_an_operator_lets_it_pass() {
     }
 }
 
+#[test]
+fn jobs_that_were_held_go_on_when_governance_wants_no_hold_any_more() {
+    let (world, mut users) = approved(2, Pace { holds_before_fence: true, ..Pace::default() });
+    wait_for(&world, "the hold", |plan| plan.held == 2);
+    let_time_pass(&world);
+    let was = plan(&world).terms;
+    let now = Terms { pace: Pace::default(), ..was.clone() };
+    world.decide(&Decision::Change { plan: 1, was, now }).expect("it is executed");
+    for (position, job) in settle(&world).iter().enumerate() {
+        assert_eq!(job.outcome, Outcome::Done, "{job:?}");
+        assert_serves(&world, &mut users, position, job.target.expect("it has one"));
+    }
+}
+
 /// The second index routes none of them, so that each goes back after its users waited.
 #[test]
 fn a_plan_stops_when_too_many_go_back_and_goes_on_when_somebody_has_looked() {

@@ -161,3 +161,33 @@ fn a_source_that_runs_a_newer_build_than_the_plan_names_is_refused_and_never_fen
     assert_eq!(posts(&world, canisters[1]), POSTS);
     assert_eq!(post(&world, canisters[1], "four"), 4);
 }
+
+#[test]
+fn promise_2_a_target_that_another_controller_installed_again_before_it_opened_keeps_its_source_alive() {
+    let module = wasm("taker");
+    let no_flavour = || candid::encode_one(None::<()>).expect("nothing encodes");
+    for is_written_to in [false, true] {
+        let world = world();
+        let source = taker(&world, 1, &module);
+        world.propose(&relocation(&world, &module, no_flavour(), |_| ())).expect("the plan is approved");
+        let id = enrolled(&world, &[source])[0];
+        until(&world, "a verified target", || {
+            matches!(job(&world, id).state.as_str(), "target verified" | "switching")
+        });
+        pause(&world, Pause::Hold);
+        let target = job(&world, id).target.expect("it has one");
+        world
+            .pic
+            .reinstall_canister(target, module.clone(), no_flavour(), Some(world.operator))
+            .expect("the operator controls it too");
+        if is_written_to {
+            post(&world, target, "one");
+        }
+        pause(&world, Pause::Running);
+        settle(&world);
+        let parked = job(&world, id);
+        let Outcome::Parked { reason } = &parked.outcome else { panic!("{is_written_to}: {parked:?}") };
+        assert!(reason.contains(&format!("{} installed", world.operator)), "{reason}");
+        assert!(status(&world, source).stable_pages() > 0, "what was moved is there still");
+    }
+}

@@ -50,6 +50,27 @@ fn canaries_go_first_and_others_after_their_time_if_none_failed() {
 }
 
 #[test]
+fn other_canaries_are_watched_as_the_first_were() {
+    let canaries = |jobs| Some(Canaries { jobs, soak_seconds: Some(3_600) });
+    let mut going = course(Pace { canaries: canaries(2), ..Pace::default() });
+    going.started = 2;
+    let until_nanos = NOON_NANOS + HOUR_NANOS;
+    assert_eq!(decide(&mut going, THROUGH, NOON_NANOS), Err(Wait::Soak(until_nanos)));
+    assert_eq!(decide(&mut going, THROUGH, until_nanos), Ok(()));
+    going.set_pace(Pace { canaries: canaries(2), ..Pace::default() });
+    assert_eq!(decide(&mut going, THROUGH, until_nanos), Ok(()), "the same ones were released");
+    going.set_pace(Pace { canaries: canaries(5), ..Pace::default() });
+    going.started = 5;
+    assert_eq!(decide(&mut going, ON_THEIR_WAY, until_nanos), Err(Wait::Canaries));
+    let again_nanos = until_nanos + HOUR_NANOS;
+    assert_eq!(
+        decide(&mut going, THROUGH, until_nanos),
+        Err(Wait::Soak(again_nanos)),
+        "from the last of them on"
+    );
+}
+
+#[test]
 fn canaries_without_a_time_are_released_by_an_operator_alone() {
     let canaries = Some(Canaries { jobs: 1, soak_seconds: None });
     let mut going = course(Pace { canaries, ..Pace::default() });

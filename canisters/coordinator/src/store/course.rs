@@ -85,7 +85,12 @@ impl Course {
 
     /// Says how.
     pub(crate) fn set_pace(&mut self, pace: Pace) {
-        self.canaries = pace.canaries.map(|it| (it.jobs, it.soak_seconds));
+        let canaries = pace.canaries.map(|it| (it.jobs, it.soak_seconds));
+        if canaries != self.canaries {
+            // Those that were approved first are not those.
+            (self.are_canaries_released, self.soaked_from_nanos) = (false, None);
+        }
+        self.canaries = canaries;
         self.holds_before_fence = pace.holds_before_fence;
         self.breaker = pace.breaker.map(|it| (it.failures, it.of_last));
         self.hours = pace.hours.map(|it| (it.from_minute, it.to_minute));

@@ -174,7 +174,7 @@ fn the_tags_of_states_never_change() {
         (54, "clearing"),
         (55, "waking"),
         (56, "handing"),
-            (57, "nothing owned"),
+        (57, "nothing owned"),
     ];
     assert_eq!(tags, golden);
 }
