@@ -171,10 +171,8 @@ fn promise_2_a_target_that_another_controller_installed_again_before_it_opened_k
         let source = taker(&world, 1, &module);
         world.propose(&relocation(&world, &module, no_flavour(), |_| ())).expect("the plan is approved");
         let id = enrolled(&world, &[source])[0];
-        until(&world, "a verified target", || {
-            matches!(job(&world, id).state.as_str(), "target verified" | "switching")
-        });
-        pause(&world, Pause::Hold);
+        world.pic.stop_canister(world.index, Some(world.operator)).expect("it stops");
+        until(&world, "a swap that is not answered", || job(&world, id).state == "switching");
         let target = job(&world, id).target.expect("it has one");
         world
             .pic
@@ -183,7 +181,7 @@ fn promise_2_a_target_that_another_controller_installed_again_before_it_opened_k
         if is_written_to {
             post(&world, target, "one");
         }
-        pause(&world, Pause::Running);
+        world.pic.start_canister(world.index, Some(world.operator)).expect("it starts");
         settle(&world);
         let parked = job(&world, id);
         let Outcome::Parked { reason } = &parked.outcome else { panic!("{is_written_to}: {parked:?}") };
