@@ -92,7 +92,9 @@ pub fn in_place_of_pocket_ic(arguments: &InPlaceOfPocketIc) -> anyhow::Result<()
         println!("pocket-ic-server {version}");
         return Ok(());
     }
-    let Some(port_file) = PortFile::claim(arguments.port_file.as_deref())? else { return Ok(()) };
+    let Some(port_file) = PortFile::claim(arguments.port_file.as_deref(), arguments.listen.ip_addr)? else {
+        return Ok(());
+    };
     let replica = arguments.listen.start()?;
     port_file.write(replica.port())?;
     let [ttl, hard_ttl] = [Some(arguments.ttl), arguments.hard_ttl].map(|ttl| ttl.map(Duration::from_secs));
@@ -110,10 +112,10 @@ struct PortFile<'a> {
 }
 
 impl<'a> PortFile<'a> {
-    /// Makes it; `None` if another server has it.
-    fn claim(path: Option<&'a Path>) -> anyhow::Result<Option<Self>> {
+    /// Makes it; `None` if another server has it, at the same address.
+    fn claim(path: Option<&'a Path>, ip: IpAddr) -> anyhow::Result<Option<Self>> {
         let Some(path) = path else { return Ok(Some(Self { file: None })) };
-        if is_left_behind(path) {
+        if is_left_behind(path, ip) {
             // Clients name it by their process, and numbers of processes come again.
             fs::remove_file(path).with_context(|| format!("removing {}", path.display()))?;
         }
@@ -141,9 +143,9 @@ impl Drop for PortFile<'_> {
     }
 }
 
-/// Whether the file names a port on which nobody listens.
-fn is_left_behind(path: &Path) -> bool {
+/// Whether the file names a port on which nobody listens. An address that stands for all of them can be connected to.
+fn is_left_behind(path: &Path, ip: IpAddr) -> bool {
     let text = fs::read_to_string(path).unwrap_or_default();
     let port = text.strip_suffix('\n').and_then(|port| port.parse().ok());
-    port.is_some_and(|port| TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_err())
+    port.is_some_and(|port| TcpStream::connect(SocketAddr::from((ip, port))).is_err())
 }

@@ -62,22 +62,25 @@ fn it_claims_the_version_that_a_client_wants() {
     assert_eq!(version(Some("10.0.0")), "pocket-ic-server 10.0.0\n");
 }
 
-/// Clients of one process share a server: the first makes the file, the others find it.
+/// Clients of one process share a server: the first makes the file, the others find it, whatever address it listens on.
 #[test]
 fn a_second_server_for_the_same_file_ends_at_once() {
-    let file = port_file("second");
-    let mut first = start(&file, &["--ttl", "60"]);
-    let of_first = port(&file);
-    assert!(start(&file, &[]).wait().expect("it ends").success());
-    assert_eq!(port(&file), of_first);
-    first.kill().expect("it is there");
-    first.wait().expect("it ends");
-    // It was killed, and left its file behind: numbers of processes come again, and this one is in nobody's way.
-    assert!(file.exists());
-    let mut next = start(&file, &["--ttl", "60"]);
-    wait_for("another port", || (port(&file) != of_first).then_some(()));
-    next.kill().expect("it is there");
-    next.wait().expect("it ends");
+    for ip in ["127.0.0.1", "127.0.0.2", "0.0.0.0"] {
+        let file = port_file("second");
+        let start = |ttl: &str| start(&file, &["--ttl", ttl, "--ip-addr", ip]);
+        let mut first = start("60");
+        let of_first = port(&file);
+        assert!(start("60").wait().expect("it ends").success(), "{ip}");
+        assert_eq!(port(&file), of_first, "{ip}");
+        first.kill().expect("it is there");
+        first.wait().expect("it ends");
+        // It was killed, and left its file behind: numbers of processes come again, and this one is in nobody's way.
+        assert!(file.exists());
+        let mut next = start("60");
+        wait_for("another port", || (port(&file) != of_first).then_some(()));
+        next.kill().expect("it is there");
+        next.wait().expect("it ends");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@ use super::Server;
 use super::body;
 use super::error::ApiError;
 use super::limits::{BLOB_LIMIT_BYTES, BLOB_STORE_LIMIT_BYTES};
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -13,7 +13,8 @@ use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, VecDeque};
 use std::io::Read;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::Semaphore;
 
 /// SHA-256 of the bytes that were sent, compressed or not.
 type BlobId = [u8; 32];
@@ -26,7 +27,7 @@ pub(crate) struct BlobStore {
 
 #[derive(Default)]
 struct Blobs {
-    by_id: HashMap<BlobId, Arc<Vec<u8>>>,
+    by_id: HashMap<BlobId, Bytes>,
     /// From the oldest to the newest.
     order: VecDeque<BlobId>,
     size_bytes: u64,
@@ -49,7 +50,7 @@ impl Default for BlobStore {
 
 impl BlobStore {
     /// Errors with a sentence if nothing of the id is stored, or no longer.
-    pub(crate) fn fetch(&self, id: &[u8]) -> Result<Arc<Vec<u8>>, String> {
+    pub(crate) fn fetch(&self, id: &[u8]) -> Result<Bytes, String> {
         let blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
         let blob = BlobId::try_from(id).ok().and_then(|id| blobs.by_id.get(&id).cloned());
         blob.ok_or_else(|| {
@@ -68,9 +69,12 @@ impl BlobStore {
         }
         blobs.size_bytes += size_bytes;
         blobs.order.push_back(id);
-        blobs.by_id.insert(id, Arc::new(blob));
+        blobs.by_id.insert(id, Bytes::from(blob));
     }
 }
+
+/// A few bytes decompress to a gigabyte: one blob at a time, however many are sent.
+static DECOMPRESSION: Semaphore = Semaphore::const_new(1);
 
 /// Stores a blob and answers its id in hexadecimal digits.
 pub(crate) async fn post(
@@ -84,7 +88,12 @@ pub(crate) async fn post(
         Some(_) => return Err(ApiError::bad_request("the only content encoding of a blob is gzip")),
     };
     let sent = body::read(body, BLOB_LIMIT_BYTES).await?;
+    let turn = match is_gzip {
+        true => Some(DECOMPRESSION.acquire().await.map_err(|error| ApiError::internal(error.to_string()))?),
+        false => None,
+    };
     let work = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let id: BlobId = Sha256::digest(&sent.bytes).into();
         server.blobs.store(id, if is_gzip { decompress(&sent.bytes, BLOB_LIMIT_BYTES)? } else { sent.bytes });
         Ok(hex::encode(id))
@@ -101,7 +110,7 @@ pub(crate) async fn get(
     let id =
         hex::decode(&id).map_err(|error| ApiError::bad_request(format!("bad blob id {id:?}: {error}")))?;
     let blob = server.blobs.fetch(&id).map_err(ApiError::not_found)?;
-    Ok(([(CONTENT_TYPE, "application/octet-stream")], blob.as_ref().clone()).into_response())
+    Ok(([(CONTENT_TYPE, "application/octet-stream")], blob).into_response())
 }
 
 fn decompress(sent: &[u8], limit_bytes: u64) -> Result<Vec<u8>, ApiError> {
@@ -151,8 +160,8 @@ mod tests {
             store.store([id; 32], vec![id; 4]);
         }
         assert!(store.fetch(&[1; 32]).unwrap_err().contains("newer blobs"));
-        assert_eq!(*store.fetch(&[2; 32]).unwrap(), [2; 4]);
-        assert_eq!(*store.fetch(&[3; 32]).unwrap(), [3; 4]);
+        assert_eq!(store.fetch(&[2; 32]).unwrap(), [2; 4].as_slice());
+        assert_eq!(store.fetch(&[3; 32]).unwrap(), [3; 4].as_slice());
     }
 
     #[test]
