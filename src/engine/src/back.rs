@@ -22,7 +22,7 @@ pub(crate) fn rules(job: &Job, undo: Undo) -> Option<Rules> {
         Undo::DropSaved | Undo::DropUploaded => drop_snapshot(job, undo),
         Undo::CheckTarget => check_target(job),
         Undo::UninstallTarget => uninstall_target(job),
-        Undo::StartTarget => Some(Rules::call(Effect::Start { canister: job.target? }).done(undone)),
+        Undo::StartTarget => start_target(job),
         Undo::ResetTarget => reset_target(job),
         // The driver gives it to the pool.
         Undo::ReturnTarget => Some(Rules::none()),
@@ -108,7 +108,7 @@ fn load_saved(job: &Job) -> Option<Rules> {
                 return Ok(match view.run_state {
                     RunState::Stopped => Verdict::NotYet,
                     // Somebody started the vessel, which takes no calls: it is stopped once more.
-                    _ => Verdict::Follow(stop_again(job)),
+                    _ => Verdict::Follow(first(job, Undo::StopSource)),
                 });
             }
             Ok(own_module(job, view))
@@ -154,10 +154,11 @@ fn leave_to_others(job: &mut Job, what: &str) -> Next {
     Next::Undone
 }
 
-fn stop_again(job: &Job) -> Next {
+/// One more undo, before the topmost one is looked at again.
+fn first(job: &Job, once_more: Undo) -> Next {
     let mut again = job.state.clone();
     if let State::RollingBack { undo, .. } = &mut again {
-        undo.push(Undo::StopSource);
+        undo.push(once_more);
     }
     Next::Enter(again)
 }
@@ -177,13 +178,14 @@ fn start_source(job: &Job) -> Rules {
 }
 
 fn source_gone(job: &Job) -> Verdict {
-    match job.target {
-        None => Verdict::Happened,
-        Some(target) => {
-            let detail = format!("source {}; target {target} may hold its state", job.source);
-            Verdict::Yield(Reason::new(ReasonCode::Gone, detail))
-        }
-    }
+    Verdict::Follow(ask_for_target(job, ReasonCode::Gone))
+}
+
+/// The source has no state any more: an operator looks before a target that may hold it is emptied.
+fn ask_for_target(job: &Job, code: ReasonCode) -> Next {
+    let Some(target) = job.target else { return Next::Undone };
+    let detail = format!("source {}; target {target} may hold its state", job.source);
+    Next::Park { reason: Reason::new(code, detail), resume: job.state.clone() }
 }
 
 /// The source takes all calls.
@@ -191,8 +193,15 @@ fn thaw_source(job: &Job) -> Rules {
     let source = job.source;
     Rules::call(Effect::Thaw { source })
         .done(undone)
-        // Another job's fence is not ours to open.
-        .refused(|_, code| (code == ReasonCode::HeldByOther).then_some(Next::Undone))
+        .refused(|job, code| match code {
+            // Another job's fence is not ours to open.
+            ReasonCode::HeldByOther => Some(Next::Undone),
+            // It was never closed, and whatever somebody put there has none.
+            ReasonCode::NoKit if job.times.fenced_nanos.is_none() => Some(Next::Undone),
+            // It never answers again.
+            ReasonCode::Gone | ReasonCode::NoKit => Some(ask_for_target(job, code)),
+            _ => None,
+        })
         .look(When::AfterLost, Effect::KitStatus { canister: source }, |job, value| {
             let was_offered =
                 job.times.fenced_nanos.is_none() && job.plan.wants_precopy(job.counters.used_pages);
@@ -372,6 +381,12 @@ fn still_ours(job: &Job, view: &CanisterView) -> Result<(), String> {
     }
 }
 
+/// The target runs, as every canister of the pool.
+fn start_target(job: &Job) -> Option<Rules> {
+    let rules = Rules::call(Effect::Start { canister: job.target? }).done(undone);
+    Some(rules.gone_means(|job| give_up_target(job, "is gone")))
+}
+
 /// Only the coordinator controls the target, which reserves nothing.
 fn reset_target(job: &Job) -> Option<Rules> {
     let target = job.target?;
@@ -380,7 +395,11 @@ fn reset_target(job: &Job) -> Option<Rules> {
         .gone_means(|_| Next::Undone)
         .look(When::First, Effect::CanisterStatus { canister: target }, |job, value| match value {
             Value::Canister(view) if view.module_hash.is_none() && view.snapshots_bytes == 0 => {
-                Ok(Verdict::NotYet)
+                Ok(match view.run_state {
+                    RunState::Running => Verdict::NotYet,
+                    // Somebody stopped it.
+                    _ => Verdict::Follow(first(job, Undo::StartTarget)),
+                })
             }
             Value::Canister(_) => Ok(Verdict::Follow(give_up_target(job, "is not empty"))),
             Value::Gone => Ok(Verdict::Follow(give_up_target(job, "is gone"))),
