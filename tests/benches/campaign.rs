@@ -2,11 +2,14 @@
 //! month of one: `scripts/campaign --month [CANISTERS]`.
 
 use decant_tests::faults::embedded;
+use decant_tests::people::{ACTS, Act};
 use decant_tests::{campaign, month};
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Canisters of the incident.
@@ -36,6 +39,8 @@ fn main() -> ExitCode {
         (named.next().unwrap_or(100), named.next().unwrap_or(500), named.next().unwrap_or(0));
     let canisters = u32::try_from(canisters).unwrap_or(u32::MAX);
     let (next, failed) = (Mutex::new(from..from + seeds), Mutex::new(Vec::new()));
+    // What people did under some seed, and writes that met a fence under any.
+    let (done, fenced) = (Mutex::new(BTreeSet::new()), AtomicU64::new(0));
     let lanes = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let begun = Instant::now();
     let campaigns = || {
@@ -44,17 +49,22 @@ fn main() -> ExitCode {
             let result = catch_unwind(AssertUnwindSafe(|| campaign::run(embedded(), canisters, seed)));
             let seconds = start.elapsed().as_secs_f64();
             match result {
-                Ok(Ok(it)) => println!(
-                    "seed {seed}: {} jobs, {} of them rolled back, {} rounds, {} writes met a fence, {} of {} cycles in an \
+                Ok(Ok(it)) => {
+                    let acts = ACTS.into_iter().filter(|act| !it.undone.contains(act));
+                    done.lock().expect("no lane panics").extend(acts);
+                    fenced.fetch_add(it.fenced_writes, Ordering::Relaxed);
+                    println!(
+                        "seed {seed}: {} jobs, {} of them rolled back, {} rounds, {} writes met a fence, {} of {} cycles in an \
                      idle day are the base fee, undone {:?}, {seconds:.0} s",
-                    it.jobs,
-                    it.rolled_back,
-                    it.rounds,
-                    it.fenced_writes,
-                    it.idle_day.1,
-                    it.idle_day.0,
-                    it.undone
-                ),
+                        it.jobs,
+                        it.rolled_back,
+                        it.rounds,
+                        it.fenced_writes,
+                        it.idle_day.1,
+                        it.idle_day.0,
+                        it.undone
+                    );
+                }
                 Ok(Err(error)) => {
                     println!("seed {seed}: NOT well after {seconds:.0} s: {error:#}");
                     failed.lock().expect("no lane panics").push(seed);
@@ -72,7 +82,14 @@ fn main() -> ExitCode {
         "{seeds} seeds from {from}, {canisters} canisters each, in {:.0} s",
         begun.elapsed().as_secs_f64()
     );
-    if failed.is_empty() {
+    let done = done.into_inner().expect("no lane panics");
+    let undone: Vec<Act> = ACTS.into_iter().filter(|act| !done.contains(act)).collect();
+    let fenced = fenced.into_inner();
+    let is_all = undone.is_empty() && fenced > 0;
+    if !is_all {
+        println!("NOT all was tried: under no seed {undone:?}, and {fenced} writes met a fence");
+    }
+    if failed.is_empty() && is_all {
         println!("All campaigns are well.");
         return ExitCode::SUCCESS;
     }

@@ -23,6 +23,8 @@ pub enum Act {
     Upgrade,
     /// Somebody starts it, and users write.
     Serve,
+    /// It is stopped.
+    Stop,
     /// All its snapshots are deleted.
     DropSnapshots,
     /// The coordinator is no controller any more, until its job says so: the way back waits for that for ever.
@@ -76,6 +78,7 @@ impl Beside {
         let groups: Vec<Vec<Message>> = match act {
             Act::Upgrade => vec![vec![Message::Install], vec![Message::Start], writes()],
             Act::Serve => vec![vec![Message::Start], writes()],
+            Act::Stop => vec![vec![Message::Stop]],
             Act::DropSnapshots => vec![vec![Message::ListSnapshots]],
             Act::TakeControl => {
                 vec![vec![Message::SetControllers(false)], vec![Message::SetControllers(true)]]

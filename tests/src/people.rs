@@ -13,11 +13,14 @@ use std::time::Duration;
 const AWAY: u64 = 15;
 /// Messages of nobody in a round, and rounds of them.
 const FLOOD: (usize, u64) = (100, 10);
+/// What nobody may call.
+const FLOODED: [&str; 6] =
+    ["decant_enrol", "decant_execute", "decant_all", "decant_pause", "decant_release", "decant_withdraw"];
 /// Jobs in one answer of the coordinator.
 const PAGE: u32 = 1_000;
 
 /// What somebody does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Act {
     /// An operator aborts a job in line.
     AbortQueued,
@@ -44,7 +47,7 @@ pub enum Act {
 }
 
 /// Everything that people do in a campaign.
-const ACTS: [Act; 16] = [
+pub const ACTS: [Act; 16] = [
     Act::AbortQueued,
     Act::AbortQueued,
     Act::AbortRunning,
@@ -217,7 +220,7 @@ impl People {
             Act::Flood => {
                 for number in 0..FLOOD.0 {
                     let argument = vec![b'D'; number * 10_000];
-                    let method = ["decant_enrol", "decant_execute_plan", "decant_all"][number % 3];
+                    let method = FLOODED[number % FLOODED.len()];
                     let anonymous = Principal::anonymous();
                     if world.pic.submit_call(world.coordinator, anonymous, method, argument).is_ok() {
                         bail!("the coordinator takes {method} of nobody");
@@ -280,4 +283,17 @@ fn set_controllers(world: &World, canister: Principal, controllers: Vec<Principa
     }
     let set = world.pic.set_controllers(canister, Some(world.operator), controllers);
     set.map_err(|error| anyhow!("{error}")).with_context(|| format!("controllers of {canister}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FLOODED;
+
+    #[test]
+    fn whoever_floods_calls_methods_that_there_are() {
+        let interface = include_str!("../../canisters/coordinator/coordinator.did");
+        for method in FLOODED {
+            assert!(interface.contains(&format!("\n  {method} : ")), "{method}");
+        }
+    }
 }

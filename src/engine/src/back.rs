@@ -1,8 +1,6 @@
 //! The way back, undo by undo, from the top of the stack to its bottom: users first, then what the job left behind.
 //! Each is safe where nothing was done. What somebody else made of a canister meanwhile is theirs, and stays.
 
-use candid::Principal;
-
 use crate::left::{hex, module_as_left};
 use crate::relocate::revert;
 use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
@@ -18,6 +16,7 @@ pub(crate) fn rules(job: &Job, undo: Undo) -> Option<Rules> {
         Undo::StopSource => Some(stop_source(job)),
         Undo::LoadSaved => load_saved(job),
         Undo::StartSource => Some(start_source(job)),
+        Undo::CheckSealed => check_sealed(job),
         Undo::ThawSource => Some(thaw_source(job)),
         Undo::Disown => disown(job),
         // It parks the job: `apply` does that.
@@ -25,7 +24,7 @@ pub(crate) fn rules(job: &Job, undo: Undo) -> Option<Rules> {
         Undo::DropSaved | Undo::DropUploaded => drop_snapshot(job, undo),
         Undo::CheckTarget => check_target(job),
         Undo::UninstallTarget => uninstall_target(job),
-        Undo::StartTarget => Some(Rules::call(Effect::Start { canister: job.target? }).done(undone)),
+        Undo::StartTarget => start_target(job),
         Undo::ResetTarget => reset_target(job),
         // The driver gives it to the pool.
         Undo::ReturnTarget => Some(Rules::none()),
@@ -111,7 +110,7 @@ fn load_saved(job: &Job) -> Option<Rules> {
                 return Ok(match view.run_state {
                     RunState::Stopped => Verdict::NotYet,
                     // Somebody started the vessel, which takes no calls: it is stopped once more.
-                    _ => Verdict::Follow(stop_again(job)),
+                    _ => Verdict::Follow(first(job, Undo::StopSource)),
                 });
             }
             Ok(own_module(job, view))
@@ -157,10 +156,11 @@ fn leave_to_others(job: &mut Job, what: &str) -> Next {
     Next::Undone
 }
 
-fn stop_again(job: &Job) -> Next {
+/// One more undo, before the topmost one is looked at again.
+fn first(job: &Job, once_more: Undo) -> Next {
     let mut again = job.state.clone();
     if let State::RollingBack { undo, .. } = &mut again {
-        undo.push(Undo::StopSource);
+        undo.push(once_more);
     }
     Next::Enter(again)
 }
@@ -180,25 +180,31 @@ fn start_source(job: &Job) -> Rules {
 }
 
 fn source_gone(job: &Job) -> Verdict {
-    match job.target {
-        None => Verdict::Happened,
-        Some(target) => {
-            let detail = format!("source {}; target {target} may hold its state", job.source);
-            Verdict::Yield(Reason::new(ReasonCode::Gone, detail))
-        }
-    }
+    Verdict::Follow(ask_for_target(job, ReasonCode::Gone))
+}
+
+/// The source has no state any more: an operator looks before a target that may hold it is emptied.
+fn ask_for_target(job: &Job, code: ReasonCode) -> Next {
+    let Some(target) = job.target else { return Next::Undone };
+    let detail = format!("source {}; target {target} may hold its state", job.source);
+    Next::Park { reason: Reason::new(code, detail), resume: job.state.clone() }
 }
 
 /// The source takes all calls.
 fn thaw_source(job: &Job) -> Rules {
     let source = job.source;
-    let rules = Rules::call(Effect::Thaw { source })
+    Rules::call(Effect::Thaw { source })
         .done(undone)
-        // Another job's fence is not ours to open.
-        .refused(|_, code| (code == ReasonCode::HeldByOther).then_some(Next::Undone));
-    match job.target.filter(|_| job.reason_code() == Some(ReasonCode::Reverted)) {
-        Some(target) => target_first(job, rules, target),
-        None => rules.look(When::AfterLost, Effect::KitStatus { canister: source }, |job, value| {
+        .refused(|job, code| match code {
+            // Another job's fence is not ours to open.
+            ReasonCode::HeldByOther => Some(Next::Undone),
+            // It was never closed, and whatever somebody put there has none.
+            ReasonCode::NoKit if job.times.fenced_nanos.is_none() => Some(Next::Undone),
+            // It never answers again.
+            ReasonCode::Gone | ReasonCode::NoKit => Some(ask_for_target(job, code)),
+            _ => None,
+        })
+        .look(When::AfterLost, Effect::KitStatus { canister: source }, |job, value| {
             let was_offered =
                 job.times.fenced_nanos.is_none() && job.plan.wants_precopy(job.counters.used_pages);
             Ok(match value {
@@ -208,37 +214,39 @@ fn thaw_source(job: &Job) -> Rules {
                 Value::Gone => source_gone(job),
                 other => return wrong(other),
             })
-        }),
-    }
+        })
 }
 
 /// The target of a job that was reverted was sealed, and users write to one canister: was it opened while the routes were
-/// swapped back? Then an operator decides which of the two goes on. One that does not answer, and is not the kit's any more
-/// or does not run, takes no writes of users.
-fn target_first(job: &Job, rules: Rules, target: Principal) -> Rules {
-    let effect = match job.waits_for_others() {
+/// swapped back? Then an operator decides which of the two goes on. One that has no kit any more, or does not run, takes no
+/// writes that were meant for the source.
+fn check_sealed(job: &Job) -> Option<Rules> {
+    let target = job.target?;
+    // It may not be able to answer.
+    let call = match job.waits_for_others() {
         true => Effect::CanisterStatus { canister: target },
         false => Effect::KitStatus { canister: target },
     };
-    rules.look(When::First, effect, move |job, value| {
+    let rules = Rules::call(call).done(move |job, value| {
         let takes_writes = match value {
             Value::Gone => false,
             Value::Kit(view) => !revert::is_sealed(job, view.fence),
-            Value::Canister(view) => {
-                view.run_state == RunState::Running && module_as_left(job.target_left.as_ref(), view).is_ok()
+            Value::Canister(view) if job.waits_for_others() => {
+                view.run_state == RunState::Running && module_as_left(job.target_left.as_ref(), &view).is_ok()
             }
-            other => return wrong(other),
+            other => return wrong(&other),
         };
         let State::RollingBack { undo, .. } = &job.state else { return Err(Why::WrongState) };
         if !takes_writes {
-            return Ok(Verdict::NotYet);
+            return Ok(Next::Undone);
         }
         let reason = revert::reopened(target);
         let detail = format!("{}: a retry opens the source all the same", reason.detail());
         let reason = Reason::new(reason.code(), detail);
-        let resume = State::RollingBack { reason: reason.clone(), undo: undo.clone() };
-        Ok(Verdict::Follow(Next::Park { reason, resume }))
-    })
+        let undo = undo.iter().copied().filter(|undo| *undo != Undo::CheckSealed).collect();
+        Ok(Next::Park { reason: reason.clone(), resume: State::RollingBack { reason, undo } })
+    });
+    Some(rules.refused(|_, code| (code == ReasonCode::NoKit).then_some(Next::Undone)))
 }
 
 /// The source does not control itself, unless it did before.
@@ -407,6 +415,12 @@ fn still_ours(job: &Job, view: &CanisterView) -> Result<(), String> {
     }
 }
 
+/// The target runs, as every canister of the pool.
+fn start_target(job: &Job) -> Option<Rules> {
+    let rules = Rules::call(Effect::Start { canister: job.target? }).done(undone);
+    Some(rules.gone_means(|job| give_up_target(job, "is gone")))
+}
+
 /// Only the coordinator controls the target, which reserves nothing.
 fn reset_target(job: &Job) -> Option<Rules> {
     let target = job.target?;
@@ -415,7 +429,11 @@ fn reset_target(job: &Job) -> Option<Rules> {
         .gone_means(|_| Next::Undone)
         .look(When::First, Effect::CanisterStatus { canister: target }, |job, value| match value {
             Value::Canister(view) if view.module_hash.is_none() && view.snapshots_bytes == 0 => {
-                Ok(Verdict::NotYet)
+                Ok(match view.run_state {
+                    RunState::Running => Verdict::NotYet,
+                    // Somebody stopped it.
+                    _ => Verdict::Follow(first(job, Undo::StartTarget)),
+                })
             }
             Value::Canister(_) => Ok(Verdict::Follow(give_up_target(job, "is not empty"))),
             Value::Gone => Ok(Verdict::Follow(give_up_target(job, "is gone"))),

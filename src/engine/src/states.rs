@@ -390,6 +390,9 @@ pub enum Undo {
     /// The source takes all calls.
     #[serde(rename = "4")]
     ThawSource,
+    /// The target of a job that goes back behind its commit point takes no writes.
+    #[serde(rename = "18")]
+    CheckSealed,
     /// The source runs.
     #[serde(rename = "5")]
     StartSource,

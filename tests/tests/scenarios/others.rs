@@ -1,5 +1,5 @@
-//! Others act too: at every state of a job an index upgrades its canister and starts it, users write, somebody deletes the
-//! snapshots, takes the control away or deletes the canister. Nothing that a user wrote is lost but by whoever deleted it,
+//! Others act too: at every state of a job an index upgrades its canister and starts it, users write, somebody stops it,
+//! deletes the snapshots, takes the control away or deletes the canister. Nothing that a user wrote is lost but by whoever deleted it,
 //! and the canister serves, or its job is parked for a reason that is true. Design, section 6, promises 10 to 12.
 
 use candid::Principal;
@@ -13,9 +13,10 @@ use decant_tests::settle;
 use decant_tests::vessel::{set_controllers, upgrade};
 
 /// Each, and the words of which one is in the reason where a job did not end done.
-const ACTS: [(Act, &[&str]); 5] = [
+const ACTS: [(Act, &[&str]); 6] = [
     (Act::Upgrade, &["somebody else acts on it", "not the approved module"]),
     (Act::Serve, &["somebody else acts on it"]),
+    (Act::Stop, &["not running", "somebody else acts on it"]),
     (Act::DropSnapshots, &["the snapshot does not exist", "somebody else acts on it"]),
     (Act::TakeControl, &["not authorised"]),
     (Act::Delete, &["the canister does not exist", "not running", "somebody else acts on it"]),
@@ -135,7 +136,10 @@ fn assert_nothing_is_lost(stage: &Stage, one: &Beside) {
     let build = if one.is_upgraded { &stage.other_build } else { &stage.module };
     let is_own = stands.module_hash == Some(used(build, nothing()).hash);
     if !(is_own && stands.status == RunState::Running) {
-        assert!(matches!(ended.outcome, Outcome::Parked { .. }), "{name}: {ended:?}, {stands:?}");
+        // Whoever stopped it, or its job, starts it.
+        let is_stopped = one.act == Act::Stop && is_own;
+        let is_parked = matches!(ended.outcome, Outcome::Parked { .. });
+        assert!(is_stopped || is_parked, "{name}: {ended:?}, {stands:?}");
         // What an operator does who reads the reason: the state is where it was saved.
         if !is_own {
             upgrade(world, place, build, nothing());

@@ -318,7 +318,7 @@ fn source_unchanged(job: &Job, here: Reverting, target: candid::Principal) -> Ru
 fn nothing_owned(job: &Job, here: &Reverting, target: candid::Principal) -> Rules {
     let gone = here.clone();
     let routes = (0_u16..).take(job.indexes.len()).map(|index| Undo::SwapBack { index });
-    let mut undo: Vec<Undo> = source_held().collect();
+    let mut undo: Vec<Undo> = source_held().chain([Undo::CheckSealed]).collect();
     undo.sort_unstable();
     // Here every route is known to name the target: it does so until it names the source, which opens after that.
     undo.extend(routes);

@@ -1,8 +1,8 @@
 //! Back behind the commit point: while the source is retained, and only if nothing was written since it moved.
 
 use decant_engine::{
-    CanisterView, Digest, Event, FenceView, Job, KitView, Limits, Outcome, Phase, ReasonCode, Retention,
-    RunState, Seal, State, Step, Undo, Value, Why, next_step,
+    CanisterView, Digest, Event, FenceView, Job, KitView, Limits, Outcome, ReasonCode, Retention, RunState,
+    Seal, State, Step, Undo, Value, Why, next_step,
 };
 use serde_bytes::ByteBuf;
 
@@ -178,10 +178,20 @@ fn whatever_fails_is_taken_back_so_far_as_it_may_have_been_done() {
     assert_eq!(told(&half).0, "retiring again");
 }
 
-/// The job whose source is to be opened, with every route swapped back.
+/// The job that looks at its target before its source is opened, with every route swapped back.
 fn before_thaw() -> Job {
-    let is_next = |job: &Job| matches!(job.state(), State::RollingBack { undo, .. } if undo.last() == Some(&Undo::ThawSource));
+    let is_next = |job: &Job| matches!(job.state(), State::RollingBack { undo, .. } if undo.last() == Some(&Undo::CheckSealed));
     path(reverting(retained())).into_iter().find(is_next).expect("it is reached")
+}
+
+/// The job after what it asked is answered so.
+fn answered(job: Job, outcome: Outcome) -> Job {
+    reply(&sent(job).expect("it asks"), outcome).expect("it is answered")
+}
+
+/// Whether the source is what is to be opened next.
+fn opens(job: &Job) -> bool {
+    matches!(job.state(), State::RollingBack { undo, .. } if undo.last() == Some(&Undo::ThawSource))
 }
 
 #[test]
@@ -194,7 +204,7 @@ fn promise_1_a_target_that_somebody_opened_since_it_was_compared_keeps_the_sourc
             "{fence:?}: nothing is swapped"
         );
         // While the routes were swapped back: an operator decides which of the two goes on.
-        let parked = looked(before_thaw(), kit(fence));
+        let parked = answered(before_thaw(), Outcome::Done(kit(fence)));
         assert_eq!(told(&parked), ("parked", Some(ReasonCode::WrittenSince)), "{fence:?}");
         let opened = applied(parked, Event::Retried).and_then(sent).expect("the operator wants the source");
         let opened = reply(&opened, Outcome::Done(Value::Acknowledged)).expect("it is opened");
@@ -210,18 +220,17 @@ fn promise_1_a_target_that_somebody_opened_since_it_was_compared_keeps_the_sourc
 
 #[test]
 fn the_source_opens_though_the_target_is_gone_or_does_not_run_any_more() {
-    let is_looked = |job: Job| matches!(job.attempt().phase, Phase::Looked { .. });
-    assert!(is_looked(looked(before_thaw(), Value::Gone)));
+    assert!(opens(&answered(before_thaw(), Outcome::Done(Value::Gone))));
+    assert!(opens(&answered(before_thaw(), Outcome::Refused(ReasonCode::NoKit.into()))));
     let mut job = before_thaw();
     for _ in 0..8 {
-        let down = Outcome::Transient(ReasonCode::NotRunning.into());
-        job = reply(&started(job).expect("it looks"), down).expect("it does not answer");
+        job = answered(job, Outcome::Transient(ReasonCode::NotRunning.into()));
     }
     for (run_state, module) in [(RunState::Stopped, 0xff), (RunState::Running, 9)] {
-        let seen = looked(job.clone(), Value::Canister(status(run_state, Some(module))));
-        assert!(is_looked(seen), "{run_state:?}");
+        let seen = Value::Canister(status(run_state, Some(module)));
+        assert!(opens(&answered(job.clone(), Outcome::Done(seen))), "{run_state:?}");
     }
-    let runs = looked(job, Value::Canister(status(RunState::Running, Some(0xff))));
+    let runs = answered(job, Outcome::Done(Value::Canister(status(RunState::Running, Some(0xff)))));
     assert!(runs.state().is_parked(), "it may hold what users wrote: {runs:?}");
 }
 

@@ -182,7 +182,8 @@ fn what_is_skipped_is_left_undone_and_the_job_ends() {
                 is_kept,
                 "{label}: no target is in the pool unemptied"
             );
-            let is_of_source = ["SwapBack", "ThawSource", "StartSource"].iter().any(|it| label.contains(it));
+            let is_of_source =
+                ["SwapBack", "ThawSource", "CheckSealed", "StartSource"].iter().any(|it| label.contains(it));
             assert_eq!(is_kept, is_of_source, "{label}");
         }
     }

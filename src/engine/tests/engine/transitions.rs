@@ -35,7 +35,7 @@ const HASH: &[&str] = &["working", "hashed"];
 const NONE: &[&str] = &[];
 
 #[rustfmt::skip]
-const TABLE: [Row; 53] = [
+const TABLE: [Row; 54] = [
     row("queued",          STATUS,               NONE,   NONE),
     row("inspected",       KIT,                  NONE,   NONE),
     row("admitted",        NONE,                 NONE,   &["target taken", "pool empty"]),
@@ -82,6 +82,7 @@ const TABLE: [Row; 53] = [
     row("rolling back: Some(SwapBack { index: 0 })", ACK, NONE,   NONE),
     row("rolling back: Some(StartSource)",           ACK, STATUS, NONE),
     row("rolling back: Some(ThawSource)",            ACK, KIT,    NONE),
+    row("rolling back: Some(CheckSealed)",           KIT, NONE,   NONE),
     row("rolling back: Some(CheckTarget)",           KIT, NONE,   NONE),
     row("rolling back: Some(UninstallTarget)",       ACK, STATUS, NONE),
     row("rolling back: Some(ResetTarget)",           ACK, STATUS, NONE),

@@ -13,6 +13,8 @@ pub(crate) enum Module {
     Compact,
     Tombstone,
     Foreign,
+    /// The dapp's next build, with the kit, which somebody else installs.
+    Newer,
 }
 
 impl Module {
@@ -21,7 +23,7 @@ impl Module {
     }
 
     fn has_kit(self) -> bool {
-        matches!(self, Self::Kit | Self::Compact)
+        matches!(self, Self::Kit | Self::Compact | Self::Newer)
     }
 }
 
@@ -80,6 +82,8 @@ pub(crate) struct Canister {
     pub(crate) drained: BTreeMap<JobId, u128>,
     pub(crate) snapshots_bytes: u64,
     pub(crate) freezing_seconds: u64,
+    /// What others did to its code, and when.
+    pub(crate) acts: Vec<(u64, &'static str)>,
 }
 
 /// Freezing threshold of a canister, unless somebody sets another one (spec: 30 days).
@@ -106,16 +110,26 @@ impl Canister {
             drained: BTreeMap::new(),
             snapshots_bytes: 0,
             freezing_seconds: FREEZING_SECONDS,
+            acts: Vec::new(),
         }
     }
 
     /// Another module, or none: heap and stable memory are gone.
     pub(crate) fn reinstall(&mut self, module: Option<Module>) {
         let kept = (self.settings.clone(), self.run_state, self.cycles, self.is_controlled);
-        let freezing_seconds = self.freezing_seconds;
-        *self = Self { freezing_seconds, ..Self::fresh(Principal::anonymous(), 0) };
+        let (freezing_seconds, snapshots_bytes) = (self.freezing_seconds, self.snapshots_bytes);
+        let acts = std::mem::take(&mut self.acts);
+        *self = Self { freezing_seconds, snapshots_bytes, acts, ..Self::fresh(Principal::anonymous(), 0) };
         (self.settings, self.run_state, self.cycles, self.is_controlled) = kept;
         self.module = module;
+    }
+
+    /// What others did to its code since then, and what of that took its state.
+    pub(crate) fn acted(&self, since_nanos: u64) -> (Option<String>, Option<String>) {
+        let mut acts = self.acts.iter().rev().filter(|(at_nanos, _)| *at_nanos > since_nanos);
+        let acted = acts.clone().next().map(|(_, what)| (*what).to_owned());
+        let emptied = acts.find(|(_, what)| what.starts_with("uninstalled"));
+        (acted, emptied.map(|(_, what)| (*what).to_owned()))
     }
 
     /// Cycles that its freezing threshold keeps it from sending.

@@ -18,7 +18,8 @@ pub(crate) fn always(world: &World, coordinator: &Coordinator) {
         // An original that was emptied is the user's no more.
         let source = world.canisters.get(&user.source).filter(|_| !world.emptied.contains(&user.source));
         // Promise 1: no two canisters accept writes. A target that has the code but no state is not yet one.
-        let is_source_open = source.is_some_and(|it| it.accepts_writes());
+        // One that was emptied, and that somebody gave code again, has no state and no route.
+        let is_source_open = source.is_some_and(|it| it.accepts_writes() && it.content != Content::default());
         let target = job.target().and_then(|target| world.canisters.get(&target));
         let is_routed = (0..world.routes.len() as u64)
             .any(|number| Some(world.routes[&index(number)][&position]) == job.target());
@@ -27,7 +28,10 @@ pub(crate) fn always(world: &World, coordinator: &Coordinator) {
         assert!(!(is_source_open && is_target_open), "promise 1: single writer: {job:?}");
         // Nor could a source be opened beside a target that serves: it has moved, whatever was tried since.
         let fence = source.filter(|it| it.has_kit()).map(|it| it.fence);
-        let is_retired = matches!(fence, None | Some(FenceView::Moved { .. }));
+        // One that somebody stopped when it was to be told is closed all the same; one that somebody emptied has no state.
+        let is_mute = world.others.took(user.source)
+            || world.others.touched(user.source) && matches!(fence, Some(FenceView::Sealed(_)));
+        let is_retired = is_mute || matches!(fence, None | Some(FenceView::Moved { .. }));
         assert!(is_retired || !matches!(job.state(), State::Retaining { .. }), "promise 1: {job:?}");
         // Promise 2: before the commit point the source is whole, after it the target is.
         let stage = job.state().stage();
@@ -37,11 +41,20 @@ pub(crate) fn always(world: &World, coordinator: &Coordinator) {
             Stage::Ended if matches!(job.state(), State::Done { .. }) => target,
             Stage::Ended => source,
         };
-        let held = holder.expect("promise 2: the canister that holds the state exists").content;
-        assert!(held.same_writes(user.model), "promise 2: no loss: {job:?}");
+        let is_after = matches!(stage, Stage::AfterCommit | Stage::Reverting)
+            || matches!(job.state(), State::Done { .. });
+        let holder_id = if is_after { job.target() } else { Some(user.source) };
+        // What somebody took is lost by whoever took it.
+        if !holder_id.is_some_and(|id| world.others.took(id)) {
+            let held = holder.expect("promise 2: the canister that holds the state exists").content;
+            assert!(held.same_writes(user.model), "promise 2: no loss: {job:?}");
+        }
         // Promise 3: every route names a canister that holds the whole state. On the way back users have theirs before an
         // index that does not answer: until it does its route names a target that takes nothing.
         for routes in world.routes.values() {
+            if world.others.took(routes[&position]) {
+                continue;
+            }
             let routed = world.canisters.get(&routes[&position]).expect("promise 3: a route resolves");
             let is_closed = stage == Stage::RollingBack && matches!(routed.fence, FenceView::Importing(_));
             assert!(is_closed || routed.content.same_writes(user.model), "promise 3: routes: {job:?}");
@@ -122,11 +135,16 @@ pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
         // One that a parked job has emptied waits for an operator.
         let is_source = is_source || coordinator.jobs.iter().any(|it| is_held(&it.job, *id));
         // What was somebody else's when the pool gave it is left alone.
-        let is_known = is_source || owned.contains(id) || world.dirty.contains(id);
+        let is_left = world.dirty.contains(id) || world.others.touched(*id);
+        let is_known = is_source || owned.contains(id) || is_left;
         assert!(is_known, "promise 5: {id} is an orphan");
     }
     for id in &pool {
-        let canister = &world.canisters[id];
+        // What somebody did between the last look and the message that follows it is found before the pool gives it away.
+        let Some(canister) = world.canisters.get(id).filter(|_| !world.others.touched(*id)) else {
+            assert!(world.others.touched(*id), "promise 5: {id} of the pool exists");
+            continue;
+        };
         assert_eq!(canister.module, None, "promise 5: a canister comes back to the pool as it went");
         assert_eq!(canister.settings.controllers, [world.coordinator]);
         assert_eq!(canister.fence, FenceView::Open);
@@ -139,10 +157,14 @@ pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
     let burned: u128 = world.burned_cycles.values().sum();
     let begun = (100 + world.users.len() as u128) * crate::world::CANISTER_CYCLES;
     assert_eq!(
-        held + burned + world.coordinator_cycles + world.fees_cycles,
+        held + burned + world.others.burned_cycles + world.coordinator_cycles + world.fees_cycles,
         begun,
         "promise 5: conservation"
     );
+    // Promise 12: what somebody upgraded a canister to is there.
+    for (id, module) in world.others.upgraded.iter().filter(|(id, _)| !world.others.took(**id)) {
+        assert_eq!(world.canisters.get(id).and_then(|it| it.module), Some(*module), "promise 12: {id}");
+    }
     for (position, tracked) in coordinator.jobs.iter().enumerate() {
         let job = &tracked.job;
         let user = &world.users[position];
@@ -150,15 +172,17 @@ pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
         match job.state() {
             State::Done { root } => {
                 let target = job.target().expect("a job that is done has a target");
-                let canister = &world.canisters[&target];
-                assert!(canister.accepts_writes(), "the target serves");
-                assert_eq!(
-                    canister.settings.others.first(),
-                    Some(&(position as u8)),
-                    "with the source's settings"
-                );
-                let (by, held) = canister.activated.expect("it was activated");
-                assert_eq!((by, held.seal().root), (job.id(), *root), "the evidence is what it held");
+                if !world.others.took(target) {
+                    let canister = &world.canisters[&target];
+                    assert!(canister.accepts_writes() || world.others.shut(target), "the target serves");
+                    assert_eq!(
+                        canister.settings.others.first(),
+                        Some(&(position as u8)),
+                        "with the source's settings"
+                    );
+                    let (by, held) = canister.activated.expect("it was activated");
+                    assert_eq!((by, held.seal().root), (job.id(), *root), "the evidence is what it held");
+                }
                 assert_eq!(routed, BTreeSet::from([target]), "promise 3: every route names the target");
                 for (index, moved) in &world.moved {
                     // Once its id was another user's nobody is led there, or on, as if it were still this one's.
@@ -173,11 +197,16 @@ pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
                     world.canisters.get(&user.source).filter(|_| !world.emptied.contains(&user.source));
                 let drained = source.and_then(|it| it.drained.get(&job.id()));
                 assert!(drained.is_none_or(|drained| *drained == job.counters().drained_cycles));
-                assert!(job.counters().drained_cycles > 0, "promise 5: drained before it was deleted");
+                let is_drained = job.counters().drained_cycles > 0 || world.others.took(user.source);
+                assert!(is_drained, "promise 5: drained before it was deleted: {job:?}");
             }
             State::RolledBack { .. } => {
-                let source = &world.canisters[&user.source];
-                assert!(source.accepts_writes() || !world.was_serving, "the source serves: {job:?}");
+                let Some(source) = world.canisters.get(&user.source) else {
+                    assert!(world.others.took(user.source), "the source exists: {job:?}");
+                    continue;
+                };
+                let is_shut = !world.was_serving || world.others.shut(user.source);
+                assert!(source.accepts_writes() || is_shut, "the source serves: {job:?}");
                 assert_eq!(routed, BTreeSet::from([user.source]), "promise 3: every route names the source");
                 assert_eq!(job.target(), None);
                 assert_eq!(source.offer, None, "promise 9: nobody may read it any more: {job:?}");

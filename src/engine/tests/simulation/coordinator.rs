@@ -59,7 +59,7 @@ pub(crate) struct Coordinator {
     stale: Vec<(JobId, u32, Outcome)>,
     has_no_cycles: bool,
     /// Whether it goes on for however long jobs wait for others.
-    is_patient: bool,
+    pub(crate) is_patient: bool,
     /// Which job is where.
     pub(crate) board: Board,
 }
@@ -346,6 +346,16 @@ impl Coordinator {
         if apply(&mut asked, event.clone(), self.now_nanos).is_ok() {
             self.record(position, event);
         }
+    }
+
+    /// Whether a call is on its way that takes the canister, or its code; or an answer to a look at it, after which such a call
+    /// is sent at once.
+    pub(crate) fn is_about_to_take(&self, canister: Principal) -> bool {
+        self.messages.iter().filter(|it| it.effect.subject() == canister).any(|it| match it.effect {
+            Effect::Delete { .. } | Effect::Uninstall { .. } | Effect::Install { .. } => it.outcome.is_none(),
+            Effect::CanisterStatus { .. } | Effect::Look { .. } => it.outcome.is_some(),
+            _ => false,
+        })
     }
 
     /// What is broken is mended; the operator calls `decant_retry` for what is parked.

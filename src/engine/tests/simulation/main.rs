@@ -4,6 +4,7 @@
 mod canister;
 mod checks;
 mod coordinator;
+mod people;
 mod prng;
 mod run;
 #[path = "../soak/mod.rs"]
@@ -164,10 +165,13 @@ fn promise_8_holds_on_a_network_that_hardly_works_at_all() {
     println!("{ends:?}");
 }
 
-/// All troubles, on networks of every kind.
+/// All troubles, on networks of every kind; in every fourth world people act.
 #[test]
 fn soak() {
     soak::soak(|seed, ends| {
+        if seed % 4 == 3 {
+            return people::acted(seed, ends);
+        }
         let trouble = match seed % 3 {
             0 => Trouble::Nothing,
             _ => TROUBLES[(seed / 3) as usize % TROUBLES.len()],

@@ -11,12 +11,27 @@ const MAX_TICKS: usize = 40_000;
 
 /// Runs until every job is at rest, checking all the while.
 pub(crate) fn run(world: &mut World, coordinator: &mut Coordinator, chaos: Chaos, prng: &mut Prng) {
+    run_beside(world, coordinator, chaos, prng, &mut |_, _| false);
+}
+
+/// The same, and somebody else may do something at every moment; it answers whether.
+pub(crate) fn run_beside(
+    world: &mut World,
+    coordinator: &mut Coordinator,
+    chaos: Chaos,
+    prng: &mut Prng,
+    beside: &mut dyn FnMut(&mut World, &Coordinator) -> bool,
+) {
     for _ in 0..MAX_TICKS {
         if coordinator.is_at_rest() {
             coordinator.flush(world, prng);
             coordinator.deliver_stale();
             at_rest(world, coordinator);
             return;
+        }
+        world.now_nanos = coordinator.now_nanos;
+        if beside(world, coordinator) {
+            always(world, coordinator);
         }
         match prng.below(10) {
             0 | 1 => world.write(prng),

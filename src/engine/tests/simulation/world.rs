@@ -10,6 +10,8 @@ use decant_engine::{
 use serde_bytes::ByteBuf;
 
 use crate::canister::{Canister, Content, FREEZING_SECONDS, Module};
+use crate::coordinator::SECOND_NANOS;
+use crate::people::Others;
 use crate::prng::Prng;
 
 pub(crate) const FEE_CYCLES: u128 = 1_000;
@@ -70,6 +72,9 @@ pub(crate) struct World {
     pub(crate) slowness: u64,
     /// Whether users write seldom: an operator who goes back does so before they did.
     pub(crate) is_quiet: bool,
+    pub(crate) now_nanos: u64,
+    /// What others did to canisters.
+    pub(crate) others: Others,
     next_id: u64,
     next_write: u64,
 }
@@ -114,6 +119,8 @@ impl World {
             dirty: BTreeSet::new(),
             slowness,
             is_quiet: false,
+            now_nanos: 0,
+            others: Others::default(),
             next_id: 1,
             next_write: 1,
         };
@@ -178,8 +185,9 @@ impl World {
         let canister_id = self.routes[&index][&user];
         let id = self.next_write;
         self.next_write += 1;
-        let canister =
-            self.canisters.get_mut(&canister_id).expect("promise 3: a route names a canister that exists");
+        let Some(canister) = self.canisters.get_mut(&canister_id) else {
+            return assert!(self.others.took(canister_id), "promise 3: a route names a canister that exists");
+        };
         if !canister.accepts_writes() {
             self.users[user].refused_writes += 1;
         } else if prng.permille(300) {
@@ -187,6 +195,27 @@ impl World {
         } else {
             canister.content.write(id);
             self.users[user].model.write(id);
+        }
+    }
+
+    /// It runs, and where it takes writes its users write.
+    pub(crate) fn serve(&mut self, id: Principal) {
+        let routed = self.routes.values().flatten().find(|(_, route)| **route == id).map(|(user, _)| *user);
+        let write = self.next_write;
+        self.next_write += 1;
+        let canister = self.canisters.get_mut(&id).expect("checked by the caller");
+        canister.run_state = RunState::Running;
+        if let Some(user) = routed.filter(|_| canister.accepts_writes()) {
+            canister.content.write(write);
+            self.users[user].model.write(write);
+        }
+    }
+
+    /// What a canister has open is closed.
+    pub(crate) fn close_calls(&mut self, id: Principal) {
+        let owner = self.owner(id);
+        for _ in 0..self.canisters[&id].open_calls.len() {
+            self.close_call(id, owner.expect("users write to their canisters only"));
         }
     }
 
@@ -284,7 +313,6 @@ impl World {
 
     fn manage(&mut self, effect: &Effect, subject: Principal, prng: &mut Prng) -> Outcome {
         let open_calls = self.canisters[&subject].open_calls.len();
-        let owner = self.owner(subject);
         let slowness = self.slowness;
         let trouble = self.trouble;
         let coordinator = self.coordinator;
@@ -294,6 +322,10 @@ impl World {
         }
         match effect {
             Effect::CanisterStatus { .. } | Effect::Look { .. } => {
+                let (acted, emptied) = match effect {
+                    Effect::Look { since_nanos, .. } => canister.acted(*since_nanos),
+                    _ => (None, None),
+                };
                 return Outcome::Done(Value::Canister(CanisterView {
                     run_state: canister.run_state,
                     module_hash: canister.module.map(Module::hash),
@@ -304,14 +336,14 @@ impl World {
                     stable_pages: canister.stable_pages(),
                     freezing_cycles: 0,
                     freezing_seconds: canister.freezing_seconds,
-                    is_planned: true,
+                    is_planned: canister.module == Some(Module::Kit),
                     chunk_store_bytes: 0,
                     minimum_call_cycles: 0,
                     heap_limit_bytes: None,
                     has_public_snapshots: false,
                     version: None,
-                    acted: None,
-                    emptied: None,
+                    acted,
+                    emptied,
                 }));
             }
             Effect::CheckAssets { .. } => return Outcome::Done(Value::Assets(None)),
@@ -337,9 +369,15 @@ impl World {
             Effect::Uninstall { .. } => {
                 if !self.targets_ever.contains(&subject) {
                     assert_eq!(canister.run_state, RunState::Stopped, "promise 11: as its job left it");
+                    assert_eq!(canister.snapshots_bytes, 0, "promise 12: somebody's snapshot");
                     self.assert_may_go(subject);
                     self.targets_ever.insert(subject);
                     self.emptied.insert(subject);
+                } else if canister.is_complete {
+                    let content = canister.content;
+                    let mut holds = self.users.iter().filter(|user| content.same_writes(user.model));
+                    let is_last = holds.any(|user| self.others.took_fenced(user.source));
+                    assert!(!is_last, "promise 2: {subject} holds the last copy");
                 }
                 let canister = self.canisters.get_mut(&subject).expect("checked by the caller");
                 canister.reinstall(None);
@@ -351,9 +389,7 @@ impl World {
                     return Outcome::Unknown(Reason::new(ReasonCode::StopTimedOut, "simulated"));
                 }
                 canister.run_state = RunState::Stopped;
-                for _ in 0..open_calls {
-                    self.close_call(subject, owner.expect("users write to their canisters only"));
-                }
+                self.close_calls(subject);
             }
             Effect::Start { .. } => canister.run_state = RunState::Running,
             Effect::SetFreezingThreshold { seconds, .. } => canister.freezing_seconds = *seconds,
@@ -361,6 +397,7 @@ impl World {
                 if canister.run_state != RunState::Stopped {
                     return transient(ReasonCode::Rejected);
                 }
+                assert_eq!(canister.snapshots_bytes, 0, "promise 12: somebody's snapshot");
                 self.assert_may_go(subject);
                 let gone = self.canisters.remove(&subject).expect("checked by the caller");
                 assert_eq!(
@@ -381,6 +418,11 @@ impl World {
         let FenceView::Moved { to, holder } = gone.fence else {
             panic!("promise 2: {source} goes with its fence {:?}", gone.fence);
         };
+        if let Some(taken_nanos) = self.others.took_nanos(to) {
+            // Whoever looked within ten minutes does not look again.
+            let since_nanos = self.now_nanos.saturating_sub(taken_nanos);
+            return assert!(since_nanos < 700 * SECOND_NANOS, "promise 2: {source} holds the last copy");
+        }
         let (job, held) = self.canisters[&to].activated.expect("promise 2: the target is active");
         assert_eq!(job, holder.job, "promise 2: it was activated by the job that retired the source");
         assert!(held.same_writes(gone.content), "promise 2: the target held every write");
@@ -473,7 +515,8 @@ impl World {
             }
             (Effect::Reinstate { .. }, FenceView::Sealed(_)) => {}
             (Effect::Drain { to, keep_cycles, .. }, FenceView::Moved { .. }) => {
-                if more {
+                // What is hashed once is not hashed again.
+                if more && canister.rechecked != Some(canister.content) {
                     canister.slices += 1;
                     return Outcome::Done(Value::Working { done_bytes: canister.slices });
                 }
@@ -483,13 +526,18 @@ impl World {
                 canister.rechecked = Some(canister.content);
                 let kept = *keep_cycles + FEE_CYCLES + canister.reserved_cycles();
                 let sent = canister.cycles.saturating_sub(kept);
-                let total = canister.drained.entry(job).or_default();
-                *total += sent;
-                let total_cycles = *total;
+                let total_cycles = canister.drained.get(&job).copied().unwrap_or_default() + sent;
+                if sent > 0 && !self.canisters.contains_key(to) {
+                    assert!(self.others.took(*to), "promise 2: the target exists");
+                    // What the kit says of a deposit that was rejected.
+                    return Outcome::Refused(Reason::new(ReasonCode::Rejected, ReasonCode::Gone.text()));
+                }
+                let canister = self.canisters.get_mut(&subject).expect("checked by the caller");
+                *canister.drained.entry(job).or_default() = total_cycles;
                 if sent > 0 {
                     canister.cycles -= sent + FEE_CYCLES;
                     self.fees_cycles += FEE_CYCLES;
-                    self.canisters.get_mut(to).expect("promise 2: the target exists").cycles += sent;
+                    self.canisters.get_mut(to).expect("it was there").cycles += sent;
                 }
                 return Outcome::Done(Value::Drained { total_cycles });
             }

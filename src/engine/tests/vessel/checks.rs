@@ -45,9 +45,15 @@ pub(crate) fn always(run: &Run) {
         let is_held = image.is_whole(world.model)
             || image.is_safe(world.model)
             || saved.any(|it| it.image.is_whole(world.model));
+        // Somebody started a target to which the first of its routes leads: users write there.
+        let is_ahead = target.is_some_and(|it| it.image.is_whole(world.model));
         // An image that was poured wrong is lost with the way back by whoever deleted that.
         let is_their_loss = world.is_way_back_gone && image.stable.is_repacked;
-        assert!(is_held || is_their_loss, "promise 2: no loss: {job:?} {image:?} {:?}", world.model);
+        assert!(
+            is_held || is_ahead || is_their_loss,
+            "promise 2: no loss: {job:?} {image:?} {:?}",
+            world.model
+        );
     }
     // Promise 3: every route names a canister that holds, or is about to hold, the state.
     for route in world.routes.values() {

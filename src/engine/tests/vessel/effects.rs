@@ -251,7 +251,10 @@ fn assert_may_go(world: &World, source: Principal) {
     assert_eq!(world.stage, Stage::AfterCommit, "promise 2: and only after the commit point");
     assert!(world.canister(source).vessel.moved_to.is_some(), "promise 2: it is retired");
     for to in world.routes.values() {
-        let target = world.canister(*to);
+        // Whoever looked within ten minutes does not look again.
+        let Some(target) = world.canisters.get(to) else {
+            return assert!(world.is_disturbed, "promise 2: the target exists");
+        };
         let serves = *to != source && (target.accepts_writes() || world.is_disturbed);
         assert!(serves, "promise 2: every route names a target that serves");
         assert!(target.image.is_whole(world.model), "promise 2: which holds all of the state");
@@ -448,6 +451,10 @@ fn ask(world: &mut World, id: Principal, effect: &Effect, prng: &mut Prng) -> An
             Ok(Value::Acknowledged)
         }
         Effect::Drain { to, keep_cycles, .. } if vessel.moved_to.is_some() => {
+            if !world.canisters.contains_key(to) {
+                assert!(world.is_disturbed, "promise 2: the target exists");
+                return Err(No::Refused(ReasonCode::Rejected));
+            }
             let canister = world.canister_mut(id);
             assert_eq!(canister.freezing_seconds, 0, "promise 5: what is reserved goes too");
             let sent = canister.cycles.saturating_sub(*keep_cycles);

@@ -1,6 +1,7 @@
 //! Others act too (promises 11 and 12): whatever somebody does at any moment, nothing that a user wrote is lost but by
 //! whoever deleted it, and the canister serves, or the job is parked with a reason that is true.
 
+use candid::Principal;
 use decant_engine::{Effect, Job, ReasonCode, Retention, RunState, State, Strategy};
 
 use crate::canister::{Layout, Maker, Module};
@@ -49,30 +50,33 @@ const ACTS: [Act; 9] = [
 ];
 
 impl Act {
-    /// Does it to the source.
-    fn on(self, world: &mut World) {
-        let id = world.source;
+    /// Does it to the canister.
+    fn on(self, world: &mut World, id: Principal) {
         let controllers = world.canisters.get(&id).map(|canister| &canister.settings.controllers);
         // It is gone, or was emptied for others, and nobody else controls it.
         if controllers.is_none_or(|controllers| *controllers == [world.coordinator]) {
             return;
         }
         match self {
-            Self::Upgrade => upgrade(world),
+            Self::Upgrade => upgrade(world, id),
             Self::UpgradeAndServe => {
-                upgrade(world);
-                serve(world);
+                upgrade(world, id);
+                serve(world, id);
             }
-            Self::Serve => serve(world),
+            Self::Serve => serve(world, id),
             Self::ServeAndStop => {
-                serve(world);
+                serve(world, id);
                 world.canister_mut(id).run_state = RunState::Stopped;
             }
             Self::Stop => {
                 world.canister_mut(id).open_calls.clear();
                 world.canister_mut(id).run_state = RunState::Stopped;
             }
-            Self::TakeSnapshot => return world.stranger_takes(),
+            // It changes nothing of a source; a target that has one does not go to the pool.
+            Self::TakeSnapshot => {
+                world.is_disturbed |= id != world.source;
+                return world.stranger_takes(id);
+            }
             Self::DeleteSnapshots => {
                 world.is_way_back_gone = true;
                 world.canister_mut(id).snapshots.retain(|it| it.maker == Maker::Stranger)
@@ -87,8 +91,28 @@ impl Act {
     }
 }
 
-fn upgrade(world: &mut World) {
-    let (id, now_nanos) = (world.source, world.now_nanos);
+/// On whose canister.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Source,
+    Target,
+}
+
+impl Whose {
+    /// Does it to the canister of the job, if there is one.
+    fn act(self, act: Act, run: &mut Run) {
+        let canister = match self {
+            Self::Source => Some(run.world.source),
+            Self::Target => run.job.target(),
+        };
+        if let Some(canister) = canister {
+            act.on(&mut run.world, canister);
+        }
+    }
+}
+
+fn upgrade(world: &mut World, id: Principal) {
+    let now_nanos = world.now_nanos;
     // What is retired, or still empty, is nobody's to upgrade: the original is gone for users.
     let stable = world.canister(id).image.stable;
     // Nor is an image that was poured wrong, and not yet compared, of which the way back is kept.
@@ -102,8 +126,7 @@ fn upgrade(world: &mut World) {
 }
 
 /// It runs, and where it runs the dapp's code users write to it.
-fn serve(world: &mut World) {
-    let id = world.source;
+fn serve(world: &mut World, id: Principal) {
     world.canister_mut(id).run_state = RunState::Running;
     let has_route = world.routes.values().any(|route| *route == id);
     if world.canister(id).accepts_writes() && has_route {
@@ -162,31 +185,44 @@ fn is_true_reason(act: Act, code: ReasonCode) -> bool {
     allowed.contains(&code) || any.contains(&code)
 }
 
-#[test]
-fn promise_12_whatever_somebody_does_at_any_moment_nothing_that_users_wrote_is_lost() {
+fn swept(whose: Whose) -> Ends {
     let mut ends = Ends::new();
     for act in ACTS {
-        for plan in plans() {
+        for plan in plans().into_iter().filter(|plan| whose == Whose::Source || plan.0.has_target()) {
             for trouble in [Trouble::Nothing, Trouble::CorruptUpload, Trouble::PostUpgradeTraps] {
-                for at_step in 1..STEPS {
+                // None has a target in its first steps.
+                for at_step in if whose == Whose::Source { 1..STEPS } else { 12..STEPS } {
                     let mut run = Run::new(plan, trouble, at_step as u64);
                     run.world.hooks = [Hooks::Plain, Hooks::Eraser][at_step % 2];
                     // The checks of every moment, and at rest, say whether something is lost.
-                    let run = beside(run, at_step, |run| act.on(&mut run.world), &mut healthy);
-                    settled(act, trouble, at_step, run, &mut ends);
+                    let run = beside(run, at_step, |run| whose.act(act, run), &mut healthy);
+                    settled((act, whose), trouble, at_step, run, &mut ends);
                 }
             }
         }
     }
     println!("{ends:?}");
-    assert!(ends.values().sum::<u64>() > 10_000, "{ends:?}");
+    ends
+}
+
+#[test]
+fn promise_12_whatever_somebody_does_at_any_moment_nothing_that_users_wrote_is_lost() {
+    assert!(swept(Whose::Source).values().sum::<u64>() > 10_000);
+}
+
+#[test]
+fn promise_12_whatever_somebody_does_to_a_target_at_any_moment_nothing_that_users_wrote_is_lost() {
+    assert!(swept(Whose::Target).values().sum::<u64>() > 6_000);
 }
 
 /// What must hold when such a job is at rest, and when it is mended.
-fn settled(act: Act, trouble: Trouble, at_step: usize, mut run: Run, ends: &mut Ends) {
-    let label = format!("{act:?}, {trouble:?} at {at_step}: {:?}", run.job);
-    *ends.entry(format!("{act:?} {}", run.job.state().name())).or_default() += 1;
-    let exists = run.world.canisters.contains_key(&run.world.source);
+fn settled((act, whose): (Act, Whose), trouble: Trouble, at_step: usize, mut run: Run, ends: &mut Ends) {
+    let label = format!("{act:?} on {whose:?}, {trouble:?} at {at_step}: {:?}", run.job);
+    *ends.entry(format!("{act:?} on {whose:?} {}", run.job.state().name())).or_default() += 1;
+    let exists = match whose {
+        Whose::Source => run.world.canisters.contains_key(&run.world.source),
+        Whose::Target => run.job.target().is_none_or(|target| run.world.canisters.contains_key(&target)),
+    };
     let is_theirs = matches!(act, Act::Stop | Act::ServeAndStop | Act::Upgrade);
     if !run.job.state().is_parked() && !run.is_stuck() {
         let has_gone = act == Act::DeleteCanister && !exists;
@@ -195,10 +231,11 @@ fn settled(act: Act, trouble: Trouble, at_step: usize, mut run: Run, ends: &mut 
     if let (Some(reason), Trouble::Nothing) = (run.reason(), trouble) {
         assert!(is_true_reason(act, reason.code()), "{label}");
     }
+    // What is gone never answers: nobody waits for that.
+    let waits_for = run.job.trouble().filter(|_| run.is_stuck()).map(|reason| reason.code());
+    assert!(waits_for != Some(ReasonCode::Gone), "{label}");
     // An operator mends, and says what stands may stay.
-    if let Some(source) = run.world.canisters.get_mut(&run.world.source) {
-        source.is_controlled = true;
-    }
+    run.world.canisters.values_mut().for_each(|canister| canister.is_controlled = true);
     run.try_to_mend();
 }
 
@@ -212,9 +249,10 @@ pub(crate) fn acted(seed: u64, ends: &mut Ends) {
     run.world.hooks = [Hooks::Plain, Hooks::Eraser][(seed / 11) as usize % 2];
     let mut dice = crate::prng::Prng::new(seed ^ 0xabcd);
     let act = ACTS[dice.below(ACTS.len())];
+    let whose = [Whose::Source, Whose::Target][dice.below(2)];
     let at_step = 1 + dice.below(120);
     let chaos = seed % 100;
-    let run = beside(run, at_step, |run| act.on(&mut run.world), &mut |_, _, _| {
+    let run = beside(run, at_step, |run| whose.act(act, run), &mut |_, _, _| {
         if !dice.permille(chaos) {
             return Fault::Nothing;
         }
@@ -224,7 +262,7 @@ pub(crate) fn acted(seed: u64, ends: &mut Ends) {
         [Fault::Transient, Fault::AbortBefore, Fault::LostBefore, Fault::LostAfter, Fault::Abort]
             [dice.below(known)]
     });
-    settled(act, Trouble::CorruptUpload, at_step, run, ends);
+    settled((act, whose), Trouble::CorruptUpload, at_step, run, ends);
 }
 
 #[test]
@@ -257,7 +295,7 @@ fn a_canister_that_is_upgraded_to_another_module_meanwhile_keeps_that_module() {
         run.run_beside(
             &mut |run| {
                 if run.job.state().name() == name && !std::mem::replace(&mut is_done, true) {
-                    Act::Upgrade.on(&mut run.world);
+                    Whose::Source.act(Act::Upgrade, run);
                 }
             },
             &mut healthy,
@@ -283,7 +321,7 @@ fn a_way_back_that_waited_loads_nothing_over_what_users_wrote_since() {
     });
     assert!(run.is_stuck(), "{:?}", run.job);
     (run.world.trouble, run.patience) = (Trouble::Nothing, 300);
-    Act::Serve.on(&mut run.world);
+    Whose::Source.act(Act::Serve, &mut run);
     run.run(&mut healthy);
     let source = run.world.canister(run.world.source);
     assert!(
@@ -302,7 +340,7 @@ fn a_coordinator_that_comes_back_after_a_day_changes_nothing_that_serves() {
         run.run_beside(
             &mut |run| {
                 if run.job.state().name() == name && !std::mem::replace(&mut is_done, true) {
-                    Act::UpgradeAndServe.on(&mut run.world);
+                    Whose::Source.act(Act::UpgradeAndServe, run);
                     run.now_nanos += 24 * 3_600 * 1_000_000_000;
                 }
             },
@@ -325,7 +363,7 @@ fn an_original_that_takes_writes_in_its_retention_is_not_emptied() {
     run.run_beside(
         &mut |run| {
             if run.job.state().name() == "retaining" && written.is_none() {
-                Act::Upgrade.on(&mut run.world);
+                Whose::Source.act(Act::Upgrade, run);
                 let canister = run.world.canister_mut(source);
                 canister.run_state = RunState::Running;
                 canister.image.stable.written = 4_711;
@@ -373,7 +411,7 @@ fn a_snapshot_that_somebody_takes_at_any_moment_survives() {
             let act = |run: &mut Run| {
                 // Between the last look and the deletion nobody can tell: it is one message after the other.
                 if run.world.canisters.contains_key(&run.world.source) {
-                    run.world.stranger_takes();
+                    run.world.stranger_takes(run.world.source);
                 }
             };
             let run = beside(Run::new(plan, Trouble::Nothing, 7), at_step, act, &mut healthy);
@@ -401,7 +439,7 @@ fn a_snapshot_that_was_there_before_the_job_asked_for_its_own_is_never_taken_for
                 run.run_beside(
                     &mut |run| {
                         if run.job.state().name() == name && !std::mem::replace(&mut is_taken, true) {
-                            run.world.stranger_takes();
+                            run.world.stranger_takes(run.world.source);
                         }
                     },
                     &mut |_, effect, job| {

@@ -161,7 +161,7 @@ fn a_plan_can_ask_for_a_roll_back_where_a_timer_would_be_lost() {
 fn with_foreign(foreign: usize, is_done: bool) -> Run {
     let mut run = Run::new(REPACK, Trouble::Nothing, 1);
     while run.world.strangers.len() < foreign {
-        run.world.stranger_takes();
+        run.world.stranger_takes(run.world.source);
     }
     run.run(&mut healthy);
     assert_eq!(run.is_done(), is_done, "{foreign}: {:?}", run.job);
@@ -181,7 +181,7 @@ fn more_than_8_foreign_snapshots_roll_back_and_8_do_not() {
 #[test]
 fn a_source_whose_snapshots_would_die_is_not_relocated() {
     let mut run = Run::new((Strategy::RelocateVessel, Retention::None), Trouble::Nothing, 1);
-    run.world.stranger_takes();
+    run.world.stranger_takes(run.world.source);
     run.run(&mut healthy);
     assert_eq!(run.reason().map(|reason| reason.code()), Some(ReasonCode::HasSnapshots));
 }

@@ -174,7 +174,7 @@ impl World {
         };
         let foreign = if trouble == Trouble::NoSlot { 9 } else { foreign };
         for _ in 0..foreign {
-            world.stranger_takes();
+            world.stranger_takes(source);
         }
         world
     }
@@ -192,17 +192,16 @@ impl World {
         SnapshotId(ByteBuf::from([vec![0xcc; 16], self.next_id.to_be_bytes().to_vec()].concat()))
     }
 
-    /// Somebody else takes a snapshot of the source.
-    pub(crate) fn stranger_takes(&mut self) {
+    /// Somebody else takes a snapshot.
+    pub(crate) fn stranger_takes(&mut self, taken_of: Principal) {
         let id = self.next_snapshot_id();
-        let source = self.source;
-        let canister = self.canister(source);
+        let canister = self.canister(taken_of);
         let (image, timer, version) = (canister.image, canister.timer, canister.version);
         let made_nanos = self.now_nanos;
         let snapshot =
             Snapshot { id, maker: Maker::Stranger, image, version, made_nanos, timer, upload: None };
-        self.canister_mut(source).snapshots.push(snapshot.clone());
-        self.strangers.push((source, snapshot));
+        self.canister_mut(taken_of).snapshots.push(snapshot.clone());
+        self.strangers.push((taken_of, snapshot));
     }
 
     /// The coordinator creates a canister for its pool.
