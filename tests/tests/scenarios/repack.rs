@@ -54,7 +54,11 @@ fn a_canister_without_the_kit_is_repacked_and_keeps_its_id_and_its_state() {
 fn several_virtual_memories_are_repacked_and_grow_on() {
     let options = Options { canisters: 1, generation: Generation::Structures, ..Options::default() };
     let (world, mut fleet) = bloated_on(engine(), &options);
-    let jobs = repack(&world, &fleet, &plan(&world, &options, vec![used(&modules().structures, nothing())]));
+    let jobs = repack(
+        &world,
+        &fleet,
+        &plan(&world, &options, vec![used(modules().structures().expect("it was built"), nothing())]),
+    );
     assert_eq!(jobs[0].outcome, Outcome::Done, "{:?}", jobs[0]);
     let original = fleet.users[0].original;
     assert_serves(&world, &mut fleet, 0, original);

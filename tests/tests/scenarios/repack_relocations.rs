@@ -84,7 +84,7 @@ fn canisters_without_the_kit_move_and_the_originals_are_deleted() {
 #[test]
 fn canisters_with_several_virtual_memories_move() {
     let options = Options { generation: Generation::Structures, ..options(Retention::None) };
-    let (world, mut fleet) = enrolled(&options, &[&modules().structures]);
+    let (world, mut fleet) = enrolled(&options, &[modules().structures().expect("it was built")]);
     let jobs = settle(&world);
     assert_moved(&world, &mut fleet, &jobs);
 }

@@ -74,11 +74,15 @@ impl Fleet {
         &mut self,
         world: &World,
         modules: &Modules,
-        _options: &Options,
+        options: &Options,
         progress: &mut dyn Progress,
     ) -> anyhow::Result<()> {
         progress.phase("the upgrade that bloats", self.users.len() as u64);
-        let structures = [world.deposit(&modules.structures)?];
+        let structures = if options.generation.has_structures() {
+            Some(world.deposit(modules.structures()?)?)
+        } else {
+            None
+        };
         let managed = [world.deposit(&modules.managed_stage_one)?, world.deposit(&modules.managed)?];
         for batch in self.users.chunks(BATCH) {
             let of = |is_wanted: fn(Generation) -> bool| -> Vec<Principal> {

@@ -12,8 +12,8 @@ pub struct Modules {
     pub managed_stage_one: Vec<u8>,
     /// The second stage.
     pub managed: Vec<u8>,
-    /// With stable structures.
-    pub structures: Vec<u8>,
+    /// With stable structures, if it was built.
+    structures: Option<Vec<u8>>,
     /// The build with the kit: source and target.
     pub kit: Vec<u8>,
     /// The vessel, compressed as the coordinator carries it.
@@ -43,12 +43,22 @@ impl Modules {
             raw: read("user-raw.wasm")?,
             managed_stage_one: read("user-managed-stage-one.wasm")?,
             managed: read("user-managed.wasm")?,
-            structures: read("user-structures.wasm")?,
+            structures: std::fs::read(directory.join("user-structures.wasm")).ok(),
             kit: read("user-kit.wasm")?,
             vessel: read("vessel.wasm.gz")?,
             coordinator: read("coordinator.wasm.gz")?,
             index: read("index.wasm")?,
             governance: read("governance.wasm")?,
         })
+    }
+
+    /// With stable structures: few rehearse with it, so that it is not built for all.
+    ///
+    /// # Errors
+    /// It was not built: the error names the command that does.
+    pub fn structures(&self) -> anyhow::Result<&[u8]> {
+        self.structures
+            .as_deref()
+            .context("this rehearsal needs user-structures.wasm: scripts/build user-structures")
     }
 }

@@ -16,6 +16,13 @@ pub enum Generation {
     Mixed,
 }
 
+impl Generation {
+    /// Whether some of the fleet have stable structures.
+    pub fn has_structures(self) -> bool {
+        matches!(self, Self::Structures | Self::Mixed)
+    }
+}
+
 /// How the memory is given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Strategy {

@@ -130,8 +130,8 @@ impl World {
                     precopy_min_pages: options.precopy.then_some(1),
                     sources: None,
                 }),
-                super::Strategy::Repack => Strategy::Repack(by_vessel(modules)?),
-                super::Strategy::RelocateVessel => Strategy::RelocateVessel(by_vessel(modules)?),
+                super::Strategy::Repack => Strategy::Repack(by_vessel(modules, options)?),
+                super::Strategy::RelocateVessel => Strategy::RelocateVessel(by_vessel(modules, options)?),
             },
             indexes: vec![self.index],
             routes: match options.strategy {
@@ -265,7 +265,7 @@ impl World {
 }
 
 /// The modules of a bloated fleet. Nobody uploads them: the coordinator reads them out of a snapshot.
-fn by_vessel(modules: &Modules) -> anyhow::Result<ByVessel> {
+fn by_vessel(modules: &Modules, options: &Options) -> anyhow::Result<ByVessel> {
     let used = |module: &[u8]| -> anyhow::Result<ModuleUse> {
         Ok(ModuleUse {
             hash: ByteBuf::from(Sha256::digest(module).to_vec()),
@@ -274,9 +274,12 @@ fn by_vessel(modules: &Modules) -> anyhow::Result<ByVessel> {
             may_lose_heap: false,
         })
     };
-    let modules = vec![used(&modules.managed)?, used(&modules.structures)?];
+    let mut run = vec![used(&modules.managed)?];
+    if options.generation.has_structures() {
+        run.push(used(modules.structures()?)?);
+    }
     Ok(ByVessel {
-        modules,
+        modules: run,
         growth_percent: GROWTH_PERCENT,
         may_drop_tail: false,
         rolls_back_on_lost_timer: None,
