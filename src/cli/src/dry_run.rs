@@ -70,10 +70,12 @@ impl DryRun {
         Options { strategy, begins_nanos, ..self.options.clone() }
     }
 
-    /// How the modules are compiled: what a few canisters run does not make up for optimisation.
+    /// How the modules are compiled: what a few small canisters of ours run does not make up for optimisation.
     fn compilation(&self) -> Compilation {
         const FEW: u32 = 100;
-        match self.schedule_seeds.is_none() && self.options.canisters <= FEW {
+        const SMALL_KIB: u32 = 1_024;
+        let is_small = self.options.canisters <= FEW && self.options.state_kib <= SMALL_KIB;
+        match is_small && self.schedule_seeds.is_none() && !self.theirs.are_meant() {
             true => Compilation::Quick,
             false => Compilation::Thorough,
         }

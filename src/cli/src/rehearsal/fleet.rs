@@ -88,7 +88,7 @@ impl Fleet {
             let of = |is_wanted: fn(Generation) -> bool| -> Vec<Principal> {
                 batch.iter().filter(|user| is_wanted(user.generation)).map(|user| user.original).collect()
             };
-            for module in &structures {
+            if let Some(module) = &structures {
                 upgrade(world, &of(|generation| generation == Generation::Structures), module)?;
             }
             for module in &managed {

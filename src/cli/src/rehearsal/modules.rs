@@ -13,7 +13,7 @@ pub struct Modules {
     /// The second stage.
     pub managed: Vec<u8>,
     /// With stable structures, if it was built.
-    structures: Option<Vec<u8>>,
+    pub structures: Option<Vec<u8>>,
     /// The build with the kit: source and target.
     pub kit: Vec<u8>,
     /// The vessel, compressed as the coordinator carries it.
