@@ -40,6 +40,18 @@ need_target() {
   fail "no network is named: pass on -e ENVIRONMENT of icp.yaml (such as -e ic), or -n NETWORK"
 }
 
+# need_governance COORDINATOR GOVERNANCE: whose proposals it executes is said when it is installed, and for good.
+need_governance() {
+  local summary governing
+  summary=$(quietly icp canister call "$1" decant_summary "()" --query \
+    --candid canisters/coordinator/coordinator.did "${icp_args[@]}") || summary=''
+  governing=$(sed -n 's/.*governance = principal "\([^"]*\)".*/\1/p' <<<"$summary")
+  [ -n "$governing" ] ||
+    fail "$1 does not say whose proposals it executes: it is no coordinator, or of a build that did not say it yet"
+  [ "$governing" = "$2" ] ||
+    fail "$1 executes the proposals of $governing, not of $2: name that one, or install another coordinator"
+}
+
 # quietly COMMAND...: what it has to say on its way is shown only if it fails.
 quietly() {
   if ! "$@" 2>"$work/said"; then

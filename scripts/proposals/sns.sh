@@ -12,6 +12,13 @@ need_number() {
   [[ "$2" =~ ^[0-9]+$ ]] || fail "$1 is '$2' and must be a number"
 }
 
+# need_topic TOPIC: one of those that the interface of an SNS names.
+need_topic() {
+  local topics
+  topics=$(sed -n '/^type Topic/,/^};/s/^ *\([A-Za-z]*\);$/\1/p' scripts/proposals/sns_governance.did)
+  grep -qx -e "$1" <<<"$topics" || fail "--topic is '$1', and an SNS knows these:" $topics
+}
+
 # quoted TEXT: as Candid text.
 quoted() {
   local text=${1//\\/\\\\}
@@ -34,5 +41,5 @@ TEXT
     --args-file "$work/proposal" "${icp_args[@]}")
   echo "$reply"
   grep -Eq '(^ *|variant \{ )MakeProposal = ' <<<"$reply" ||
-    fail "$1 did not take the proposal: may the identity submit proposals for the neuron $2?"
+    fail "$1 did not take the proposal, and says above why. Nothing was proposed: mend that, and run this again"
 }
