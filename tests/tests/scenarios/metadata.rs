@@ -2,29 +2,41 @@
 
 use decant_tests::repack::wasm;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use wasmparser::{Parser, Payload};
 
-/// Modules, and whether the kit is in them.
-const MODULES: [(&str, bool); 16] = [
-    ("coordinator", false),
-    ("eraser", true),
-    ("governance", false),
-    ("heap-only", false),
-    ("index", false),
-    ("ledger", false),
-    ("regions", true),
-    ("shapes", false),
-    ("taker", true),
-    ("user-kit", true),
-    ("user-kit-with-faults", true),
-    ("user-managed", false),
-    ("user-managed-stage-one", false),
-    ("user-raw", false),
-    ("user-structures", false),
-    ("vessel", false),
+/// Modules with the kit in them.
+const WITH_KIT: [&str; 5] = ["eraser", "regions", "taker", "user-kit", "user-kit-with-faults"];
+
+/// What is built, and so the commit that a module says; as `scripts/build` has it.
+const SOURCES: [&str; 7] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    "scripts/build",
+    "src",
+    "canisters",
+    "tests/canisters",
 ];
+
+/// Every module of the table in `scripts/build`.
+fn modules() -> Vec<String> {
+    let script = std::fs::read_to_string(root().join("scripts/build")).expect("it is read");
+    let table = script.split("\nmodules='\n").nth(1).and_then(|rest| rest.split("\n'\n").next());
+    let names = table.expect("it has a table").lines().filter_map(|line| line.split_whitespace().next());
+    names.map(str::to_owned).collect()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// What git answers, if there is a repository.
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).current_dir(root()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
 
 /// What a module says of itself.
 #[derive(Default)]
@@ -76,20 +88,21 @@ fn methods_of(interface: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_module_says_its_interface_its_commit_and_its_version() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let head = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root).output();
-    let head = head.ok().filter(|output| output.status.success());
-    let head = head.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    for (name, has_kit) in MODULES {
+    let head = git(&["rev-parse", "HEAD"]);
+    let changes = git(&[["status", "--porcelain", "--"].as_slice(), SOURCES.as_slice()].concat());
+    // Never a wrong one: of what is not committed nobody knows it.
+    let built_of =
+        head.filter(|_| changes.is_some_and(|changes| changes.is_empty())).unwrap_or("unknown".to_owned());
+    let modules = modules();
+    assert!(WITH_KIT.iter().all(|name| modules.iter().any(|module| module == name)), "{modules:?}");
+    for name in &modules {
+        let has_kit = WITH_KIT.contains(&name.as_str());
         let described = describe(&wasm(name));
         let metadata = |key: &str| described.metadata.get(&format!("icp:public {key}"));
         let interface = metadata("candid:service").unwrap_or_else(|| panic!("{name} has no interface"));
         assert_eq!(methods_of(interface), described.methods, "{name} exports what its interface says");
         let commit = metadata("git_commit_id").unwrap_or_else(|| panic!("{name} has no commit"));
-        assert!(
-            commit == "unknown" || Some(commit) == head.as_ref(),
-            "{name} is of {commit}, not of {head:?}"
-        );
+        assert_eq!(*commit, built_of, "{name}");
         assert_eq!(metadata("decant:version").map(String::as_str), Some(env!("CARGO_PKG_VERSION")), "{name}");
         assert_eq!(metadata("decant:kit").map(String::as_str), has_kit.then_some("1"), "{name}");
     }
@@ -104,9 +117,9 @@ fn the_coordinator_names_its_functions_so_that_a_trap_tells_where() {
 #[test]
 fn no_module_has_a_path_of_who_built_it() {
     let home = std::env::var("HOME").expect("there is a home");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("it is there");
+    let root = root().canonicalize().expect("it is there");
     let root = root.to_str().expect("the path is text").to_owned();
-    for (name, _) in MODULES {
+    for name in &modules() {
         let module = wasm(name);
         for path in [home.as_str(), root.as_str(), ".cargo", "registry/src", "/home/", "/Users/"] {
             // A root of few letters, such as `/`, is in every module and says nothing.
