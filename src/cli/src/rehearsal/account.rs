@@ -168,7 +168,10 @@ struct Stats {
 }
 
 /// What a canister says that its model does not, field by field: no answer grows with the state.
-fn differences(world: &World, canister: Principal, expected: &UserState) -> anyhow::Result<Vec<String>> {
+///
+/// # Errors
+/// It does not answer.
+pub fn differences(world: &World, canister: Principal, expected: &UserState) -> anyhow::Result<Vec<String>> {
     let mut found = Vec::new();
     let mut compare = |field: &str, is_equal: bool| {
         if !is_equal {
