@@ -1,6 +1,6 @@
 //! `decant dry-run`: a rehearsal with a progress bar on a terminal, a table, and JSON for machines.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Kind};
 use crate::faulty;
 use crate::files::Whole;
 use crate::rehearsal::theirs::{self, Theirs};
@@ -38,6 +38,9 @@ pub struct DryRun {
     /// `both` does one and the other, yours through vessels.
     #[arg(long, value_enum)]
     strategy: Option<Choice>,
+    /// What it runs on. A PocketIC server is the one at POCKET_IC_URL, otherwise one that POCKET_IC_BIN starts.
+    #[arg(long, value_enum, default_value_t = Kind::Embedded)]
+    engine: Kind,
     /// Writes the figures to this file as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -120,7 +123,7 @@ pub fn run(arguments: &DryRun) -> anyhow::Result<bool> {
     let options = |strategy| arguments.options_of(strategy);
     strategies.iter().try_for_each(|strategy| options(*strategy).check())?;
     let files = Files::open(arguments)?;
-    let engine = Engine::start_with(arguments.compilation())?;
+    let engine = Engine::start_as(arguments.engine, arguments.compilation())?;
     let all_options = || -> Vec<Options> { strategies.iter().map(|strategy| options(*strategy)).collect() };
     if let Some(seeds) = &arguments.schedule_seeds {
         return schedules::run(&engine, &modules, &all_options(), seeds.clone());
@@ -158,7 +161,7 @@ fn run_theirs(arguments: &DryRun, modules: &Modules) -> anyhow::Result<bool> {
     // What can't be read or written is said before anything is started.
     arguments.theirs.read()?;
     let files = Files::open(arguments)?;
-    let engine = Engine::start()?;
+    let engine = Engine::start_as(arguments.engine, Compilation::default())?;
     let mut bar = Bar::new();
     let (mut reports, mut world) = (Vec::new(), None);
     for strategy in strategies {

@@ -1,51 +1,67 @@
-//! Decides what a rehearsal or test runs on: a real PocketIC server, or the embedded replica.
+//! What a rehearsal or test runs on: the embedded replica, or a PocketIC server.
 
 use anyhow::{Context, bail, ensure};
+use clap::ValueEnum;
 use decant_replica::{Compilation, Replica, ReplicaConfig};
 use pocket_ic::{PocketIc, PocketIcBuilder};
+use reqwest::Url;
+use reqwest::blocking::{Client, Response};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-/// Names the binary of a real PocketIC server; the `pocket-ic` client starts it.
+/// Names the binary of a PocketIC server; the `pocket-ic` client starts it.
 pub const SERVER_VARIABLE: &str = "POCKET_IC_BIN";
+
+/// Names the URL of a PocketIC server that runs.
+pub const URL_VARIABLE: &str = "POCKET_IC_URL";
+/// Seconds in which such a server says that it is there.
+const STATUS_SECONDS: u64 = 10;
 
 /// A seed for the order in which canisters, senders and responses have their turn on the embedded replica.
 pub const SCHEDULE_VARIABLE: &str = "DECANT_SCHEDULE_SEED";
+
+/// Which engine is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// The embedded replica, in this process.
+    Embedded,
+    /// A PocketIC server: that at POCKET_IC_URL, otherwise one that POCKET_IC_BIN starts.
+    PocketIc,
+}
 
 /// What answers the `pocket_ic` client.
 pub enum Engine {
     /// The embedded replica, in this process.
     Embedded(Replica),
-    /// A real server.
-    Server,
+    /// A server at an address, or one that the client starts.
+    Server(Option<Url>),
 }
 
 impl Engine {
-    /// A real server where [`SERVER_VARIABLE`] is set, otherwise the embedded replica.
+    /// For tests and measurements: a server where [`SERVER_VARIABLE`] is set, otherwise the embedded replica.
     ///
     /// # Errors
-    /// The replica cannot listen on the loopback interface, or [`SCHEDULE_VARIABLE`] is no number or is set for a real
-    /// server.
+    /// As [`Engine::start_as`].
     pub fn start() -> anyhow::Result<Self> {
-        Self::start_with(Compilation::default())
+        let kind = if std::env::var_os(SERVER_VARIABLE).is_some() { Kind::PocketIc } else { Kind::Embedded };
+        Self::start_as(kind, Compilation::default())
     }
 
-    /// The same; the embedded replica compiles modules this way.
+    /// That which is meant; the embedded replica compiles modules this way.
     ///
     /// # Errors
-    /// As [`Engine::start`].
-    pub fn start_with(compilation: Compilation) -> anyhow::Result<Self> {
+    /// The replica cannot listen on the loopback interface, no server is named or there is none, or
+    /// [`SCHEDULE_VARIABLE`] is no number or is set for a server.
+    pub fn start_as(kind: Kind, compilation: Compilation) -> anyhow::Result<Self> {
         let schedule_seed = std::env::var(SCHEDULE_VARIABLE)
             .ok()
             .map(|seed| seed.parse().with_context(|| format!("{SCHEDULE_VARIABLE}={seed} is no number")))
             .transpose()?;
-        if let Some(binary) = std::env::var_os(SERVER_VARIABLE) {
-            if schedule_seed.is_some() {
-                bail!(ONLY_EMBEDDED);
-            }
-            check_server(&binary)?;
-            return Ok(Self::Server);
+        if kind == Kind::PocketIc {
+            ensure!(schedule_seed.is_none(), ONLY_EMBEDDED);
+            return server().map(Self::Server);
         }
         let config = ReplicaConfig { schedule_seed, compilation, ..ReplicaConfig::default() };
         Replica::start_with(config).map(Self::Embedded).context("starting the embedded replica on 127.0.0.1")
@@ -72,7 +88,7 @@ impl Engine {
                 Ok(())
             }
             // The client's server is no child that ends with this process's handlers: the signal ends both.
-            Self::Server => loop {
+            Self::Server(_) => loop {
                 std::thread::park();
             },
         }
@@ -82,7 +98,7 @@ impl Engine {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Embedded(_) => "embedded",
-            Self::Server => "pocket-ic",
+            Self::Server(_) => "pocket-ic",
         }
     }
 
@@ -94,9 +110,39 @@ impl Engine {
         Ok(match self {
             Self::Embedded(replica) => PocketIcBuilder::new()
                 .with_server_url(replica.url().parse().context("the replica's address")?),
-            Self::Server => PocketIcBuilder::new(),
+            Self::Server(None) => PocketIcBuilder::new(),
+            Self::Server(Some(url)) => PocketIcBuilder::new().with_server_url(url.clone()),
         })
     }
+}
+
+/// Where the server that the environment names is; `None` where the client starts it.
+fn server() -> anyhow::Result<Option<Url>> {
+    if let Some(url) = std::env::var_os(URL_VARIABLE) {
+        return check_url(&url.to_string_lossy()).map(Some);
+    }
+    let binary = std::env::var_os(SERVER_VARIABLE).with_context(|| {
+        format!(
+            "no PocketIC server is named: set {SERVER_VARIABLE} to the path of its binary, or {URL_VARIABLE} to where one \
+             listens"
+        )
+    })?;
+    check_server(&binary)?;
+    Ok(None)
+}
+
+/// The client panics where nobody listens.
+fn check_url(text: &str) -> anyhow::Result<Url> {
+    let what_to_do = || {
+        format!(
+            "{URL_VARIABLE} is {text}, where no PocketIC server listens: name where one does, or unset it"
+        )
+    };
+    let url: Url = text.parse().with_context(what_to_do)?;
+    let client = Client::builder().timeout(Duration::from_secs(STATUS_SECONDS)).build()?;
+    let answered = client.get(url.join("status")?).send().and_then(Response::error_for_status);
+    answered.with_context(what_to_do)?;
+    Ok(url)
 }
 
 /// The client starts it, and panics where it can't.
@@ -116,4 +162,4 @@ fn check_server(binary: &OsStr) -> anyhow::Result<()> {
 }
 
 const ONLY_EMBEDDED: &str =
-    "a schedule seed works on the embedded replica only: a real server decides itself. Unset POCKET_IC_BIN";
+    "a schedule seed works on the embedded replica only: a PocketIC server decides itself";

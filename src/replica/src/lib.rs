@@ -61,3 +61,4 @@ mod wasm;
 
 pub use handle::{Compilation, End, Replica, ReplicaConfig, Unavailable};
 pub use profile::{CostSchedule, Fees, InstructionLimit};
+pub use wasm::{UpgradeTraits, upgrade_traits};

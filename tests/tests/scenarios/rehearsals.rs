@@ -77,17 +77,17 @@ fn peak_kib() -> u64 {
 }
 
 #[test]
-fn a_repack_keeps_every_id_at_a_fiftieth_of_the_price_of_a_relocation() {
-    let options = Options { canisters: 10, ..Options::default() };
+fn a_repack_keeps_every_id_at_less_than_0_014_of_the_price_of_a_relocation() {
+    // A build is surveyed once: in a fleet of this size that is a small part of a job.
+    let options = Options { canisters: 25, ..Options::default() };
     let relocation = rehearse(&options);
     let repack = rehearse(&Options { strategy: Strategy::Repack, ..options });
     assert_eq!((repack.originals_deleted, repack.snapshots_left), (0, 0));
     assert_eq!(repack.stable_bytes_bloated, relocation.stable_bytes_bloated);
     assert!(repack.stable_bytes_after <= relocation.stable_bytes_after, "{relocation}\n{repack}");
-    // Design, section 9.
-    assert!(repack.cycles_per_job * 50 <= relocation.cycles_per_job, "{relocation}\n{repack}");
+    assert!(repack.cycles_per_job * 1_000 <= relocation.cycles_per_job * 14, "{relocation}\n{repack}");
     let (slow, fast) = (relocation.payback_days, repack.payback_days);
-    assert!(fast.zip(slow).is_some_and(|(fast, slow)| fast * 50.0 <= slow), "{fast:?} and {slow:?} days");
+    assert!(fast.zip(slow).is_some_and(|(fast, slow)| fast <= slow * 0.014), "{fast:?} and {slow:?} days");
 }
 
 #[test]

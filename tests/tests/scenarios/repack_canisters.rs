@@ -3,8 +3,9 @@
 
 use candid::{CandidType, Principal};
 use decant_cli::rehearsal::calls::{kept, query, update};
-use decant_cli::repack::{Options, check, rewrite};
+use decant_cli::repack::{EMPTY_MODULE, Options, check, rewrite};
 use decant_shapes_model::{Shapes, Size, Spec, page_bytes};
+use decant_tests::dapps::flavours;
 use decant_tests::engine;
 use decant_tests::ledger::{self, Info, LedgerArgument, LedgerUpgrade, Model, TransferError, user};
 use decant_tests::repack::{manage_at, nothing, one_of_each as spec, wasm};
@@ -15,11 +16,12 @@ use ic_management_canister_types::{
     UploadCanisterSnapshotMetadataResult,
 };
 use ic_stable_structures::VectorMemory;
-use pocket_ic::PocketIc;
+use pocket_ic::{ErrorCode, PocketIc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const PAGE_BYTES: u64 = 65_536;
 const CYCLES: u128 = 1_000_000_000_000_000;
@@ -46,8 +48,16 @@ impl World {
     }
 
     fn upgrade(&self, canister: Principal, module: Vec<u8>, argument: Vec<u8>) -> Result<(), String> {
-        let upgraded = self.pic.upgrade_canister(canister, module, argument, Some(self.operator));
-        upgraded.map_err(|error| error.to_string())
+        loop {
+            let (module, argument) = (module.clone(), argument.clone());
+            match self.pic.upgrade_canister(canister, module, argument, Some(self.operator)) {
+                Err(error) if error.error_code == ErrorCode::CanisterInstallCodeRateLimited => {
+                    self.pic.advance_time(Duration::from_secs(60));
+                    self.pic.tick();
+                }
+                upgraded => return upgraded.map_err(|error| error.to_string()),
+            }
+        }
     }
 
     fn query<R: CandidType + DeserializeOwned>(
@@ -338,27 +348,89 @@ fn upload(world: &World, canister_id: Principal, directory: &Path) -> Vec<u8> {
     uploaded.snapshot_id
 }
 
-/// The steps of docs/offline-repack.md, one after the other.
-fn repack_offline(world: &World, canister: Principal, module: &str, argument: &[u8], directory: &Path) {
+/// The steps of docs/offline-repack.md, one after the other; answers the snapshot that is the way back.
+fn repack_offline(
+    world: &World,
+    canister: Principal,
+    module: &str,
+    argument: &[u8],
+    directory: &Path,
+) -> Vec<u8> {
     let operator = Some(world.operator);
+    let snapshot = || world.pic.take_canister_snapshot(canister, operator, None).expect("it is taken").id;
     world.pic.stop_canister(canister, operator).expect("it stops");
-    world.upgrade(canister, wasm(module), argument.to_vec()).expect("it is flushed");
-    let taken = world.pic.take_canister_snapshot(canister, operator, None).expect("a snapshot is taken");
+    let way_back = snapshot();
+    world.upgrade(canister, EMPTY_MODULE.to_vec(), nothing()).expect("its own pre_upgrade runs");
+    let saved = snapshot();
     let (source, out) = (directory.join("source"), directory.join("out"));
-    download(world, canister, &taken.id, &source);
-    let options = Options::in_buckets_of(1);
-    rewrite(&source, &out, &options).expect("it is repacked");
+    download(world, canister, &saved, &source);
+    rewrite(&source, &out, &Options::in_buckets_of(1)).expect("it is repacked");
     assert!(check(&source, &out).expect("both can be read").is_same());
     let uploaded = upload(world, canister, &out);
-    world.pic.load_canister_snapshot(canister, operator, uploaded).expect("it is restored");
+    world.pic.load_canister_snapshot(canister, operator, uploaded.clone()).expect("it is restored");
     // Should somebody start it here: there is nothing that could run.
     world.pic.start_canister(canister, operator).expect("it starts");
     let called = world.pic.query_call(canister, Principal::anonymous(), "digest", nothing());
     called.expect_err("an empty module has no methods");
     world.pic.stop_canister(canister, operator).expect("it stops");
-    let upgrade_module = std::fs::read(out.join("upgrade_module.bin")).expect("the file is there");
-    world.upgrade(canister, upgrade_module, argument.to_vec()).expect("an upgrade without skip_pre_upgrade");
+    world.upgrade(canister, wasm(module), argument.to_vec()).expect("its own post_upgrade runs");
     world.pic.start_canister(canister, operator).expect("it starts");
+    for snapshot in [saved, uploaded] {
+        world.pic.delete_canister_snapshot(canister, operator, snapshot).expect("it is deleted");
+    }
+    way_back
+}
+
+/// Posts are on the heap, but for those of before the last upgrade.
+fn post(world: &World, canister: Principal, text: &str) -> u64 {
+    world.update(canister, world.operator, "post", (text,))
+}
+
+fn posts(world: &World, canister: Principal) -> Vec<String> {
+    world.query(canister, "posts", ())
+}
+
+#[test]
+fn code_that_erases_what_it_has_read_is_repacked_by_hand_and_each_hook_runs_once() {
+    let (world, directory) = (World::new(), Temporary::new("offline-eraser"));
+    let eraser = world.install("eraser", None::<bool>);
+    post(&world, eraser, "one");
+    world.upgrade(eraser, wasm("eraser"), nothing()).expect("it upgrades");
+    post(&world, eraser, "two");
+    let runs = || pair::<u64, u64>(&world, eraser, "runs", ());
+    assert_eq!(runs(), (1, 1));
+    let before = world.stable_bytes(eraser);
+    let way_back = repack_offline(&world, eraser, "eraser", &nothing(), &directory.0);
+    assert_eq!(runs(), (2, 2), "each ran once more");
+    assert_eq!(posts(&world, eraser), ["one", "two"]);
+    assert_eq!((before, world.stable_bytes(eraser)), ((1 + 2 * 128) * PAGE_BYTES, 3 * PAGE_BYTES));
+    world.upgrade(eraser, wasm("eraser"), nothing()).expect("it upgrades again");
+    assert_eq!(posts(&world, eraser), ["one", "two"]);
+
+    let operator = Some(world.operator);
+    world.pic.stop_canister(eraser, operator).expect("it stops");
+    world.pic.load_canister_snapshot(eraser, operator, way_back).expect("the way back is there");
+    world.pic.start_canister(eraser, operator).expect("it starts");
+    assert_eq!((runs(), posts(&world, eraser).len()), ((1, 1), 2), "as it was, heap included");
+    assert_eq!(world.stable_bytes(eraser), before);
+}
+
+#[test]
+fn code_that_takes_its_state_off_the_heap_is_repacked_by_hand_whole() {
+    let (world, directory) = (World::new(), Temporary::new("offline-taker"));
+    for flavour in flavours() {
+        let taker = world.install("taker", Some(flavour));
+        for text in ["one", "two"] {
+            post(&world, taker, text);
+        }
+        // Nothing of it was ever in stable memory: the only pre_upgrade is that of the repack.
+        let place = directory.0.join(format!("{flavour:?}"));
+        repack_offline(&world, taker, "taker", &nothing(), &place);
+        assert_eq!(posts(&world, taker), ["one", "two"], "{flavour:?}");
+        assert_eq!(world.stable_bytes(taker), (1 + 3) * PAGE_BYTES, "{flavour:?}");
+        world.upgrade(taker, wasm("taker"), nothing()).expect("it upgrades again");
+        assert_eq!(posts(&world, taker), ["one", "two"], "{flavour:?}");
+    }
 }
 
 #[test]
@@ -416,25 +488,35 @@ fn metadata_are_written_as_the_tool_that_downloads_writes_them() {
     let shapes =
         world.install("shapes", Spec { timer_at_nanos: Some(4_000_000_000_000_000_000), ..spec(128) });
     world.update::<()>(shapes, world.operator, "certify", (ByteBuf::from([7; 32]),));
-    world.pic.stop_canister(shapes, Some(world.operator)).expect("it stops");
-    let taken =
-        world.pic.take_canister_snapshot(shapes, Some(world.operator), None).expect("a snapshot is taken");
-    let (source, out) = (directory.0.join("source"), directory.0.join("out"));
-    download(&world, shapes, &taken.id, &source);
+    let operator = Some(world.operator);
+    world.pic.stop_canister(shapes, operator).expect("it stops");
+    let [dressed, source, out] = ["dressed", "source", "out"].map(|name| directory.0.join(name));
+    let taken_to = |place: &Path| {
+        let taken = world.pic.take_canister_snapshot(shapes, operator, None).expect("a snapshot is taken");
+        download(&world, shapes, &taken.id, place);
+    };
+    taken_to(&dressed);
+    let refused = rewrite(&dressed, &out, &Options::in_buckets_of(4)).expect_err("it has its code");
+    assert!(format!("{refused:#}").contains("Upgrade the canister to nothing.wasm"), "{refused:#}");
+    world.upgrade(shapes, EMPTY_MODULE.to_vec(), nothing()).expect("its own pre_upgrade runs");
+    taken_to(&source);
     rewrite(&source, &out, &Options::in_buckets_of(4)).expect("it is repacked");
     let read = |directory: &Path| -> ReadCanisterSnapshotMetadataResult {
         let json = std::fs::read(directory.join("metadata.json")).expect("the file is there");
         serde_json::from_slice(&json).expect("icp-cli reads it")
     };
-    let (before, after) = (read(&source), read(&out));
+    let [dressed, before, after] = [&dressed, &source, &out].map(|place| read(place));
     assert_eq!(after.certified_data, [7; 32]);
-    assert!(matches!(after.global_timer, Some(CanisterTimer::Active(4_000_000_000_000_000_000))));
+    assert!(matches!(dressed.global_timer, Some(CanisterTimer::Active(4_000_000_000_000_000_000))));
+    assert!(matches!(after.global_timer, Some(CanisterTimer::Inactive) | None), "every upgrade disarms it");
     assert!(matches!(
         before.on_low_wasm_memory_hook_status,
         Some(OnLowWasmMemoryHookStatus::ConditionNotSatisfied) | None
     ));
     assert!(after.on_low_wasm_memory_hook_status.is_none());
-    assert!(!before.globals.is_empty() && after.globals.is_empty());
-    assert_eq!((after.wasm_module_size, after.wasm_memory_size), (8, 0));
+    assert!(!dressed.globals.is_empty() && before.globals.is_empty() && after.globals.is_empty());
+    for without_code in [&before, &after] {
+        assert_eq!((without_code.wasm_module_size, without_code.wasm_memory_size), (8, 0));
+    }
     assert_eq!(after.taken_at_timestamp, before.taken_at_timestamp);
 }

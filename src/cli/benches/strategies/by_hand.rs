@@ -1,10 +1,12 @@
-//! What a team does without a coordinator: one canister after the other, by a person's messages. The canister is stopped,
-//! its snapshot read slice by slice, the image repacked on the host, written slice by slice into a second snapshot, and loaded.
+//! What a team does without a coordinator of ours: one canister after the other, by a person's messages. The canister is
+//! stopped, its snapshot read slice by slice and written slice by slice, repacked, into a second snapshot, which is loaded. The
+//! slices travel through the person's machine, or through a canister in the middle, which calls for them.
 
 use anyhow::{Context, anyhow, bail};
 use candid::{CandidType, Principal};
 use decant_cli::rehearsal::world::World;
 use decant_layout::{Layout, PAGE_BYTES, copies};
+use pocket_ic::ErrorCode;
 use pocket_ic::common::rest::RawEffectivePrincipal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -12,9 +14,9 @@ use serde_bytes::ByteBuf;
 use std::time::Duration;
 
 /// Bytes of a slice: what a message and an answer take beside their other fields (spec: 2 MiB).
-const SLICE_BYTES: u64 = 1_900_000;
+pub(crate) const SLICE_BYTES: u64 = 1_900_000;
 /// Rounds in which a message is answered.
-const ROUNDS: u32 = 1_000;
+const ROUNDS: u32 = 10_000;
 
 /// What it took.
 #[derive(Debug, Default)]
@@ -147,145 +149,239 @@ struct Load {
     sender_canister_version: Option<u64>,
 }
 
-/// A person at work on one canister.
-struct Person<'a> {
-    world: &'a World,
-    canister: Principal,
-    taken: Taken,
+/// Who carries the slices.
+#[derive(Clone, Copy)]
+pub(crate) enum Carrier {
+    /// The person's machine.
+    Host,
+    /// This canister, which controls the other.
+    Relay(Principal),
 }
 
-impl Person<'_> {
+/// Bytes that go from a snapshot into another one.
+struct Span {
+    read: fn(Slice) -> Part<Slice>,
+    write: fn(Place) -> Part<Place>,
+    from: u64,
+    to: u64,
+    size: u64,
+}
+
+impl Span {
+    /// No longer than a message.
+    fn slices(&self) -> impl Iterator<Item = (u64, u64, u64)> {
+        let (from, to, size) = (self.from, self.to, self.size);
+        let step = usize::try_from(SLICE_BYTES).unwrap_or(usize::MAX);
+        (0..size).step_by(step).map(move |done| (from + done, to + done, SLICE_BYTES.min(size - done)))
+    }
+}
+
+/// A person at work on one canister.
+pub(crate) struct Person<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) canister: Principal,
+    pub(crate) taken: Taken,
+}
+
+impl<'a> Person<'a> {
+    pub(crate) fn new(world: &'a World, canister: Principal) -> Self {
+        Self { world, canister, taken: Taken::default() }
+    }
+
     /// Sends a message to the management canister and waits for its answer, round by round.
     fn call<R: CandidType + DeserializeOwned>(
         &mut self,
         method: &str,
         argument: &impl CandidType,
     ) -> anyhow::Result<R> {
-        let reply = self.send(method, argument)?;
+        let reply = self.manage(method, argument)?;
         candid::decode_one(&reply).with_context(|| format!("{method} answers something else"))
     }
 
-    fn tell(&mut self, method: &str, argument: &impl CandidType) -> anyhow::Result<()> {
-        self.send(method, argument).map(|_| ())
+    pub(crate) fn manage(&mut self, method: &str, argument: &impl CandidType) -> anyhow::Result<Vec<u8>> {
+        self.send(Principal::management_canister(), method, candid::encode_one(argument)?)
     }
 
-    fn send(&mut self, method: &str, argument: &impl CandidType) -> anyhow::Result<Vec<u8>> {
-        let argument = candid::encode_one(argument)?;
-        let sent = argument.len() as u64;
-        let pic = &self.world.pic;
+    /// The same to any canister. What is refused for now is sent again.
+    pub(crate) fn send(
+        &mut self,
+        callee: Principal,
+        method: &str,
+        argument: Vec<u8>,
+    ) -> anyhow::Result<Vec<u8>> {
+        let (pic, operator) = (&self.world.pic, self.world.operator);
         let effective = RawEffectivePrincipal::CanisterId(self.canister.as_slice().to_vec());
-        let management = Principal::management_canister();
-        let message = pic
-            .submit_call_with_effective_principal(
-                management,
-                effective,
-                self.world.operator,
+        let submit = || {
+            pic.submit_call_with_effective_principal(
+                callee,
+                effective.clone(),
+                operator,
                 method,
-                argument,
+                argument.clone(),
             )
-            .map_err(|error| anyhow!("{method}: {error}"))?;
+            .map_err(|error| anyhow!("{method}: {error}"))
+        };
+        let mut message = submit()?;
         for _ in 0..ROUNDS {
             pic.advance_time(Duration::from_secs(1));
             pic.tick();
             self.taken.rounds += 1;
-            if let Some(answer) = pic.ingress_status(message.clone()) {
-                let reply = answer.map_err(|error| anyhow!("{method}: {error}"))?;
-                self.taken.messages += 1;
-                self.taken.bytes += sent + reply.len() as u64;
-                return Ok(reply);
+            match pic.ingress_status(message.clone()) {
+                None => {}
+                Some(Ok(reply)) => {
+                    self.count(1, argument.len() + reply.len());
+                    return Ok(reply);
+                }
+                Some(Err(error)) if error.error_code == ErrorCode::CanisterInstallCodeRateLimited => {
+                    self.count(1, argument.len());
+                    message = submit()?;
+                }
+                Some(Err(error)) => bail!("{method}: {error}"),
             }
         }
         bail!("{method} is not answered")
     }
 
-    fn read(
-        &mut self,
-        snapshot_id: &ByteBuf,
-        part: fn(Slice) -> Part<Slice>,
-        from: u64,
-        to: u64,
-    ) -> anyhow::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        while from + (bytes.len() as u64) < to {
-            let offset = from + bytes.len() as u64;
-            let slice = Slice { offset, size: SLICE_BYTES.min(to - offset) };
-            let (canister_id, snapshot_id) = (self.canister, snapshot_id.clone());
-            let read = Read { canister_id, snapshot_id, kind: part(slice) };
-            let chunk: Chunk = self.call("read_canister_snapshot_data", &read)?;
-            bytes.extend_from_slice(&chunk.chunk);
-        }
-        Ok(bytes)
+    /// Messages, and bytes in them.
+    pub(crate) fn count(&mut self, messages: u64, bytes: usize) {
+        self.taken.messages += messages;
+        self.taken.bytes += bytes as u64;
     }
 
-    fn write(
-        &mut self,
-        snapshot_id: &ByteBuf,
-        part: fn(Place) -> Part<Place>,
-        at: u64,
-        bytes: &[u8],
-    ) -> anyhow::Result<()> {
-        let slice_bytes = usize::try_from(SLICE_BYTES)?;
-        for (number, slice) in (0_u64..).zip(bytes.chunks(slice_bytes)) {
-            let place = Place { offset: at + number * SLICE_BYTES };
-            let (canister_id, snapshot_id) = (self.canister, snapshot_id.clone());
-            let write = Write { canister_id, snapshot_id, kind: part(place), chunk: ByteBuf::from(slice) };
-            self.tell("upload_canister_snapshot_data", &write)?;
+    fn read(&self, snapshot_id: &ByteBuf, kind: Part<Slice>) -> Read {
+        Read { canister_id: self.canister, snapshot_id: snapshot_id.clone(), kind }
+    }
+
+    fn write(&self, snapshot_id: &ByteBuf, kind: Part<Place>, chunk: &[u8]) -> Write {
+        Write {
+            canister_id: self.canister,
+            snapshot_id: snapshot_id.clone(),
+            kind,
+            chunk: ByteBuf::from(chunk),
+        }
+    }
+
+    fn carry(&mut self, old: &ByteBuf, new: &ByteBuf, spans: &[Span]) -> anyhow::Result<()> {
+        for span in spans {
+            for (offset, to, size) in span.slices() {
+                let read = self.read(old, (span.read)(Slice { offset, size }));
+                let slice: Chunk = self.call("read_canister_snapshot_data", &read)?;
+                let write = self.write(new, (span.write)(Place { offset: to }), &slice.chunk);
+                self.manage("upload_canister_snapshot_data", &write)?;
+            }
         }
         Ok(())
     }
+
+    /// The same by a canister in the middle; an answer has so many bytes before its slice and the slice's length.
+    fn relay(
+        &mut self,
+        relay: Principal,
+        before: usize,
+        (old, new): (&ByteBuf, &ByteBuf),
+        spans: &[Span],
+    ) -> anyhow::Result<()> {
+        let mut list = Vec::new();
+        let (mut calls, mut bytes) = (0, 0);
+        for span in spans {
+            for (offset, to, size) in span.slices() {
+                let read = candid::encode_one(self.read(old, (span.read)(Slice { offset, size })))?;
+                let write = |chunk: &[u8]| {
+                    candid::encode_one(self.write(new, (span.write)(Place { offset: to }), chunk))
+                };
+                // They differ first in the length of the chunk.
+                let (none, one) = (write(&[])?, write(&[1])?);
+                let at = none.iter().zip(&one).position(|(none, one)| none != one);
+                let at = at.context("an argument without its chunk")?;
+                let [head, tail] = [&none[..at], &none[at + 1..]];
+                let length = length_bytes(size) + usize::try_from(size)?;
+                calls += 2;
+                bytes += read.len() + before + length + head.len() + length + tail.len();
+                append(&mut list, &read)?;
+                list.extend(u32::try_from(before)?.to_le_bytes());
+                append(&mut list, head)?;
+                append(&mut list, tail)?;
+            }
+        }
+        let canister = std::mem::replace(&mut self.canister, relay);
+        let sent = self.send(relay, "relay", list);
+        self.canister = canister;
+        sent?;
+        self.count(calls, bytes);
+        Ok(())
+    }
+}
+
+fn append(list: &mut Vec<u8>, bytes: &[u8]) -> anyhow::Result<()> {
+    list.extend(u32::try_from(bytes.len())?.to_le_bytes());
+    list.extend(bytes);
+    Ok(())
+}
+
+/// Bytes of a length in Candid: seven bits each.
+fn length_bytes(length: u64) -> usize {
+    (64 - length.max(1).leading_zeros()).div_ceil(7) as usize
 }
 
 /// Gives back what a canister holds and does not use.
 ///
 /// # Errors
 /// A message that is refused, or an image that is none of a `MemoryManager`.
-pub(crate) fn give_back(world: &World, canister: Principal) -> anyhow::Result<Taken> {
-    let mut person = Person { world, canister, taken: Taken::default() };
+pub(crate) fn give_back(world: &World, canister: Principal, carrier: Carrier) -> anyhow::Result<Taken> {
+    let mut person = Person::new(world, canister);
     let of_canister = OfCanister { canister_id: canister };
-    person.tell("stop_canister", &of_canister)?;
+    person.manage("stop_canister", &of_canister)?;
     let stopped_rounds = person.taken.rounds;
     let taken: Made =
         person.call("take_canister_snapshot", &Take { canister_id: canister, replace_snapshot: None })?;
     let of_snapshot = OfSnapshot { canister_id: canister, snapshot_id: taken.id.clone() };
     let metadata: Metadata = person.call("read_canister_snapshot_metadata", &of_snapshot)?;
-    let module = person.read(&taken.id, Part::Module, 0, metadata.wasm_module_size)?;
-    let heap = person.read(&taken.id, Part::Heap, 0, metadata.wasm_memory_size)?;
-    let header = person.read(&taken.id, Part::Stable, 0, PAGE_BYTES)?;
-    let source = Layout::parse(&header, metadata.stable_memory_size / PAGE_BYTES)?;
+    let first_page = Part::Stable(Slice { offset: 0, size: PAGE_BYTES });
+    let reply = person.manage("read_canister_snapshot_data", &person.read(&taken.id, first_page))?;
+    let header: Chunk = candid::decode_one(&reply)?;
+    let before = reply.len() - header.chunk.len() - length_bytes(PAGE_BYTES);
+    let source = Layout::parse(&header.chunk, metadata.stable_memory_size / PAGE_BYTES)?;
     let target = source.compact(1)?;
-    let stable_memory_size = target.stable_size_pages() * PAGE_BYTES;
-    let mut image = vec![0; usize::try_from(stable_memory_size)?];
-    for run in copies(&source, &target)? {
-        let from = run.source_page * PAGE_BYTES;
-        let bytes = person.read(&taken.id, Part::Stable, from, from + run.length_pages * PAGE_BYTES)?;
-        let at = usize::try_from(run.target_page * PAGE_BYTES)?;
-        image[at..at + bytes.len()].copy_from_slice(&bytes);
-    }
-    let header = target.header_page();
-    image[..header.len()].copy_from_slice(&header);
+    let stable = copies(&source, &target)?.map(|run| Span {
+        read: Part::Stable,
+        write: Part::Stable,
+        from: run.source_page * PAGE_BYTES,
+        to: run.target_page * PAGE_BYTES,
+        size: run.length_pages * PAGE_BYTES,
+    });
+    let (module, heap) = (metadata.wasm_module_size, metadata.wasm_memory_size);
+    let mut spans = vec![
+        Span { read: Part::Module, write: Part::Module, from: 0, to: 0, size: module },
+        Span { read: Part::Heap, write: Part::Heap, from: 0, to: 0, size: heap },
+    ];
+    spans.extend(stable);
     let made: Uploaded = person.call(
         "upload_canister_snapshot_metadata",
         &NewMetadata {
             canister_id: canister,
-            wasm_module_size: metadata.wasm_module_size,
+            wasm_module_size: module,
             globals: metadata.globals.into_iter().flatten().collect(),
-            wasm_memory_size: metadata.wasm_memory_size,
-            stable_memory_size,
+            wasm_memory_size: heap,
+            stable_memory_size: target.stable_size_pages() * PAGE_BYTES,
             certified_data: metadata.certified_data,
         },
     )?;
-    person.write(&made.snapshot_id, Part::Module, 0, &module)?;
-    person.write(&made.snapshot_id, Part::Heap, 0, &heap)?;
-    person.write(&made.snapshot_id, Part::Stable, 0, &image)?;
+    let place = Part::Stable(Place { offset: 0 });
+    let first_page = person.write(&made.snapshot_id, place, &target.header_page());
+    person.manage("upload_canister_snapshot_data", &first_page)?;
+    match carrier {
+        Carrier::Host => person.carry(&taken.id, &made.snapshot_id, &spans)?,
+        Carrier::Relay(relay) => person.relay(relay, before, (&taken.id, &made.snapshot_id), &spans)?,
+    }
     let (snapshot_id, sender_canister_version) = (made.snapshot_id.clone(), None);
-    person.tell(
+    person.manage(
         "load_canister_snapshot",
         &Load { canister_id: canister, snapshot_id, sender_canister_version },
     )?;
-    person.tell("start_canister", &of_canister)?;
+    person.manage("start_canister", &of_canister)?;
     person.taken.waited_rounds = person.taken.rounds - stopped_rounds;
     for snapshot_id in [taken.id, made.snapshot_id] {
-        person.tell("delete_canister_snapshot", &OfSnapshot { canister_id: canister, snapshot_id })?;
+        person.manage("delete_canister_snapshot", &OfSnapshot { canister_id: canister, snapshot_id })?;
     }
     Ok(person.taken)
 }

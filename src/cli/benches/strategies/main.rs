@@ -1,11 +1,14 @@
 //! The same fleet given back in each way that there is: `scripts/bench strategies [--json FILE] [KIB...]`, by default of
-//! 200 KiB and 8 MiB of state a canister; what a rehearsal can't read back in one query is too large. Everything is counted on the engine; nothing depends on the machine.
+//! 200 KiB, 8 MiB and 256 MiB of state a canister. Everything is counted on the engine; nothing depends on the machine.
 
 mod by_hand;
+mod export;
 
-use anyhow::{Context, ensure};
-use by_hand::Taken;
+use anyhow::{Context, anyhow, ensure};
+use by_hand::{Carrier, Taken};
+use candid::Principal;
 use decant_cli::engine::Engine;
+use decant_cli::rehearsal::account::differences;
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
 use decant_cli::rehearsal::{self, Modules, Options, Silent, Strategy};
@@ -13,12 +16,14 @@ use serde::Serialize;
 use std::path::Path;
 
 /// KiB of state, if none are named.
-const SIZES_KIB: [u32; 2] = [200, 8 * 1024];
+const SIZES_KIB: [u32; 3] = [200, 8 * 1024, 256 * 1024];
 
 /// KiB of state of a fleet, and of one canister at least.
 const FLEET_KIB: u32 = 80 * 1024;
 /// Canisters of a fleet at most: as many as are in flight.
 const FLEET: u32 = 10;
+/// Cycles of a canister that relays.
+const RELAY_CYCLES: u128 = 1_000_000_000_000_000;
 
 /// One way, for one fleet.
 #[derive(Debug, Serialize)]
@@ -71,27 +76,73 @@ fn by_decant(
     })
 }
 
-fn by_hand(engine: &Engine, modules: &Modules, state_kib: u32) -> anyhow::Result<Row> {
+/// Ways that need nothing of ours but what repacks an image.
+#[derive(Debug, Clone, Copy)]
+enum Without {
+    /// Snapshots, through a canister in the middle.
+    Relay,
+    /// Snapshots, through a person's machine.
+    Hand,
+    /// Code that hands out pieces of the state, through a person's machine.
+    Export,
+}
+
+impl Without {
+    const ALL: [Self; 3] = [Self::Relay, Self::Hand, Self::Export];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Relay => "relay",
+            Self::Hand => "by hand",
+            Self::Export => "export",
+        }
+    }
+}
+
+/// A canister that relays, and is a controller of all others beside those that are.
+fn relay(world: &World, canisters: &[Principal]) -> anyhow::Result<Principal> {
+    let (pic, operator) = (&world.pic, Some(world.operator));
+    let relay = pic.create_canister_with_settings(operator, None);
+    pic.add_cycles(relay, RELAY_CYCLES);
+    let module = wat::parse_str(include_str!("relay.wat")).context("relay.wat")?;
+    pic.install_canister(relay, module, Vec::new(), operator);
+    for canister in canisters {
+        let set = pic.set_controllers(*canister, operator, vec![world.operator, world.index, relay]);
+        set.map_err(|error| anyhow!("controllers of {canister}: {error}"))?;
+    }
+    Ok(relay)
+}
+
+fn without(engine: &Engine, modules: &Modules, state_kib: u32, way: Without) -> anyhow::Result<Row> {
     let options = options(state_kib, Strategy::Repack);
     let world = World::new(engine, modules, &options)?;
     let mut fleet = Fleet::create(&world, modules, &options, &mut Silent)?;
     fleet.bloat(&world, modules, &options, &mut Silent)?;
-    let before = fleet.kept(&world)?;
     let originals = fleet.originals();
-    let cycles = || world.total_cycles(originals.clone(), |_| true);
+    let before = fleet.kept(&world)?;
+    let relay = relay(&world, &originals)?;
+    let cycles = || world.total_cycles(originals.iter().copied().chain([relay]), |_| true);
     let cycles_before = cycles();
     let mut taken = Taken::default();
     for canister in &originals {
-        let one = by_hand::give_back(&world, *canister);
-        taken.add(&one.with_context(|| format!("by hand, {state_kib} KiB, {canister}"))?);
+        let one = match way {
+            Without::Relay => by_hand::give_back(&world, *canister, Carrier::Relay(relay)),
+            Without::Hand => by_hand::give_back(&world, *canister, Carrier::Host),
+            Without::Export => export::give_back(&world, *canister, &modules.managed),
+        };
+        taken.add(&one.with_context(|| format!("{}, {state_kib} KiB, {canister}", way.name()))?);
     }
     let cycles = cycles_before.saturating_sub(cycles());
     let after = fleet.kept(&world)?;
     ensure!(after.stable_bytes < before.stable_bytes, "nothing came free: {} bytes", after.stable_bytes);
+    for user in &fleet.users {
+        let found = differences(&world, user.original, &user.model.state())?;
+        ensure!(found.is_empty(), "{}, {state_kib} KiB: {}", way.name(), found.join("; "));
+    }
     Ok(Row {
         state_kib,
         canisters: options.canisters,
-        way: "by hand",
+        way: way.name(),
         cycles: cycles / u128::from(options.canisters),
         messages: taken.messages as f64 / f64::from(options.canisters),
         wire_bytes: taken.bytes / u64::from(options.canisters),
@@ -123,7 +174,8 @@ fn main() -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for state_kib in sizes {
         let decant = ways.map(|(strategy, way)| by_decant(&engine, &modules, state_kib, strategy, way));
-        for row in decant.into_iter().chain([by_hand(&engine, &modules, state_kib)]) {
+        let without = Without::ALL.map(|way| without(&engine, &modules, state_kib, way));
+        for row in decant.into_iter().chain(without) {
             let row = row?;
             let mib = |bytes: u64| bytes as f64 / 1_048_576.0;
             println!(

@@ -67,7 +67,7 @@ pub struct Armed {
 /// The engine is a real server.
 pub fn arm(engine: &Engine, world: &World, fault: Fault, nth: u32) -> anyhow::Result<Armed> {
     let Engine::Embedded(replica) = engine else {
-        bail!("only the embedded replica fails on purpose: unset POCKET_IC_BIN")
+        bail!("only the embedded replica fails on purpose: leave out --engine pocket-ic")
     };
     let armed = Armed {
         fault,

@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use candid::{CandidType, Principal};
 use decant_api::govern::Decision;
 use decant_api::plan::{self, ByVessel, ModuleRef, ModuleUse, Plan, Relocation, Strategy};
+use decant_layout::{PAGE_BYTES, choose_bucket_size_pages};
 use pocket_ic::{CanisterSettings, PocketIc, Time};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
@@ -140,7 +141,7 @@ impl World {
             },
             subscribers: None,
             tombstone: None,
-            bucket_pages: 1,
+            bucket_pages: choose_bucket_size_pages(&[pages_of(options)], GROWTH_PERCENT)?,
             min_reclaimed_pages: 0,
             recycling: None,
             retention: match options.retention {
@@ -262,6 +263,12 @@ impl World {
         let bytes = id.as_slice().first_chunk::<8>().context("no canister id")?;
         Ok(u64::from_be_bytes(*bytes))
     }
+}
+
+/// Pages that a user's state will take, a quarter more than what it is filled up to.
+fn pages_of(options: &Options) -> u64 {
+    let bytes = u64::from(options.state_kib) * 1_024;
+    (bytes + bytes / 4).div_ceil(PAGE_BYTES)
 }
 
 /// The modules of a bloated fleet. Nobody uploads them: the coordinator reads them out of a snapshot.

@@ -69,7 +69,7 @@ pub fn check_knowing(left: &Path, right: &Path, known: &Known) -> anyhow::Result
     let (left, right) = (SnapshotDir::open(left)?, SnapshotDir::open(right)?);
     let mut comparison = Comparison::default();
     compare_images(&left, &right, known, &mut comparison)?;
-    compare_modules(&left, &right, &mut comparison)?;
+    compare_modules(&left, &right, &mut comparison);
     compare_chunks(&left, &right, &mut comparison);
     compare_metadata(&left, &right, &mut comparison);
     Ok(comparison)
@@ -261,29 +261,21 @@ fn first_different_page_of(
     Ok(None)
 }
 
-fn compare_modules(left: &SnapshotDir, right: &SnapshotDir, into: &mut Comparison) -> anyhow::Result<()> {
-    let (ours, theirs) = (left.module()?, right.module()?);
+fn compare_modules(left: &SnapshotDir, right: &SnapshotDir, into: &mut Comparison) {
+    let (ours, theirs) = (left.module(), right.module());
     match ours == theirs {
         true => into.same.push(format!("module: {} bytes", ours.len())),
         false => {
             into.differences.push(format!("module: {} bytes against {} others", ours.len(), theirs.len()))
         }
     }
-    for side in [left, right].into_iter().filter(|side| side.is_repacked()) {
-        into.notes.push(format!(
-            "{}: holds no code that could run; upgrade with {}",
+    for side in [left, right].into_iter().filter(|side| side.has_no_code() && side.heap_bytes() > 0) {
+        into.differences.push(format!(
+            "{}: holds a heap of {} bytes though its module is that of nothing",
             side.path().display(),
-            super::UPGRADE_MODULE
+            side.heap_bytes()
         ));
-        if side.heap_bytes() > 0 {
-            into.differences.push(format!(
-                "{}: holds a heap of {} bytes though its module is empty: repack it again",
-                side.path().display(),
-                side.heap_bytes()
-            ));
-        }
     }
-    Ok(())
 }
 
 fn compare_chunks(left: &SnapshotDir, right: &SnapshotDir, into: &mut Comparison) {

@@ -1,7 +1,7 @@
 //! Writes a repacked snapshot next to the one it was made from.
 
 use super::check::first_difference;
-use super::snapshot_dir::{self as files, EMPTY_MODULE, SnapshotDir, UPGRADE_MODULE};
+use super::snapshot_dir::{self as files, EMPTY_MODULE, SnapshotDir};
 use super::survey::{Plan, plan};
 use crate::stable_file::StableFile;
 use anyhow::{Context, anyhow, bail, ensure};
@@ -63,12 +63,8 @@ pub struct Rewritten {
     pub repacked: Repacked,
     /// Pages that the memories can still grow by, until all buckets are dealt out.
     pub room_pages: u64,
-    /// Bytes of the module to upgrade with.
-    pub module_bytes: u64,
     /// Chunks in the chunk store.
     pub chunks: usize,
-    /// The metadata as they were.
-    pub(super) metadata: Map<String, Value>,
 }
 
 /// Repacks the snapshot in `source` into `out`, which is absent or empty. `metadata.json` is written last and
@@ -80,10 +76,8 @@ pub fn rewrite(source: &Path, out: &Path, options: &Options) -> anyhow::Result<R
     let source = SnapshotDir::open(source)?;
     let Plan { before, kept, after, contents, dropped } = plan(&source, options)?;
     prepare(out)?;
-    let module = source.module()?;
     let write_all = || {
         write(&out.join(files::MODULE), &EMPTY_MODULE)?;
-        write(&out.join(UPGRADE_MODULE), &module)?;
         write(&out.join(files::HEAP), &[])?;
         copy_chunks(&source, out)?;
         let repacked = write_image(&source, out, &kept, &after)?;
@@ -105,9 +99,7 @@ pub fn rewrite(source: &Path, out: &Path, options: &Options) -> anyhow::Result<R
         dropped_memories,
         repacked,
         room_pages: free_buckets * u64::from(after.bucket_size_pages()),
-        module_bytes: module.len() as u64,
         chunks: source.chunks().len(),
-        metadata: source.metadata().clone(),
     })
 }
 
@@ -176,15 +168,13 @@ fn write_image(
     Ok(repacked)
 }
 
-/// The metadata with only what must change: sizes, and what belongs to module and heap.
+/// The metadata with only what must change: the size, and what belongs to a heap.
 ///
 /// The status of the low-memory hook is left out, which keeps it as the canister has it: a load refuses any
 /// status that does not fit the heap, and the heap is empty.
 fn repacked_metadata(metadata: &Map<String, Value>, after: &Layout) -> Map<String, Value> {
     let mut metadata = metadata.clone();
     let mut set = |field: &str, value: Value| metadata.insert(field.to_owned(), value);
-    set(files::MODULE_SIZE, json!(EMPTY_MODULE.len()));
-    set(files::HEAP_SIZE, json!(0));
     set(files::STABLE_SIZE, json!(after.stable_size_pages() * PAGE_BYTES));
     set(files::GLOBALS, json!([]));
     set(files::HOOK_STATUS, Value::Null);

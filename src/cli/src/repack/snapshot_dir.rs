@@ -27,8 +27,6 @@ use std::path::{Path, PathBuf};
 
 /// A module without functions, globals or memory: it can't run anything, and the next upgrade replaces it.
 pub const EMPTY_MODULE: [u8; 8] = *b"\0asm\x01\0\0\0";
-/// In a repacked directory, the module to upgrade with. icp-cli does not know this file and leaves it alone.
-pub const UPGRADE_MODULE: &str = "upgrade_module.bin";
 
 pub(super) const METADATA: &str = "metadata.json";
 pub(super) const MODULE: &str = "wasm_module.bin";
@@ -46,7 +44,6 @@ pub(super) const MODULE_SIZE: &str = "wasm_module_size";
 pub(super) const HEAP_SIZE: &str = "wasm_memory_size";
 pub(super) const STABLE_SIZE: &str = "stable_memory_size";
 pub(super) const GLOBALS: &str = "globals";
-pub(super) const GLOBAL_TIMER: &str = "global_timer";
 pub(super) const HOOK_STATUS: &str = "on_low_wasm_memory_hook_status";
 const TAKEN_AT: &str = "taken_at_timestamp";
 const CHUNK_STORE: &str = "wasm_chunk_store";
@@ -227,22 +224,13 @@ impl SnapshotDir {
         format!("reading {}", self.stable.path().display())
     }
 
-    /// The module that runs on this stable memory: in a repacked directory that is [`UPGRADE_MODULE`].
-    ///
-    /// # Errors
-    /// It can't be read.
-    pub fn module(&self) -> anyhow::Result<Vec<u8>> {
-        if !self.is_repacked() {
-            return Ok(self.module.clone());
-        }
-        let path = self.path.join(UPGRADE_MODULE);
-        read(&path).with_context(|| {
-            format!("{} belongs to every repacked snapshot: repack it again", path.display())
-        })
+    /// The module as it was installed.
+    pub(crate) fn module(&self) -> &[u8] {
+        &self.module
     }
 
-    /// Whether neither module nor heap can run: what `decant repack` writes.
-    pub fn is_repacked(&self) -> bool {
+    /// Whether the canister had no code: neither module nor heap can run.
+    pub(crate) fn has_no_code(&self) -> bool {
         self.module == EMPTY_MODULE
     }
 

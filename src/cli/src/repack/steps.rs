@@ -1,99 +1,200 @@
-//! What to type after a repack, and what it does not bring back.
+//! What to type before and after a repack, and what it does not bring back.
 
-use super::rewrite::Rewritten;
-use super::snapshot_dir::{GLOBAL_TIMER, HOOK_STATUS, UPGRADE_MODULE};
+use super::own::OwnModule;
+use super::rewrite::{Options, Rewritten};
+use candid::Principal;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Above this icp-cli installs a module in chunks, and clears the canister's chunk store for it
 /// (`operations/install.rs`: module, argument and 500 bytes in 2 MiB).
 const CHUNKED_INSTALL_BYTES: u64 = 2 * 1024 * 1024 - 500;
+/// File that holds the module of nothing, next to the directory of the snapshot.
+const NOTHING: &str = "nothing.wasm";
 
-/// Status of a hook that has nothing to tell.
-const NOT_SATISFIED: &str = "condition_not_satisfied";
+/// A canister, and how icp-cli reaches it.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) canister: Principal,
+    pub(super) network: String,
+    pub(super) identity: Option<String>,
+    /// Candid text of the argument that its `post_upgrade` takes.
+    pub(super) args: Option<String>,
+}
 
-/// The steps as commands of icp-cli, and what they lose.
-pub(super) fn next_steps(source: &Path, out: &Path, rewritten: &Rewritten) -> String {
-    let (source, module) = (quoted(source), quoted(&out.join(UPGRADE_MODULE)));
-    let (out, flags) = (quoted(out), check_flags(rewritten));
-    let mut text = format!(
-        "
-Only if the canister was stopped, then upgraded with its own module, then snapshotted, and not started since:
-what it kept on its heap at any other time is not in this snapshot. Otherwise begin again.
+/// One canister, its files, and how it is repacked.
+#[derive(Debug)]
+pub(super) struct ByHand<'a> {
+    pub(super) place: &'a Place,
+    pub(super) own: &'a OwnModule,
+    pub(super) source: &'a Path,
+    pub(super) out: &'a Path,
+    pub(super) options: &'a Options,
+}
 
-  decant repack --check{flags} {source} {out}
-  icp canister snapshot upload CANISTER --input {out}
-  icp canister snapshot restore CANISTER NEW_SNAPSHOT
-  icp canister install CANISTER --mode upgrade --wasm {module} --args ARGUMENT
-  icp canister start CANISTER
+/// Where the module of nothing is kept.
+pub(super) fn nothing_beside(source: &Path) -> PathBuf {
+    source.with_file_name(NOTHING)
+}
 
-NEW_SNAPSHOT is the id that the upload prints; an upload that breaks off goes on with --resume, and is not restored
-before it ends. Leave --args out if the module's post_upgrade takes none. Between
-restore and install the canister has no code that could run; install needs no skip_pre_upgrade (icp-cli
-can't ask for it), since there is no pre_upgrade. Until the canister is started, this takes everything back:
+impl ByHand<'_> {
+    /// Every step as a command of a shell.
+    pub(super) fn all_steps(&self) -> String {
+        let Self { own, .. } = self;
+        let (source, out) = (word(self.source), word(self.out));
+        let (nothing, module) = (word(&nothing_beside(self.source)), word(&own.path));
+        let hash = &own.hash;
+        let icp = |command: &str| self.icp(command);
+        format!(
+            "\
+Look at the output of each step before the next. {nothing} is written: 8 bytes without code.
+{module} must be what the canister runs: {status} shows the module hash
+0x{hash}
 
-  icp canister snapshot restore CANISTER OLD_SNAPSHOT
-  icp canister start CANISTER
+# 1. Nothing changes from here on. Users get errors until step 7.
+{stop}
+# 2. The exact way back: heap, stable memory, module.
+BACK=$({create}) && echo \"$BACK\"
+# 3. Its own pre_upgrade runs, once. It has no code then.
+{undress} --mode upgrade --wasm {nothing}
+# 4. What it saved.
+SAVED=$({create}) && echo \"$SAVED\"
+{download} \"$SAVED\" --output {source}
+# 5. Repack and compare.
+{repack}
+{rest}",
+            status = icp("status"),
+            stop = icp("stop"),
+            create = icp("snapshot create") + " --quiet",
+            undress = icp("install"),
+            download = icp("snapshot download"),
+            repack = self.command(&source, &out),
+            rest = self.steps_behind(&source, &out),
+        )
+    }
 
-When all is well, both snapshots can go: icp canister snapshot delete CANISTER SNAPSHOT
+    /// The steps behind the repack, and what they lose.
+    pub(super) fn next_steps(&self, rewritten: &Rewritten) -> String {
+        let (source, out) = (word(self.source), word(self.out));
+        let mut text = format!(
+            "
+In the shell of the steps before, or with BACK and SAVED as {} tells them:
 
+{}
 What an upgrade does not bring back:
-"
-    );
-    // Writing to a text does not fail.
-    let _ = write_losses(&mut text, rewritten);
-    text
+",
+            self.icp("snapshot list"),
+            self.steps_behind(&source, &out)
+        );
+        // Writing to a text does not fail.
+        let _ = write_losses(&mut text, self.own, rewritten);
+        text
+    }
+
+    fn steps_behind(&self, source: &str, out: &str) -> String {
+        let module = word(&self.own.path);
+        let args = self.place.args.as_ref().map_or(String::new(), |args| format!(" --args {}", quoted(args)));
+        let (restore, delete) = (self.icp("snapshot restore"), self.icp("snapshot delete"));
+        format!(
+            "\
+decant repack --check{flags} {source} {out}
+# 6. Upload and restore. An upload that breaks off goes on with --resume, and is not restored before it ends.
+COMPACT=$({upload} --input {out} --quiet) && echo \"$COMPACT\"
+{restore} \"$COMPACT\"
+# 7. Its own module: its post_upgrade runs, once. Only then start.
+{install} --mode upgrade --wasm {module}{args}
+{start}
+# 8. Look at it as its users do. When all is well:
+{delete} \"$COMPACT\"
+{delete} \"$SAVED\"
+{delete} \"$BACK\"
+
+The way back, until it is started in step 7; what users write from then on is lost by it:
+
+{stop}
+{restore} \"$BACK\"
+{start}
+",
+            flags = check_flags(self.options),
+            upload = self.icp("snapshot upload"),
+            install = self.icp("install"),
+            start = self.icp("start"),
+            stop = self.icp("stop"),
+        )
+    }
+
+    fn icp(&self, command: &str) -> String {
+        let Place { canister, network, identity, .. } = self.place;
+        let network = quoted(network);
+        let identity =
+            identity.as_ref().map_or(String::new(), |identity| format!(" --identity {}", quoted(identity)));
+        format!("icp canister {command} {canister} -n {network}{identity}")
+    }
+
+    /// The command that repacks.
+    fn command(&self, source: &str, out: &str) -> String {
+        let Self { options, own, place, .. } = self;
+        let mut text = format!("decant repack {source} {out} --bucket-pages {}", options.bucket_pages);
+        if options.growth_pages > 0 {
+            text += &format!(" --growth-pages {}", options.growth_pages);
+        }
+        if options.free_buckets {
+            text += " --free-buckets";
+        }
+        text += &check_flags(options);
+        text += &format!(" --canister {} --module {}", place.canister, word(&own.path));
+        if own.may_lose_heap {
+            text += " --may-lose-heap";
+        }
+        text += &format!(" --network {}", quoted(&place.network));
+        for (flag, value) in [("--identity", &place.identity), ("--args", &place.args)] {
+            if let Some(value) = value {
+                text += &format!(" {flag} {}", quoted(value));
+            }
+        }
+        text
+    }
+}
+
+/// A path as a shell and a command take it for one word that is no flag.
+fn word(path: &Path) -> String {
+    let path = path.display().to_string();
+    match path.starts_with('-') {
+        true => quoted(&format!("./{path}")),
+        false => quoted(&path),
+    }
 }
 
 /// As a shell takes it for one word.
-fn quoted(path: &Path) -> String {
-    let path = path.display().to_string();
+fn quoted(text: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+:@%,=".contains(letter);
-    match !path.is_empty() && !path.starts_with('-') && path.chars().all(is_plain) {
-        true => path,
-        false => format!("'{}'", path.replace('\'', "'\\''")),
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
     }
 }
 
 /// What a comparison has to know too.
-fn check_flags(rewritten: &Rewritten) -> String {
-    let manager_page = match rewritten.before.prefix_pages {
+fn check_flags(options: &Options) -> String {
+    let manager_page = match options.manager_page {
         0 => String::new(),
-        pages => format!(" --manager-page {pages}"),
+        page => format!(" --manager-page {page}"),
     };
-    let drop_tail = if rewritten.dropped.is_some() { " --drop-tail" } else { "" };
-    let drop_memories =
-        rewritten.dropped_memories.iter().map(|(_, it)| format!(" --drop-memory {}", it.memory));
+    let drop_tail = if options.drop_tail { " --drop-tail" } else { "" };
+    let drop_memories = options.drop_memories.iter().map(|memory| format!(" --drop-memory {memory}"));
     manager_page + drop_tail + &drop_memories.collect::<String>()
 }
 
-fn write_losses(text: &mut String, rewritten: &Rewritten) -> std::fmt::Result {
+fn write_losses(text: &mut String, own: &OwnModule, rewritten: &Rewritten) -> std::fmt::Result {
     writeln!(text, "- the heap: the module's post_upgrade rebuilds it from stable memory")?;
-    let timer = rewritten.metadata.get(GLOBAL_TIMER).and_then(|timer| timer.get("active"));
-    match timer.and_then(serde_json::Value::as_u64) {
-        Some(nanos) => writeln!(
-            text,
-            "- the global timer, armed for {nanos} ns: every upgrade clears it, post_upgrade must arm it again, as it\n  \
-             did in the upgrade before the snapshot"
-        )?,
-        None => writeln!(text, "- the global timer: none was armed; post_upgrade may arm one")?,
-    }
-    let hook =
-        rewritten.metadata.get(HOOK_STATUS).filter(|status| !status.is_null() && **status != NOT_SATISFIED);
-    if let Some(status) = hook {
-        writeln!(
-            text,
-            "- the status of the low-memory hook ({status}): it stays as the canister has it, since a load refuses one\n  \
-             that does not fit the empty heap; it is decided anew with the next message"
-        )?;
-    }
+    writeln!(text, "- the global timer: every upgrade disarms it, post_upgrade arms it")?;
     if rewritten.chunks > 0 {
-        match rewritten.module_bytes > CHUNKED_INSTALL_BYTES {
+        match own.size_bytes > CHUNKED_INSTALL_BYTES {
             true => writeln!(
                 text,
                 "- the chunk store ({} chunks): icp-cli clears it when it installs a module of {} bytes in chunks; the\n  \
                  files are in wasm_chunk_store",
-                rewritten.chunks, rewritten.module_bytes
+                rewritten.chunks, own.size_bytes
             )?,
             false => writeln!(text, "+ the chunk store ({} chunks) comes back", rewritten.chunks)?,
         }

@@ -22,9 +22,18 @@ pub(super) struct Plan {
 /// Plans a repack; an error if there is nothing to gain or something to lose.
 pub(super) fn plan(source: &SnapshotDir, options: &Options) -> anyhow::Result<Plan> {
     ensure!(
-        !source.is_repacked(),
-        "{} was repacked already: repack the snapshot that was downloaded",
-        source.path().display()
+        source.has_no_code(),
+        "{} was taken while the canister had its own code, a module of {} bytes: what was on the heap may be missing, and \
+         its post_upgrade would run on what it has read already. Upgrade the canister to nothing.wasm, which its own \
+         pre_upgrade runs for, and take the snapshot then: `decant repack --steps` prints every step",
+        source.path().display(),
+        source.module().len()
+    );
+    ensure!(
+        source.heap_bytes() == 0,
+        "{} holds a heap of {} bytes though its module is that of nothing: download the snapshot again",
+        source.path().display(),
+        source.heap_bytes()
     );
     let file = source.stable().path().display();
     let before = manager(source, options.manager_page)?;

@@ -1,7 +1,7 @@
 //! What icp-cli itself wrote and took, see `golden/README.md`.
 
-use crate::common::{PAGE, Temporary, managed, read_metadata};
-use decant_cli::repack::{Options, check, rewrite};
+use crate::common::{PAGE, Temporary, managed, read_metadata, write_metadata};
+use decant_cli::repack::{EMPTY_MODULE, Options, check, rewrite};
 use ic_stable_structures::Memory;
 use ic_stable_structures::memory_manager::MemoryId;
 use serde_json::Value;
@@ -18,8 +18,17 @@ fn parse(json: &str) -> Value {
     serde_json::from_str(json).expect("it is JSON")
 }
 
-/// The files beside the metadata, of the sizes that they say.
-fn write_files(directory: &Path, metadata: &Value) {
+/// The metadata as they are once the canister has no code.
+fn without_code() -> Value {
+    let mut metadata = parse(DOWNLOADED);
+    metadata["wasm_module_size"] = EMPTY_MODULE.len().into();
+    metadata["wasm_memory_size"] = 0.into();
+    metadata["globals"] = serde_json::json!([]);
+    metadata
+}
+
+/// A directory with the files beside the metadata, of the sizes that they say.
+fn write_directory(directory: &Path, metadata: &Value) {
     let (memory, manager) = managed(128);
     for id in [0, 1, 2, 3, 254] {
         manager.get(MemoryId::new(id)).grow(1);
@@ -33,6 +42,7 @@ fn write_files(directory: &Path, metadata: &Value) {
     file("wasm_module.bin", b"\0asm\x01\0\0\0");
     file("wasm_memory.bin", b"");
     file(".lock", b"");
+    write_metadata(directory, metadata);
     for (name, size) in [("wasm_module.bin", "wasm_module_size"), ("wasm_memory.bin", "wasm_memory_size")] {
         let file = File::options().write(true).open(directory.join(name)).expect("the file is there");
         file.set_len(metadata[size].as_u64().expect("a size")).expect("the file is padded");
@@ -40,11 +50,10 @@ fn write_files(directory: &Path, metadata: &Value) {
 }
 
 #[test]
-fn a_snapshot_as_icp_cli_downloaded_it_becomes_the_one_that_icp_cli_uploaded() {
+fn a_snapshot_of_a_canister_without_code_becomes_the_one_that_icp_cli_uploaded() {
     let directory = Temporary::new();
     let (source, out) = (directory.path("before"), directory.path("after"));
-    write_files(&source, &parse(DOWNLOADED));
-    fs::write(source.join("metadata.json"), DOWNLOADED).expect("the file is written");
+    write_directory(&source, &without_code());
 
     let options = Options::in_buckets_of(1);
     let rewritten = rewrite(&source, &out, &options).expect("it is repacked");
@@ -55,11 +64,21 @@ fn a_snapshot_as_icp_cli_downloaded_it_becomes_the_one_that_icp_cli_uploaded() {
 }
 
 #[test]
+fn a_snapshot_as_icp_cli_downloaded_it_of_a_canister_with_its_code_is_read_and_not_repacked() {
+    let directory = Temporary::new();
+    let (source, out) = (directory.path("before"), directory.path("after"));
+    write_directory(&source, &parse(DOWNLOADED));
+    assert!(check(&source, &source).expect("it can be read").is_same());
+    let refused = rewrite(&source, &out, &Options::in_buckets_of(1)).expect_err("it has its code");
+    assert!(format!("{refused:#}").contains("a module of 760338 bytes"), "{refused:#}");
+    assert!(!out.exists());
+}
+
+#[test]
 fn a_lock_that_a_failed_upload_left_does_not_make_a_directory_full() {
     let directory = Temporary::new();
     let (source, out) = (directory.path("before"), directory.path("after"));
-    write_files(&source, &parse(DOWNLOADED));
-    fs::write(source.join("metadata.json"), DOWNLOADED).expect("the file is written");
+    write_directory(&source, &without_code());
     fs::create_dir(&out).expect("the directory is made");
     fs::write(out.join(".lock"), b"").expect("the file is written");
     let options = Options::in_buckets_of(1);

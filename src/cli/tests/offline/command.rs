@@ -36,7 +36,7 @@ fn every_exit_code_is_what_the_help_says() {
         (vec!["inspect", "--growth", "-1", "one"], 2),
         (vec!["watch", "foo"], 2),
         (vec!["watch", "ftp://foo"], 2),
-        (vec!["repack", "nowhere", "out", "--bucket-pages", "1"], 3),
+        (vec!["repack", "--check", "nowhere", "out"], 3),
         (vec!["plan", "nowhere"], 3),
         (vec!["dry-run", "--modules", "nowhere"], 3),
         (vec!["man", "nowhere"], 3),

@@ -1,5 +1,6 @@
 //! Snapshot directories as icp-cli leaves them, with images that ic-stable-structures wrote.
 
+use decant_cli::repack::EMPTY_MODULE;
 use ic_stable_structures::memory_manager::{MemoryId, MemoryManager};
 use ic_stable_structures::{Memory, VectorMemory};
 use serde_json::{Value, json};
@@ -9,8 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A module that isn't empty: with a custom section of nothing.
-pub(crate) const MODULE: &[u8] = b"\0asm\x01\0\0\0\0\x02\x01x";
+/// A module that has a `canister_pre_upgrade`, which does nothing.
+pub(crate) const MODULE: &[u8] =
+    b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07\x18\x01\x14canister_pre_upgrade\0\0\
+\x0a\x04\x01\x02\0\x0b";
+/// A canister's id.
+pub(crate) const CANISTER: &str = "ryjl3-tyaaa-aaaaa-aaaba-cai";
 /// Bytes of a page.
 pub(crate) const PAGE: usize = 65_536;
 /// A chunk of the chunk store.
@@ -62,11 +67,11 @@ pub(crate) fn image() -> Vec<u8> {
 }
 
 /// What icp-cli writes to metadata.json, and a field that it may have one day.
-pub(crate) fn metadata(stable_bytes: usize, heap_bytes: usize) -> Value {
+fn metadata(stable_bytes: usize, module_bytes: usize, heap_bytes: usize) -> Value {
     json!({
         "source": { "taken_from_canister": null },
         "taken_at_timestamp": 1_700_000_000_000_000_001_u64,
-        "wasm_module_size": MODULE.len(),
+        "wasm_module_size": module_bytes,
         "globals": [{ "i32": 1_048_576 }, { "i64": -7 }, { "f64": 0.5 }],
         "wasm_memory_size": heap_bytes,
         "stable_memory_size": stable_bytes,
@@ -79,18 +84,26 @@ pub(crate) fn metadata(stable_bytes: usize, heap_bytes: usize) -> Value {
     })
 }
 
-/// Writes a complete snapshot directory.
+/// Writes the directory of a snapshot that was taken when the canister had no code.
 pub(crate) fn write_snapshot(directory: &Path, image: &[u8]) {
-    let heap = vec![3; 2 * PAGE];
+    write_files(directory, image, &EMPTY_MODULE, &[]);
+}
+
+/// Writes the directory of a snapshot that was taken while the canister had its own code.
+pub(crate) fn write_running(directory: &Path, image: &[u8]) {
+    write_files(directory, image, MODULE, &[3; 2 * PAGE]);
+}
+
+fn write_files(directory: &Path, image: &[u8], module: &[u8], heap: &[u8]) {
     fs::create_dir_all(directory.join("wasm_chunk_store")).expect("the directory is made");
     let file =
         |name: &str, bytes: &[u8]| fs::write(directory.join(name), bytes).expect("the file is written");
-    file("wasm_module.bin", MODULE);
-    file("wasm_memory.bin", &heap);
+    file("wasm_module.bin", module);
+    file("wasm_memory.bin", heap);
     file("stable_memory.bin", image);
     file(&format!("wasm_chunk_store/{}.bin", hex::encode(Sha256::digest(CHUNK))), CHUNK);
     file(".lock", b"");
-    write_metadata(directory, &metadata(image.len(), heap.len()));
+    write_metadata(directory, &metadata(image.len(), module.len(), heap.len()));
 }
 
 pub(crate) fn write_metadata(directory: &Path, metadata: &Value) {

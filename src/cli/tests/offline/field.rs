@@ -6,7 +6,6 @@ use ic_stable_structures::memory_manager::{MemoryId, MemoryManager};
 use ic_stable_structures::{Memory, RestrictedMemory, StableBTreeMap, StableCell, VectorMemory};
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 const OPTIONS: Options = Options::in_buckets_of(1);
 
@@ -229,31 +228,6 @@ fn the_directory_of_another_tool_is_named_as_that() {
     let text = refusal(&source, &out, &OPTIONS);
     assert_contains(&text, &["Juno CLI", "icp-cli or dfx"]);
     assert!(!text.contains("again"), "{text}");
-}
-
-#[test]
-fn the_printed_comparison_knows_what_the_repack_was_told() {
-    let directory = Temporary::new();
-    let (source, out) = (directory.path("source"), directory.path("out"));
-    let mut image = archive();
-    image.extend([9; PAGE]);
-    write_snapshot(&source, &image);
-    let decant = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_decant"))
-            .arg("repack")
-            .args(arguments)
-            .args([&source, &out])
-            .output()
-            .expect("decant runs");
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    let (code, text) = decant(&["--bucket-pages", "1", "--manager-page", "1", "--drop-tail"]);
-    assert_eq!(code, Some(0), "{text}");
-    let command =
-        format!("decant repack --check --manager-page 1 --drop-tail {} {}", source.display(), out.display());
-    assert_contains(&text, &[&command]);
-    assert_eq!(decant(&["--check", "--manager-page", "1", "--drop-tail"]).0, Some(0));
-    assert_eq!(decant(&["--check", "--manager-page", "1"]).0, Some(1));
 }
 
 #[test]

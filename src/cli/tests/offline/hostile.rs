@@ -1,7 +1,9 @@
 //! Directories that are not what they should be: each is refused with the file and what to do, and nothing is
 //! left that a tool would take for a snapshot.
 
-use crate::common::{PAGE, Temporary, image, managed, read_metadata, write_metadata, write_snapshot};
+use crate::common::{
+    MODULE, PAGE, Temporary, image, managed, read_metadata, write_metadata, write_running, write_snapshot,
+};
 use decant_cli::repack::{Options, rewrite};
 use ic_stable_structures::Memory;
 use ic_stable_structures::memory_manager::MemoryId;
@@ -15,7 +17,7 @@ const OPTIONS: Options = Options::in_buckets_of(1);
 fn assert_refused(words: &[&str], spoil: impl FnOnce(&Path)) {
     let directory = Temporary::new();
     let (source, out) = (directory.path("source"), directory.path("out"));
-    write_snapshot(&source, &image());
+    write_running(&source, &image());
     spoil(&source);
     let refused = rewrite(&source, &out, &OPTIONS).expect_err("it must be refused");
     let text = format!("{refused:#}");
@@ -115,7 +117,7 @@ fn stable_memory_that_is_no_whole_number_of_pages_is_refused() {
 #[test]
 fn a_module_of_zeros_as_an_interrupted_download_leaves_it_is_refused() {
     assert_refused(&["wasm_module.bin", "no WebAssembly module"], |source| {
-        fs::write(source.join("wasm_module.bin"), [0; 12]).expect("it is written");
+        fs::write(source.join("wasm_module.bin"), [0; MODULE.len()]).expect("it is written");
     });
 }
 
@@ -185,11 +187,16 @@ fn a_directory_that_is_not_empty_is_never_written_to() {
 }
 
 #[test]
-fn a_repacked_directory_is_not_repacked_again() {
-    let directory = Temporary::new();
-    let [source, out, again] = ["source", "out", "again"].map(|name| directory.path(name));
-    write_snapshot(&source, &image());
-    rewrite(&source, &out, &Options { bucket_pages: 4, ..OPTIONS }).expect("it is repacked");
-    let text = format!("{:#}", rewrite(&out, &again, &OPTIONS).expect_err("its module is gone"));
-    assert!(text.contains("was repacked already"), "{text}");
+fn a_snapshot_that_was_taken_the_old_way_is_refused_with_what_to_do() {
+    let words = ["had its own code, a module of 50 bytes", "Upgrade the canister to nothing.wasm", "--steps"];
+    assert_refused(&words, |_| {});
+}
+
+#[test]
+fn a_heap_beside_the_module_of_nothing_is_refused() {
+    assert_refused(&["holds a heap of 65536 bytes", "that of nothing"], |source| {
+        write_snapshot(source, &image());
+        fs::write(source.join("wasm_memory.bin"), [0; PAGE]).expect("it is written");
+        with_field(source, "wasm_memory_size", json!(PAGE));
+    });
 }

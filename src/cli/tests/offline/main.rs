@@ -1,6 +1,7 @@
 //! The commands that need no network, on files as icp-cli and dfx write them.
 
 mod as_icp_cli;
+mod by_hand;
 mod checks;
 mod command;
 mod common;

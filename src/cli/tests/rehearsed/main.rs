@@ -6,7 +6,7 @@ use common::{Fleet, command, decant, spawn, text};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Argument of a canister with nothing besides its manager.
 const PLAIN: &str = "(record { prefix_pages = 0 : nat64; bucket_pages = 128 : nat16; is_nested = false; behind_page = null; \
@@ -170,14 +170,66 @@ fn a_snapshot_that_can_not_be_one_is_refused_and_nothing_panics() {
     }
 }
 
+/// One canister on an engine; what the report says of it.
+fn engine_of(fleet: &Fleet, arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let small = ["--canisters", "1", "--state-kib", "1", "--strategy", "repack", "--json", "report.json"];
+    let mut command = command(fleet);
+    command.args(small).args(arguments).env_remove("POCKET_IC_BIN").env_remove("POCKET_IC_URL");
+    let ended = command.envs(environment.iter().copied()).output().expect("decant runs");
+    assert_eq!(ended.status.code(), Some(0), "{}{}", text(&ended.stdout), text(&ended.stderr));
+    let json: Value = serde_json::from_str(&fleet.read("report.json")).expect("it is JSON");
+    json["engine"].as_str().expect("the report names its engine").to_owned()
+}
+
+#[test]
+fn a_server_that_is_asked_for_is_started_or_used_where_it_listens() {
+    let fleet = Fleet::of_modules();
+    let binary = ("POCKET_IC_BIN", env!("CARGO_BIN_EXE_pocket-ic-decant"));
+    assert_eq!(engine_of(&fleet, &["--engine", "pocket-ic"], &[binary]), "pocket-ic");
+    assert_eq!(
+        engine_of(&fleet, &[], &[("POCKET_IC_BIN", "/nonexist")]),
+        "embedded",
+        "unless it is asked for"
+    );
+
+    let mut server = Command::new(env!("CARGO_BIN_EXE_decant"));
+    let mut server =
+        server.arg("replica").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it runs");
+    let mut url = String::new();
+    let mut printed = BufReader::new(server.stdout.take().expect("it is piped"));
+    printed.read_line(&mut url).expect("it prints where it listens");
+    let there = [("POCKET_IC_URL", url.trim()), ("POCKET_IC_BIN", "/nonexist")];
+    let engine = engine_of(&fleet, &["--engine", "pocket-ic"], &there);
+    server.kill().expect("it is stopped");
+    server.wait().expect("it ends");
+    assert_eq!(engine, "pocket-ic");
+}
+
 #[test]
 fn a_server_that_does_not_run_is_named() {
     let fleet = Fleet::of_modules();
-    let ended = command(&fleet).args(["--canisters", "1"]).env("POCKET_IC_BIN", "/nonexist").output();
-    let ended = ended.expect("decant runs");
-    let errors = text(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(3), "{errors}");
-    assert!(errors.starts_with("error: POCKET_IC_BIN is /nonexist, which is no PocketIC server"), "{errors}");
+    let refusal = |environment: &[(&str, &str)]| {
+        let mut command = command(&fleet);
+        command.args(["--canisters", "1", "--engine", "pocket-ic"]);
+        command.env_remove("POCKET_IC_BIN").env_remove("POCKET_IC_URL");
+        let ended = command.envs(environment.iter().copied()).output().expect("decant runs");
+        let errors = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(3), "{errors}");
+        errors
+    };
+    for (environment, words) in [
+        (
+            vec![],
+            "no PocketIC server is named: set POCKET_IC_BIN to the path of its binary, or POCKET_IC_URL",
+        ),
+        (vec![("POCKET_IC_BIN", "/nonexist")], "POCKET_IC_BIN is /nonexist, which is no PocketIC server"),
+        (vec![("POCKET_IC_BIN", "/bin/true")], "POCKET_IC_BIN is /bin/true, which is no PocketIC server"),
+        (vec![("POCKET_IC_URL", "http://127.0.0.1:9/")], "POCKET_IC_URL is http://127.0.0.1:9/, where no"),
+        (vec![("POCKET_IC_URL", "nowhere")], "POCKET_IC_URL is nowhere, where no PocketIC server listens"),
+    ] {
+        let errors = refusal(&environment);
+        assert!(errors.starts_with(&format!("error: {words}")), "{errors}");
+    }
 }
 
 #[test]

@@ -113,8 +113,8 @@ fn of_fleet(fleet: &Path) -> anyhow::Result<Vec<Original>> {
 fn of_snapshot(directory: &Path) -> anyhow::Result<Original> {
     let snapshot = SnapshotDir::open(directory)?;
     ensure!(
-        !snapshot.is_repacked(),
-        "{} is repacked: rehearse with what was downloaded",
+        !snapshot.has_no_code(),
+        "{} was taken of a canister without code, or is repacked: rehearse with a snapshot of what it runs",
         directory.display()
     );
     // The engine reads the files, from wherever it runs.
@@ -124,7 +124,7 @@ fn of_snapshot(directory: &Path) -> anyhow::Result<Original> {
     Ok(Original {
         name: name.unwrap_or_default(),
         source,
-        module: snapshot.module()?,
+        module: snapshot.module().to_vec(),
         upgrade_arg: candid::encode_args(())?,
     })
 }

@@ -1,0 +1,190 @@
+//! The steps of a repack by hand, as the command prints them: a shell runs them as they are, with an `icp` that writes
+//! down how it was called.
+
+use crate::common::{CANISTER, Ended, MODULE, PAGE, Temporary, decant, image, write_snapshot};
+use decant_cli::repack::EMPTY_MODULE;
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+const STEPS: [&str; 8] =
+    ["repack", "--steps", "before", "after", "--bucket-pages", "1", "--canister", CANISTER];
+const REPACK: [&str; 7] = ["repack", "before", "after", "--bucket-pages", "1", "--canister", CANISTER];
+/// Prints the id of what it makes, as icp-cli does with `--quiet`, and has a download ready.
+const ICP: &str = "#!/bin/sh
+printf '[%s]' \"$@\" >>icp.log
+echo >>icp.log
+case \"$2 $3\" in
+  'snapshot create') echo \"taken$(grep -c 'snapshot..create' icp.log)\" ;;
+  'snapshot upload') echo uploaded ;;
+  'snapshot download') mv downloaded before ;;
+esac
+";
+
+fn directory() -> Temporary {
+    let directory = Temporary::new();
+    fs::create_dir_all(directory.path("")).expect("the directory is made");
+    fs::write(directory.path("own.wasm"), MODULE).expect("it is written");
+    directory
+}
+
+fn run(directory: &Temporary, arguments: &[&str], more: &[&str]) -> Ended {
+    decant(&directory.path(""), &[arguments, more].concat())
+}
+
+/// Runs what was printed from the first step on, and answers how icp was called.
+fn typed(directory: &Temporary, steps: &str) -> String {
+    fs::create_dir_all(directory.path("bin")).expect("it is made");
+    let icp = directory.path("bin/icp");
+    fs::write(&icp, ICP).expect("it is written");
+    fs::set_permissions(&icp, fs::Permissions::from_mode(0o755)).expect("it can be run");
+    let decant = Path::new(env!("CARGO_BIN_EXE_decant")).parent().expect("it is in a directory");
+    let path = format!("{}:{}:/usr/bin:/bin", directory.path("bin").display(), decant.display());
+    let steps = &steps[steps.find("# 1.").expect("there is a first step")..];
+    let (steps, back) = steps.split_once("\nThe way back,").expect("there is a way back");
+    let back = back.split_once("\n\n").expect("it has steps").1;
+    let ended = Command::new("sh")
+        .args(["-e", "-u", "-c", &format!("{steps}\n{back}")])
+        .current_dir(directory.path(""))
+        .env("PATH", path)
+        .output()
+        .expect("the shell starts");
+    assert!(ended.status.success(), "{steps}{back}\n{ended:?}");
+    fs::read_to_string(directory.path("icp.log")).expect("icp was called")
+}
+
+#[test]
+fn every_step_names_the_canister_and_the_files_and_can_be_typed() {
+    let directory = directory();
+    write_snapshot(&directory.path("downloaded"), &image());
+    let flags = ["--module", "own.wasm", "--args", "(\"it's\")", "--identity", "me", "--network", "local"];
+    let ended = run(&directory, &STEPS, &flags);
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    assert_eq!(fs::read(directory.path("nothing.wasm")).expect("it is written"), EMPTY_MODULE);
+    assert!(!directory.path("before").exists() && !directory.path("after").exists());
+    let hash = format!("\n0x{}\n", hex::encode(Sha256::digest(MODULE)));
+    assert!(ended.output.contains(&hash), "{}", ended.output);
+    let place = format!("[{CANISTER}][-n][local][--identity][me]");
+    let upgrade = format!("[canister][install]{place}[--mode][upgrade][--wasm]");
+    let [stop, start] = ["stop", "start"].map(|what| format!("[canister][{what}]{place}"));
+    let snapshot = |what: &str, more: &str| format!("[canister][snapshot][{what}]{place}{more}");
+    let expected = [
+        stop.clone(),
+        snapshot("create", "[--quiet]"),
+        format!("{upgrade}[nothing.wasm]"),
+        snapshot("create", "[--quiet]"),
+        snapshot("download", "[taken2][--output][before]"),
+        snapshot("upload", "[--input][after][--quiet]"),
+        snapshot("restore", "[uploaded]"),
+        format!("{upgrade}[own.wasm][--args][(\"it's\")]"),
+        start.clone(),
+        snapshot("delete", "[uploaded]"),
+        snapshot("delete", "[taken2]"),
+        snapshot("delete", "[taken1]"),
+        stop,
+        snapshot("restore", "[taken1]"),
+        start,
+    ];
+    let called = typed(&directory, &ended.output);
+    assert_eq!(called.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn the_steps_are_those_of_the_page_for_operators() {
+    let printed = run(&directory(), &STEPS, &["--module", "own.wasm"]).output;
+    let steps = &printed[printed.find("# 1.").expect("there is a first step")..];
+    let steps = &steps[..steps.find("\nThe way back,").expect("there is a way back")];
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/offline-repack.md");
+    let page = fs::read_to_string(page).expect("it can be read");
+    let steps = steps.replace(&format!("{CANISTER} -n ic"), "CANISTER");
+    assert!(page.contains(&format!("```sh\n{steps}```")), "{steps}");
+}
+
+#[test]
+fn the_printed_repack_and_comparison_know_what_the_steps_were_told() {
+    let directory = directory();
+    fs::write(directory.path("its own.wasm"), MODULE).expect("it is written");
+    let mut image = image();
+    image.extend([9; PAGE]);
+    write_snapshot(&directory.path("downloaded"), &image);
+    let flags = ["--module", "its own.wasm", "--drop-tail", "--drop-memory", "7", "--growth-pages", "10"];
+    let printed = run(&directory, &STEPS, &flags).output;
+    assert!(typed(&directory, &printed).contains("[--wasm][its own.wasm]"), "{printed}");
+    let strict = run(&directory, &["repack", "--check", "before", "after"], &[]);
+    assert_eq!(strict.code, Some(1), "{}", strict.output);
+}
+
+#[test]
+fn after_the_repack_the_rest_of_the_steps_is_printed_with_what_is_lost() {
+    let directory = directory();
+    write_snapshot(&directory.path("before"), &image());
+    let ended = run(&directory, &REPACK, &["--module", "own.wasm"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    let every = run(&directory, &STEPS, &["--module", "own.wasm"]).output;
+    let rest = &every[every.find("decant repack --check before after\n").expect("it is a step")..];
+    assert!(ended.output.contains(rest), "{}", ended.output);
+    let listed = format!("BACK and SAVED as icp canister snapshot list {CANISTER} -n ic tells them");
+    for words in [&listed, "- the global timer", "+ the chunk store (1 chunks) comes back"] {
+        assert!(ended.output.contains(words), "{words:?} is not in {}", ended.output);
+    }
+}
+
+#[test]
+fn a_module_that_an_upgrade_would_rob_of_its_state_is_refused_before_anything_is_stopped() {
+    let directory = directory();
+    let custom = |name: &[u8]| {
+        let mut module = MODULE.to_vec();
+        module.extend([0, name.len() as u8 + 1, name.len() as u8]);
+        module.extend(name);
+        module
+    };
+    let persistent = custom(b"icp:private enhanced-orthogonal-persistence");
+    let plain = b"\0asm\x01\0\0\0\0\x02\x01x";
+    for (module, words) in [
+        (plain.as_slice(), "has no pre_upgrade, so what is on its heap would be lost"),
+        (&persistent, "enhanced orthogonal persistence"),
+        (&EMPTY_MODULE, "is the module of nothing"),
+        (b"\0asm other", "is no module that a canister can run"),
+        (b"no module", "is no module that a canister can run"),
+    ] {
+        fs::write(directory.path("other.wasm"), module).expect("it is written");
+        let refused = run(&directory, &STEPS, &["--module", "other.wasm"]);
+        assert_eq!(refused.code, Some(3), "{}", refused.output);
+        assert!(refused.errors.contains(words), "{words:?} is not in {}", refused.errors);
+        assert!(!directory.path("nothing.wasm").exists(), "{words}");
+    }
+    fs::write(directory.path("other.wasm"), plain).expect("it is written");
+    let told = run(&directory, &STEPS, &["--module", "other.wasm", "--may-lose-heap"]);
+    assert_eq!(told.code, Some(0), "{}", told.errors);
+    assert!(told.output.contains("--module other.wasm --may-lose-heap"), "{}", told.output);
+}
+
+#[test]
+fn something_else_by_the_name_of_nothing_is_left_alone() {
+    let directory = directory();
+    fs::write(directory.path("nothing.wasm"), "mine").expect("it is written");
+    let refused = run(&directory, &STEPS, &["--module", "own.wasm"]);
+    assert_eq!(refused.code, Some(3), "{}", refused.output);
+    assert!(refused.errors.contains("nothing.wasm is there and is something else"), "{}", refused.errors);
+    assert_eq!(fs::read(directory.path("nothing.wasm")).expect("it is there"), b"mine");
+}
+
+#[test]
+fn what_the_steps_need_is_asked_for() {
+    let directory = directory();
+    let own = ["--module", "own.wasm"];
+    let missing = |drop: &str| {
+        let words = [&STEPS[..], &own].concat();
+        let at = words.iter().position(|word| *word == drop).expect("it is there");
+        [&words[..at], &words[at + 2..]].concat()
+    };
+    for flag in ["--bucket-pages", "--canister", "--module"] {
+        let refused = run(&directory, &missing(flag), &[]);
+        assert_eq!(refused.code, Some(2), "{flag}");
+        assert!(refused.errors.contains(flag), "{flag}: {}", refused.errors);
+    }
+    let wrong = run(&directory, &STEPS[..6], &["--canister", "my-canister", "--module", "own.wasm"]);
+    assert_eq!(wrong.code, Some(2), "{}", wrong.errors);
+}
