@@ -5,7 +5,7 @@ use crate::dapps::by_vessel;
 use crate::people::{Act, People, all_jobs};
 use crate::repack::{nothing, plan, used};
 use crate::{bloated_on, modules};
-use anyhow::{anyhow, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use candid::Principal;
 use decant_api::jobs::{Batch, Command, JobView, Outcome, Summary, Which};
 use decant_api::plan::{Plan, Strategy};
@@ -16,6 +16,7 @@ use decant_cli::rehearsal::drive::{Driven, until_ended};
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::world::World;
 use decant_cli::rehearsal::{Options, Silent, account};
+use pocket_ic::common::rest::RawCanisterId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ const MESSAGE_CYCLES: u128 = 200_000_000;
 /// Cycles of a canister of the pool that do not come back when it is deleted: its installation, some 30 B, and what its last
 /// message prepaid, 83 B.
 const DELETION_CYCLES: u128 = 120_000_000_000;
+/// Ids of a subnet that may have been given away.
+const MAX_IDS: u64 = 1_000_000;
 /// Jobs at a time, of each plan.
 const IN_FLIGHT: u32 = 10;
 
@@ -66,6 +69,7 @@ pub fn run(engine: &Engine, canisters: u32, seed: u64) -> anyhow::Result<Campaig
     let (world, mut fleet) = bloated_on(engine, &options);
     let relocated: Vec<Principal> = halves(&world, &mut fleet)?;
     propose(&world, &options)?;
+    let all_before = Cycles::of(&world)?;
     let (before, begun) = (world.pic.cycle_balance(world.coordinator), world.pic.get_time());
     let mut messages = enrol(&world, &relocated, fleet.originals())?;
     let mut people = People::new(seed, u64::from(canisters) * ROUNDS_A_CANISTER);
@@ -96,12 +100,14 @@ pub fn run(engine: &Engine, canisters: u32, seed: u64) -> anyhow::Result<Campaig
         Spent { messages: messages + u128::from(people.taken), back_from_pool: people.back_from_pool };
     check_cycles(&world, before, begun.as_nanos_since_unix_epoch(), &spent)?;
     empty_pool(&world)?;
+    let idle_day = idle_day(&world)?;
+    Cycles::of(&world)?.check_since(all_before)?;
     Ok(Campaign {
         rolled_back,
         jobs: driven.jobs.len(),
         fenced_writes: driven.write_attempts_while_fenced,
         rounds,
-        idle_day: idle_day(&world)?,
+        idle_day,
         undone: people.undone(),
     })
 }
@@ -218,6 +224,73 @@ pub(crate) struct Spent {
     pub(crate) back_from_pool: (u128, u128),
 }
 
+/// Cycles of an instance: in all canisters that there are, and what those that there are or were have paid and burned, those
+/// included that were left in what was deleted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cycles {
+    held: u128,
+    consumed: u128,
+}
+
+impl Cycles {
+    /// When no call is on its way.
+    ///
+    /// # Errors
+    /// Not all canisters are found.
+    pub(crate) fn of(world: &World) -> anyhow::Result<Self> {
+        let mut cycles = Self { held: 0, consumed: 0 };
+        for (subnet, config) in world.pic.topology().subnet_configs {
+            let metrics = world.pic.get_subnet_metrics(subnet).context("a subnet without metrics")?;
+            cycles.consumed += metrics.consumed_cycles_total;
+            let first = config.canister_ranges.iter().map(|range| World::number(range.start.clone().into()));
+            let first = first.collect::<anyhow::Result<Vec<_>>>()?.into_iter().min().unwrap_or_default();
+            let mut found = 0;
+            // Ids follow each other; those of what was deleted are gaps.
+            for number in first..first + MAX_IDS {
+                if found == metrics.num_canisters {
+                    break;
+                }
+                let id = id_of(number);
+                if world.pic.canister_exists(id) {
+                    cycles.held += world.pic.cycle_balance(id);
+                    found += 1;
+                }
+            }
+            ensure!(
+                found == metrics.num_canisters,
+                "{found} of {} canisters of {subnet}",
+                metrics.num_canisters
+            );
+        }
+        Ok(cycles)
+    }
+
+    /// Whether nothing came out of nothing since, and nothing is gone: to the cycle.
+    ///
+    /// # Errors
+    /// With the figures, if it is not so.
+    pub(crate) fn check_since(self, before: Self) -> anyhow::Result<()> {
+        let consumed = self.consumed.saturating_sub(before.consumed);
+        ensure!(consumed > 0, "nothing was consumed: {before:?}, then {self:?}");
+        ensure!(before.held == self.held + consumed, "{before:?}, then {self:?}: {consumed} were consumed");
+        Ok(())
+    }
+}
+
+fn id_of(number: u64) -> Principal {
+    let mut bytes = vec![1; 10];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    RawCanisterId { canister_id: bytes }.into()
+}
+
+/// What is over its last message is answered; then nothing wakes the coordinator.
+pub(crate) fn come_to_rest(world: &World) {
+    for _ in 0..20 {
+        world.pic.advance_time(Duration::from_secs(2));
+        world.pic.tick();
+    }
+}
+
 /// What the coordinator lost is what its plans have spent, what every canister pays, and what messages to it cost; less
 /// what came back out of the pool.
 pub(crate) fn check_cycles(
@@ -260,11 +333,7 @@ pub(crate) fn empty_pool(world: &World) -> anyhow::Result<()> {
 
 /// What the coordinator burns in a day in which nobody asks it anything, and what every canister of its size does.
 fn idle_day(world: &World) -> anyhow::Result<(u128, u128)> {
-    // What is over its last message is answered; then nothing wakes it.
-    for _ in 0..20 {
-        world.pic.advance_time(Duration::from_secs(2));
-        world.pic.tick();
-    }
+    come_to_rest(world);
     let base = kept(&world.pic, world.operator, &[world.coordinator])?.idle_cycles_a_day;
     let before = world.pic.cycle_balance(world.coordinator);
     for _ in 0..24 {

@@ -92,6 +92,9 @@ impl Keeper {
             (import "ic0" "call_new" (func $call ({eight})))
             (import "ic0" "call_data_append" (func $argument (param {word} {word})))
             (import "ic0" "call_perform" (func $perform (result i32)))
+            (import "ic0" "msg_arg_data_copy" (func $received (param {word} {word} {word})))
+            (import "ic0" "canister_cycle_balance128" (func $balance (param {word})))
+            (import "ic0" "cycles_burn128" (func $burn (param i64 i64 {word})))
             (memory (export "memory") {memory})
             (data ({word}.const 1024) "{header}")
             (data ({word}.const 36000) "raw_randDIDL\00\00")
@@ -136,6 +139,12 @@ impl Keeper {
                 (i64.store ({word}.const 40000) (call $timer (i64.const 0)))
                 (call $append ({word}.const 40000) ({word}.const 8))
                 (call $reply))
+            (func (export "canister_update burn_to")
+                (call $received ({word}.const 41000) ({word}.const 0) ({word}.const 8))
+                (call $balance ({word}.const 41008))
+                (call $burn (i64.const 0) (i64.sub (i64.load ({word}.const 41008)) (i64.load ({word}.const 41000)))
+                    ({word}.const 41024))
+                (call $reply))
             (func (export "canister_query peek")
                 {store}
                 (call $append ({word}.const 40000) ({word}.const {bytes}))
@@ -170,6 +179,12 @@ pub fn call(world: &World, canister: Principal, method: &str) -> Vec<u8> {
 pub fn disarmed(world: &World, canister: Principal) -> u64 {
     let reply = call(world, canister, "disarm");
     u64::from_le_bytes(reply.try_into().expect("a word"))
+}
+
+/// Burns its cycles but for so many, and what the message prepaid.
+pub fn burn_to(world: &World, keeper: Principal, cycles: u64) {
+    let argument = cycles.to_le_bytes().to_vec();
+    world.pic.update_call(keeper, world.operator, "burn_to", argument).expect("the canister answers");
 }
 
 /// Changes every global.

@@ -2,7 +2,9 @@
 //! who aborts, pauses and resumes, an upgrade of the coordinator in the middle, and originals with dust at a ledger, which are
 //! parked and retried by the code of their reason; and the account of it.
 
-use crate::campaign::{Spent, check_account, check_cycles, empty_pool, enrol, latest, summary};
+use crate::campaign::{
+    Cycles, Spent, check_account, check_cycles, come_to_rest, empty_pool, enrol, latest, summary,
+};
 use crate::people::all_jobs;
 use crate::{fleet_on, modules, restart};
 use anyhow::{Context, anyhow, bail, ensure};
@@ -126,6 +128,7 @@ pub fn run(engine: &Engine, canisters: u32, say: &mut dyn FnMut(&str)) -> anyhow
     let pace = Pace { breaker: Some(BREAKER), ..Pace::default() };
     world.decide(&Decision::Approve { plan: plan(&world, &options, token)?, pace: Some(pace) })?;
     let originals = fleet.originals();
+    let all_before = Cycles::of(&world)?;
     let (before, begun) = (world.pic.cycle_balance(world.coordinator), world.pic.get_time());
     let mut spent = Spent { messages: enrol(&world, &originals, originals.clone())?, ..Spent::default() };
     let mut operator = Operator { to_do: COURSE.to_vec(), until: None, canisters, messages: 0 };
@@ -176,6 +179,8 @@ pub fn run(engine: &Engine, canisters: u32, say: &mut dyn FnMut(&str)) -> anyhow
     ensure!(dusty > 0 && retried == dusty as u64, "{dusty} originals had dust, {retried} jobs were retried");
     check_account(&world, &fleet, &driven, &options, 1)?;
     check_cycles(&world, before, begun.as_nanos_since_unix_epoch(), &spent)?;
+    come_to_rest(&world);
+    Cycles::of(&world)?.check_since(all_before)?;
     let burned_cycles = check_evidence(&world, &driven.jobs)?;
     let end = summary(&world)?;
     empty_pool(&world)?;

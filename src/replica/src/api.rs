@@ -39,6 +39,9 @@ pub struct SubnetMetrics {
     pub canisters: u64,
     /// Bytes that they keep.
     pub state_bytes: u64,
+    /// Cycles that they and those before them paid or burned, and those that were left in what was deleted; what calls on their
+    /// way have prepaid counts until it comes back.
+    pub consumed_cycles: u128,
 }
 
 /// Where a call to the management canister is routed.

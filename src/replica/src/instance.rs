@@ -151,13 +151,13 @@ impl Instance {
     /// What a subnet says of itself; `None` for an unknown one.
     pub fn subnet_metrics(&self, subnet: Principal) -> Option<SubnetMetrics> {
         let subnet = &self.subnets[self.subnet_index(subnet)?];
-        let ids = subnet.canister_ids();
+        let canisters: Vec<&Canister> = subnet.canister_ids().filter_map(|id| subnet.canister(id)).collect();
         Some(SubnetMetrics {
-            canisters: ids.len() as u64,
-            state_bytes: ids
-                .filter_map(|id| subnet.canister(id))
-                .map(|canister| canister.memory().total())
-                .sum(),
+            canisters: canisters.len() as u64,
+            state_bytes: canisters.iter().map(|canister| canister.memory().total()).sum(),
+            consumed_cycles: canisters
+                .iter()
+                .fold(subnet.consumed_cycles, |sum, canister| sum.saturating_add(canister.consumed_cycles)),
         })
     }
 

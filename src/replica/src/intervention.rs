@@ -16,7 +16,7 @@ impl Instance {
         let before = self.cycles(id)?;
         let left = before.min(LEFT_CYCLES);
         if let Some(mut canister) = self.canister_mut(id) {
-            canister.cycles = left;
+            canister.pay(before - left);
         }
         Ok(before - left)
     }

@@ -227,3 +227,82 @@ fn a_snapshot_is_written_to_a_directory_and_read_back() {
     assert_eq!(pic.get_stable_memory(twin), stable);
     std::fs::remove_dir_all(&directory).expect("it was there");
 }
+
+/// Sends cycles to another canister of the first eight bytes of its argument, with what a management call costs; burns some.
+const SPENDER: &str = r#"(module
+    (import "ic0" "msg_arg_data_size" (func $arg_size (result i32)))
+    (import "ic0" "msg_arg_data_copy" (func $arg_copy (param i32 i32 i32)))
+    (import "ic0" "msg_reply" (func $reply))
+    (import "ic0" "msg_cycles_accept128" (func $accept (param i64 i64 i32)))
+    (import "ic0" "cycles_burn128" (func $burn (param i64 i64 i32)))
+    (import "ic0" "call_new" (func $call_new (param i32 i32 i32 i32 i32 i32 i32 i32)))
+    (import "ic0" "call_cycles_add128" (func $add (param i64 i64)))
+    (import "ic0" "call_perform" (func $perform (result i32)))
+    (memory 1)
+    (table 1 funcref)
+    (elem (i32.const 0) $done)
+    (data (i32.const 200) "take")
+    (func $done (param i32) (call $reply))
+    (func $take (call $accept (i64.const 0) (i64.const 40000000000) (i32.const 300)) (call $reply))
+    (func $spend
+        (call $arg_copy (i32.const 0) (i32.const 0) (call $arg_size))
+        (call $burn (i64.const 0) (i64.const 7000000007) (i32.const 300))
+        (call $call_new (i32.const 0) (call $arg_size) (i32.const 200) (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
+        (call $add (i64.const 0) (i64.const 100000000001))
+        (drop (call $perform)))
+    (func $trap (call $spend) unreachable)
+    (export "canister_update take" (func $take))
+    (export "canister_update spend" (func $spend))
+    (export "canister_update trap" (func $trap))
+    (export "memory" (memory 0)))"#;
+
+/// Interface specification, "State tree, Subnet information": cycles consumed by all current and deleted canisters.
+#[test]
+fn what_canisters_hold_and_what_was_consumed_is_what_there_was_to_the_cycle() {
+    let (_replica, pic) = start();
+    let subnet = pic.topology().get_app_subnets()[0];
+    let module = wat::parse_str(SPENDER).expect("a module");
+    let canisters = [(); 3].map(|()| pic.create_canister());
+    let mut held_before: u128 = canisters.iter().map(|id| pic.cycle_balance(*id)).sum();
+    let consumed = || pic.get_subnet_metrics(subnet).expect("it has metrics").consumed_cycles_total;
+    let consumed_before = consumed();
+    for id in canisters {
+        held_before += 10_000_000_000_000;
+        pic.add_cycles(id, 10_000_000_000_000);
+        pic.install_canister(id, module.clone(), vec![], None);
+    }
+    let [first, second, last] = canisters;
+    let call = |method: &str, to: Principal| {
+        pic.update_call(first, Principal::anonymous(), method, to.as_slice().to_vec())
+    };
+    let check = |what: &str| {
+        let held: u128 =
+            canisters.iter().filter(|id| pic.canister_exists(**id)).map(|id| pic.cycle_balance(*id)).sum();
+        let consumed = consumed() - consumed_before;
+        assert!(consumed > 0, "{what}");
+        assert_eq!(held + consumed, held_before, "{what}");
+        consumed
+    };
+    let installed = check("installations");
+    // 7 B are burned and 40 B accepted; the rest comes back, and so does what was prepaid.
+    call("spend", second).expect("it answers");
+    let spent = check("a call with cycles");
+    assert!(spent - installed > 7_000_000_007, "{spent}");
+    assert_eq!(pic.cycle_balance(second).cmp(&pic.cycle_balance(last)), std::cmp::Ordering::Greater);
+    call("trap", second).expect_err("it traps");
+    call("none", second).expect_err("there is no such method");
+    call("spend", Principal::from_slice(&[9; 10])).expect("a call of nobody is answered");
+    check("calls that fail");
+    pic.upgrade_canister(second, b"no module".to_vec(), vec![], None).expect_err("it does not compile");
+    pic.upgrade_canister(second, module, vec![], None).expect("it is upgraded");
+    pic.take_canister_snapshot(second, None, None).expect("a snapshot is taken");
+    for _ in 0..5 {
+        pic.advance_time(std::time::Duration::from_secs(100_000));
+        pic.tick();
+    }
+    let before = check("half a week of memory");
+    let left = pic.cycle_balance(last);
+    pic.stop_canister(last, None).expect("it stops");
+    pic.delete_canister(last, None).expect("it is deleted");
+    assert!(check("a deletion") - before >= left, "what was in it is gone");
+}

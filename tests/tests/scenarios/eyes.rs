@@ -169,3 +169,73 @@ fn what_was_approved_moved_and_deleted_stays_with_who_did_it_and_its_root() {
     assert!(matches!(later[1].happened, Happened::Commanded { command: Command::Skip, job: 2 }), "{later:?}");
     assert_eq!(later[1].by, Some(world.operator));
 }
+
+#[derive(serde::Deserialize)]
+struct Log {
+    lines: Vec<LogLine>,
+}
+
+#[derive(serde::Deserialize)]
+struct LogLine {
+    number: u64,
+    nanos: String,
+    text: String,
+}
+
+fn log(world: &World, query: &str) -> Vec<LogLine> {
+    let log: Log = serde_json::from_str(&get(world, &format!("/logs?{query}"))).expect("JSON");
+    log.lines
+}
+
+#[test]
+fn lines_of_the_log_are_asked_for_by_moment_and_number_newest_first() {
+    let (world, _) = with_one_parked();
+    let all = log(&world, "limit=1000");
+    assert!(all.len() > 10, "{} lines", all.len());
+    assert!(all.is_sorted_by(|newer, older| newer.number > older.number));
+    let nanos = |line: &LogLine| line.nanos.parse::<u64>().expect("a number");
+    for limit in [1, 3, all.len()] {
+        let some: Vec<u64> = log(&world, &format!("limit={limit}")).iter().map(|line| line.number).collect();
+        assert_eq!(some, all[..limit].iter().map(|line| line.number).collect::<Vec<_>>());
+    }
+    let middle = nanos(&all[all.len() / 2]);
+    let since = log(&world, &format!("since={middle}&limit=1000"));
+    let expected = all.iter().filter(|line| nanos(line) >= middle).count();
+    assert!((1..all.len()).contains(&since.len()), "{} of {} lines", since.len(), all.len());
+    assert_eq!(since.len(), expected, "since {middle}");
+    assert!(log(&world, &format!("since={}", nanos(&all[0]) + 1)).is_empty());
+}
+
+/// Controllers read it where no query of the coordinator answers any more: the last 4 KiB, as the platform keeps them.
+#[test]
+fn the_platforms_log_gets_a_line_for_each_state_that_a_job_enters() {
+    let (world, _) = with_one_parked();
+    let mut own = log(&world, "limit=1000");
+    own.reverse();
+    let own: Vec<String> = own.into_iter().map(|line| line.text).collect();
+    let records = world.pic.fetch_canister_logs(world.coordinator, world.operator);
+    let platform: Vec<String> = records
+        .expect("the operator controls it")
+        .into_iter()
+        .map(|record| String::from_utf8(record.content).expect("text"))
+        .collect();
+    assert!(platform.len() > 20, "{platform:#?}");
+    let latest = &own[own.len() - platform.len()..];
+    for (line, text) in platform.iter().zip(latest) {
+        assert_eq!(line.split_once(' ').map(|(_, text)| text), Some(text.as_str()), "{platform:#?}");
+    }
+    let states = [
+        "inspected",
+        "admitted",
+        "reserved",
+        "frozen",
+        "sealed",
+        "switching",
+        "committed",
+        "retired",
+        "done",
+    ];
+    for state in states {
+        assert!(own.iter().any(|text| text.contains(state)), "{state}: {own:#?}");
+    }
+}

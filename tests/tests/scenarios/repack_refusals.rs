@@ -7,7 +7,7 @@ use decant_api::plan::{ByVessel, ModuleUse, Plan, Strategy};
 use decant_cli::rehearsal::Options;
 use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::world::World;
-use decant_tests::keeper::{Keeper, bump, bumped, peek};
+use decant_tests::keeper::{Keeper, bump, bumped, burn_to, peek};
 use decant_tests::repack::{
     RunState, create, digest, grow, install, install_shapes, nothing, one_of_each, plan, refusal, repack,
     repack_with, shapes_plan, snapshots, status, used, wasm,
@@ -196,6 +196,14 @@ fn a_canister_with_nine_snapshots_is_refused_and_keeps_them() {
 struct Settings {
     controllers: Option<Vec<Principal>>,
     freezing_threshold: Option<candid::Nat>,
+    minimum_incoming_canister_call_cycles: Option<candid::Nat>,
+    snapshot_visibility: Option<Visibility>,
+}
+
+#[derive(CandidType, serde::Deserialize)]
+enum Visibility {
+    #[serde(rename = "public")]
+    Public,
 }
 
 #[derive(CandidType)]
@@ -270,6 +278,38 @@ fn a_canister_that_could_not_pay_for_its_snapshots_is_refused() {
     let seconds = world.pic.cycle_balance(canister) / 2 / (burned / 86_400);
     set(&world, canister, Settings { freezing_threshold: Some(seconds.into()), ..Settings::default() });
     assert_refused(&world, &shapes_plan(&world), canister, "grow", &["cycles and needs", "top up"]);
+}
+
+/// M5: an upgrade prepays 300 B, 600 B with 64-bit memory. Half of that is more than all that is charged.
+#[test]
+fn a_canister_that_could_not_prepay_an_upgrade_is_refused_before_it_is_stopped() {
+    for (is_64_bit, left) in [(false, 150_000_000_000_u64), (true, 450_000_000_000)] {
+        let world = world();
+        let module = Keeper { is_64_bit, ..Keeper::default() }.module();
+        let canister = install(&world, &module, nothing());
+        bump(&world, canister);
+        burn_to(&world, canister, left);
+        let held = world.pic.cycle_balance(canister);
+        assert!((u128::from(left)..2 * u128::from(left)).contains(&held), "{held}");
+        let plan = plan(&world, vec![used(&module, nothing())]);
+        assert_refused(&world, &plan, canister, "bump", &["cycles and needs", "top up"]);
+        // Nothing else was in the way.
+        world.pic.add_cycles(canister, 2_000_000_000_000);
+        let jobs = repack(&world, &plan, &[canister]);
+        assert_eq!(jobs[0].outcome, Outcome::Done, "{is_64_bit}: {jobs:?}");
+    }
+}
+
+#[test]
+fn a_canister_that_wants_cycles_with_each_call_or_shows_its_snapshots_to_all_is_refused() {
+    let world = world();
+    let (wants, shows) = (shapes(&world, 128), shapes(&world, 128));
+    let minimum_incoming_canister_call_cycles = Some(1_000_000_u32.into());
+    set(&world, wants, Settings { minimum_incoming_canister_call_cycles, ..Settings::default() });
+    set(&world, shows, Settings { snapshot_visibility: Some(Visibility::Public), ..Settings::default() });
+    let plan = shapes_plan(&world);
+    assert_refused(&world, &plan, wants, "grow", &["wants 1000000 cycles with each call"]);
+    assert_refused(&world, &plan, shows, "grow", &["everybody reads its snapshots", &shows.to_text()]);
 }
 
 #[test]

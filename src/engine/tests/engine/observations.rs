@@ -1,13 +1,15 @@
 //! After a reply that never came: what is seen decides, not what is hoped.
 
 use decant_engine::{
-    Digest, Event, FenceView, Holder, Job, KitView, Outcome, Phase, Reason, ReasonCode, Retention, RunState,
-    Seal, State, Undo, Value, apply,
+    Digest, Event, FenceView, Holder, Job, KitView, MAX_DETAIL_BYTES, Outcome, Phase, Reason, ReasonCode,
+    Retention, RunState, Seal, State, Undo, Value, apply,
 };
+
+use serde_bytes::ByteBuf;
 
 use crate::common::{
     NOW_NANOS, applied, canister, emptied, fresh, holder, in_every_state, kit, new_job, observing, path,
-    sent, started, status, view,
+    seal, sent, started, status, view,
 };
 
 fn at(state: &str) -> Job {
@@ -445,4 +447,38 @@ fn the_target_of_a_source_that_controls_itself_controls_itself() {
     };
     assert!(settings.controllers.contains(&target) && !settings.controllers.contains(&job.source()));
     assert!(settings.controllers.contains(&canister(90)) && settings.controllers.len() == 2);
+}
+
+/// A7: what a canister answers is cut before it is journalled, and is still known to be too large.
+#[test]
+fn two_megabytes_of_a_fingerprint_or_a_reason_make_no_record_of_that_size() {
+    let fingerprint = ByteBuf::from(vec![7; 2_000_000]);
+    let large = || Seal { fingerprint: fingerprint.clone(), ..seal() };
+    let pulled = Value::Pulled { is_complete: true, done_bytes: 9, wire_bytes: 9, verified: Some(large()) };
+    let reason = Reason::new(ReasonCode::Rejected, "x".repeat(2_000_000));
+    assert!(reason.detail().len() <= MAX_DETAIL_BYTES);
+    let told = [
+        ("restarted", Outcome::Done(Value::Hashed(large())), Some(ReasonCode::TooLarge)),
+        ("sealed", Outcome::Done(pulled), Some(ReasonCode::RootMismatch)),
+        ("target verified", Outcome::Done(Value::Hashed(large())), Some(ReasonCode::ChangedAfterSeal)),
+        ("restarted", Outcome::Refused(reason.clone()), Some(ReasonCode::Rejected)),
+        ("draining", Outcome::Unknown(reason.clone()), Some(ReasonCode::Rejected)),
+        ("frozen", Outcome::Transient(reason), Some(ReasonCode::Rejected)),
+    ];
+    for (state, outcome, code) in told {
+        let outcome = outcome.bounded();
+        let job = sent(at(state)).expect("it has a call");
+        let event = Event::Replied { ticket: job.counters().calls, outcome: outcome.clone() };
+        let job = reply(job, outcome);
+        assert_eq!(job.reason_code(), code, "{state}: {:?}", job.state());
+        for (what, bytes) in [("entry", stored(&event)), ("job", stored(&job))] {
+            assert!(bytes < 8_192, "{what} of {state}: {bytes} bytes");
+        }
+    }
+}
+
+fn stored(record: &impl serde::Serialize) -> usize {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(record, &mut bytes).expect("it can be stored");
+    bytes.len()
 }

@@ -4,6 +4,7 @@
 mod canister;
 mod checks;
 mod coordinator;
+mod old;
 mod people;
 mod prng;
 mod run;

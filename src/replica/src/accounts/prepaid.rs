@@ -22,10 +22,9 @@ impl Prepaid {
         self.cycles
     }
 
-    /// Returns to the balance what `used` instructions leave of it; the base fee is spent (code:
-    /// `refund_unused_execution_cycles`).
-    pub(crate) fn settle(self, balance: &mut u128, profile: &SubnetProfile, used: u64) {
+    /// What `used` instructions leave of it; the base fee is spent (code: `refund_unused_execution_cycles`).
+    pub(crate) fn unused(self, profile: &SubnetProfile, used: u64) -> u128 {
         let unused = profile.instruction_cycles(self.instructions.saturating_sub(used), self.is_wasm64);
-        *balance = balance.saturating_add(unused.min(self.cycles));
+        unused.min(self.cycles)
     }
 }

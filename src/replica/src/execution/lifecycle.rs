@@ -100,7 +100,7 @@ pub(crate) fn run_installation(
     if let Err(error) = check(&canister, &profile, install.mode, round) {
         // It costs its base fee all the same.
         let prepaid = canister.prepay(&profile, limit, false).map_err(unaffordable)?;
-        prepaid.settle(&mut canister.cycles, &profile, 0);
+        canister.settle(prepaid, &profile, 0);
         return Err(error);
     }
     drop(canister);
@@ -128,7 +128,7 @@ pub(crate) fn run_installation(
     let Some(mut canister) = instance.subnets[subnet].canister_mut(&id) else {
         return Err(failure::canister_not_found(id));
     };
-    prepaid.settle(&mut canister.cycles, &profile, budget.used);
+    canister.settle(prepaid, &profile, budget.used);
     let result = result.and_then(|()| check_end(&canister, &profile, held_bytes));
     if result.is_err() {
         keep_log(&canister.log, &mut before.log);
@@ -302,7 +302,7 @@ fn phase(
     let Some(mut canister) = instance.subnets[subnet].canister_mut(&id) else { return Ok(()) };
     canister.log.append(&finished.effects.log);
     finished.result.map_err(|error| failure::user_error(id, &error))?;
-    canister.cycles = finished.effects.balance;
+    canister.settle_effects(&finished.effects);
     canister.global_timer = finished.effects.global_timer;
     if let Some(data) = finished.effects.certified_data {
         canister.certified_data = data;
@@ -330,7 +330,8 @@ pub(crate) fn abandon(instance: &mut Instance, subnet: usize, id: Principal) {
     canister.history.clear();
     canister.settings.compute_allocation = 0;
     canister.settings.memory_allocation = 0;
-    canister.cycles = 0;
+    let left = canister.cycles;
+    canister.pay(left);
 }
 
 /// Removes code and memory of a canister and rejects its open calls (spec, "IC method uninstall_code").

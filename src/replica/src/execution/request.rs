@@ -63,7 +63,7 @@ impl Instance {
             Err((error, is_charged)) => {
                 // A message that finds nothing to run costs its base fee (measured: `call unknown method`).
                 if is_charged {
-                    canister.cycles = canister.cycles.saturating_sub(profile.execution_cycles(0, false));
+                    canister.pay(profile.execution_cycles(0, false));
                 }
                 let cycles = before.saturating_sub(canister.cycles);
                 drop(canister);

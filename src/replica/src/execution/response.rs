@@ -33,13 +33,11 @@ impl Instance {
         }
         let before = canister.cycles;
         let transmission = profile.transmission_cycles(response.payload_bytes());
-        canister.cycles = canister
-            .cycles
-            .saturating_add(response.refund.min(callback.cycles))
-            .saturating_add(callback.prepaid_transmission.saturating_sub(transmission));
+        canister.cycles = canister.cycles.saturating_add(response.refund.min(callback.cycles));
+        canister.repay(callback.prepaid_transmission.saturating_sub(transmission));
         let context = canister.calls.contexts.get(&callback.context).cloned();
         if context.is_none() {
-            canister.cycles = canister.cycles.saturating_add(callback.prepaid_execution);
+            canister.repay(callback.prepaid_execution);
         }
         let is_wasm64 = canister.is_wasm64();
         drop(canister);
@@ -113,7 +111,7 @@ impl Instance {
             Ok(()) => {
                 if let Some(mut canister) = self.subnets[subnet].canister_mut(&id) {
                     canister.version += 1;
-                    canister.cycles = cleaned.effects.balance;
+                    canister.settle_effects(&cleaned.effects);
                     canister.apply(&cleaned.effects);
                     canister.check_low_memory();
                 }

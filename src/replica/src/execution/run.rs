@@ -95,13 +95,9 @@ impl Instance {
         let (profile, round) = (self.subnets[subnet].profile.clone(), self.round);
         let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return };
         if finished.result.is_ok() {
-            // A call that was begun and never made gives its cycles back.
-            let begun = finished.effects.building.as_ref().map_or(0, |call| call.cycles);
-            // Others may have changed the balance meanwhile, where the message took several rounds.
-            canister.cycles = (canister.cycles + finished.effects.balance + begun)
-                .saturating_sub(finished.effects.balance_at_start);
+            canister.settle_effects(&finished.effects);
         }
-        prepaid.settle(&mut canister.cycles, &profile, finished.instructions);
+        canister.settle(prepaid, &profile, finished.instructions);
         let changed_bytes = finished.heap_delta_pages * PAGE_BYTES as u64;
         canister.debits.add_heap_delta(profile.rates, round, changed_bytes);
     }

@@ -40,6 +40,7 @@ pub(super) fn create_canister(call: &mut Call<'_>) -> Outcome {
     let settings = arg.settings.unwrap_or_default();
     let id = create(call, settings, None, arg.sender_canister_version, *call.cycles - fee)?;
     *call.cycles = 0;
+    call.canister_mut(id)?.consumed_cycles = fee;
     reply(&Created { canister_id: id })
 }
 

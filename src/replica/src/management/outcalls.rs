@@ -70,7 +70,8 @@ pub(super) fn http_request(call: &mut Call<'_>) -> Outcome {
     let price = call
         .profile()
         .http_request_cycles(http.variable_bytes(), http.max_response_bytes.unwrap_or(MESSAGE_BYTES));
-    let outcalls = &mut call.instance.subnets[call.subnet].outcalls;
+    let subnet = &mut call.instance.subnets[call.subnet];
+    let outcalls = &mut subnet.outcalls;
     if outcalls.open.len() >= OPEN_OUTCALLS {
         return Err(refused(format!("max number ({OPEN_OUTCALLS}) of http requests in-flight reached.")));
     }
@@ -81,6 +82,7 @@ pub(super) fn http_request(call: &mut Call<'_>) -> Outcome {
         )));
     }
     *call.cycles -= price;
+    subnet.consumed_cycles += price;
     outcalls.insert(Outcall {
         // Its argument is kept in `http` alone.
         request: Request { cycles: *call.cycles, payload: [].into(), ..call.request.clone() },

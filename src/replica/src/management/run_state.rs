@@ -72,7 +72,10 @@ pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
     }
     // Its cycles are burned, its snapshots die with it.
     let subnet = &mut call.instance.subnets[call.subnet];
-    if let Some(code) = subnet.remove(&id).and_then(|canister| canister.code) {
+    let removed = subnet.remove(&id);
+    let consumed = removed.as_ref().map_or(0, |canister| canister.consumed_cycles + canister.cycles);
+    subnet.consumed_cycles += consumed;
+    if let Some(code) = removed.and_then(|canister| canister.code) {
         call.instance.runner.forget(code.generation);
     }
     done()

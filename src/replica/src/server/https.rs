@@ -97,11 +97,13 @@ fn subnet_state(instance: &mut Instance, id: Principal, body: &[u8]) -> Result<C
     if !paths(body)?.iter().any(|asked| asked.iter().map(Vec::as_slice).eq(path)) {
         return Err(ApiError::unsupported("the state tree of a subnet but for its metrics", INSTEAD));
     }
-    // Interface specification, "State tree, Subnet information". Neither cycles nor transactions are counted.
+    // Interface specification, "State tree, Subnet information". Transactions are not counted.
+    let (high, low) = (metrics.consumed_cycles >> 64, metrics.consumed_cycles as u64);
+    let high = if high == 0 { Value::Null } else { Value::from(high as u64) };
     let metrics = Value::Map(vec![
         (0.into(), metrics.canisters.into()),
         (1.into(), metrics.state_bytes.into()),
-        (2.into(), Value::Map(vec![(0.into(), 0.into()), (1.into(), Value::Null)])),
+        (2.into(), Value::Map(vec![(0.into(), low.into()), (1.into(), high)])),
         (3.into(), 0.into()),
     ]);
     let mut leaf = Vec::new();

@@ -3,6 +3,7 @@
 use super::Canister;
 use crate::accounts::{CannotGrow, Holdings, OutOfCycles, Prepaid, Unaffordable};
 use crate::profile::SubnetProfile;
+use crate::system_api::host::Effects;
 
 impl Canister {
     /// What it keeps.
@@ -37,8 +38,30 @@ impl Canister {
     /// Takes `amount` if it affords that.
     pub(crate) fn withdraw(&mut self, profile: &SubnetProfile, amount: u128) -> Result<(), OutOfCycles> {
         self.affords(profile, amount)?;
-        self.cycles -= amount;
+        self.pay(amount);
         Ok(())
+    }
+
+    /// Takes `amount`, or what there is.
+    pub(crate) fn pay(&mut self, amount: u128) {
+        let paid = amount.min(self.cycles);
+        self.cycles -= paid;
+        self.consumed_cycles = self.consumed_cycles.saturating_add(paid);
+    }
+
+    /// Gives back what was paid and is not needed.
+    pub(crate) fn repay(&mut self, amount: u128) {
+        self.cycles = self.cycles.saturating_add(amount);
+        self.consumed_cycles = self.consumed_cycles.saturating_sub(amount);
+    }
+
+    /// What a message changed of the balance, and what of that it paid: calls that it made, and what it burned.
+    pub(crate) fn settle_effects(&mut self, effects: &Effects) {
+        // A call that was begun and never made gives its cycles back.
+        let begun = effects.building.as_ref().map_or(0, |call| call.cycles);
+        // Others may have changed the balance meanwhile, where the message took several rounds.
+        self.cycles = (self.cycles + effects.balance + begun).saturating_sub(effects.balance_at_start);
+        self.consumed_cycles = self.consumed_cycles.saturating_add(effects.burned + effects.fees);
     }
 
     /// Takes `amount` for work after which it keeps `memory_bytes`: more memory must not freeze it (spec,
@@ -57,7 +80,7 @@ impl Canister {
             return Err(Unaffordable::Memory(CannotGrow { bytes, missing: threshold - self.cycles }));
         }
         self.affords_above(threshold, amount).map_err(Unaffordable::Work)?;
-        self.cycles -= amount;
+        self.pay(amount);
         Ok(())
     }
 
@@ -74,11 +97,16 @@ impl Canister {
         Ok(prepaid)
     }
 
+    /// Gives back what `used` instructions leave of what was prepaid.
+    pub(crate) fn settle(&mut self, prepaid: Prepaid, profile: &SubnetProfile, used: u64) {
+        self.repay(prepaid.unused(profile, used));
+    }
+
     /// Takes the price of what it kept for `seconds`; `false` if it can't pay it.
     pub(crate) fn pay_for_storage(&mut self, profile: &SubnetProfile, seconds: u64) -> bool {
         let price = self.holdings().idle_cycles(profile, seconds);
         let can_pay = self.cycles >= price;
-        self.cycles = self.cycles.saturating_sub(price);
+        self.pay(price);
         can_pay
     }
 }

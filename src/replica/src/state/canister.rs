@@ -77,6 +77,8 @@ pub(crate) struct Canister {
     pub(crate) status: Status,
     pub(crate) settings: Settings,
     pub(crate) cycles: u128,
+    /// Cycles that it paid, or burned, in all; what is prepaid counts until it comes back.
+    pub(crate) consumed_cycles: u128,
     pub(crate) code: Option<Code>,
     pub(crate) stable: StableMemory,
     /// Grows with every change (spec, "Canister version").
@@ -115,6 +117,7 @@ impl Canister {
             status: Status::Running,
             settings,
             cycles,
+            consumed_cycles: 0,
             code: None,
             stable: StableMemory::default(),
             version: 0,

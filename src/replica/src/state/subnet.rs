@@ -71,6 +71,8 @@ pub(crate) struct Subnet {
     pub(crate) compiled: BTreeSet<crate::wasm::module::ModuleHash>,
     /// Nanoseconds since the epoch of the last charge for storage.
     pub(crate) charged_at_nanos: u64,
+    /// Cycles that canisters paid which are no more, those that were left in them, and what outcalls cost.
+    pub(crate) consumed_cycles: u128,
 }
 
 /// What a subnet is from its beginning.
@@ -112,6 +114,7 @@ impl Subnet {
             deadlines: BTreeSet::new(),
             compiled: BTreeSet::new(),
             charged_at_nanos: time_nanos,
+            consumed_cycles: 0,
         }
     }
 

@@ -373,6 +373,7 @@ pub(crate) fn call_perform(call: &mut Call<'_>) -> Outcome {
         return Ok(SYS_TRANSIENT);
     }
     host.effects.balance -= fee;
+    host.effects.fees += fee;
     host.effects.reserved_responses += responses;
     host.effects.calls.push(building);
     Ok(0)

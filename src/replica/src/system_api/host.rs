@@ -242,6 +242,8 @@ pub(crate) struct Effects {
     pub(crate) accepted: u128,
     /// Cycles burned.
     pub(crate) burned: u128,
+    /// Cycles paid for calls that it made.
+    pub(crate) fees: u128,
     /// Bytes that heap and stable memory grew by.
     pub(crate) grown_bytes: u64,
     pub(crate) building: Option<OutgoingCall>,
@@ -349,6 +351,7 @@ impl Effects {
             available,
             accepted: 0,
             burned: 0,
+            fees: 0,
             grown_bytes: 0,
             building: None,
             calls: Vec::new(),
