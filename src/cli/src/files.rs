@@ -9,9 +9,16 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct Whole {
     path: PathBuf,
-    file: File,
-    /// What is written, and takes the place of what; a pipe or a device is written to itself.
-    replaces: Option<(PathBuf, PathBuf)>,
+    to: To,
+}
+
+#[derive(Debug)]
+enum To {
+    /// A pipe or a device, which is written to itself.
+    Itself(File),
+    /// What is written, and takes the place of what. Until then there is no such file, so that a run that is interrupted
+    /// leaves none.
+    Replaces(PathBuf, PathBuf),
 }
 
 impl Whole {
@@ -25,38 +32,34 @@ impl Whole {
         let path = path.to_owned();
         if path.exists() && !path.is_file() {
             let file = File::options().write(true).open(&path).with_context(writing)?;
-            return Ok(Self { path, file, replaces: None });
+            return Ok(Self { path, to: To::Itself(file) });
         }
         // A link stays one: what it leads to is replaced.
         let old = path.canonicalize().unwrap_or_else(|_| path.clone());
         let mut name = old.file_name().with_context(writing)?.to_owned();
         name.push(format!(".{}.tmp", std::process::id()));
         let new = old.with_file_name(name);
-        let file = File::create(&new).with_context(writing)?;
-        Ok(Self { path, file, replaces: Some((new, old)) })
+        File::create(&new).and_then(|_| fs::remove_file(&new)).with_context(writing)?;
+        Ok(Self { path, to: To::Replaces(new, old) })
     }
 
     /// Writes it.
     ///
     /// # Errors
     /// It can't be written, as on a full disk: what was there before is there still.
-    pub(crate) fn put(mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        let mut put = || {
-            self.file.write_all(bytes)?;
-            let Some((new, old)) = &self.replaces else { return Ok(()) };
-            self.file.sync_all()?;
-            fs::rename(new, old)
+    pub(crate) fn put(self, bytes: &[u8]) -> anyhow::Result<()> {
+        let put = || match &self.to {
+            To::Itself(file) => (&*file).write_all(bytes),
+            To::Replaces(new, old) => {
+                let written = File::create(new).and_then(|mut file| {
+                    file.write_all(bytes)?;
+                    file.sync_all()?;
+                    fs::rename(new, old)
+                });
+                written.inspect_err(|_| drop(fs::remove_file(new)))
+            }
         };
         put().with_context(|| format!("writing {}", self.path.display()))
-    }
-}
-
-impl Drop for Whole {
-    fn drop(&mut self) {
-        if let Some((new, _)) = &self.replaces {
-            // It is gone if it took its place.
-            let _ = fs::remove_file(new);
-        }
     }
 }
 
@@ -84,9 +87,7 @@ mod tests {
         let directory = directory("old");
         let path = directory.join("page.html");
         fs::write(&path, "old").expect("it is written");
-        let whole = Whole::open(&path).expect("it can be written");
-        assert_eq!(fs::read_to_string(&path).expect("it is there"), "old");
-        drop(whole);
+        let _whole = Whole::open(&path).expect("it can be written");
         let left: Vec<_> = fs::read_dir(&directory).expect("it is there").collect();
         assert_eq!((left.len(), fs::read_to_string(&path).expect("it is there").as_str()), (1, "old"));
         write(&path, b"new").expect("it can be written");

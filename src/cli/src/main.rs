@@ -20,13 +20,18 @@ const COULD_NOT: u8 = 3;
 #[command(
     name = "decant",
     version,
+    max_term_width = 100,
     after_help = "\
 Where to begin:
   decant inspect snapshots/*       what there is, and what it wastes
   decant plan fleet.json           what giving it back costs, and whether it pays
   scripts/dry-run --strategy both  the whole of it, rehearsed
 
-Exit codes: 0 all is well; 1 it ran, and something is not well; 2 the command line is wrong; 3 it could not be done."
+Exit codes:
+  0  all is well
+  1  it ran, and something is not well
+  2  the command line is wrong
+  3  it could not be done"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -48,6 +53,9 @@ enum Command {
     /// Follows a campaign by what its coordinator tells monitoring, until no job is on its way.
     Watch(Watch),
     /// Serves an embedded Internet Computer to clients of PocketIC until it is interrupted.
+    #[command(after_help = "Examples:
+  decant replica                         on any port that is free; says which, and how clients use it
+  decant replica --port 8000 > url.txt   on this one; the URL is all that it prints")]
     Replica(Listen),
     /// Prints what makes a shell complete this command's arguments.
     #[command(

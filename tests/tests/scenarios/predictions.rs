@@ -1,12 +1,15 @@
 //! What `decant plan` predicts, held against what a rehearsal measures.
 
-use decant_cli::plan::{Canister, Way};
+use decant_cli::plan::{Canister, Pace, Way};
 use decant_cli::prices::{PriceList, Prices};
 use decant_cli::rehearsal::{self, Options, Silent, Strategy};
 use decant_tests::{engine, modules};
 
 /// Predicted cycles a canister may be off by: a tenth.
 const TOLERANCE: f64 = 0.1;
+
+/// Predicted rounds that users wait may be off by a tenth, and by so many.
+const WAIT_ROUNDS: f64 = 2.0;
 
 fn assert_predicted(way: Way, strategy: Strategy, canisters: u32, state_kib: u32) {
     let options = Options { canisters, state_kib, strategy, ..Options::default() };
@@ -27,6 +30,13 @@ fn assert_predicted(way: Way, strategy: Strategy, canisters: u32, state_kib: u32
     let predicted = way.cycles_a_canister(&prices, canister.used_bytes, canisters.into());
     let ratio = predicted / report.cycles_per_job as f64;
     assert!((ratio - 1.0).abs() <= TOLERANCE, "{way:?}, {canisters} of {state_kib} KiB: {ratio}\n{report}");
+    // So many rounds users wait, whatever a round takes.
+    let pace = Pace { in_flight: options.in_flight, round_seconds: 1.0 };
+    let (predicted, waited) = (way.wait_seconds(canister.used_bytes, pace), report.fenced_rounds_max as f64);
+    assert!(
+        (predicted - waited).abs() <= (TOLERANCE * waited).max(WAIT_ROUNDS),
+        "{way:?}, {canisters} of {state_kib} KiB: users waited {waited} rounds, not {predicted}\n{report}"
+    );
 }
 
 #[test]
