@@ -18,6 +18,10 @@ pub(crate) const SLICE_BYTES: u64 = 1_900_000;
 /// Rounds in which a message is answered.
 const ROUNDS: u32 = 10_000;
 
+/// What is refused for now: too much was installed or written just before.
+const RATE_LIMITS: [ErrorCode; 2] =
+    [ErrorCode::CanisterInstallCodeRateLimited, ErrorCode::CanisterHeapDeltaRateLimited];
+
 /// What it took.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
@@ -232,7 +236,7 @@ impl<'a> Person<'a> {
                     self.count(1, argument.len() + reply.len());
                     return Ok(reply);
                 }
-                Some(Err(error)) if error.error_code == ErrorCode::CanisterInstallCodeRateLimited => {
+                Some(Err(error)) if RATE_LIMITS.contains(&error.error_code) => {
                     self.count(1, argument.len());
                     message = submit()?;
                 }
