@@ -23,7 +23,7 @@ pub enum Act {
     Upgrade,
     /// Somebody starts it, and users write.
     Serve,
-    /// It is stopped.
+    /// It is stopped, until its job has ended or says that it waits for that.
     Stop,
     /// All its snapshots are deleted.
     DropSnapshots,
@@ -78,7 +78,7 @@ impl Beside {
         let groups: Vec<Vec<Message>> = match act {
             Act::Upgrade => vec![vec![Message::Install], vec![Message::Start], writes()],
             Act::Serve => vec![vec![Message::Start], writes()],
-            Act::Stop => vec![vec![Message::Stop]],
+            Act::Stop => vec![vec![Message::Stop], vec![Message::Start]],
             Act::DropSnapshots => vec![vec![Message::ListSnapshots]],
             Act::TakeControl => {
                 vec![vec![Message::SetControllers(false)], vec![Message::SetControllers(true)]]
@@ -122,15 +122,17 @@ impl Beside {
         }
     }
 
-    /// Control is given back when the job has ended, or has met with its lack.
+    /// What was taken is given back when the job has ended, or has met with its lack.
     fn may_go_on(&self, now: &[JobView]) -> bool {
-        let gives_back =
-            matches!(self.groups.front().map(Vec::as_slice), Some([Message::SetControllers(true)]));
-        let has_met = |job: &JobView| {
-            job.id == self.job
-                && (job.outcome != Outcome::Running || job.code.as_deref() == Some("NotAuthorised"))
+        let lack = match (self.act, self.groups.front().map(Vec::as_slice)) {
+            (Act::TakeControl, Some([Message::SetControllers(true)])) => "NotAuthorised",
+            (Act::Stop, Some([Message::Start])) => "NotRunning",
+            _ => return true,
         };
-        !gives_back || now.iter().any(has_met)
+        let has_met = |job: &JobView| {
+            job.id == self.job && (job.outcome != Outcome::Running || job.code.as_deref() == Some(lack))
+        };
+        now.iter().any(has_met)
     }
 
     fn answered(&mut self, message: Message, reply: &[u8]) {

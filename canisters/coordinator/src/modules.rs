@@ -40,7 +40,7 @@ pub(crate) fn in_plan<'a>(plan: &'a Plan, hash: &Digest) -> Option<&'a ModuleUse
 }
 
 /// The module with that hash: what is known of it, or what the snapshot of a canister that runs it says. Its
-/// chunks are put into the chunk store unless the plan names them.
+/// chunks are put into the chunk store unless those that the plan names are there.
 pub(crate) async fn learn(
     canister: Principal,
     snapshot: &SnapshotId,
@@ -61,7 +61,7 @@ pub(crate) async fn learn(
     }
     let Traits { has_pre_upgrade, is_wasm64 } = traits(&module).map_err(Unknown::Wrong)?;
     let mut chunk_hashes = Vec::new();
-    if planned.chunk_hashes.is_empty() {
+    if !is_named_stored(planned).await? {
         for chunk in module.chunks(CHUNK_BYTES as usize) {
             chunk_hashes.push(management::keep_chunk(chunk).await.map_err(Failure::Call)?);
         }
@@ -72,6 +72,15 @@ pub(crate) async fn learn(
     Ok(known)
 }
 
+/// Whether the plan names chunks, and they are still there: whoever cleared the store need not upload them again.
+async fn is_named_stored(planned: &ModuleUse) -> Result<bool, Failure> {
+    let named = &planned.chunk_hashes;
+    Ok(!named.is_empty() && {
+        let stored = management::stored_chunks().await?;
+        named.iter().all(|chunk| stored.contains(chunk))
+    })
+}
+
 /// Whether its chunks are still in the chunk store, which anybody who controls the coordinator may clear.
 pub(crate) async fn is_stored(known: &KnownModule, planned: &ModuleUse) -> Result<bool, Failure> {
     let needed = chunks(known, planned);
@@ -79,9 +88,9 @@ pub(crate) async fn is_stored(known: &KnownModule, planned: &ModuleUse) -> Resul
     Ok(!needed.is_empty() && needed.iter().all(|chunk| stored.contains(chunk)))
 }
 
-/// The chunks of a module: those that the plan names, or those that were made of what was read.
+/// The chunks of a module: those that were made of what was read, where that was needed, or those that the plan names.
 pub(crate) fn chunks<'a>(known: &'a KnownModule, planned: &'a ModuleUse) -> &'a [ByteBuf] {
-    if planned.chunk_hashes.is_empty() { &known.chunk_hashes } else { &planned.chunk_hashes }
+    if known.chunk_hashes.is_empty() { &planned.chunk_hashes } else { &known.chunk_hashes }
 }
 
 async fn read(canister: Principal, snapshot: &SnapshotId) -> Result<Vec<u8>, Unknown> {

@@ -11,7 +11,9 @@ use decant_cli::rehearsal::calls::{kept, query, update};
 use decant_cli::rehearsal::fleet::Fleet;
 use decant_cli::rehearsal::{Options, Retention, world::World};
 use decant_tests::repack::{create, install_shapes, manage, one_of_each, repack, shapes_plan, status};
-use decant_tests::{assert_serves, delete_pooled, engine, fleet, hand_over, job_of, modules, settle};
+use decant_tests::{
+    assert_serves, delete_pooled, engine, fleet, hand_over, job_of, modules, restart, settle,
+};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 use std::time::Duration;
@@ -263,4 +265,43 @@ fn indexes_and_subscribers_are_told_what_became_of_jobs_and_one_without_ears_hol
         assert_eq!(*notice, expected);
     }
     assert_eq!(jobs[1].outcome, Outcome::Done, "{:?}", jobs[1]);
+}
+
+/// At least once: what nobody was told when a job ended is told when there is somebody, by whatever build that is then.
+#[test]
+fn a_subscriber_that_was_down_when_a_job_ended_is_told_later_also_by_an_upgraded_coordinator() {
+    #[derive(CandidType)]
+    struct Coordinated {
+        coordinator: Principal,
+    }
+    for is_upgraded in [false, true] {
+        let options = Options { canisters: 1, state_kib: 8, ..Options::default() };
+        let (world, users) = fleet(&options, &modules().kit);
+        let down = create(&world);
+        let argument = candid::encode_one(Coordinated { coordinator: world.coordinator });
+        let argument = argument.expect("it encodes");
+        world.pic.install_canister(down, modules().index.clone(), argument, Some(world.operator));
+        let plan = world.plan(modules(), &options).expect("the modules are uploaded");
+        world.propose(&Plan { subscribers: Some(vec![down]), ..plan }).expect("the plan is approved");
+        world.pic.stop_canister(down, Some(world.operator)).expect("it stops");
+        hand_over(&world, vec![users.users[0].original]).expect("the index enrols");
+        let job = settle(&world).remove(0);
+        assert_eq!(job.outcome, Outcome::Done, "{job:?}");
+        // It is asked a few times, and does not answer.
+        for _ in 0..100 {
+            world.pic.advance_time(Duration::from_secs(1));
+            world.pic.tick();
+        }
+        if is_upgraded {
+            restart(&world);
+        }
+        world.pic.start_canister(down, Some(world.operator)).expect("it starts");
+        let ended = |world: &World| -> Vec<Ended> {
+            query(&world.pic, down, "ended", ()).expect("the subscriber answers")
+        };
+        tick_until(&world, "a notice", || !ended(&world).is_empty());
+        let new = job.target.expect("it has one");
+        let expected = Ended { job: job.id, old: job.source, new, outcome: Outcome::Done };
+        assert_eq!(ended(&world), [expected], "upgraded: {is_upgraded}");
+    }
 }

@@ -1,9 +1,11 @@
-//! Others act too: at every state of a job an index upgrades its canister and starts it, users write, somebody stops it,
+//! Others act too: at every state of a job an index upgrades its canister and starts it, users write, somebody stops it for a while,
 //! deletes the snapshots, takes the control away or deletes the canister. Nothing that a user wrote is lost but by whoever deleted it,
 //! and the canister serves, or its job is parked for a reason that is true. Design, section 6, promises 10 to 12.
 
 use candid::Principal;
 use decant_api::jobs::{JobView, Outcome};
+use decant_api::plan::{Plan, Relocation, Retention, Strategy};
+use decant_cli::rehearsal::Options;
 use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::world::World;
 use decant_tests::dapps::{POSTS, Way, another_build, contents, enrolled, posts, runs, serving, world};
@@ -34,11 +36,39 @@ struct Stage {
     next_user: u64,
 }
 
+/// A plan for canisters that run one of these modules; with the kit they become canisters of the last.
+type PlanOf = fn(&World, &[&[u8]]) -> Plan;
+
+fn repack(world: &World, modules: &[&[u8]]) -> Plan {
+    Way::Repack.plan(world, modules.iter().map(|module| used(module, nothing())).collect())
+}
+
+fn through_vessels(world: &World, modules: &[&[u8]]) -> Plan {
+    Way::Relocate.plan(world, modules.iter().map(|module| used(module, nothing())).collect())
+}
+
+fn with_the_kit(world: &World, modules: &[&[u8]]) -> Plan {
+    let plan = world.plan(decant_tests::modules(), &Options::default()).expect("the plan is made");
+    let Strategy::Relocate(relocation) = plan.strategy else { panic!("a rehearsal relocates") };
+    let target = modules.last().expect("there is one");
+    let module = world.upload(target).expect("the module is uploaded");
+    let hashes = modules.iter().map(|module| used(module, nothing()).hash).collect();
+    let relocation = Relocation { module, init_arg: nothing().into(), sources: Some(hashes), ..relocation };
+    Plan {
+        strategy: Strategy::Relocate(relocation),
+        retention: Retention::None,
+        max_canisters: 1_000,
+        max_in_flight: 200,
+        max_cycles: 1_000_000_000_000_000,
+        ..plan
+    }
+}
+
 impl Stage {
-    fn new(way: Way) -> Self {
+    fn new(dapp: &str, plan: PlanOf) -> Self {
         let world = world();
-        let [first, module, other_build] = [0, 1, 2].map(|number| another_build(&wasm("eraser"), number));
-        let plan = way.plan(&world, vec![used(&first, nothing()), used(&module, nothing())]);
+        let [first, module, other_build] = [0, 1, 2].map(|number| another_build(&wasm(dapp), number));
+        let plan = plan(&world, &[&first, &module]);
         world.propose(&plan).expect("the plan is approved");
         let canister = serving(&world, 0, &first, nothing());
         let mut states = states(&world, canister);
@@ -76,10 +106,10 @@ fn place(world: &World, one: &Beside) -> Principal {
     query(&world.pic, world.index, "decant_resolve", (one.canister,)).expect("the index answers")
 }
 
-fn sweep(way: Way) {
-    let mut stage = Stage::new(way);
+fn sweep(name: &str, dapp: &str, plan: PlanOf) {
+    let mut stage = Stage::new(dapp, plan);
     let states = stage.states.clone();
-    println!("{way:?}: {states:?}");
+    println!("{name}: {states:?}");
     let acts = ACTS.map(|(act, _)| act);
     let (looking, others): (Vec<String>, Vec<String>) =
         states.iter().cloned().partition(|state| LOOKING.contains(&state.as_str()));
@@ -91,8 +121,8 @@ fn sweep(way: Way) {
     // One at a time, each with a build that nobody has looked at.
     let alone = acts.iter().flat_map(|act| looking.iter().map(move |state| (*act, state)));
     for ((act, state), build) in alone.zip(3..) {
-        stage.module = another_build(&wasm("eraser"), build);
-        let plan = way.plan(&stage.world, vec![used(&stage.module, nothing())]);
+        stage.module = another_build(&wasm(dapp), build);
+        let plan = plan(&stage.world, &[&stage.module]);
         stage.world.propose(&plan).expect("the plan is approved");
         let cases = stage.cases(&[act], std::slice::from_ref(state));
         let one = beside(&stage.world, &cases, &stage.other_build).remove(0);
@@ -119,7 +149,9 @@ fn assert_nothing_is_lost(stage: &Stage, one: &Beside) {
         return;
     }
     if one.act == Act::TakeControl {
-        set_controllers(world, one.canister, vec![world.operator, world.index, world.coordinator]);
+        if world.pic.canister_exists(one.canister) {
+            set_controllers(world, one.canister, vec![world.operator, world.index, world.coordinator]);
+        }
         if matches!(ended.outcome, Outcome::Parked { .. }) {
             let retried: Result<(), String> =
                 update(&world.pic, world.coordinator, world.operator, "decant_retry", (one.job,))
@@ -159,18 +191,23 @@ fn assert_nothing_is_lost(stage: &Stage, one: &Beside) {
 
 #[test]
 fn whatever_others_do_at_whatever_state_of_a_repack_no_write_is_lost() {
-    sweep(Way::Repack);
+    sweep("repack", "eraser", repack);
 }
 
 #[test]
 fn whatever_others_do_at_whatever_state_of_a_relocation_through_vessels_no_write_is_lost() {
-    sweep(Way::Relocate);
+    sweep("through vessels", "eraser", through_vessels);
+}
+
+#[test]
+fn whatever_others_do_at_whatever_state_of_a_relocation_with_the_kit_no_write_is_lost() {
+    sweep("with the kit", "taker", with_the_kit);
 }
 
 #[test]
 fn a_job_that_is_aborted_at_any_state_leaves_its_canister_bit_for_bit_as_it_was() {
-    for way in Way::BOTH {
-        let mut stage = Stage::new(way);
+    for (way, plan) in [("repack", repack as PlanOf), ("through vessels", through_vessels)] {
+        let mut stage = Stage::new("eraser", plan);
         let states = stage.states.clone();
         let cases = stage.cases(&[Act::Abort], &states);
         let before: Vec<_> = cases.iter().map(|(_, _, canister)| contents(&stage.world, *canister)).collect();

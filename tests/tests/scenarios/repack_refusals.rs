@@ -9,8 +9,8 @@ use decant_cli::rehearsal::calls::{query, update};
 use decant_cli::rehearsal::world::World;
 use decant_tests::keeper::{Keeper, bump, bumped, burn_to, peek};
 use decant_tests::repack::{
-    RunState, create, digest, grow, install, install_shapes, nothing, one_of_each, plan, refusal, repack,
-    repack_with, shapes_plan, snapshots, status, used, wasm,
+    RunState, create, digest, enrol_with, grow, install, install_shapes, nothing, one_of_each, plan, refusal,
+    repack, repack_with, shapes_plan, snapshots, status, used, wasm,
 };
 use decant_tests::{engine, modules};
 
@@ -250,6 +250,32 @@ fn a_chunk_store_is_not_carried_and_its_size_and_what_to_do_are_said() {
     let jobs = repack(&world, &plan, &[canister]);
     assert_eq!(jobs[0].outcome, Outcome::Done, "{jobs:?}");
     assert!(cycles_spent(&world) < 2 * LEAST_CYCLES, "promise 13: {} cycles", cycles_spent(&world));
+}
+
+/// S10: the plan's module was uploaded, or was learned from the first canister.
+#[test]
+fn a_chunk_store_of_the_coordinator_that_is_cleared_between_two_repacks_stops_no_canister_in_vain() {
+    for is_uploaded in [true, false] {
+        let world = world();
+        let canisters = [shapes(&world, 128), shapes(&world, 128)];
+        let chunk_hashes = match is_uploaded {
+            true => world.upload(&wasm("shapes")).expect("the module is uploaded").chunk_hashes,
+            false => Vec::new(),
+        };
+        let module = ModuleUse { chunk_hashes, ..used(&wasm("shapes"), nothing()) };
+        let jobs = repack(&world, &plan(&world, vec![module]), &canisters[..1]);
+        assert_eq!(jobs[0].outcome, Outcome::Done, "{jobs:?}");
+        let cleared = world.pic.clear_chunk_store(world.coordinator, Some(world.operator));
+        cleared.expect("the operator controls the coordinator");
+        let before = digest(&world, canisters[1]);
+        let [job] = <[JobView; 1]>::try_from(enrol_with(&world, &canisters[1..], || ())).expect("one job");
+        println!("uploaded {is_uploaded}: {:?}", job.outcome);
+        let is_refused = matches!(job.outcome, Outcome::RolledBack { .. }) && job.fenced_nanos.is_none();
+        assert!(job.outcome == Outcome::Done || is_refused, "uploaded {is_uploaded}: {job:?}");
+        let stands = status(&world, canisters[1]);
+        assert_eq!((stands.status, digest(&world, canisters[1])), (RunState::Running, before));
+        assert!(snapshots(&world, canisters[1]).is_empty());
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ use std::path::Path;
 const LARGE_BYTES: usize = 1_900_000;
 /// Cycles that a refused call of a canister may cost: 5 M for a message, and what its guard executes.
 const REFUSAL_CYCLES: u128 = 6_000_000;
+/// The same of the kit and of a vessel, which read an argument first: its sender pays 1,000 cycles a byte, a hundred times that.
+const READ_CYCLES: u128 = 20_000_000;
 /// Ids of the callers.
 const ANONYMOUS: &str = "anonymous";
 const STRANGER: &str = "a stranger";
@@ -228,7 +230,8 @@ fn whoever_may_not_call_a_method_of_an_index_is_refused_before_anything_is_decod
 }
 
 #[test]
-fn what_strangers_send_to_the_kit_and_to_a_vessel_costs_their_canister_nothing() {
+fn what_strangers_send_to_the_kit_and_to_a_vessel_costs_their_canister_nothing_and_calls_of_canisters_little()
+{
     let scene = Scene::new();
     let kit = install(&scene.world, &modules().kit, nothing());
     let role = VesselRole::Moved { to: scene.world.index };
@@ -241,6 +244,20 @@ fn what_strangers_send_to_the_kit_and_to_a_vessel_costs_their_canister_nothing()
         for method in methods.keys().filter(|name| name.starts_with("decant_")) {
             for caller in [ANONYMOUS, STRANGER, INDEX] {
                 scene.assert_ingress_is_free(canister, caller, method);
+            }
+            // What anybody may ask is a query; the rest is refused, after the argument was read.
+            for bytes in [10, LARGE_BYTES] {
+                let before = scene.world.pic.cycle_balance(canister);
+                let answer = scene.call(scene.other, canister, method, vec![b'D'; bytes]);
+                let spent = before - scene.world.pic.cycle_balance(canister);
+                assert!(
+                    answer.is_err() || methods[method],
+                    "{method} takes {bytes} bytes of another canister"
+                );
+                assert!(
+                    spent <= READ_CYCLES,
+                    "{method}: {bytes} bytes of another canister cost {spent} cycles"
+                );
             }
         }
     }

@@ -165,6 +165,11 @@ pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
     for (id, module) in world.others.upgraded.iter().filter(|(id, _)| !world.others.took(**id)) {
         assert_eq!(world.canisters.get(id).and_then(|it| it.module), Some(*module), "promise 12: {id}");
     }
+    // And it is not moved: whoever upgraded it before it was fenced goes on with it.
+    for job in coordinator.jobs.iter().map(|it| &it.job) {
+        let is_theirs = world.others.upgraded.contains_key(&job.source()) && !world.others.took(job.source());
+        assert!(!is_theirs || job.times().committed_nanos.is_none(), "promise 12: {job:?}");
+    }
     for (position, tracked) in coordinator.jobs.iter().enumerate() {
         let job = &tracked.job;
         let user = &world.users[position];
