@@ -409,8 +409,13 @@ pub(crate) fn apply_to_all(event: &Event, which: &Which) -> Batch {
     let next_of = |after| store::board(|board| board.open_after(after).take(COMMANDED).collect::<Vec<_>>());
     let open = next_of(which.after);
     let is_of_plan = |plan_id| which.plan.is_none_or(|wanted| wanted == plan_id);
-    let is_of_code =
-        |id| which.code.is_none() || store::job(id).is_some_and(|job| crate::views::code(&job) == which.code);
+    let is_of_code = |id| {
+        store::job(id).is_some_and(|job| match which.code {
+            Some(_) => crate::views::code(&job) == which.code,
+            // Somebody decides there who has looked: for all of them only where they are meant.
+            None => *event != Event::Retried || !is_parked_for_people(&job),
+        })
+    };
     // What goes on by itself is skipped one by one, by whoever has looked at it.
     let is_of_kind = |place| *event != Event::Skipped || place == Place::Parked;
     let mut taken = 0;
@@ -420,6 +425,12 @@ pub(crate) fn apply_to_all(event: &Event, which: &Which) -> Batch {
     }
     let next = open.last().filter(|_| open.len() == COMMANDED).map(|(id, _, _)| *id);
     Batch { taken, next }
+}
+
+/// Whether the job is parked since somebody else acted, or users may have written: a retry says that it may go on.
+fn is_parked_for_people(job: &Job) -> bool {
+    let is_theirs = matches!(job.reason_code(), Some(ReasonCode::OthersActed | ReasonCode::WrittenSince));
+    is_theirs && job.state().is_parked()
 }
 
 /// Says what jobs may do from now on, also where the coordinator was put back from a snapshot: nothing that was under way

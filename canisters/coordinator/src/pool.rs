@@ -6,11 +6,11 @@
 
 use crate::management::{self, OfCanister, RunState, Status};
 use crate::money::{self, Account, Prices};
-use crate::outcomes::is_gone;
+use crate::outcomes::{failed, is_gone};
 use crate::store::{self, Emptied, PlanRecord, Pooled, Terms};
 use crate::{driver, replies, trial};
 use candid::Principal;
-use decant_engine::{Job, Load, TimeNanos};
+use decant_engine::{Job, Load, Outcome, TimeNanos};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -198,10 +198,26 @@ async fn create(plan_id: u64) {
 /// # Errors
 /// Nobody tells it.
 pub(crate) async fn status(canister: Principal) -> Result<Option<Status>, String> {
+    ask(canister).await.map_err(|Untold { why, .. }| why)
+}
+
+/// Why the status of a canister is not told.
+struct Untold {
+    why: String,
+    /// It is not told later either: the canister is somebody else's.
+    is_final: bool,
+}
+
+async fn ask(canister: Principal) -> Result<Option<Status>, Untold> {
     match management::call("canister_status", &OfCanister { canister_id: canister }).await {
-        Ok(response) => replies::told::<Status>(response).map(Some),
+        Ok(response) => {
+            replies::told::<Status>(response).map(Some).map_err(|why| Untold { why, is_final: true })
+        }
         Err(error) if is_gone(&error) => Ok(None),
-        Err(error) => Err(error.to_string()),
+        Err(error) => {
+            let is_final = matches!(failed(&error), Outcome::Refused(_));
+            Err(Untold { why: error.to_string(), is_final })
+        }
     }
 }
 
@@ -214,9 +230,18 @@ async fn look(plan_id: u64, canister: Principal) {
     if !driver::is_running() {
         return;
     }
-    // A call that failed tells nothing of the canister, and is made again.
-    let Ok(found) = status(canister).await else { return };
-    let Some(status) = found else { return store::remove_from_pool(canister) };
+    let status = match ask(canister).await {
+        Ok(Some(status)) => status,
+        Ok(None) => return store::remove_from_pool(canister),
+        Err(Untold { why, is_final: true }) => {
+            if let Some(pooled) = store::pooled(canister) {
+                store::put_in_pool(canister, &Pooled { aside: Some(why), ..pooled });
+            }
+            return;
+        }
+        // It tells nothing of the canister, and is asked again.
+        Err(_) => return,
+    };
     let aside = unfit(&status);
     // Where the plan may not spend more, or the call fails: later.
     if aside.is_none() && !top_up(plan_id, canister, cycles(&status)).await {

@@ -195,7 +195,8 @@ fn settle_look(
     now_nanos: TimeNanos,
 ) -> Result<(), Why> {
     let rules = rules_of(job, now_nanos);
-    let Some(look) = rules.look else { return Err(Why::WrongState) };
+    // An earlier build looked in this state: what it asked for is asked again.
+    let Some(look) = rules.look else { return Ok(()) };
     let is_untouched = !job.attempt.is_unsure;
     match outcome {
         Outcome::Done(value) => match (look.verdict)(job, &value)? {
@@ -210,6 +211,10 @@ fn settle_look(
             Verdict::Follow(next) => follow(job, next, now_nanos),
             Verdict::NotYet => match refusal {
                 Some(reason) => fail(job, reason, false, now_nanos),
+                None if has_waited(job, now_nanos) && relocate::end::is_taking(job) => {
+                    let first = relocate::end::confirmed_first(job, job.state.clone(), true);
+                    enter(job, first, now_nanos);
+                }
                 None if look.when == When::AfterLost => job.attempt.phase = Phase::Ready,
                 None => job.attempt.phase = Phase::Looked { at_nanos: now_nanos },
             },
@@ -323,18 +328,28 @@ fn retried(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
         state if state.is_ended() || job.attempt.waits() == 0 => return Err(Why::WrongState),
         state => state.clone(),
     };
-    let first = relocate::end::confirmed_first(job, resume.clone(), true);
+    let why = job.reason_code().filter(|_| job.state.is_parked());
+    job.state = resume.clone();
+    if let (Some(ReasonCode::OthersActed), Some(left)) = (why, &mut job.target_left)
+        && matches!(resume, State::Retired { .. } | State::Confirming { .. })
+    {
+        // An operator has seen what they did to the target: what counts is what is done from here on.
+        left.since_nanos = now_nanos;
+    }
+    // What may have been done is settled first; then the target is looked at all the same.
+    let is_settled_first = job.attempt.is_unsure && rules_of(job, now_nanos).look.is_some();
+    let first = relocate::end::confirmed_first(job, resume.clone(), !is_settled_first);
     if first != resume {
         enter(job, first, now_nanos);
         return Ok(());
     }
-    job.state = resume;
     // Whatever was unsure still is: the phase stays, the count begins again.
     job.attempt = Attempt {
         phase: job.attempt.phase.clone(),
         is_unsure: job.attempt.is_unsure,
         is_sent: job.attempt.is_sent,
         sent_nanos: job.attempt.sent_nanos,
+        first_nanos: if is_settled_first && resume.takes_source() { job.attempt.first_nanos } else { 0 },
         ..Attempt::default()
     };
     Ok(())
@@ -355,8 +370,9 @@ fn skipped(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
             if undo.last() != Some(&Undo::ReturnTarget)
                 && (job.state.is_parked() || job.waits_for_others()) =>
         {
+            let why = job.reason_code().filter(|_| job.state.is_parked());
             job.state = state;
-            back::skip(job);
+            back::skip(job, why);
             undone(job, now_nanos);
         }
         // The pool takes it at once, and nobody else has it.
@@ -373,7 +389,7 @@ fn skipped(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
 }
 
 fn count_try(job: &mut Job, now_nanos: TimeNanos) {
-    if job.attempt.waits() == 0 {
+    if job.attempt.first_nanos == 0 {
         job.attempt.first_nanos = now_nanos;
     }
     job.attempt.tries = job.attempt.tries.saturating_add(1);
@@ -396,9 +412,9 @@ fn follow(job: &mut Job, next: Next, now_nanos: TimeNanos) {
             fail(job, ReasonCode::Aborted.into(), true, now_nanos);
         }
         Next::Enter(state) => {
-            let has_waited = now_nanos.saturating_sub(job.attempt.first_nanos) > SEEN_NANOS;
             let is_confirmed = matches!(job.state, State::Confirming { .. });
-            let state = relocate::end::confirmed_first(job, state, has_waited && !is_confirmed);
+            let state =
+                relocate::end::confirmed_first(job, state, has_waited(job, now_nanos) && !is_confirmed);
             enter(job, state, now_nanos);
             fresh(job, now_nanos);
         }
@@ -415,6 +431,11 @@ fn follow(job: &mut Job, next: Next, now_nanos: TimeNanos) {
     }
 }
 
+/// Whether the job has been in its state for longer than anybody knows of its target.
+fn has_waited(job: &Job, now_nanos: TimeNanos) -> bool {
+    job.attempt.first_nanos > 0 && now_nanos.saturating_sub(job.attempt.first_nanos) > SEEN_NANOS
+}
+
 /// The state was entered by a reply: that is look enough for the states that say so.
 fn fresh(job: &mut Job, now_nanos: TimeNanos) {
     let is_enough = rules_of(job, now_nanos).look.is_some_and(|look| look.when == When::IfStale);
@@ -429,7 +450,7 @@ fn again(job: &mut Job, done_bytes: u64) {
     attempt.slices = attempt.slices.saturating_add(1);
     if done_bytes > attempt.done_bytes {
         attempt.done_bytes = done_bytes;
-        (attempt.tries, attempt.idles, attempt.refusals) = (0, 0, 0);
+        (attempt.tries, attempt.idles, attempt.refusals, attempt.first_nanos) = (0, 0, 0, 0);
         attempt.last_reason = None;
     }
 }

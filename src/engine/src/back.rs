@@ -186,7 +186,8 @@ fn source_gone(job: &Job) -> Verdict {
 /// The source has no state any more: an operator looks before a target that may hold it is emptied.
 fn ask_for_target(job: &Job, code: ReasonCode) -> Next {
     let Some(target) = job.target else { return Next::Undone };
-    let detail = format!("source {}; target {target} may hold its state", job.source);
+    let detail =
+        format!("source {}; target {target} may hold its state, and is left alone by a skip", job.source);
     Next::Park { reason: Reason::new(code, detail), resume: job.state.clone() }
 }
 
@@ -228,20 +229,27 @@ fn check_sealed(job: &Job) -> Option<Rules> {
         false => Effect::KitStatus { canister: target },
     };
     let rules = Rules::call(call).done(move |job, value| {
-        let takes_writes = match value {
+        let takes_writes = match &value {
             Value::Gone => false,
             Value::Kit(view) => !revert::is_sealed(job, view.fence),
             Value::Canister(view) if job.waits_for_others() => {
-                view.run_state == RunState::Running && module_as_left(job.target_left.as_ref(), &view).is_ok()
+                view.run_state == RunState::Running && module_as_left(job.target_left.as_ref(), view).is_ok()
             }
-            other => return wrong(&other),
+            other => return wrong(other),
         };
         let State::RollingBack { undo, .. } = &job.state else { return Err(Why::WrongState) };
         if !takes_writes {
             return Ok(Next::Undone);
         }
+        // It may be this coordinator that could not ask: the kit is asked once more.
+        if matches!(value, Value::Canister(_)) && job.attempt.done_bytes == 0 {
+            return Ok(Next::Again { done_bytes: 1 });
+        }
         let reason = revert::reopened(target);
-        let detail = format!("{}: a retry opens the source all the same", reason.detail());
+        let detail = format!(
+            "{}: a retry opens the source all the same; to keep the target, route to it in each index and skip",
+            reason.detail()
+        );
         let reason = Reason::new(reason.code(), detail);
         let undo = undo.iter().copied().filter(|undo| *undo != Undo::CheckSealed).collect();
         Ok(Next::Park { reason: reason.clone(), resume: State::RollingBack { reason, undo } })
@@ -443,7 +451,22 @@ fn reset_target(job: &Job) -> Option<Rules> {
 }
 
 /// The topmost undo is to be left undone. A target that is not emptied does not go to the pool.
-pub(crate) fn skip(job: &mut Job) {
+/// `why`: the job is parked for that. Where the source has no state any more the target stays as it is, and so do routes.
+pub(crate) fn skip(job: &mut Job, why: Option<ReasonCode>) {
+    let is_of_source = matches!(&job.state, State::RollingBack { undo, .. }
+        if matches!(undo.last(), Some(Undo::StartSource | Undo::ThawSource)));
+    if is_of_source && matches!(why, Some(ReasonCode::Gone | ReasonCode::NoKit)) {
+        give_up_target(job, "may hold the last copy of the state");
+        if let State::RollingBack { undo, .. } = &mut job.state {
+            undo.retain(|it| {
+                !matches!(
+                    it,
+                    Undo::SwapBack { .. } | Undo::StartSource | Undo::CheckSealed | Undo::ThawSource
+                )
+            });
+        }
+        return;
+    }
     let State::RollingBack { undo, .. } = &job.state else { return };
     let is_of_target = matches!(
         undo.last(),

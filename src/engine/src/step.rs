@@ -87,7 +87,7 @@ pub fn next_step(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Step {
     }
     let rules = rules(job, now_nanos, limits);
     let is_observation = match job.attempt.phase {
-        Phase::Observe { .. } => true,
+        Phase::Observe { .. } => rules.look.is_some(),
         _ => rules.looks_before() && !is_looked,
     };
     let effect = if is_observation { rules.look.map(|look| look.effect) } else { rules.call };

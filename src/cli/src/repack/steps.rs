@@ -47,21 +47,21 @@ impl ByHand<'_> {
         let icp = |command: &str| self.icp(command);
         format!(
             "\
-Look at the output of each step before the next. {nothing} is written: 8 bytes without code.
+Look at the output of each step; what fails ends what is typed at once. {nothing} is written: 8 bytes without code.
 {module} must be what the canister runs: {status} shows the module hash
 0x{hash}
 
 # 1. Nothing changes from here on. Users get errors until step 7.
-{stop}
+{stop} &&
 # 2. The exact way back: heap, stable memory, module.
-BACK=$({create}) && echo \"$BACK\"
+BACK=$({create}) && echo \"$BACK\" &&
 # 3. Its own pre_upgrade runs, once. It has no code then.
-{undress} --mode upgrade --wasm {nothing}
+{undress} --mode upgrade --wasm {nothing} &&
 # 4. What it saved.
-SAVED=$({create}) && echo \"$SAVED\"
-{download} \"$SAVED\" --output {source}
+SAVED=$({create}) && echo \"$SAVED\" &&
+{download} \"$SAVED\" --output {source} &&
 # 5. Repack and compare.
-{repack}
+{repack} &&
 {rest}",
             status = icp("status"),
             stop = icp("stop"),
@@ -97,22 +97,22 @@ What an upgrade does not bring back:
         let (restore, delete) = (self.icp("snapshot restore"), self.icp("snapshot delete"));
         format!(
             "\
-decant repack --check{flags} {source} {out}
+decant repack --check{flags} {source} {out} &&
 # 6. Upload and restore. An upload that breaks off goes on with --resume, and is not restored before it ends.
-COMPACT=$({upload} --input {out} --quiet) && echo \"$COMPACT\"
-{restore} \"$COMPACT\"
+COMPACT=$({upload} --input {out} --quiet) && echo \"$COMPACT\" &&
+{restore} \"$COMPACT\" &&
 # 7. Its own module: its post_upgrade runs, once. Only then start.
-{install} --mode upgrade --wasm {module}{args}
+{install} --mode upgrade --wasm {module}{args} &&
 {start}
-# 8. Look at it as its users do. When all is well:
-{delete} \"$COMPACT\"
-{delete} \"$SAVED\"
-{delete} \"$BACK\"
+# 8. Look at it as its users do. When all is well, type these; after the last there is no way back:
+# {delete} \"$COMPACT\"
+# {delete} \"$SAVED\"
+# {delete} \"$BACK\"
 
 The way back, until it is started in step 7; what users write from then on is lost by it:
 
-{stop}
-{restore} \"$BACK\"
+{stop} &&
+{restore} \"$BACK\" &&
 {start}
 ",
             flags = check_flags(self.options),

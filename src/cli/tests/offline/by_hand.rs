@@ -16,6 +16,7 @@ const REPACK: [&str; 7] = ["repack", "before", "after", "--bucket-pages", "1", "
 const ICP: &str = "#!/bin/sh
 printf '[%s]' \"$@\" >>icp.log
 echo >>icp.log
+[ \"$(wc -l <icp.log)\" != \"${FAILS_AT-0}\" ] || exit 1
 case \"$2 $3\" in
   'snapshot create') echo \"taken$(grep -c 'snapshot..create' icp.log)\" ;;
   'snapshot upload') echo uploaded ;;
@@ -34,8 +35,9 @@ fn run(directory: &Temporary, arguments: &[&str], more: &[&str]) -> Ended {
     decant(&directory.path(""), &[arguments, more].concat())
 }
 
-/// Runs what was printed from the first step on, and answers how icp was called.
-fn typed(directory: &Temporary, steps: &str) -> String {
+/// Runs what was printed from the first step on, as pasted into a shell, and answers how icp was called; its call of that
+/// number fails.
+fn typed(directory: &Temporary, steps: &str, fails_at: usize) -> String {
     fs::create_dir_all(directory.path("bin")).expect("it is made");
     let icp = directory.path("bin/icp");
     fs::write(&icp, ICP).expect("it is written");
@@ -44,14 +46,15 @@ fn typed(directory: &Temporary, steps: &str) -> String {
     let path = format!("{}:{}:/usr/bin:/bin", directory.path("bin").display(), decant.display());
     let steps = &steps[steps.find("# 1.").expect("there is a first step")..];
     let (steps, back) = steps.split_once("\nThe way back,").expect("there is a way back");
-    let back = back.split_once("\n\n").expect("it has steps").1;
+    let back = if fails_at == 0 { back.split_once("\n\n").expect("it has steps").1 } else { "" };
     let ended = Command::new("sh")
-        .args(["-e", "-u", "-c", &format!("{steps}\n{back}")])
+        .args(["-c", &format!("{steps}\n{back}")])
         .current_dir(directory.path(""))
         .env("PATH", path)
+        .env("FAILS_AT", fails_at.to_string())
         .output()
         .expect("the shell starts");
-    assert!(ended.status.success(), "{steps}{back}\n{ended:?}");
+    assert!(ended.status.success() || fails_at > 0, "{steps}{back}\n{ended:?}");
     fs::read_to_string(directory.path("icp.log")).expect("icp was called")
 }
 
@@ -80,15 +83,25 @@ fn every_step_names_the_canister_and_the_files_and_can_be_typed() {
         snapshot("restore", "[uploaded]"),
         format!("{upgrade}[own.wasm][--args][(\"it's\")]"),
         start.clone(),
-        snapshot("delete", "[uploaded]"),
-        snapshot("delete", "[taken2]"),
-        snapshot("delete", "[taken1]"),
         stop,
         snapshot("restore", "[taken1]"),
         start,
     ];
-    let called = typed(&directory, &ended.output);
+    let called = typed(&directory, &ended.output, 0);
     assert_eq!(called.lines().collect::<Vec<_>>(), expected);
+    // Nobody deletes the way back by pasting.
+    let deleted: Vec<_> = ended.output.lines().filter(|line| line.contains("snapshot delete")).collect();
+    assert!(deleted.len() == 3 && deleted.iter().all(|line| line.starts_with("# ")), "{deleted:?}");
+}
+
+#[test]
+fn whatever_fails_ends_what_was_typed_at_once() {
+    for fails_at in 1..=9 {
+        let directory = directory();
+        write_snapshot(&directory.path("downloaded"), &image());
+        let steps = run(&directory, &STEPS, &["--module", "own.wasm"]).output;
+        assert_eq!(typed(&directory, &steps, fails_at).lines().count(), fails_at);
+    }
 }
 
 #[test]
@@ -111,7 +124,7 @@ fn the_printed_repack_and_comparison_know_what_the_steps_were_told() {
     write_snapshot(&directory.path("downloaded"), &image);
     let flags = ["--module", "its own.wasm", "--drop-tail", "--drop-memory", "7", "--growth-pages", "10"];
     let printed = run(&directory, &STEPS, &flags).output;
-    assert!(typed(&directory, &printed).contains("[--wasm][its own.wasm]"), "{printed}");
+    assert!(typed(&directory, &printed, 0).contains("[--wasm][its own.wasm]"), "{printed}");
     let strict = run(&directory, &["repack", "--check", "before", "after"], &[]);
     assert_eq!(strict.code, Some(1), "{}", strict.output);
 }
@@ -123,7 +136,7 @@ fn after_the_repack_the_rest_of_the_steps_is_printed_with_what_is_lost() {
     let ended = run(&directory, &REPACK, &["--module", "own.wasm"]);
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
     let every = run(&directory, &STEPS, &["--module", "own.wasm"]).output;
-    let rest = &every[every.find("decant repack --check before after\n").expect("it is a step")..];
+    let rest = &every[every.find("decant repack --check before after &&\n").expect("it is a step")..];
     assert!(ended.output.contains(rest), "{}", ended.output);
     let listed = format!("BACK and SAVED as icp canister snapshot list {CANISTER} -n ic tells them");
     for words in [&listed, "- the global timer", "+ the chunk store (1 chunks) comes back"] {

@@ -122,13 +122,17 @@ pub(crate) fn confirming(job: &Job, root: Digest, then: Option<Box<State>>) -> O
     let here = State::Confirming { root, then: then.clone() };
     let committed_nanos = job.times.committed_nanos.unwrap_or_default();
     let since_nanos = job.target_left.as_ref().map_or(committed_nanos, |left| left.since_nanos);
-    let park = move |reason, resume| Next::Park { reason, resume };
+    // One whose freezing threshold was lowered is to outlast whoever looks at it.
+    let park = |reason: Reason, resume: State| match undrained(&resume, Some(reason.clone())) {
+        Some(raising) => Next::Enter(raising),
+        None => Next::Park { reason, resume },
+    };
     let last_copy = move |here| {
         let reason = Reason::new(ReasonCode::Gone, "the target: the source holds the last copy of the state");
         park(reason, here)
     };
     let on = move |job: &Job| Next::Enter(then.map_or_else(|| confirmed(job, root), |then| *then));
-    let (here_if_gone, here) = (here.clone(), here);
+    let (here_if_gone, here_if_emptied) = (here.clone(), here.clone());
     let is_by_vessel = job.plan.strategy.is_by_vessel();
     let rules = match is_by_vessel {
         true => Rules::call(Effect::CanisterStatus { canister: target }),
@@ -156,7 +160,10 @@ pub(crate) fn confirming(job: &Job, root: Digest, then: Option<Box<State>>) -> O
             })
         })
         .look(When::First, Effect::Look { canister: target, since_nanos }, move |job, value| match value {
-            Value::Canister(view) => Ok(was_emptied(job, view).map_or(Verdict::NotYet, Verdict::Yield)),
+            Value::Canister(view) => Ok(match was_emptied(job, view) {
+                Some(reason) => Verdict::Follow(park(reason, here_if_emptied)),
+                None => Verdict::NotYet,
+            }),
             Value::Gone => Ok(Verdict::Follow(last_copy(here_if_gone))),
             other => wrong(other),
         });
@@ -166,11 +173,20 @@ pub(crate) fn confirming(job: &Job, root: Digest, then: Option<Box<State>>) -> O
 /// Where a job goes that is to take its source: first to its target, if nobody has looked at that for long.
 pub(crate) fn confirmed_first(job: &Job, state: State, has_waited: bool) -> State {
     match state.root() {
-        Some(root) if has_waited && state.takes_source() && job.plan.strategy.has_target() => {
+        Some(root) if has_waited && takes(job, &state) => {
             State::Confirming { root, then: Some(Box::new(state)) }
         }
         _ => state,
     }
+}
+
+fn takes(job: &Job, state: &State) -> bool {
+    state.takes_source() && job.plan.strategy.has_target()
+}
+
+/// Whether what the job does now takes a source that moved to a target.
+pub(crate) fn is_taking(job: &Job) -> bool {
+    takes(job, &job.state)
 }
 
 fn emptied(now_pages: u64, sealed_pages: u64) -> Reason {
@@ -328,9 +344,11 @@ pub(crate) fn draining(
 /// Where a job goes that gives up draining, or is told to leave it: the source stays, with its freezing threshold.
 pub(crate) fn undrained(state: &State, reason: Option<Reason>) -> Option<State> {
     match *state {
-        State::Draining { root, freezing_seconds: Some(freezing_seconds), .. } => {
+        State::Draining { root, freezing_seconds: Some(freezing_seconds), .. }
+        | State::Telling { root, freezing_seconds: Some(freezing_seconds) } => {
             Some(State::Raising { root, freezing_seconds, reason })
         }
+        State::Confirming { then: Some(ref then), .. } => undrained(then, reason),
         _ => None,
     }
 }

@@ -1,15 +1,15 @@
 //! After a reply that never came: what is seen decides, not what is hoped.
 
 use decant_engine::{
-    Digest, Event, FenceView, Holder, Job, KitView, MAX_DETAIL_BYTES, Outcome, Phase, Reason, ReasonCode,
-    Retention, RunState, Seal, State, Undo, Value, apply,
+    Digest, Effect, Event, FenceView, Holder, Job, KitView, Limits, MAX_DETAIL_BYTES, Outcome, Phase, Reason,
+    ReasonCode, Retention, RunState, Seal, State, Step, Undo, Value, apply, next_step,
 };
 
 use serde_bytes::ByteBuf;
 
 use crate::common::{
-    NOW_NANOS, applied, canister, emptied, fresh, holder, in_every_state, kit, new_job, observing, path,
-    seal, sent, started, status, view,
+    NOW_NANOS, applied, canister, emptied, fresh, gave_up, holder, in_every_state, kit, new_job, observing,
+    path, seal, sent, started, status, view,
 };
 
 fn at(state: &str) -> Job {
@@ -183,6 +183,77 @@ fn promise_2_an_operator_s_retry_looks_at_the_target_before_the_source_is_taken(
     }
     for job in retried {
         assert_eq!(job.state().name(), "confirming", "{job:?}");
+    }
+}
+
+#[test]
+fn a_retry_settles_first_what_may_have_been_done_to_a_source_and_looks_at_the_target_all_the_same() {
+    // Its code was taken, and the reply lost: it is not somebody else's doing.
+    let emptied_by_us = || module(None);
+    let lost = observing(at("emptying")).expect("its reply is lost");
+    let down = Outcome::Transient(ReasonCode::NotRunning.into());
+    let retried = applied(reply(lost, down), Event::Retried).expect("it waits");
+    assert_eq!(retried.state().name(), "emptying");
+    let seen = reply(started(retried.clone()).expect("it looks"), Outcome::Done(emptied_by_us()));
+    assert_eq!(seen.state().name(), "clearing");
+    // It was not done, and nobody has looked at the target for an hour.
+    let mut looks = started(retried).expect("it looks");
+    let (ticket, outcome) = (looks.counters().calls, Outcome::Done(view(RunState::Stopped)));
+    apply(&mut looks, Event::Replied { ticket, outcome }, NOW_NANOS + 3_600_000_000_000)
+        .expect("it is awaited");
+    assert_eq!(looks.state().name(), "confirming");
+}
+
+#[test]
+fn an_operator_who_has_looked_at_what_others_did_to_a_target_lets_the_job_go_on() {
+    let mut loaded = status(RunState::Running, Some(0xff));
+    loaded.emptied = Some("a snapshot was loaded by somebody".to_owned());
+    let parked = reply(started(at("confirming")).expect("it looks"), Outcome::Done(Value::Canister(loaded)));
+    assert_eq!((parked.state().is_parked(), parked.reason_code()), (true, Some(ReasonCode::OthersActed)));
+    let retried = applied(parked, Event::Retried).expect("it is parked");
+    let Step::Call { effect: Effect::Look { since_nanos, .. }, .. } =
+        next_step(&retried, NOW_NANOS + 5, &Limits::default())
+    else {
+        panic!("it looks again: {retried:?}")
+    };
+    assert_eq!(since_nanos, NOW_NANOS + 4, "at what is done from here on");
+}
+
+#[test]
+fn what_is_left_of_a_source_keeps_its_freezing_threshold_when_a_job_gives_up_or_finds_its_target_empty() {
+    let denied =
+        reply(sent(at("draining")).expect("it drains"), Outcome::Refused(ReasonCode::Contradiction.into()));
+    for event in [gave_up(), Event::Skipped] {
+        let left = applied(denied.clone(), event).expect("it takes that");
+        assert_eq!(left.state().name(), "raising");
+    }
+    let down = Outcome::Transient(ReasonCode::NotRunning.into());
+    let retried =
+        applied(reply(sent(at("draining")).expect("it drains"), down), Event::Retried).expect("it waits");
+    let empty = reply(sent(retried).expect("it asks the target"), Outcome::Done(emptied_kit()));
+    assert_eq!(empty.state().name(), "raising", "the source holds the last copy");
+    let parked = reply(sent(empty).expect("it is raised"), Outcome::Done(Value::Acknowledged));
+    assert!(parked.explanation().is_some_and(|why| why.contains("it was emptied")), "{parked:?}");
+}
+
+#[test]
+fn a_skip_keeps_a_target_that_may_hold_the_last_copy() {
+    for undo in [Undo::StartSource, Undo::ThawSource] {
+        let back = at(&format!("rolling back: {:?}", Some(undo)));
+        let gone = match undo {
+            Undo::ThawSource => {
+                reply(sent(back).expect("it thaws"), Outcome::Refused(ReasonCode::NoKit.into()))
+            }
+            _ => reply(started(back).expect("it looks"), Outcome::Done(Value::Gone)),
+        };
+        assert!(gone.state().is_parked(), "{undo:?}: {gone:?}");
+        let skipped = applied(gone, Event::Skipped).expect("it is parked");
+        assert!(
+            matches!(skipped.state(), State::RolledBack { .. }),
+            "{undo:?}: nothing is called: {skipped:?}"
+        );
+        assert_eq!(skipped.target(), None, "the pool does not get it");
+        assert!(skipped.explanation().is_some_and(|why| why.contains("last copy")), "{skipped:?}");
     }
 }
 

@@ -44,8 +44,8 @@ pub(crate) fn always(world: &World, coordinator: &Coordinator) {
         let is_after = matches!(stage, Stage::AfterCommit | Stage::Reverting)
             || matches!(job.state(), State::Done { .. });
         let holder_id = if is_after { job.target() } else { Some(user.source) };
-        // What somebody took is lost by whoever took it.
-        if !holder_id.is_some_and(|id| world.others.took(id)) {
+        // What somebody took is lost by whoever took it; so is what users write to a target that he emptied under their routes.
+        if ![holder_id, job.target()].into_iter().flatten().any(|id| world.others.took(id)) {
             let held = holder.expect("promise 2: the canister that holds the state exists").content;
             assert!(held.same_writes(user.model), "promise 2: no loss: {job:?}");
         }
@@ -218,7 +218,9 @@ pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
             }
             State::Parked { .. } => {
                 let is_undrained = job.explanation().is_some_and(|why| why.starts_with("lowering"));
-                if let Some(source) = world.canisters.get(&user.source).filter(|_| is_undrained) {
+                if let Some(source) =
+                    world.canisters.get(&user.source).filter(|it| is_undrained && it.is_controlled)
+                {
                     assert_eq!(
                         source.freezing_seconds, FREEZING_SECONDS,
                         "what stays is kept alive: {job:?}"

@@ -194,8 +194,9 @@ fn take(world: &mut World, id: Principal, is_deleted: bool) {
     if world.canisters[&id].fence != FenceView::Open {
         world.others.taken_fenced.insert(id);
     }
-    // One that was deleted does not come back, even if it held nothing.
-    if is_deleted || world.canisters[&id].content != Content::default() {
+    // One that was deleted does not come back, even if it held nothing; with its code goes its fence.
+    let is_fenced = world.canisters[&id].fence != FenceView::Open;
+    if is_deleted || is_fenced || world.canisters[&id].content != Content::default() {
         world.others.taken.entry(id).or_insert(now_nanos);
     }
 }
