@@ -45,14 +45,15 @@ pub(crate) fn always(world: &World, coordinator: &Coordinator) {
             || matches!(job.state(), State::Done { .. });
         let holder_id = if is_after { job.target() } else { Some(user.source) };
         // What somebody took is lost by whoever took it; so is what users write to a target that he emptied under their routes.
-        if ![holder_id, job.target()].into_iter().flatten().any(|id| world.others.took(id)) {
+        let is_target_taken = job.target().is_some_and(|id| world.others.took(id));
+        if !is_target_taken && !holder_id.is_some_and(|id| world.others.took(id)) {
             let held = holder.expect("promise 2: the canister that holds the state exists").content;
             assert!(held.same_writes(user.model), "promise 2: no loss: {job:?}");
         }
         // Promise 3: every route names a canister that holds the whole state. On the way back users have theirs before an
         // index that does not answer: until it does its route names a target that takes nothing.
         for routes in world.routes.values() {
-            if world.others.took(routes[&position]) {
+            if is_target_taken || world.others.took(routes[&position]) {
                 continue;
             }
             let routed = world.canisters.get(&routes[&position]).expect("promise 3: a route resolves");
