@@ -328,14 +328,7 @@ fn retried(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
         state if state.is_ended() || job.attempt.waits() == 0 => return Err(Why::WrongState),
         state => state.clone(),
     };
-    let why = job.reason_code().filter(|_| job.state.is_parked());
     job.state = resume.clone();
-    if let (Some(ReasonCode::OthersActed), Some(left)) = (why, &mut job.target_left)
-        && matches!(resume, State::Retired { .. } | State::Confirming { .. })
-    {
-        // An operator has seen what they did to the target: what counts is what is done from here on.
-        left.since_nanos = now_nanos;
-    }
     // What may have been done is settled first; then the target is looked at all the same.
     let is_settled_first = job.attempt.is_unsure && rules_of(job, now_nanos).look.is_some();
     let first = relocate::end::confirmed_first(job, resume.clone(), !is_settled_first);
@@ -365,6 +358,10 @@ fn skipped(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
         State::Parked { resume, .. } => (**resume).clone(),
         other => other.clone(),
     };
+    // A target that others made something of before it served is theirs, and its source keeps what was moved.
+    let is_theirs = matches!(state, State::Retired { .. })
+        && job.state.is_parked()
+        && matches!(job.reason_code(), Some(ReasonCode::OthersActed | ReasonCode::Gone));
     match (&state, state.root()) {
         (State::RollingBack { undo, .. }, _)
             if undo.last() != Some(&Undo::ReturnTarget)
@@ -378,7 +375,9 @@ fn skipped(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
         // The pool takes it at once, and nobody else has it.
         (State::Handing { .. }, _) => return Err(Why::WrongState),
         // What is left of the source stays as it is: fenced, stopped, or empty.
-        (_, Some(root)) if state.stage() == Stage::AfterCommit && job.times.served_nanos.is_some() => {
+        (_, Some(root))
+            if state.stage() == Stage::AfterCommit && (job.times.served_nanos.is_some() || is_theirs) =>
+        {
             let next = relocate::end::undrained(&state, None).unwrap_or(State::Done { root });
             job.state = state;
             enter(job, next, now_nanos);

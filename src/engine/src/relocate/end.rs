@@ -98,7 +98,11 @@ fn opened(job: &Job, root: Digest, now_nanos: TimeNanos) -> State {
 /// What somebody did to the state of the target, if so. Stable memory never shrinks by itself.
 fn was_emptied(job: &Job, view: &CanisterView) -> Option<Reason> {
     match &view.emptied {
-        Some(what) => Some(Reason::new(ReasonCode::OthersActed, format!("target: {what}"))),
+        Some(what) => {
+            let detail =
+                format!("target: {what}; a skip leaves the source, which holds what was moved, as it is");
+            Some(Reason::new(ReasonCode::OthersActed, detail))
+        }
         None => (view.stable_pages < job.counters.used_pages)
             .then(|| emptied(view.stable_pages, job.counters.used_pages)),
     }

@@ -1,8 +1,8 @@
 //! After a reply that never came: what is seen decides, not what is hoped.
 
 use decant_engine::{
-    Digest, Effect, Event, FenceView, Holder, Job, KitView, Limits, MAX_DETAIL_BYTES, Outcome, Phase, Reason,
-    ReasonCode, Retention, RunState, Seal, State, Step, Undo, Value, apply, next_step,
+    Digest, Event, FenceView, Holder, Job, KitView, MAX_DETAIL_BYTES, Outcome, Phase, Reason, ReasonCode,
+    Retention, RunState, Seal, State, Undo, Value, apply,
 };
 
 use serde_bytes::ByteBuf;
@@ -205,18 +205,26 @@ fn a_retry_settles_first_what_may_have_been_done_to_a_source_and_looks_at_the_ta
 }
 
 #[test]
-fn an_operator_who_has_looked_at_what_others_did_to_a_target_lets_the_job_go_on() {
+fn a_job_whose_target_is_somebody_else_s_is_not_talked_into_taking_the_source_and_may_be_left() {
     let mut loaded = status(RunState::Running, Some(0xff));
     loaded.emptied = Some("a snapshot was loaded by somebody".to_owned());
-    let parked = reply(started(at("confirming")).expect("it looks"), Outcome::Done(Value::Canister(loaded)));
-    assert_eq!((parked.state().is_parked(), parked.reason_code()), (true, Some(ReasonCode::OthersActed)));
-    let retried = applied(parked, Event::Retried).expect("it is parked");
-    let Step::Call { effect: Effect::Look { since_nanos, .. }, .. } =
-        next_step(&retried, NOW_NANOS + 5, &Limits::default())
-    else {
-        panic!("it looks again: {retried:?}")
-    };
-    assert_eq!(since_nanos, NOW_NANOS + 4, "at what is done from here on");
+    let seen = || Outcome::Done(Value::Canister(loaded.clone()));
+    let parked = reply(started(at("confirming")).expect("it looks"), seen());
+    let again = applied(parked.clone(), Event::Retried).and_then(started).expect("it looks again");
+    assert_eq!(reply(again, seen()).reason_code(), Some(ReasonCode::OthersActed), "whoever retries it");
+    assert!(parked.explanation().is_some_and(|why| why.contains("a skip leaves the source")), "{parked:?}");
+    let gone = seen_gone("retired");
+    for parked in [parked, gone] {
+        let left = applied(parked, Event::Skipped).expect("it is left");
+        assert!(matches!(left.state(), State::Done { .. }), "{left:?}");
+    }
+}
+
+/// The job that is parked since its target is gone.
+fn seen_gone(state: &str) -> Job {
+    let parked = seen(state, Value::Gone);
+    assert!(parked.state().is_parked(), "{parked:?}");
+    parked
 }
 
 #[test]

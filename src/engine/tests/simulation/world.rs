@@ -565,6 +565,7 @@ impl World {
             }
             (Effect::Activate { .. }, FenceView::Open)
                 if canister.activated.is_some_and(|(by, _)| by == job) => {}
+            (Effect::Activate { .. }, FenceView::Open) => return refused(ReasonCode::Contradiction),
             (_, _) if is_held || canister.fence == FenceView::Open => return refused(ReasonCode::Rejected),
             (other, fence) => panic!("{other:?} met {fence:?}"),
         }
