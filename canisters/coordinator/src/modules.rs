@@ -61,7 +61,8 @@ pub(crate) async fn learn(
     }
     let Traits { has_pre_upgrade, is_wasm64 } = traits(&module).map_err(Unknown::Wrong)?;
     let mut chunk_hashes = Vec::new();
-    if !is_named_stored(planned).await? {
+    // Whoever cleared the store need not upload again what the plan names.
+    if planned.chunk_hashes.is_empty() || !are_stored(&planned.chunk_hashes).await? {
         for chunk in module.chunks(CHUNK_BYTES as usize) {
             chunk_hashes.push(management::keep_chunk(chunk).await.map_err(Failure::Call)?);
         }
@@ -72,18 +73,13 @@ pub(crate) async fn learn(
     Ok(known)
 }
 
-/// Whether the plan names chunks, and they are still there: whoever cleared the store need not upload them again.
-async fn is_named_stored(planned: &ModuleUse) -> Result<bool, Failure> {
-    let named = &planned.chunk_hashes;
-    Ok(!named.is_empty() && {
-        let stored = management::stored_chunks().await?;
-        named.iter().all(|chunk| stored.contains(chunk))
-    })
-}
-
 /// Whether its chunks are still in the chunk store, which anybody who controls the coordinator may clear.
 pub(crate) async fn is_stored(known: &KnownModule, planned: &ModuleUse) -> Result<bool, Failure> {
-    let needed = chunks(known, planned);
+    are_stored(chunks(known, planned)).await
+}
+
+/// Whether there are such chunks, and all of them are in the chunk store.
+async fn are_stored(needed: &[ByteBuf]) -> Result<bool, Failure> {
     let stored = management::stored_chunks().await?;
     Ok(!needed.is_empty() && needed.iter().all(|chunk| stored.contains(chunk)))
 }

@@ -211,12 +211,17 @@ fn settle_look(
             Verdict::Follow(next) => follow(job, next, now_nanos),
             Verdict::NotYet => match refusal {
                 Some(reason) => fail(job, reason, false, now_nanos),
-                None if has_waited(job, now_nanos) && relocate::end::is_taking(job) => {
-                    let first = relocate::end::confirmed_first(job, job.state.clone(), true);
-                    enter(job, first, now_nanos);
+                None => {
+                    let waited = has_waited(job, now_nanos);
+                    let first = relocate::end::confirmed_first(job, job.state.clone(), waited);
+                    if first != job.state {
+                        enter(job, first, now_nanos);
+                    } else if look.when == When::AfterLost {
+                        job.attempt.phase = Phase::Ready;
+                    } else {
+                        job.attempt.phase = Phase::Looked { at_nanos: now_nanos };
+                    }
                 }
-                None if look.when == When::AfterLost => job.attempt.phase = Phase::Ready,
-                None => job.attempt.phase = Phase::Looked { at_nanos: now_nanos },
             },
             Verdict::Yield(reason) => match job.state.stage() {
                 Stage::BeforeCommit | Stage::Reverting => fail(job, reason, is_untouched, now_nanos),

@@ -10,15 +10,18 @@ use crate::{
 
 /// Every route names the target: the commit point. The source answers where the state is.
 pub(crate) fn committed(job: &Job, root: Digest) -> Option<Rules> {
-    Some(retire(job, State::Retired { root })?.look(
+    retire_or_pass(job, State::Retired { root })
+}
+
+/// Tells the source where the state is, if anybody runs the code that sealed it. What is sealed takes nothing while nobody
+/// does, nor when somebody starts it again: users don't wait for whoever did that; it is told before it is drained.
+pub(super) fn retire_or_pass(job: &Job, then: State) -> Option<Rules> {
+    let on = then.clone();
+    Some(retire(job, then)?.look(
         When::AfterLost,
         Effect::CanisterStatus { canister: job.source },
         move |job, value| match value {
-            // The sealed state takes nothing while nobody runs its code, nor when somebody starts it again. Users don't wait
-            // for whoever did that; it is told before it is drained.
-            Value::Canister(view) if is_mute(job, view) => {
-                Ok(Verdict::Follow(Next::Enter(State::Retired { root })))
-            }
+            Value::Canister(view) if is_mute(job, view) => Ok(Verdict::Follow(Next::Enter(on))),
             // To tell it twice is as to tell it once.
             Value::Canister(_) => Ok(Verdict::NotYet),
             Value::Gone => Ok(Verdict::Happened),
@@ -37,7 +40,7 @@ fn retire(job: &Job, then: State) -> Option<Rules> {
 }
 
 /// Whether the code that sealed the source can't answer: somebody stopped it, or took it away.
-pub(super) fn is_mute(job: &Job, view: &CanisterView) -> bool {
+fn is_mute(job: &Job, view: &CanisterView) -> bool {
     let left = job.source_left.as_ref().and_then(|left| left.module);
     let runs_other = left.is_some_and(|module| view.module_hash != Some(module));
     view.run_state == RunState::Stopped || view.module_hash.is_none() || runs_other
@@ -177,20 +180,11 @@ pub(crate) fn confirming(job: &Job, root: Digest, then: Option<Box<State>>) -> O
 /// Where a job goes that is to take its source: first to its target, if nobody has looked at that for long.
 pub(crate) fn confirmed_first(job: &Job, state: State, has_waited: bool) -> State {
     match state.root() {
-        Some(root) if has_waited && takes(job, &state) => {
+        Some(root) if has_waited && state.takes_source() && job.plan.strategy.has_target() => {
             State::Confirming { root, then: Some(Box::new(state)) }
         }
         _ => state,
     }
-}
-
-fn takes(job: &Job, state: &State) -> bool {
-    state.takes_source() && job.plan.strategy.has_target()
-}
-
-/// Whether what the job does now takes a source that moved to a target.
-pub(crate) fn is_taking(job: &Job) -> bool {
-    takes(job, &job.state)
 }
 
 fn emptied(now_pages: u64, sealed_pages: u64) -> Reason {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::checks::{fingerprint_fits, gone, left_behind};
-use super::end::is_mute;
+use super::end::retire_or_pass;
 use super::fence::source_held;
 use crate::left::{module_as_left, short};
 use crate::rules::{Next, Rules, Verdict, When, happened, not_yet, run_state, wrong};
@@ -224,7 +224,7 @@ pub(super) fn rules(job: &Job, here: Reverting) -> Option<Rules> {
         RevertState::SourceUnchanged => source_unchanged(job, here, target),
         RevertState::NothingOwned => nothing_owned(job, &here, target),
         RevertState::StartingTarget { reason } => starting(here, target, reason),
-        RevertState::RetiringAgain { reason } => retiring(job, here, target, reason),
+        RevertState::RetiringAgain { reason } => return retiring(job, &here, reason),
         RevertState::ThawingTarget { .. } => thawing(here, target),
     })
 }
@@ -355,21 +355,8 @@ fn starting(here: Reverting, target: candid::Principal, reason: Reason) -> Rules
 }
 
 /// It fails; the source answers where its state is, before the target takes writes.
-fn retiring(job: &Job, here: Reverting, target: candid::Principal, reason: Reason) -> Rules {
-    let thawing = here.on(RevertState::ThawingTarget { reason });
-    let (without, mute) = (thawing.clone(), thawing.clone());
-    Rules::call(Effect::Retire { source: job.source, to: target })
-        .then(move |_| thawing)
-        // A source that is gone takes no writes.
-        .gone_means(move |_| Next::Enter(without))
-        // Nor does one that is sealed while nobody runs its code. It is told before it is drained.
-        .look(When::AfterLost, Effect::CanisterStatus { canister: job.source }, move |job, value| match value
-        {
-            Value::Canister(view) if is_mute(job, view) => Ok(Verdict::Follow(Next::Enter(mute))),
-            Value::Canister(_) => Ok(Verdict::NotYet),
-            Value::Gone => Ok(Verdict::Happened),
-            other => wrong(other),
-        })
+fn retiring(job: &Job, here: &Reverting, reason: Reason) -> Option<Rules> {
+    retire_or_pass(job, here.on(RevertState::ThawingTarget { reason }))
 }
 
 /// It fails; the target serves on.
