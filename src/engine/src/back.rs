@@ -16,6 +16,7 @@ pub(crate) fn rules(job: &Job, undo: Undo) -> Option<Rules> {
         Undo::StopSource => Some(stop_source(job)),
         Undo::LoadSaved => load_saved(job),
         Undo::StartSource => Some(start_source(job)),
+        Undo::CheckUnserved => check_unserved(job),
         Undo::CheckSealed => check_sealed(job),
         Undo::ThawSource => Some(thaw_source(job)),
         Undo::Disown => disown(job),
@@ -245,16 +246,44 @@ fn check_sealed(job: &Job) -> Option<Rules> {
         if matches!(value, Value::Canister(_)) && job.attempt.done_bytes == 0 {
             return Ok(Next::Again { done_bytes: 1 });
         }
-        let reason = revert::reopened(target);
-        let detail = format!(
-            "{}: a retry opens the source all the same; to keep the target, route to it in each index and skip",
-            reason.detail()
-        );
-        let reason = Reason::new(reason.code(), detail);
-        let undo = undo.iter().copied().filter(|undo| *undo != Undo::CheckSealed).collect();
-        Ok(Next::Park { reason: reason.clone(), resume: State::RollingBack { reason, undo } })
+        Ok(one_of_two(undo, revert::reopened(target)))
     });
     Some(rules.refused(|_, code| (code == ReasonCode::NoKit).then_some(Next::Undone)))
+}
+
+/// The target was dressed and stopped when the routes were swapped. Did somebody start it since, so that users whose route
+/// names it wrote there? Then an operator decides which of the two goes on.
+fn check_unserved(job: &Job) -> Option<Rules> {
+    let target = job.target?;
+    let rules = Rules::call(look(job.target_left.as_ref(), target)).done(move |job, value| {
+        let State::RollingBack { undo, .. } = &job.state else { return Err(Why::WrongState) };
+        match value {
+            // It holds nothing, or not any more.
+            Value::Gone => Ok(Next::Undone),
+            Value::Canister(view) if view.module_hash.is_none() => Ok(Next::Undone),
+            Value::Canister(view) => Ok(match still_ours(job, &view) {
+                Ok(()) => Next::Undone,
+                Err(what) => {
+                    let detail = format!("target {target} {what}, and may hold what users wrote");
+                    one_of_two(undo, Reason::new(ReasonCode::WrittenSince, detail))
+                }
+            }),
+            other => wrong(&other),
+        }
+    });
+    Some(rules)
+}
+
+/// Two canisters may each hold what the other lacks: the job waits before the source opens.
+fn one_of_two(undo: &[Undo], why: Reason) -> Next {
+    let detail = format!(
+        "{}: a retry opens the source all the same; to keep the target, route to it in each index and skip",
+        why.detail()
+    );
+    let reason = Reason::new(why.code(), detail);
+    let is_check = |undo: &Undo| matches!(undo, Undo::CheckSealed | Undo::CheckUnserved);
+    let undo = undo.iter().copied().filter(|undo| !is_check(undo)).collect();
+    Next::Park { reason: reason.clone(), resume: State::RollingBack { reason, undo } }
 }
 
 /// The source does not control itself, unless it did before.
@@ -417,7 +446,10 @@ fn still_ours(job: &Job, view: &CanisterView) -> Result<(), String> {
         return Err("runs another module".to_owned());
     }
     let is_dressed = job.held.is_some() && view.module_hash == job.own_module();
-    match is_dressed && view.run_state != RunState::Stopped {
+    // One that was stopped again has another version than after its `post_upgrade`.
+    let dressed_version = job.target_left.as_ref().and_then(|left| left.version);
+    let ran = dressed_version.zip(view.version).is_some_and(|(dressed, now)| dressed != now);
+    match is_dressed && (ran || view.run_state != RunState::Stopped) {
         true => Err("was started by somebody".to_owned()),
         false => Ok(()),
     }
@@ -451,17 +483,22 @@ fn reset_target(job: &Job) -> Option<Rules> {
 }
 
 /// The topmost undo is to be left undone. A target that is not emptied does not go to the pool.
-/// `why`: the job is parked for that. Where the source has no state any more the target stays as it is, and so do routes.
+/// `why`: the job is parked for that. Where the source has no state any more, or the operator keeps what users wrote to the
+/// target, that stays as it is, and so do routes.
 pub(crate) fn skip(job: &mut Job, why: Option<ReasonCode>) {
     let is_of_source = matches!(&job.state, State::RollingBack { undo, .. }
         if matches!(undo.last(), Some(Undo::StartSource | Undo::ThawSource)));
-    if is_of_source && matches!(why, Some(ReasonCode::Gone | ReasonCode::NoKit)) {
+    if is_of_source && matches!(why, Some(ReasonCode::Gone | ReasonCode::NoKit | ReasonCode::WrittenSince)) {
         give_up_target(job, "may hold the last copy of the state");
         if let State::RollingBack { undo, .. } = &mut job.state {
             undo.retain(|it| {
                 !matches!(
                     it,
-                    Undo::SwapBack { .. } | Undo::StartSource | Undo::CheckSealed | Undo::ThawSource
+                    Undo::SwapBack { .. }
+                        | Undo::StartSource
+                        | Undo::CheckUnserved
+                        | Undo::CheckSealed
+                        | Undo::ThawSource
                 )
             });
         }

@@ -396,6 +396,9 @@ pub enum Undo {
     /// The source runs.
     #[serde(rename = "5")]
     StartSource,
+    /// The target of a job by vessels, which a route may name, runs the dapp's own code: nobody started it.
+    #[serde(rename = "19")]
+    CheckUnserved,
     /// The source holds what it held when it was saved.
     #[serde(rename = "10")]
     LoadSaved,

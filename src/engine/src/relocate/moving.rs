@@ -91,6 +91,9 @@ pub(crate) fn switching(job: &Job, root: Digest, next: u16) -> Option<Rules> {
     if !job.plan.strategy.is_by_vessel() {
         return Some(rules);
     }
+    // No fence keeps users out of a target that somebody starts.
+    rules.undo.extend((next > 0).then_some(Undo::CheckUnserved));
+    rules.undo_call.extend(job.attempt.is_unsure.then_some(Undo::CheckUnserved));
     // No fence keeps others from giving the source its module back, and users who are still sent there from writing.
     let look = crate::vessel::look(job.source_left.as_ref(), job.source);
     Some(rules.look_at(When::First, look, source_gone, |job, view| {

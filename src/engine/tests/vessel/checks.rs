@@ -15,7 +15,7 @@ pub(crate) fn always(run: &Run) {
     assert!(matches!(asked.map_err(|illegal| illegal.why), Err(Why::NoWayBack { .. })), "{job:?}");
     let stage = world.stage;
     let source = world.canisters.get(&world.source);
-    let target = job.target().and_then(|target| world.canisters.get(&target));
+    let target = job.target().or(world.kept).and_then(|target| world.canisters.get(&target));
     // Promise 1: no two canisters accept writes; whatever has the dapp's code and runs does.
     let accepting = world.canisters.values().filter(|it| it.accepts_writes()).count();
     assert!(accepting <= 1 || world.is_disturbed, "promise 1: single writer: {job:?}");
@@ -50,14 +50,14 @@ pub(crate) fn always(run: &Run) {
         // An image that was poured wrong is lost with the way back by whoever deleted that.
         let is_their_loss = world.is_way_back_gone && image.stable.is_repacked;
         assert!(
-            is_held || is_ahead || is_their_loss,
+            is_held || is_ahead || is_their_loss || world.is_split,
             "promise 2: no loss: {job:?} {image:?} {:?}",
             world.model
         );
     }
     // Promise 3: every route names a canister that holds, or is about to hold, the state.
     for route in world.routes.values() {
-        let is_known = *route == world.source || Some(*route) == job.target();
+        let is_known = *route == world.source || Some(*route) == job.target() || Some(*route) == world.kept;
         let exists = world.canisters.contains_key(route);
         assert!(is_known && (exists || world.is_disturbed), "promise 3: routes: {job:?}");
     }
@@ -145,6 +145,17 @@ fn done(run: &Run) {
 fn rolled_back(run: &Run) {
     let (job, world) = (&run.job, &run.world);
     assert_eq!((job.target(), job.held()), (None, None));
+    if let Some(kept) = world.kept {
+        assert!(
+            job.explanation().is_some_and(|why| why.contains(&kept.to_text())),
+            "it names the target: {job:?}"
+        );
+        let kept = world.canisters.get(&kept);
+        return assert!(
+            kept.is_none_or(|it| it.image.is_whole(world.model)),
+            "promise 2: it has all: {job:?}"
+        );
+    }
     assert!(world.routes.values().all(|route| *route == world.source), "promise 3");
     let Some(source) = world.canisters.get(&world.source) else {
         return assert!(world.is_disturbed, "promise 2: the source exists");
@@ -152,7 +163,8 @@ fn rolled_back(run: &Run) {
     assert_eq!(own_snapshots(run), 0, "no snapshot of the job is left: {job:?}");
     assert!(!source.settings.controllers.contains(&world.source), "controllers as they were: {job:?}");
     if world.was_serving {
-        assert!(source.image.is_whole(world.model), "promise 2: with all of its state: {job:?}");
+        let is_whole = source.image.is_whole(world.model);
+        assert!(is_whole || world.is_split, "promise 2: with all of its state: {job:?}");
     }
     if world.is_disturbed {
         return;

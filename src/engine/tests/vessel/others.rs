@@ -2,7 +2,7 @@
 //! whoever deleted it, and the canister serves, or the job is parked with a reason that is true.
 
 use candid::Principal;
-use decant_engine::{Effect, Job, ReasonCode, Retention, RunState, State, Strategy};
+use decant_engine::{Effect, Event, Job, ReasonCode, Retention, RunState, Stage, State, Strategy};
 
 use crate::canister::{Layout, Maker, Module};
 use crate::prng::seeds;
@@ -163,7 +163,7 @@ const STEPS: usize = 90;
 fn served(run: &Run) -> bool {
     let world = &run.world;
     let source = world.canisters.get(&world.source);
-    let target = run.job.target().and_then(|target| world.canisters.get(&target));
+    let target = run.job.target().or(world.kept).and_then(|target| world.canisters.get(&target));
     [source, target].into_iter().flatten().any(|it| it.accepts_writes() && it.image.is_whole(world.model))
 }
 
@@ -171,12 +171,12 @@ fn served(run: &Run) -> bool {
 fn is_true_reason(act: Act, code: ReasonCode) -> bool {
     use ReasonCode::{
         Aborted, Gone, HasSnapshots, NoKit, NoSnapshot, NotAuthorised, NotRunning, OthersActed, Overdue,
-        TriedTooOften, WrongModule,
+        TriedTooOften, WrittenSince, WrongModule,
     };
     let any = [TriedTooOften, Overdue, Aborted];
     let allowed: &[ReasonCode] = match act {
-        Act::Upgrade | Act::UpgradeAndServe => &[OthersActed, WrongModule, NoKit],
-        Act::Serve | Act::ServeAndStop | Act::Stop => &[OthersActed, NotRunning],
+        Act::Upgrade | Act::UpgradeAndServe => &[OthersActed, WrongModule, NoKit, WrittenSince],
+        Act::Serve | Act::ServeAndStop | Act::Stop => &[OthersActed, NotRunning, WrittenSince],
         Act::TakeSnapshot => &[HasSnapshots],
         Act::DeleteSnapshots => &[NoSnapshot, OthersActed],
         Act::TakeControl => &[NotAuthorised],
@@ -213,6 +213,28 @@ fn promise_12_whatever_somebody_does_at_any_moment_nothing_that_users_wrote_is_l
 #[test]
 fn promise_12_whatever_somebody_does_to_a_target_at_any_moment_nothing_that_users_wrote_is_lost() {
     assert!(swept(Whose::Target).values().sum::<u64>() > 6_000);
+}
+
+#[test]
+fn promise_12_whatever_somebody_does_at_any_moment_before_an_abort_nothing_that_users_wrote_is_lost() {
+    let mut ends = Ends::new();
+    for (act, whose) in ACTS.into_iter().flat_map(|act| [(act, Whose::Source), (act, Whose::Target)]) {
+        for plan in plans().into_iter().filter(|plan| whose == Whose::Source || plan.0.has_target()) {
+            for at_step in 12..STEPS {
+                let run = Run::new(plan, Trouble::Nothing, at_step as u64);
+                let act_then_abort = |run: &mut Run| {
+                    whose.act(act, run);
+                    if run.job.state().stage() == Stage::BeforeCommit {
+                        run.record(Event::AbortRequested);
+                    }
+                };
+                let run = beside(run, at_step, act_then_abort, &mut healthy);
+                settled((act, whose), Trouble::CorruptUpload, at_step, run, &mut ends);
+            }
+        }
+    }
+    println!("{ends:?}");
+    assert!(ends.values().sum::<u64>() > 5_000);
 }
 
 /// What must hold when such a job is at rest, and when it is mended.
@@ -469,5 +491,51 @@ fn a_snapshot_that_somebody_takes_after_ours_was_put_off_is_not_deleted_when_the
     // Found by 200,000 seeds: the coordinator's own had not been made, so that the stranger's was the only new one.
     for seed in [120_599, 160_196] {
         acted(seed, &mut Ends::new());
+    }
+}
+
+/// Somebody starts the target when the first of two routes names it, and users write there; then the job is aborted.
+#[test]
+fn no_source_opens_beside_a_target_that_users_may_have_written_to() {
+    let plan = (Strategy::RelocateVessel, Retention::None);
+    for act in [Act::Serve, Act::ServeAndStop, Act::UpgradeAndServe] {
+        for keeps_target in [true, false] {
+            let mut run = Run::new(plan, Trouble::Nothing, 7);
+            let mut is_done = false;
+            run.run_beside(
+                &mut |run| {
+                    let is_between = matches!(run.job.state(), State::Switching { next: 1, .. });
+                    if is_between && !std::mem::replace(&mut is_done, true) {
+                        Whose::Target.act(act, run);
+                        run.record(Event::AbortRequested);
+                    }
+                },
+                &mut healthy,
+            );
+            let label = format!("{act:?}: {:?}", run.job);
+            assert!(is_done, "{label}");
+            let reason = run.reason().expect("it is parked");
+            assert_eq!(reason.code(), ReasonCode::WrittenSince, "{label}");
+            let (source, target) = (run.world.source, run.job.target().expect("it has its target"));
+            assert_eq!(run.world.canister(source).run_state, RunState::Stopped, "{label}");
+            let held = run.world.canister(target).image;
+            assert!(held.is_whole(run.world.model), "{label}");
+            match keeps_target {
+                true => run.keep_target(),
+                false => {
+                    run.world.is_split = true;
+                    run.record(Event::Retried);
+                }
+            }
+            while run.step(&mut healthy) {}
+            assert_eq!(run.job.state().name(), "rolled back", "{label}");
+            let wanted = if keeps_target { target } else { source };
+            assert!(run.world.routes.values().all(|route| *route == wanted), "{label}");
+            let accepts_writes = run.world.canister(source).accepts_writes();
+            assert_eq!(accepts_writes, !keeps_target, "{label}");
+            // Either way nobody touches what users wrote, and go on writing.
+            let left = run.world.canister(target).image;
+            assert_eq!((left.module, left.stable.runs), (held.module, held.stable.runs), "{label}");
+        }
     }
 }

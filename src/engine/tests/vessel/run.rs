@@ -328,11 +328,22 @@ impl Run {
         self.world.trouble = Trouble::Nothing;
         self.patience = 300;
         for _ in 0..4 {
-            if self.job.state().is_parked() {
-                self.record(Event::Retried);
+            match self.reason().map(Reason::code).filter(|_| self.job.state().is_parked()) {
+                // Two canisters may each hold what the other lacks: the one that users wrote to last goes on.
+                Some(ReasonCode::WrittenSince) => self.keep_target(),
+                Some(_) => self.record(Event::Retried),
+                None => {}
             }
             self.run(&mut |_, _, _| Fault::Nothing);
         }
+    }
+
+    /// As the job's reason says: every index names the target, and the rest is skipped.
+    pub(crate) fn keep_target(&mut self) {
+        let target = self.job.target().expect("it is parked for its target");
+        self.world.kept = Some(target);
+        self.world.routes.values_mut().for_each(|route| *route = target);
+        self.record(Event::Skipped);
     }
 
     /// It ends.

@@ -157,6 +157,7 @@ fn the_tags_of_undos_strategies_and_held_snapshots_never_change() {
         ("10", "LoadSaved"),
         ("16", "Disown"),
         ("17", "StopSource"),
+        ("19", "CheckUnserved"),
         ("2", "ResetTarget"),
         ("3", "UninstallTarget"),
         ("5", "StartSource"),

@@ -99,6 +99,10 @@ pub(crate) struct World {
     pub(crate) is_disturbed: bool,
     /// Whether somebody else deleted what the job had saved.
     pub(crate) is_way_back_gone: bool,
+    /// The target that an operator kept instead of the source, because users may have written to it.
+    pub(crate) kept: Option<Principal>,
+    /// Whether an operator opened the source beside such a target: each has what the other lacks.
+    pub(crate) is_split: bool,
     next_id: u64,
     next_write: u64,
 }
@@ -169,6 +173,8 @@ impl World {
             accepted_writes: 0,
             is_disturbed: false,
             is_way_back_gone: false,
+            kept: None,
+            is_split: false,
             next_id: 1,
             next_write: 1,
         };
