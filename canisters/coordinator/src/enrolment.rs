@@ -194,6 +194,7 @@ fn essentials(plan_id: u64, record: &PlanRecord) -> Option<PlanEssentials> {
             .by_vessel()
             .is_some_and(|by| by.rolls_back_on_lost_timer == Some(true)),
         recycled_with_cycles: plan.recycling.map(|_| plan.cycles_per_target),
+        max_wait_seconds: store::course(plan_id).pace().max_wait_seconds,
     })
 }
 

@@ -83,6 +83,10 @@ pub struct Pace {
     pub breaker: Option<Breaker>,
     /// The part of each day in which jobs are started.
     pub hours: Option<Hours>,
+    /// Most seconds that users of a canister wait before it is committed: then its job goes back, and a state that would take
+    /// longer is refused before they wait. At least 60, and two hours if left out. It holds for canisters that are enrolled
+    /// after it was said.
+    pub max_wait_seconds: Option<u32>,
 }
 
 /// Jobs that go first. One that is refused before its users wait is none: another goes in its place.

@@ -1,6 +1,9 @@
 //! How often, how long, how much.
 
-use crate::{Attempt, Job, JobId, Reason, ReasonCode, RevertState, State, Strategy, TimeNanos, VesselState};
+use crate::{
+    Attempt, Job, JobId, PlanEssentials, Reason, ReasonCode, RevertState, State, Strategy, TimeNanos,
+    VesselState,
+};
 
 const SECOND_NANOS: u64 = 1_000_000_000;
 /// Bytes of a page of stable memory.
@@ -23,8 +26,6 @@ pub struct Limits {
     pub backoff_cap_nanos: u64,
     /// Longest time from the first try of a step before the commit point to its progress.
     pub step_deadline_nanos: u64,
-    /// Longest time that a source may be fenced before the commit point.
-    pub fence_deadline_nanos: u64,
     /// Longest wait for a canister from the pool.
     pub pool_deadline_nanos: u64,
     /// Most batches of frames that a call to pull may read.
@@ -48,7 +49,6 @@ impl Default for Limits {
             backoff_base_nanos: SECOND_NANOS,
             backoff_cap_nanos: 120 * SECOND_NANOS,
             step_deadline_nanos: 30 * 60 * SECOND_NANOS,
-            fence_deadline_nanos: Self::FENCE_SECONDS * SECOND_NANOS,
             pool_deadline_nanos: 24 * 3_600 * SECOND_NANOS,
             max_batches_per_pull: 16,
             max_calls_per_pour: 64,
@@ -69,7 +69,7 @@ impl Limits {
     /// What is not used comes back, but must be there.
     pub const UPGRADE_PREPAID_CYCLES: u128 = 300_000_000_000;
 
-    /// Seconds that a source may be fenced before the commit point.
+    /// Seconds that a source may be fenced before the commit point, whatever its plan says.
     pub const FENCE_SECONDS: u64 = 2 * 3_600;
     /// Bytes of state that pass in a second of the fence at least, where a target pulls them: 2 MiB to and fro in two rounds
     /// of a second, if nothing is compressed; both ends hash some 40 MB in a round of 2 B instructions.
@@ -90,15 +90,12 @@ impl Limits {
     ///
     /// # Errors
     /// How long they would take.
-    pub(crate) fn passes_in_time(strategy: Strategy, used_pages: u64) -> Result<(), Reason> {
-        let seconds = Self::seconds_to_pass(strategy, used_pages);
-        if seconds <= Self::FENCE_SECONDS {
+    pub(crate) fn passes_in_time(plan: &PlanEssentials, used_pages: u64) -> Result<(), Reason> {
+        let (seconds, most) = (Self::seconds_to_pass(plan.strategy, used_pages), plan.fence_seconds());
+        if seconds <= most {
             return Ok(());
         }
-        let detail = format!(
-            "{used_pages} pages pass in {seconds} s, and users wait for {} s at most",
-            Self::FENCE_SECONDS
-        );
+        let detail = format!("{used_pages} pages pass in {seconds} s, and users wait for {most} s at most");
         Err(Reason::new(ReasonCode::TooLarge, detail))
     }
 
@@ -125,7 +122,7 @@ impl Limits {
     /// When users have waited for as long as they may while the job can still fail, if they wait.
     pub fn fence_ends_nanos(&self, job: &Job) -> Option<TimeNanos> {
         let fenced_nanos = job.times.fenced_nanos.filter(|_| job.state.stage().can_fail())?;
-        Some(fenced_nanos.saturating_add(self.fence_deadline_nanos))
+        Some(fenced_nanos.saturating_add(job.plan.fence_seconds() * SECOND_NANOS))
     }
 
     /// When a job must not go on trying what it is at, if that can fail and has an end: users may be waiting
@@ -201,17 +198,35 @@ mod tests {
         assert!(waits.len() > 90);
     }
 
-    #[test]
-    fn a_state_passes_in_time_up_to_what_its_strategy_moves_in_two_hours() {
-        let most = |per_second: u64| 7_200 * per_second / PAGE_BYTES;
-        let pulled = most(Limits::PULLED_BYTES_PER_SECOND);
-        let poured = most(Limits::POURED_BYTES_PER_SECOND);
-        for (strategy, pages) in [(Strategy::RelocateVessel, pulled), (Strategy::Repack, poured)] {
-            assert_eq!(Limits::passes_in_time(strategy, pages), Ok(()));
-            let refusal = Limits::passes_in_time(strategy, pages + 2).expect_err("two pages too many");
-            assert_eq!(refusal.code(), ReasonCode::TooLarge);
+    fn plan() -> PlanEssentials {
+        PlanEssentials {
+            plan_id: 1,
+            strategy: Strategy::Repack,
+            bucket_pages: 1,
+            min_reclaimed_pages: 0,
+            retention: crate::Retention::None,
+            has_asset_checks: false,
+            rolls_back_on_lost_timer: false,
+            recycled_with_cycles: None,
+            max_wait_seconds: None,
         }
-        assert!(Limits::passes_in_time(Strategy::Repack, u64::MAX).is_err(), "nothing overflows");
+    }
+
+    #[test]
+    fn a_state_passes_in_time_up_to_what_its_strategy_moves_while_users_may_wait() {
+        let pulled = Limits::PULLED_BYTES_PER_SECOND;
+        let poured = Limits::POURED_BYTES_PER_SECOND;
+        for (strategy, per_second) in [(Strategy::RelocateVessel, pulled), (Strategy::Repack, poured)] {
+            // A plan allows less than the two hours, and never more.
+            for (max_wait_seconds, seconds) in [(None, 7_200), (Some(600), 600), (Some(u32::MAX), 7_200)] {
+                let plan = PlanEssentials { strategy, max_wait_seconds, ..plan() };
+                let pages = seconds * per_second / PAGE_BYTES;
+                assert_eq!(Limits::passes_in_time(&plan, pages), Ok(()));
+                let refusal = Limits::passes_in_time(&plan, pages + 2).expect_err("two pages too many");
+                assert_eq!(refusal.code(), ReasonCode::TooLarge);
+                assert!(Limits::passes_in_time(&plan, u64::MAX).is_err(), "nothing overflows");
+            }
+        }
     }
 
     #[test]

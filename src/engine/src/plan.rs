@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Digest;
+use crate::{Digest, Limits};
 
 /// Most indexes that a job swaps; a finished job must stay below 512 bytes.
 pub const MAX_INDEXES: usize = 8;
@@ -111,6 +111,9 @@ pub struct PlanEssentials {
     /// Cycles with which a source, once it is emptied, goes to the pool for later jobs of the plan; none: it is deleted.
     #[serde(rename = "y", default, skip_serializing_if = "Option::is_none")]
     pub recycled_with_cycles: Option<u128>,
+    /// Seconds that users may wait before the commit point; none: as long as they may at most, [`Limits::FENCE_SECONDS`].
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub max_wait_seconds: Option<u32>,
 }
 
 impl PlanEssentials {
@@ -120,6 +123,12 @@ impl PlanEssentials {
             Strategy::Relocate { module_hash, .. } => Some(module_hash),
             _ => None,
         }
+    }
+
+    /// Seconds that a source may be fenced before the commit point.
+    pub fn fence_seconds(&self) -> u64 {
+        self.max_wait_seconds
+            .map_or(Limits::FENCE_SECONDS, |seconds| Limits::FENCE_SECONDS.min(seconds.into()))
     }
 
     /// Whether a source with so many used pages in virtual memories is copied while it still serves.

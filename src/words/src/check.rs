@@ -5,6 +5,7 @@ use candid::Principal;
 use decant_api::govern::{Decision, Pace};
 use decant_api::payout::{Payee, Payout};
 use decant_api::plan::{ModuleRef, Plan, Retention, Strategy};
+use decant_engine::Limits;
 use serde_bytes::ByteBuf;
 
 /// Chunks of a module (spec: a chunk store has 100).
@@ -37,6 +38,8 @@ const NAMED: usize = 20;
 const MINUTES_A_DAY: u16 = 1_440;
 /// Seconds for which canaries are watched at most: ninety days.
 const SOAK_SECONDS: u64 = 7_776_000;
+/// Seconds that users wait for any canister: some dozen messages, with room for a subnet that is busy.
+const LEAST_WAIT_SECONDS: u128 = 60;
 /// Ended jobs that a breaker can look back on.
 pub const LOOKS_BACK: u32 = 128;
 
@@ -233,6 +236,9 @@ fn check_pace(pace: &Pace) -> Result<(), String> {
     if let Some(breaker) = &pace.breaker {
         check_limit("breaker (of_last)", breaker.of_last.into(), 1, LOOKS_BACK.into())?;
         check_limit("breaker (failures)", breaker.failures.into(), 1, breaker.of_last.into())?;
+    }
+    if let Some(seconds) = pace.max_wait_seconds {
+        check_limit("max_wait_seconds", seconds.into(), LEAST_WAIT_SECONDS, Limits::FENCE_SECONDS.into())?;
     }
     if let Some(hours) = &pace.hours {
         let last = u128::from(MINUTES_A_DAY - 1);

@@ -4,6 +4,7 @@ use crate::{cycles, cycles_exactly, hash, hex, is_hidden, payout, plan, span};
 use candid::Principal;
 use decant_api::govern::{Decision, Pace, Roles, Terms};
 use decant_api::plan::Plan;
+use decant_engine::Limits;
 
 /// Seconds of a year, on the average of the calendar.
 const YEAR_SECONDS: u128 = 31_556_952;
@@ -135,7 +136,9 @@ fn pace(pace: &Pace) -> String {
             format!("jobs are started from {} to {} UTC", of_day(hours.from_minute), of_day(hours.to_minute))
         }
     };
-    format!("{canaries}; {holds}; {breaker}; {hours}")
+    let wait = u64::from(pace.max_wait_seconds.unwrap_or(Limits::FENCE_SECONDS as u32));
+    let wait = format!("users of a canister wait for {} at most before it goes back", span(wait));
+    format!("{canaries}; {holds}; {breaker}; {hours}; {wait}")
 }
 
 fn of_day(minute: u16) -> String {

@@ -93,6 +93,20 @@ fn users_write_again_though_an_index_of_their_plan_traps_and_no_more_canisters_a
 }
 
 #[test]
+fn users_wait_no_longer_than_their_plan_allows() {
+    // An index that does not answer keeps a job trying for minutes otherwise.
+    let pace = Pace { max_wait_seconds: Some(60), ..Pace::default() };
+    let (world, mut users, _) = with_broken_index(1, pace);
+    until(&world, "the way back", || jobs(&world)[0].served_nanos.is_some());
+    let job = &jobs(&world)[0];
+    assert_eq!(job.code.as_deref(), Some("Overdue"), "{job:?}");
+    let waited_nanos = job.served_nanos.zip(job.fenced_nanos).map(|(served, fenced)| served - fenced);
+    // What is under way when the time is over, and the way back, take a few rounds of five seconds.
+    assert!(waited_nanos.is_some_and(|nanos| nanos < 120_000_000_000), "{job:?}");
+    serves_all(&world, &mut users);
+}
+
+#[test]
 fn skipping_all_with_a_reason_leaves_alone_what_goes_back_by_itself() {
     let (world, mut users, broken) = with_broken_index(1, Pace::default());
     until(&world, "the way back", || jobs(&world)[0].state == "rolling back");

@@ -68,6 +68,7 @@ fn pace() -> Pace {
         holds_before_fence: false,
         breaker: Some(Breaker { failures: 2, of_last: 4 }),
         hours: Some(Hours { from_minute: 61, to_minute: 125 }),
+        max_wait_seconds: Some(600),
     }
 }
 
@@ -152,6 +153,8 @@ fn pace_changes() -> Vec<Change<Pace>> {
         ("breaker.of_last", |it| it.breaker = Some(Breaker { failures: 2, of_last: 5 })),
         ("hours", |it| it.hours = None),
         ("hours.from", |it| it.hours = Some(Hours { from_minute: 62, to_minute: 125 })),
+        ("max_wait_seconds", |it| it.max_wait_seconds = Some(601)),
+        ("no max_wait_seconds", |it| it.max_wait_seconds = None),
         ("hours.to", |it| it.hours = Some(Hours { from_minute: 61, to_minute: 126 })),
     ]
 }

@@ -39,6 +39,9 @@ pub(crate) struct Course {
     /// From minute, to minute.
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     hours: Option<(u16, u16)>,
+    /// Seconds that users may wait.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    max_wait_seconds: Option<u32>,
     /// Jobs at a time that operators allow; none: as many as the plan.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub(crate) tempo: Option<u32>,
@@ -80,6 +83,7 @@ impl Course {
             holds_before_fence: self.holds_before_fence,
             breaker: self.breaker.map(|(failures, of_last)| Breaker { failures, of_last }),
             hours: self.hours.map(|(from_minute, to_minute)| Hours { from_minute, to_minute }),
+            max_wait_seconds: self.max_wait_seconds,
         }
     }
 
@@ -94,6 +98,7 @@ impl Course {
         self.holds_before_fence = pace.holds_before_fence;
         self.breaker = pace.breaker.map(|it| (it.failures, it.of_last));
         self.hours = pace.hours.map(|it| (it.from_minute, it.to_minute));
+        self.max_wait_seconds = pace.max_wait_seconds;
     }
 
     /// The terms in force of a plan.
@@ -159,11 +164,14 @@ mod tests {
             holds_before_fence: true,
             breaker: Some(Breaker { failures: 2, of_last: 4 }),
             hours: Some(Hours { from_minute: 60, to_minute: 120 }),
+            max_wait_seconds: Some(600),
         });
         course.note_end(true);
         let hex = decant_words::hex(&course.encode());
         assert_eq!(hex, GOLDEN, "what was written once is written, and read, for ever");
         assert_eq!(Course::decode(&course.encode()), Ok(course));
+        let without_wait = Course { max_wait_seconds: None, ..course };
+        assert_eq!(decant_words::hex(&without_wait.encode()), BEFORE_WAITS, "as earlier builds did");
         assert_eq!(Course::decode(b"\x01\xa0"), Ok(Course::default()));
         let plan = crate::tests::plan();
         let terms = Course::default().terms(&plan);
@@ -171,7 +179,8 @@ mod tests {
         assert_eq!(terms.pace, Pace::default());
     }
 
-    const GOLDEN: &str = "01aa6162a3616e0161630261660361638205183c6168f5616b820204616482183c18786174026165f46173076172f4616601";
+    const GOLDEN: &str = "01ab6162a3616e0161630261660361638205183c6168f5616b820204616482183c187861771902586174026165f46173076172f4616601";
+    const BEFORE_WAITS: &str = "01aa6162a3616e0161630261660361638205183c6168f5616b820204616482183c18786174026165f46173076172f4616601";
 
     #[test]
     fn failures_are_counted_among_the_last_jobs() {

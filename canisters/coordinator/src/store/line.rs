@@ -114,6 +114,7 @@ mod tests {
             has_asset_checks: false,
             rolls_back_on_lost_timer: false,
             recycled_with_cycles: None,
+            max_wait_seconds: None,
         };
         let enrolled =
             Job::new(5, canister(3), vec![canister(1)], plan, 0x0102_0304_0506_0708).expect("a job");
@@ -144,6 +145,7 @@ mod tests {
             has_asset_checks: true,
             rolls_back_on_lost_timer: true,
             recycled_with_cycles: None,
+            max_wait_seconds: None,
         };
         Job::new(7, source, vec![canister(1)], plan, 1).expect("a job")
     }

@@ -214,6 +214,7 @@ fn new_job(plan_id: u64) -> Job {
         has_asset_checks: false,
         rolls_back_on_lost_timer: false,
         recycled_with_cycles: None,
+        max_wait_seconds: None,
     };
     let id = next_job_id();
     Job::new(id, canister(100 + id as u8), vec![canister(5)], plan, 1).expect("a job that can be done")

@@ -24,6 +24,7 @@ fn ended(id: JobId, source: u8, target: Option<u8>, times: (u64, u64), recycles:
         has_asset_checks: false,
         rolls_back_on_lost_timer: false,
         recycled_with_cycles: recycles.then_some(7),
+        max_wait_seconds: None,
     };
     let enrolled = Job::new(id, canister(source), vec![canister(90)], plan, 1).expect("a job");
     store::enqueue(&enrolled);

@@ -113,7 +113,7 @@ pub(crate) fn source_kit(job: &Job, view: &KitView) -> Result<(), Reason> {
     // What is copied before the freeze does not pass after it.
     match job.plan.wants_precopy(used_pages) {
         true => Ok(()),
-        false => Limits::passes_in_time(job.plan.strategy, used_pages),
+        false => Limits::passes_in_time(&job.plan, used_pages),
     }
 }
 

@@ -135,7 +135,7 @@ pub(super) fn image(job: &Job, view: &ImageView) -> Result<u64, Reason> {
         ImageKind::DoesNotFit { reason } => Err(Reason::new(ReasonCode::BucketTooSmall, reason.clone())),
         ImageKind::Managed { compact_pages, used_pages, .. } => {
             worth_it(job, view.stable_pages, *compact_pages)?;
-            Limits::passes_in_time(job.plan.strategy, *used_pages)?;
+            Limits::passes_in_time(&job.plan, *used_pages)?;
             Ok(*compact_pages)
         }
     }

@@ -87,6 +87,7 @@ pub(crate) fn new_job_with(retention: Retention, indexes: u8, precopy_min_pages:
         has_asset_checks: true,
         rolls_back_on_lost_timer: false,
         recycled_with_cycles: None,
+        max_wait_seconds: None,
     };
     let indexes = (0..indexes).map(|number| canister(50 + number)).collect();
     Job::new(u64::MAX, canister(1), indexes, plan, NOW_NANOS).expect("a job that can be done")

@@ -387,9 +387,25 @@ fn nobody_waits_longer_than_the_limit_however_well_it_goes() {
         let (_, job) = in_every_state().into_iter().find(|(known, _)| known == label).expect("it is reached");
         let fenced_nanos = job.times().fenced_nanos.expect("it is fenced");
         let step = |after_nanos| next_step(&job, fenced_nanos + after_nanos, &limits);
-        assert!(matches!(step(limits.fence_deadline_nanos - 1), Step::Call { .. }), "{label}");
-        let is_over = matches!(step(limits.fence_deadline_nanos), Step::Record(Event::GaveUp { .. }));
+        assert!(matches!(step(TWO_HOURS_NANOS - 1), Step::Call { .. }), "{label}");
+        let is_over = matches!(step(TWO_HOURS_NANOS), Step::Record(Event::GaveUp { .. }));
         assert_eq!(is_over, label != "committed", "{label}");
+    }
+}
+
+const TWO_HOURS_NANOS: u64 = 7_200_000_000_000;
+
+#[test]
+fn nobody_waits_longer_than_the_plan_allows_where_that_is_less() {
+    for (max_wait_seconds, allowed_nanos) in [(600, 600_000_000_000), (u32::MAX, TWO_HOURS_NANOS)] {
+        let job = new_job(Retention::None, 1);
+        let plan = PlanEssentials { max_wait_seconds: Some(max_wait_seconds), ..*job.plan() };
+        let job = Job::new(1, job.source(), job.indexes().to_vec(), plan, NOW_NANOS).expect("a job");
+        let sealed = path(job).into_iter().find(|it| it.state().name() == "sealed").expect("it is sealed");
+        let fenced_nanos = sealed.times().fenced_nanos.expect("it is fenced");
+        let step = |after_nanos| next_step(&sealed, fenced_nanos + after_nanos, &Limits::default());
+        assert!(matches!(step(allowed_nanos - 1), Step::Call { .. }), "{max_wait_seconds}");
+        assert!(matches!(step(allowed_nanos), Step::Record(Event::GaveUp { .. })), "{max_wait_seconds}");
     }
 }
 

@@ -89,6 +89,7 @@ pub(crate) fn plan(retention: Retention) -> PlanEssentials {
         has_asset_checks: false,
         rolls_back_on_lost_timer: false,
         recycled_with_cycles: None,
+        max_wait_seconds: None,
     }
 }
 

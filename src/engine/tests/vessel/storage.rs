@@ -283,6 +283,7 @@ fn a_job_that_is_done_takes_at_most_512_bytes_and_one_that_rolled_back_its_reaso
                 has_asset_checks: true,
                 rolls_back_on_lost_timer: true,
                 recycled_with_cycles: None,
+                max_wait_seconds: None,
             };
             let indexes: Vec<_> = (0..MAX_INDEXES as u64).map(|number| principal(2, number)).collect();
             let source = run.world.source;
