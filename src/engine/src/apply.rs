@@ -507,12 +507,15 @@ fn undone(job: &mut Job, now_nanos: TimeNanos) {
     let State::RollingBack { reason, undo } = &job.state else { return };
     let (reason, mut undo) = (reason.clone(), undo.clone());
     match undo.pop() {
-        Some(Undo::ReturnTarget) => job.target = None,
         Some(Undo::ThawSource) => job.times.served_nanos = Some(now_nanos),
         Some(Undo::StartSource) if job.plan.strategy.is_by_vessel() => {
             job.times.served_nanos = Some(now_nanos);
         }
         _ => {}
+    }
+    // What is not returned is left alone.
+    if !undo.iter().any(Undo::names_target) {
+        job.target = None;
     }
     let is_asked = undo.last() == Some(&Undo::Ask);
     if is_asked {

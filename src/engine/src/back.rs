@@ -101,8 +101,11 @@ fn load_saved(job: &Job) -> Option<Rules> {
                 Value::Gone => return Ok(Verdict::Happened),
                 other => return wrong(other),
             };
+            if let Some(what) = view.emptied.as_ref().filter(|_| job.target.is_some()) {
+                return Ok(Verdict::Follow(keep_copies(job, what)));
+            }
             if let Some(what) = &view.acted {
-                return Ok(Verdict::Follow(leave_to_others(job, what)));
+                return Ok(Verdict::Follow(leave_to_others(job, what, view.emptied.is_some())));
             }
             if is_ours(job, view) {
                 if let Some(held) = &mut job.held {
@@ -124,7 +127,7 @@ fn own_module(job: &mut Job, view: &CanisterView) -> Verdict {
     let is_own = view.module_hash.is_some() && view.module_hash == job.own_module();
     let Some(held) = &job.held else { return Verdict::Happened };
     if !is_own {
-        return Verdict::Follow(leave_to_others(job, "another module, or none"));
+        return Verdict::Follow(leave_to_others(job, "another module, or none", view.module_hash.is_none()));
     }
     if !held.is_undressed || job.target.is_some() {
         return Verdict::Happened;
@@ -138,23 +141,55 @@ fn own_module(job: &mut Job, view: &CanisterView) -> Verdict {
         _ if job.attempt.is_unsure && (view.version.is_some() || is_bloated) => Verdict::Happened,
         // It serves, or served: what was saved does not have what users wrote since. It goes forward.
         Some(root) => Verdict::Follow(Next::Enter(State::Vessel(VesselState::Starting { root }))),
-        None => Verdict::Follow(leave_to_others(job, "its own module")),
+        None => Verdict::Follow(leave_to_others(job, "its own module", false)),
     }
 }
 
-/// Nothing is loaded. The source starts, and an operator says whether what stands may stay.
-fn leave_to_others(job: &mut Job, what: &str) -> Next {
-    let saved =
-        job.held.as_ref().and_then(|held| held.saved.as_ref()).map(|id| hex(&id.0)).unwrap_or_default();
-    let detail = format!("{what}. It is left so; snapshot {saved} is from before, and goes with a retry");
+/// Nothing is loaded. The source starts, and an operator says whether what stands may stay. Where somebody took its state
+/// the snapshot is the last copy of that, and stays.
+fn leave_to_others(job: &mut Job, what: &str, is_emptied: bool) -> Next {
+    let saved = saved(job);
+    let then = if is_emptied { "stays: load it, or delete it" } else { "goes with a retry" };
+    let detail = format!("{what}. It is left so; snapshot {saved} is from before, and {then}");
     if let State::RollingBack { reason, undo } = &mut job.state {
         *reason = Reason::new(ReasonCode::OthersActed, detail);
+        if is_emptied {
+            undo.retain(|it| !matches!(it, Undo::DropSaved | Undo::DropUploaded));
+        }
         if !undo.contains(&Undo::Ask) {
             undo.push(Undo::Ask);
             undo.sort_unstable();
         }
     }
     Next::Undone
+}
+
+/// The snapshot from before, for people.
+fn saved(job: &Job) -> String {
+    job.held.as_ref().and_then(|held| held.saved.as_ref()).map(|id| hex(&id.0)).unwrap_or_default()
+}
+
+/// Somebody took the state of a source that was fenced, and its target may hold it: neither that nor the snapshot from before
+/// is touched, whatever an operator does. A source that is opened is so as it stands.
+fn keep_copies(job: &mut Job, what: &str) -> Next {
+    let target = job.target.map(|target| target.to_text()).unwrap_or_default();
+    let snapshot = match saved(job) {
+        id if id.is_empty() => id,
+        id => format!(" and snapshot {id} of it"),
+    };
+    let detail = format!(
+        "source {}: {what}. Target {target}{snapshot} may hold what it held, and are left alone: a retry starts the source as it \
+         stands; to keep the target, route to it in each index and skip",
+        job.source
+    );
+    let reason = Reason::new(ReasonCode::OthersActed, detail);
+    let State::RollingBack { undo, .. } = &job.state else { return Next::Undone };
+    if !undo.iter().any(|it| matches!(it, Undo::SwapBack { .. })) {
+        job.target = None;
+    }
+    let swaps = undo.iter().copied().filter(|it| matches!(it, Undo::SwapBack { .. }));
+    let undo = swaps.chain([Undo::StartSource]).collect();
+    Next::Park { reason: reason.clone(), resume: State::RollingBack { reason, undo } }
 }
 
 /// One more undo, before the topmost one is looked at again.
@@ -166,18 +201,35 @@ fn first(job: &Job, once_more: Undo) -> Next {
     Next::Enter(again)
 }
 
-/// The source runs. Where it is gone and a target may hold its state, an operator looks before that is emptied.
+/// The source runs. Where it is gone and a target may hold its state, an operator looks before that is emptied; so where
+/// somebody took its state, of which a snapshot, or the target, is the last copy.
 fn start_source(job: &Job) -> Rules {
     let source = job.source;
-    Rules::call(Effect::Start { canister: source }).done(undone).look(
-        When::IfStale,
-        Effect::CanisterStatus { canister: source },
-        |job, value| match value {
-            Value::Canister(view) => Ok(happened(view.run_state == RunState::Running)),
-            Value::Gone => Ok(source_gone(job)),
-            other => wrong(other),
-        },
-    )
+    let rules = Rules::call(Effect::Start { canister: source }).done(undone);
+    let (when, looked) = match job.plan.strategy.is_by_vessel() {
+        true => (When::First, look(job.source_left.as_ref(), source)),
+        // The kit's own fence tells: below.
+        false => (When::IfStale, Effect::CanisterStatus { canister: source }),
+    };
+    rules.look(when, looked, |job, value| match value {
+        Value::Canister(view) => {
+            if let Some(what) = view.emptied.as_ref().filter(|_| has_copies(job)) {
+                if job.target.is_some() {
+                    return Ok(Verdict::Follow(keep_copies(job, what)));
+                }
+                leave_to_others(job, what, true);
+            }
+            Ok(happened(view.run_state == RunState::Running))
+        }
+        Value::Gone => Ok(source_gone(job)),
+        other => wrong(other),
+    })
+}
+
+/// Whether a copy of what the source held is still to be cleared away.
+fn has_copies(job: &Job) -> bool {
+    let is_clearing = |it: &Undo| matches!(it, Undo::DropSaved | Undo::DropUploaded | Undo::UninstallTarget);
+    matches!(&job.state, State::RollingBack { undo, .. } if undo.iter().any(is_clearing))
 }
 
 fn source_gone(job: &Job) -> Verdict {
@@ -195,28 +247,26 @@ fn ask_for_target(job: &Job, code: ReasonCode) -> Next {
 /// The source takes all calls.
 fn thaw_source(job: &Job) -> Rules {
     let source = job.source;
-    Rules::call(Effect::Thaw { source })
-        .done(undone)
-        .refused(|job, code| match code {
-            // Another job's fence is not ours to open.
-            ReasonCode::HeldByOther => Some(Next::Undone),
-            // It was never closed, and whatever somebody put there has none.
-            ReasonCode::NoKit if job.times.fenced_nanos.is_none() => Some(Next::Undone),
-            // It never answers again.
-            ReasonCode::Gone | ReasonCode::NoKit => Some(ask_for_target(job, code)),
-            _ => None,
-        })
-        .look(When::AfterLost, Effect::KitStatus { canister: source }, |job, value| {
-            let was_offered =
-                job.times.fenced_nanos.is_none() && job.plan.wants_precopy(job.counters.used_pages);
-            Ok(match value {
-                // A look doesn't show whether what was offered to the target is withdrawn: only an answered thaw does.
-                Value::Kit(_) if was_offered => Verdict::NotYet,
-                Value::Kit(view) => happened(view.fence.holder().is_none_or(|it| !it.is_job(job.id))),
-                Value::Gone => source_gone(job),
-                other => return wrong(other),
-            })
-        })
+    let rules = Rules::call(Effect::Thaw { source }).done(undone).refused(|job, code| match code {
+        // Another job's fence is not ours to open.
+        ReasonCode::HeldByOther => Some(Next::Undone),
+        // It was never closed, and whatever somebody put there has none.
+        ReasonCode::NoKit if job.times.fenced_nanos.is_none() => Some(Next::Undone),
+        // It never answers again.
+        ReasonCode::Gone | ReasonCode::NoKit => Some(ask_for_target(job, code)),
+        _ => None,
+    });
+    // Before it was fenced what others do is theirs; to thaw twice is as to thaw once.
+    let Some(since_nanos) = job.times.fenced_nanos else { return rules };
+    // Whoever installed it anew since took what the target may hold, and with it the fence.
+    rules.look(When::First, Effect::Look { canister: source, since_nanos }, |job, value| match value {
+        Value::Canister(view) => Ok(match view.emptied.as_ref().filter(|_| job.target.is_some()) {
+            Some(what) => Verdict::Follow(keep_copies(job, what)),
+            None => Verdict::NotYet,
+        }),
+        Value::Gone => Ok(source_gone(job)),
+        other => wrong(other),
+    })
 }
 
 /// The target of a job that was reverted was sealed, and users write to one canister: was it opened while the routes were
@@ -488,7 +538,9 @@ fn reset_target(job: &Job) -> Option<Rules> {
 pub(crate) fn skip(job: &mut Job, why: Option<ReasonCode>) {
     let is_of_source = matches!(&job.state, State::RollingBack { undo, .. }
         if matches!(undo.last(), Some(Undo::StartSource | Undo::ThawSource)));
-    if is_of_source && matches!(why, Some(ReasonCode::Gone | ReasonCode::NoKit | ReasonCode::WrittenSince)) {
+    let keeps_target =
+        [ReasonCode::Gone, ReasonCode::NoKit, ReasonCode::WrittenSince, ReasonCode::OthersActed];
+    if is_of_source && why.is_some_and(|why| keeps_target.contains(&why)) {
         give_up_target(job, "may hold the last copy of the state");
         if let State::RollingBack { undo, .. } = &mut job.state {
             undo.retain(|it| {
@@ -524,11 +576,13 @@ pub(crate) fn skip(job: &mut Job, why: Option<ReasonCode>) {
 
 /// The target is somebody else's, or nobody's: it is left alone, and does not go to the pool.
 fn give_up_target(job: &mut Job, what: &str) -> Next {
-    let target = job.target.take().map(|target| target.to_text()).unwrap_or_default();
+    let target = job.target.take();
     job.target_left = None;
     if let State::RollingBack { reason, undo } = &mut job.state {
-        *reason =
-            Reason::new(reason.code(), format!("target {target} {what}: left alone. {}", reason.detail()));
+        if let Some(target) = target {
+            let detail = format!("target {target} {what}: left alone. {}", reason.detail());
+            *reason = Reason::new(reason.code(), detail);
+        }
         undo.retain(|it| {
             !matches!(
                 it,

@@ -97,7 +97,7 @@ fn canisters(job: &Job) -> Result<(), Broken> {
 fn target(job: &Job) -> Result<(), Broken> {
     let wants_one = match innermost(&job.state) {
         State::Queued | State::Inspected { .. } | State::Admitted { .. } | State::RolledBack { .. } => false,
-        State::RollingBack { undo, .. } => undo.contains(&Undo::ReturnTarget),
+        State::RollingBack { undo, .. } => undo.iter().any(Undo::names_target),
         // A target is reserved when the source is known to be worth it.
         State::Vessel(at) => job.plan.strategy.has_target() && at.tag() >= VesselState::Hiring.tag(),
         _ => job.plan.strategy.has_target(),

@@ -410,6 +410,13 @@ pub enum Undo {
     OfOldBuild,
 }
 
+impl Undo {
+    /// Whether it says what becomes of the target, or of the routes that name it.
+    pub(crate) fn names_target(&self) -> bool {
+        matches!(self, Self::ReturnTarget | Self::SwapBack { .. })
+    }
+}
+
 /// Which way a job can go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {

@@ -9,7 +9,7 @@ use crate::{CanisterView, Digest, Effect, Job, Reason, ReasonCode, RunState, Sta
 /// The source is stopped, and others will have its id: its code, its state and its logs go.
 pub(crate) fn emptying(job: &Job, root: Digest) -> Rules {
     let source = job.source;
-    let look = crate::vessel::look(job.source_left.as_ref().filter(|_| job.held.is_some()), source);
+    let look = crate::vessel::look(job.source_left.as_ref(), source);
     Rules::call(Effect::Uninstall { canister: source })
         .then(move |_| State::Clearing { root })
         .refused(move |_, code| over(code, root))

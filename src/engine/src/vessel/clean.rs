@@ -1,10 +1,10 @@
 //! The canister serves. Is all well? Then nothing of the job is left in it.
 
 use super::{VesselState as At, kept_until, look};
-use crate::left::{module_as_left, run_state_is};
+use crate::left::{hex, module_as_left, run_state_is};
 use crate::relocate::end::{drained_next, kept};
-use crate::rules::{Next, Rules, wrong};
-use crate::{Digest, Effect, Job, Reason, ReasonCode, RunState, State, TimeNanos, Value};
+use crate::rules::{Next, Rules, Verdict, When, wrong};
+use crate::{CanisterView, Digest, Effect, Job, Reason, ReasonCode, RunState, State, TimeNanos, Value};
 
 /// What follows when the image runs its own module, stopped: the commit point, or the routes.
 pub(super) fn after_dressed(job: &Job, root: Digest) -> State {
@@ -24,6 +24,7 @@ pub(super) fn serving(job: &Job, root: Digest, now_nanos: TimeNanos) -> Rules {
                 Err(reason) => (reason, State::Vessel(At::Starting { root })),
                 Ok(()) => match module_as_left(job.source_left.as_ref(), &view) {
                     Ok(()) => return Ok(Next::Enter(served(job, root, now_nanos))),
+                    Err(_) if view.emptied.is_some() => (last_copy(job, &view), resume),
                     Err(reason) if view.acted.is_some() => {
                         // It serves as somebody else wants it; the way back stays until an operator has looked.
                         let Some(left) = &mut job.source_left else { return Err(crate::Why::WrongState) };
@@ -77,7 +78,7 @@ fn after_upload_dropped(job: &Job, root: Digest, now_nanos: TimeNanos) -> State 
     })
 }
 
-/// What was saved was kept as long as the plan says.
+/// What was saved was kept as long as the plan says. Of a canister whose state somebody took meanwhile it is the last copy.
 pub(super) fn dropping_saved(job: &Job, root: Digest) -> Option<Rules> {
     let snapshot = job.held.as_ref()?.saved.clone()?;
     let next = move |job: &mut Job| {
@@ -92,7 +93,31 @@ pub(super) fn dropping_saved(job: &Job, root: Digest) -> Option<Rules> {
     let rules = Rules::call(Effect::DeleteSnapshot { canister: job.source, snapshot })
         .then(next)
         .refused(move |job, code| is_nothing(code).then(|| Next::Enter(next(job))));
-    Some(rules)
+    // Of a job with a target it was looked at, and the source hashed, on the way here.
+    if job.target.is_some() {
+        return Some(rules);
+    }
+    let looked = look(job.source_left.as_ref(), job.source);
+    Some(rules.look(When::First, looked, move |job, value| match value {
+        Value::Canister(view) if was_taken(job, view) => Ok(Verdict::Yield(last_copy(job, view))),
+        Value::Canister(_) => Ok(Verdict::NotYet),
+        Value::Gone => Ok(Verdict::Happened),
+        other => wrong(other),
+    }))
+}
+
+/// Whether somebody took the state of the canister. Stable memory never shrinks by itself.
+fn was_taken(job: &Job, view: &CanisterView) -> bool {
+    view.emptied.is_some() || view.stable_pages < job.counters.used_pages
+}
+
+/// It is in the snapshot from before, which no retry deletes.
+fn last_copy(job: &Job, view: &CanisterView) -> Reason {
+    let what = view.emptied.as_deref().unwrap_or("it has fewer pages than it had in use");
+    let saved =
+        job.held.as_ref().and_then(|held| held.saved.as_ref()).map(|id| hex(&id.0)).unwrap_or_default();
+    let detail = format!("{what}: snapshot {saved} is from before, and a skip leaves it");
+    Reason::new(ReasonCode::OthersActed, detail)
 }
 
 /// Of what is gone, nothing is left to delete.

@@ -69,6 +69,8 @@ fn an_untouched_target_is_sealed_before_the_source_opens_and_given_back_after_it
         "decant_swap",
         "start_canister",
         "decant_status",
+        // Promise 12: nobody took what the target holds.
+        "canister_status",
         "decant_thaw",
         "decant_status",
         "canister_status",

@@ -4,7 +4,7 @@ use decant_engine::{
     Effect, Event, FenceView, Job, Limits, Outcome, ReasonCode, RunState, State, Step, Undo, apply, next_step,
 };
 
-use crate::common::{NOW_NANOS, gave_up, holder, in_every_state, kit, new_job, path, sent, started, view};
+use crate::common::{NOW_NANOS, gave_up, holder, in_every_state, kit, new_job, path, sent, view};
 use crate::transitions::{reply, try_event};
 
 /// The job after so many tries of its step that ended so.
@@ -54,20 +54,25 @@ fn a_person_decides_what_is_refused_again_and_again_after_the_commit_point_and_n
 
 /// The job after so many calls of its step trapped at their callee, which a look finds as it was.
 fn trapped(mut job: Job, times: u32) -> Job {
-    let later_nanos = NOW_NANOS + YEAR_NANOS;
+    let mut now_nanos = NOW_NANOS + YEAR_NANOS;
     let mut calls = 0;
     while calls < times {
-        let Step::Call { effect, is_observation, .. } = next_step(&job, later_nanos, &Limits::default())
-        else {
-            panic!("after {calls} of {times} calls: {job:?}")
+        let (ticket, effect, is_observation) = match next_step(&job, now_nanos, &Limits::default()) {
+            Step::Call { ticket, effect, is_observation } => (ticket, effect, is_observation),
+            Step::Wait { until_nanos } => {
+                now_nanos = until_nanos;
+                continue;
+            }
+            other => panic!("{other:?} after {calls} of {times} calls: {job:?}"),
         };
-        let outcome = match is_observation {
-            true if matches!(effect, Effect::CanisterStatus { .. }) => Outcome::Done(view(RunState::Running)),
-            true => Outcome::Done(kit(FenceView::Importing(holder()))),
-            false => Outcome::Unknown(ReasonCode::Trapped.into()),
+        let outcome = match effect {
+            _ if !is_observation => Outcome::Unknown(ReasonCode::Trapped.into()),
+            Effect::CanisterStatus { .. } | Effect::Look { .. } => Outcome::Done(view(RunState::Running)),
+            _ => Outcome::Done(kit(FenceView::Importing(holder()))),
         };
         calls += u32::from(!is_observation);
-        job = reply(&started(job).expect("it can be sent"), outcome).expect("it ended");
+        apply(&mut job, Event::Started { ticket }, now_nanos).expect("it can be sent");
+        apply(&mut job, Event::Replied { ticket, outcome }, now_nanos).expect("it ended");
     }
     job
 }

@@ -81,7 +81,7 @@ const TABLE: [Row; 54] = [
     row("handing",         NONE,                 NONE,   &["source handed over"]),
     row("rolling back: Some(SwapBack { index: 0 })", ACK, NONE,   NONE),
     row("rolling back: Some(StartSource)",           ACK, STATUS, NONE),
-    row("rolling back: Some(ThawSource)",            ACK, KIT,    NONE),
+    row("rolling back: Some(ThawSource)",            ACK, STATUS, NONE),
     row("rolling back: Some(CheckSealed)",           KIT, NONE,   NONE),
     row("rolling back: Some(CheckTarget)",           KIT, NONE,   NONE),
     row("rolling back: Some(UninstallTarget)",       ACK, STATUS, NONE),

@@ -128,7 +128,8 @@ impl Canister {
     pub(crate) fn acted(&self, since_nanos: u64) -> (Option<String>, Option<String>) {
         let mut acts = self.acts.iter().rev().filter(|(at_nanos, _)| *at_nanos > since_nanos);
         let acted = acts.clone().next().map(|(_, what)| (*what).to_owned());
-        let emptied = acts.find(|(_, what)| what.starts_with("uninstalled"));
+        let emptied =
+            acts.find(|(_, what)| ["uninstalled", "reinstalled"].iter().any(|it| what.starts_with(it)));
         (acted, emptied.map(|(_, what)| (*what).to_owned()))
     }
 

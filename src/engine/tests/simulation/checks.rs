@@ -25,7 +25,8 @@ pub(crate) fn always(world: &World, coordinator: &Coordinator) {
             .any(|number| Some(world.routes[&index(number)][&position]) == job.target());
         let is_target_open =
             target.is_some_and(|it| it.accepts_writes() && (it.activated.is_some() || is_routed));
-        assert!(!(is_source_open && is_target_open), "promise 1: single writer: {job:?}");
+        let is_emptied = job.target().is_some_and(|id| world.others.took(id));
+        assert!(!(is_source_open && is_target_open) || is_emptied, "promise 1: single writer: {job:?}");
         // Nor could a source be opened beside a target that serves: it has moved, whatever was tried since.
         let fence = source.filter(|it| it.has_kit()).map(|it| it.fence);
         // One that somebody stopped when it was to be told is closed all the same; one that somebody emptied has no state.
@@ -50,6 +51,11 @@ pub(crate) fn always(world: &World, coordinator: &Coordinator) {
             let held = holder.expect("promise 2: the canister that holds the state exists").content;
             assert!(held.same_writes(user.model), "promise 2: no loss: {job:?}");
         }
+        // What somebody took from a fenced source is whole in its target: nobody empties that.
+        if let Some(copy) = world.others.last_copy(user.source) {
+            let held = world.canisters.get(&copy).map(|it| it.content);
+            assert!(held.is_some_and(|it| it != Content::default()), "promise 12: the last copy: {job:?}");
+        }
         // Promise 3: every route names a canister that holds the whole state. On the way back users have theirs before an
         // index that does not answer: until it does its route names a target that takes nothing.
         for routes in world.routes.values() {
@@ -58,7 +64,11 @@ pub(crate) fn always(world: &World, coordinator: &Coordinator) {
             }
             let routed = world.canisters.get(&routes[&position]).expect("promise 3: a route resolves");
             let is_closed = stage == Stage::RollingBack && matches!(routed.fence, FenceView::Importing(_));
-            assert!(is_closed || routed.content.same_writes(user.model), "promise 3: routes: {job:?}");
+            assert!(
+                is_closed || routed.content.same_writes(user.model),
+                "promise 3: routes: {routed:?} {:?} {job:?}",
+                user.model
+            );
         }
     }
     board(coordinator);
@@ -136,7 +146,9 @@ pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
         // One that a parked job has emptied waits for an operator.
         let is_source = is_source || coordinator.jobs.iter().any(|it| is_held(&it.job, *id));
         // What was somebody else's when the pool gave it is left alone.
-        let is_left = world.dirty.contains(id) || world.others.touched(*id);
+        let is_named = |job: &Job| job.explanation().is_some_and(|why| why.contains(&id.to_text()));
+        let is_kept = coordinator.jobs.iter().any(|it| is_named(&it.job));
+        let is_left = world.dirty.contains(id) || world.others.touched(*id) || is_kept;
         let is_known = is_source || owned.contains(id) || is_left;
         assert!(is_known, "promise 5: {id} is an orphan");
     }
@@ -214,7 +226,7 @@ pub(crate) fn at_rest(world: &World, coordinator: &Coordinator) {
                     continue;
                 };
                 let is_shut = !world.was_serving || world.others.shut(user.source);
-                assert!(source.accepts_writes() || is_shut, "the source serves: {job:?}");
+                assert!(source.accepts_writes() || is_shut, "the source serves: {source:?} {job:?}");
                 assert_eq!(routed, BTreeSet::from([user.source]), "promise 3: every route names the source");
                 assert_eq!(job.target(), None);
                 assert_eq!(source.offer, None, "promise 9: nobody may read it any more: {job:?}");

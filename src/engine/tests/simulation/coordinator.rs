@@ -349,11 +349,14 @@ impl Coordinator {
         }
     }
 
-    /// Whether a call is on its way that takes the canister, or its code; or an answer to a look at it, after which such a call
+    /// Whether a call is on its way that takes the canister, its code, or its fence; or an answer to a look at it, after which such a call
     /// is sent at once.
     pub(crate) fn is_about_to_take(&self, canister: Principal) -> bool {
         self.messages.iter().filter(|it| it.effect.subject() == canister).any(|it| match it.effect {
-            Effect::Delete { .. } | Effect::Uninstall { .. } | Effect::Install { .. } => it.outcome.is_none(),
+            Effect::Delete { .. }
+            | Effect::Uninstall { .. }
+            | Effect::Install { .. }
+            | Effect::Thaw { .. } => it.outcome.is_none(),
             Effect::CanisterStatus { .. } | Effect::Look { .. } => it.outcome.is_some(),
             _ => false,
         })

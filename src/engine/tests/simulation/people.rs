@@ -22,6 +22,8 @@ pub(crate) struct Others {
     taken: BTreeMap<Principal, u64>,
     /// Those of them that no user could write to: their jobs hold copies.
     taken_fenced: BTreeSet<Principal>,
+    /// Where the state was that somebody took from a fenced source: in its target, and nowhere else.
+    last_copies: BTreeMap<Principal, Principal>,
     /// Those that somebody stopped, or gave code that is not the dapp's.
     shut: BTreeSet<Principal>,
     /// What somebody upgraded a canister to that had a state.
@@ -50,11 +52,19 @@ impl Others {
         self.taken.get(&canister).copied()
     }
 
+    /// The canister that held all that somebody took from there, unless he took that too.
+    pub(crate) fn last_copy(&self, source: Principal) -> Option<Principal> {
+        self.last_copies.get(&source).copied().filter(|it| !self.took(*it))
+    }
+
     /// Whether it does not serve, and that is somebody's doing.
     pub(crate) fn shut(&self, canister: Principal) -> bool {
         self.shut.contains(&canister) || self.took(canister)
     }
 }
+
+/// Cycles that an installation prepays: 300 B instructions (code, `MAX_INSTRUCTIONS_PER_INSTALL_CODE`).
+const INSTALLATION_CYCLES: u128 = 300_000_000_000;
 
 /// What somebody does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,10 +86,12 @@ enum Act {
     TakeControl,
     /// Uninstalls it.
     Empty,
+    /// Installs the dapp in it as if it were new: without a fence, and without a state.
+    Reinstall,
     DeleteCanister,
 }
 
-const ACTS: [Act; 11] = [
+const ACTS: [Act; 12] = [
     Act::Upgrade,
     Act::UpgradeWithoutKit,
     Act::UpgradeAndServe,
@@ -90,6 +102,7 @@ const ACTS: [Act; 11] = [
     Act::DeleteSnapshots,
     Act::TakeControl,
     Act::Empty,
+    Act::Reinstall,
     Act::DeleteCanister,
 ];
 
@@ -98,6 +111,10 @@ impl Act {
     fn on(self, world: &mut World, id: Principal) -> bool {
         let controllers = world.canisters.get(&id).map(|canister| &canister.settings.controllers);
         if controllers.is_none_or(|controllers| *controllers == [world.coordinator]) {
+            return false;
+        }
+        // An installation prepays more than is left of what was drained.
+        if self == Self::Reinstall && world.canisters[&id].cycles < INSTALLATION_CYCLES {
             return false;
         }
         match self {
@@ -121,6 +138,13 @@ impl Act {
                 let now_nanos = world.now_nanos;
                 canister(world, id).acts.push((now_nanos, "uninstalled by somebody"));
                 canister(world, id).reinstall(None);
+                world.others.shut.insert(id);
+            }
+            Self::Reinstall => {
+                let now_nanos = world.now_nanos;
+                canister(world, id).acts.push((now_nanos, "reinstalled by somebody"));
+                canister(world, id).reinstall(Some(Module::Kit));
+                world.others.upgraded.remove(&id);
             }
             Self::DeleteCanister => {
                 take(world, id, true);
@@ -138,8 +162,8 @@ impl Act {
     /// Whether that is why a job ended or waits beside it, on a network that works; one that gave up says after what.
     fn is_true_reason(self, reason: &Reason) -> bool {
         use ReasonCode::{
-            Contradiction, Gone, HasSnapshots, NoKit, NotAuthorised, NotEmpty, NotRunning, OthersActed,
-            Reverted, WrittenSince, WrongModule,
+            Contradiction, Gone, HasSnapshots, NoKit, NotAuthorised, NotEmpty, NotRunning, NotWorthIt,
+            OthersActed, Rejected, Reverted, WrittenSince, WrongModule,
         };
         let allowed: &[ReasonCode] = match self {
             Self::Upgrade | Self::UpgradeAndServe => &[OthersActed, WrongModule, NotEmpty, WrittenSince],
@@ -149,6 +173,9 @@ impl Act {
             Self::TakeSnapshot => &[HasSnapshots, NotEmpty],
             Self::DeleteSnapshots => &[],
             Self::TakeControl => &[NotAuthorised],
+            Self::Reinstall => {
+                &[OthersActed, Rejected, NoKit, Gone, NotEmpty, Contradiction, NotWorthIt, WrittenSince]
+            }
             Self::Empty => &[OthersActed, NoKit, Gone, NotEmpty, Contradiction],
             Self::DeleteCanister => &[Gone],
         };
@@ -216,7 +243,27 @@ fn act(act: Act, whose: Whose, position: usize, world: &mut World, coordinator: 
         Whose::Source => Some(job.source()),
         Whose::Target => job.target(),
     };
-    id.is_some_and(|id| !coordinator.is_about_to_take(id) && act.on(world, id))
+    let copy = job.target().filter(|_| whose == Whose::Source);
+    let model = world.users[position].model;
+    let holds = |content: Content| content != Content::default() && content.same_writes(model);
+    let copy = copy.filter(|it| world.canisters.get(it).is_some_and(|it| holds(it.content)));
+    let Some(id) = id.filter(|id| !coordinator.is_about_to_take(*id)) else { return false };
+    let is_fenced = world.canisters.get(&id).is_some_and(|it| it.fence != FenceView::Open);
+    let is_done = act.on(world, id);
+    if is_done && act == Act::Reinstall {
+        match whose == Whose::Target || is_fenced && copy.is_some() {
+            true => {
+                world.others.taken.entry(id).or_insert(world.now_nanos);
+                world.others.taken_fenced.extend(is_fenced.then_some(id));
+            }
+            // Nobody has a copy: its users begin anew there.
+            false => world.forget(id),
+        }
+    }
+    if let Some(copy) = copy.filter(|_| is_done && world.others.took_fenced(id)) {
+        world.others.last_copies.entry(id).or_insert(copy);
+    }
+    is_done
 }
 
 /// What must hold when the jobs are at rest, and when an operator has mended what can be mended.

@@ -193,8 +193,23 @@ impl World {
         } else if prng.permille(300) {
             canister.open_calls.push(id);
         } else {
-            canister.content.write(id);
-            self.users[user].model.write(id);
+            self.apply_write(canister_id, user, id);
+        }
+    }
+
+    /// What users write to a canister whose state somebody took is no part of that.
+    fn apply_write(&mut self, id: Principal, user: usize, write: u64) {
+        self.canisters.get_mut(&id).expect("it is there").content.write(write);
+        if !self.others.took(id) {
+            self.users[user].model.write(write);
+        }
+    }
+
+    /// What users of that canister wrote so far counts for nothing any more.
+    pub(crate) fn forget(&mut self, id: Principal) {
+        let routed = self.routes.values().flatten().find(|(_, route)| **route == id).map(|(user, _)| *user);
+        if let Some(user) = routed {
+            self.users[user].model = Content::default();
         }
     }
 
@@ -206,8 +221,7 @@ impl World {
         let canister = self.canisters.get_mut(&id).expect("checked by the caller");
         canister.run_state = RunState::Running;
         if let Some(user) = routed.filter(|_| canister.accepts_writes()) {
-            canister.content.write(write);
-            self.users[user].model.write(write);
+            self.apply_write(id, user, write);
         }
     }
 
@@ -234,8 +248,7 @@ impl World {
     fn close_call(&mut self, id: Principal, user: usize) {
         let canister = self.canisters.get_mut(&id).expect("it was just found");
         if let Some(write) = canister.open_calls.pop() {
-            canister.content.write(write);
-            self.users[user].model.write(write);
+            self.apply_write(id, user, write);
         }
     }
 

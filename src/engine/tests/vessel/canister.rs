@@ -183,6 +183,8 @@ pub(crate) struct Canister {
     pub(crate) version: u64,
     /// What somebody else did to its code, and when.
     pub(crate) acts: Vec<(u64, &'static str)>,
+    /// When somebody took its state, of which what users write to it since is no part.
+    pub(crate) taken_nanos: Option<u64>,
 }
 
 impl Canister {
@@ -201,6 +203,7 @@ impl Canister {
             timer: None,
             version: 1,
             acts: Vec::new(),
+            taken_nanos: None,
         }
     }
 
@@ -213,7 +216,9 @@ impl Canister {
 
     /// Whether it accepts a call that changes its state.
     pub(crate) fn accepts_writes(&self) -> bool {
-        self.run_state == RunState::Running && self.image.module.is_some_and(Module::is_dapp)
+        self.run_state == RunState::Running
+            && self.image.module.is_some_and(Module::is_dapp)
+            && self.taken_nanos.is_none()
     }
 
     pub(crate) fn snapshot(&self, id: &SnapshotId) -> Option<&Snapshot> {

@@ -31,15 +31,19 @@ pub(crate) fn always(run: &Run) {
             "{id} serves a loaded image before the commit point: {job:?}"
         );
     }
+    // What somebody took is lost by whoever took it, unless it was whole elsewhere.
+    let is_taken = world.canisters.values().any(|it| it.taken_nanos.is_some());
+    assert!(!world.has_last_copy || world.holds_copy(), "promise 12: the last copy: {job:?}");
     // Promise 2: until the commit point the source or what was saved of it is whole, after it the image is.
     let is_committed = stage == Stage::AfterCommit || run.is_done();
     if is_committed {
         let holder = if job.plan().strategy.has_target() { target } else { source };
         if let Some(held) = holder {
-            assert!(held.image.is_whole(world.model), "promise 2: no loss: {job:?} {:?}", held.image);
+            let is_whole = held.image.is_whole(world.model);
+            assert!(is_whole || held.taken_nanos.is_some(), "promise 2: no loss: {job:?} {:?}", held.image);
         }
         assert!(holder.is_some() || world.is_disturbed, "promise 2: the image's canister exists");
-    } else if let Some(source) = source.filter(|_| world.was_serving) {
+    } else if let Some(source) = source.filter(|_| world.was_serving && !is_taken) {
         let image = &source.image;
         let mut saved = source.snapshots.iter().filter(|it| it.upload.is_none());
         let is_held = image.is_whole(world.model)
@@ -88,7 +92,9 @@ pub(crate) fn at_rest(run: &Run) {
         let is_owned = *id == world.source || Some(*id) == job.target() || run.pool.contains(id);
         assert!(is_owned || world.is_disturbed, "promise 5: {id} is an orphan: {job:?}");
     }
+    let is_taken = world.canisters.values().any(|it| it.taken_nanos.is_some());
     match job.state() {
+        State::Done { .. } | State::RolledBack { .. } if is_taken => {}
         State::Done { .. } => done(run),
         State::RolledBack { .. } => rolled_back(run),
         State::Parked { reason, .. } => {
@@ -160,7 +166,9 @@ fn rolled_back(run: &Run) {
     let Some(source) = world.canisters.get(&world.source) else {
         return assert!(world.is_disturbed, "promise 2: the source exists");
     };
-    assert_eq!(own_snapshots(run), 0, "no snapshot of the job is left: {job:?}");
+    // The one from before stays where somebody began anew.
+    let is_anew = source.acts.iter().any(|(_, what)| what.contains("installed"));
+    assert!(own_snapshots(run) == 0 || is_anew, "no snapshot of the job is left: {job:?}");
     assert!(!source.settings.controllers.contains(&world.source), "controllers as they were: {job:?}");
     if world.was_serving {
         let is_whole = source.image.is_whole(world.model);

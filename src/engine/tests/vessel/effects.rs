@@ -81,7 +81,7 @@ fn manage(world: &mut World, id: Principal, effect: &Effect, prng: &mut Prng) ->
             let acts = &world.canister(id).acts;
             let acted = acts.iter().rev().find(|(at_nanos, _)| at_nanos > since_nanos);
             view.acted = acted.map(|(_, what)| (*what).to_owned());
-            view.emptied = view.acted.clone();
+            view.emptied = view.acted.clone().filter(|what| what.contains("installed"));
             return Ok(Value::Canister(view));
         }
         Effect::UpdateSettings { settings, .. } => world.canister_mut(id).settings = settings.clone(),
@@ -232,7 +232,11 @@ fn install_vessel(world: &mut World, id: Principal, role: VesselRole) -> Result<
             assert!(!has_code || run_state == RunState::Stopped, "a dapp is stopped when its code changes");
             assert_ne!(image.module, Some(Module::Newer), "promise 12: what somebody else installed stays");
             world.pre_upgrade(&mut image).map_err(No::Refused)?;
-            if image.module == Some(Module::Own) && world.trouble != Trouble::NoPreUpgradeButConsent {
+            let is_taken = world.canister(id).taken_nanos.is_some();
+            if image.module == Some(Module::Own)
+                && !is_taken
+                && world.trouble != Trouble::NoPreUpgradeButConsent
+            {
                 assert_eq!(image.stable.saved, world.model.counted, "promise 2: the upgrade saves all");
             }
         }
@@ -255,6 +259,10 @@ fn assert_may_go(world: &World, source: Principal) {
         let Some(target) = world.canisters.get(to) else {
             return assert!(world.is_disturbed, "promise 2: the target exists");
         };
+        if let Some(taken_nanos) = target.taken_nanos {
+            let since_nanos = world.now_nanos.saturating_sub(taken_nanos);
+            return assert!(since_nanos < 700_000_000_000, "promise 2: {source} holds the last copy");
+        }
         let serves = *to != source && (target.accepts_writes() || world.is_disturbed);
         assert!(serves, "promise 2: every route names a target that serves");
         assert!(target.image.is_whole(world.model), "promise 2: which holds all of the state");

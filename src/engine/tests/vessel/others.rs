@@ -4,7 +4,7 @@
 use candid::Principal;
 use decant_engine::{Effect, Event, Job, ReasonCode, Retention, RunState, Stage, State, Strategy};
 
-use crate::canister::{Layout, Maker, Module};
+use crate::canister::{Heap, Image, Layout, Maker, Model, Module, Stable};
 use crate::prng::seeds;
 use crate::run::{Fault, Run, plans};
 use crate::soak::Ends;
@@ -34,10 +34,14 @@ enum Act {
     DeleteSnapshots,
     /// Takes the controller away, and gives it back when an operator mends.
     TakeControl,
+    /// Uninstalls it.
+    Empty,
+    /// Installs the dapp in it as if it were new.
+    Reinstall,
     DeleteCanister,
 }
 
-const ACTS: [Act; 9] = [
+const ACTS: [Act; 11] = [
     Act::Upgrade,
     Act::UpgradeAndServe,
     Act::Serve,
@@ -46,6 +50,8 @@ const ACTS: [Act; 9] = [
     Act::TakeSnapshot,
     Act::DeleteSnapshots,
     Act::TakeControl,
+    Act::Empty,
+    Act::Reinstall,
     Act::DeleteCanister,
 ];
 
@@ -82,6 +88,8 @@ impl Act {
                 world.canister_mut(id).snapshots.retain(|it| it.maker == Maker::Stranger)
             }
             Self::TakeControl => world.canister_mut(id).is_controlled = false,
+            Self::Empty => take(world, id, None),
+            Self::Reinstall => take(world, id, Some(Module::Own)),
             Self::DeleteCanister => {
                 let gone = world.canisters.remove(&id).expect("it was there");
                 world.burned_cycles += gone.cycles;
@@ -109,6 +117,32 @@ impl Whose {
             act.on(&mut run.world, canister);
         }
     }
+}
+
+/// Its code and its state go, and whatever is installed instead begins anew.
+fn take(world: &mut World, id: Principal, module: Option<Module>) {
+    let now_nanos = world.now_nanos;
+    let (served, is_source) = (world.canister(id).accepts_writes(), id == world.source);
+    let canister = world.canister_mut(id);
+    canister.open_calls.clear();
+    canister.put(match module {
+        Some(_) => Image {
+            module,
+            heap: Some(Heap { counted: 0, layout: Layout::Bloated }),
+            stable: Stable { layout: Layout::Bloated, ..Stable::NOTHING },
+        },
+        None => Image::NOTHING,
+    });
+    canister.timer = None;
+    let what = if module.is_some() { "reinstalled by somebody" } else { "uninstalled by somebody" };
+    canister.acts.push((now_nanos, what));
+    if served && is_source && module.is_some() {
+        // Its users begin anew there.
+        world.model = Model::default();
+        return;
+    }
+    canister.taken_nanos = Some(now_nanos);
+    world.has_last_copy |= is_source && !served && world.holds_copy();
 }
 
 fn upgrade(world: &mut World, id: Principal) {
@@ -170,8 +204,8 @@ fn served(run: &Run) -> bool {
 /// The reasons with which a job beside that act may end or park.
 fn is_true_reason(act: Act, code: ReasonCode) -> bool {
     use ReasonCode::{
-        Aborted, Gone, HasSnapshots, NoKit, NoSnapshot, NotAuthorised, NotRunning, OthersActed, Overdue,
-        TriedTooOften, WrittenSince, WrongModule,
+        Aborted, Contradiction, Gone, HasSnapshots, NoKit, NoSnapshot, NotAuthorised, NotRunning,
+        NothingToRepack, OthersActed, Overdue, Rejected, TriedTooOften, WrittenSince, WrongModule,
     };
     let any = [TriedTooOften, Overdue, Aborted];
     let allowed: &[ReasonCode] = match act {
@@ -180,6 +214,17 @@ fn is_true_reason(act: Act, code: ReasonCode) -> bool {
         Act::TakeSnapshot => &[HasSnapshots],
         Act::DeleteSnapshots => &[NoSnapshot, OthersActed],
         Act::TakeControl => &[NotAuthorised],
+        Act::Empty | Act::Reinstall => &[
+            OthersActed,
+            NoKit,
+            Gone,
+            NotRunning,
+            WrongModule,
+            Contradiction,
+            NothingToRepack,
+            Rejected,
+            WrittenSince,
+        ],
         Act::DeleteCanister => &[Gone, NoSnapshot],
     };
     allowed.contains(&code) || any.contains(&code)
@@ -245,7 +290,7 @@ fn settled((act, whose): (Act, Whose), trouble: Trouble, at_step: usize, mut run
         Whose::Source => run.world.canisters.contains_key(&run.world.source),
         Whose::Target => run.job.target().is_none_or(|target| run.world.canisters.contains_key(&target)),
     };
-    let is_theirs = matches!(act, Act::Stop | Act::ServeAndStop | Act::Upgrade);
+    let is_theirs = matches!(act, Act::Stop | Act::ServeAndStop | Act::Upgrade | Act::Empty | Act::Reinstall);
     if !run.job.state().is_parked() && !run.is_stuck() {
         let has_gone = act == Act::DeleteCanister && !exists;
         assert!(served(&run) || is_theirs || has_gone, "it serves, or the job is parked: {label}");

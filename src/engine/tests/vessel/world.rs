@@ -101,6 +101,8 @@ pub(crate) struct World {
     pub(crate) is_way_back_gone: bool,
     /// The target that an operator kept instead of the source, because users may have written to it.
     pub(crate) kept: Option<Principal>,
+    /// Whether what somebody took was whole elsewhere: in another canister, or in a snapshot.
+    pub(crate) has_last_copy: bool,
     /// Whether an operator opened the source beside such a target: each has what the other lacks.
     pub(crate) is_split: bool,
     next_id: u64,
@@ -175,6 +177,7 @@ impl World {
             is_way_back_gone: false,
             kept: None,
             is_split: false,
+            has_last_copy: false,
             next_id: 1,
             next_write: 1,
         };
@@ -241,6 +244,14 @@ impl World {
         } else {
             self.apply_write(id, write);
         }
+    }
+
+    /// Whether all that users wrote is somewhere.
+    pub(crate) fn holds_copy(&self) -> bool {
+        self.canisters.values().any(|it| {
+            let images = it.snapshots.iter().filter(|it| it.upload.is_none()).map(|it| &it.image);
+            images.chain([&it.image]).any(|it| it.is_whole(self.model) || it.is_safe(self.model))
+        })
     }
 
     pub(crate) fn next_write(&mut self, is_to_heap: bool) -> Write {
