@@ -363,10 +363,11 @@ fn skipped(job: &mut Job, now_nanos: TimeNanos) -> Result<(), Why> {
         State::Parked { resume, .. } => (**resume).clone(),
         other => other.clone(),
     };
-    // A target that others made something of before it served is theirs, and its source keeps what was moved.
-    let is_theirs = matches!(state, State::Retired { .. })
+    // What others made of a canister before it served is theirs: a source keeps what was moved, and of a repacked one that is
+    // gone there is nothing to be kept.
+    let is_theirs = matches!(state, State::Retired { .. } | State::Vessel(VesselState::Starting { .. }))
         && job.state.is_parked()
-        && matches!(job.reason_code(), Some(ReasonCode::OthersActed | ReasonCode::Gone));
+        && matches!(job.reason_code(), Some(ReasonCode::OthersActed | ReasonCode::Gone | ReasonCode::NoKit));
     match (&state, state.root()) {
         (State::RollingBack { undo, .. }, _)
             if undo.last() != Some(&Undo::ReturnTarget)

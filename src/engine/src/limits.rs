@@ -6,6 +6,8 @@ use crate::{
 };
 
 const SECOND_NANOS: u64 = 1_000_000_000;
+/// Tries of what others have to mend that are made every two minutes: those of two hours.
+const MANY_WAITS: u32 = 60;
 /// Bytes of a page of stable memory.
 const PAGE_BYTES: u64 = 65_536;
 
@@ -22,8 +24,10 @@ pub struct Limits {
     pub max_slices: u32,
     /// Wait after the first try that failed; it doubles with each.
     pub backoff_base_nanos: u64,
-    /// Longest wait between two tries.
+    /// Longest wait between two tries, in the first two hours.
     pub backoff_cap_nanos: u64,
+    /// Longest wait between two tries after that: somebody has to mend what it waits for, and each try costs.
+    pub backoff_last_nanos: u64,
     /// Longest time from the first try of a step before the commit point to its progress.
     pub step_deadline_nanos: u64,
     /// Longest wait for a canister from the pool.
@@ -48,6 +52,7 @@ impl Default for Limits {
             max_slices: 100_000,
             backoff_base_nanos: SECOND_NANOS,
             backoff_cap_nanos: 120 * SECOND_NANOS,
+            backoff_last_nanos: 900 * SECOND_NANOS,
             step_deadline_nanos: 30 * 60 * SECOND_NANOS,
             pool_deadline_nanos: 24 * 3_600 * SECOND_NANOS,
             max_batches_per_pull: 16,
@@ -146,7 +151,8 @@ impl Limits {
     /// back together. The same for the same job and try.
     fn backoff_nanos(&self, job: JobId, tries: u32) -> u64 {
         let factor = 1_u64.checked_shl(tries.saturating_sub(1)).unwrap_or(u64::MAX);
-        let full_nanos = self.backoff_base_nanos.saturating_mul(factor).min(self.backoff_cap_nanos);
+        let cap_nanos = if tries > MANY_WAITS { self.backoff_last_nanos } else { self.backoff_cap_nanos };
+        let full_nanos = self.backoff_base_nanos.saturating_mul(factor).min(cap_nanos);
         let spread_nanos = full_nanos / 4;
         full_nanos - mix(job ^ (u64::from(tries) << 32)) % spread_nanos.saturating_add(1)
     }
@@ -180,7 +186,9 @@ mod tests {
             let mut last_nanos = 0;
             for tries in 1..100 {
                 let wait_nanos = limits.backoff_nanos(job, tries);
-                assert!(wait_nanos <= limits.backoff_cap_nanos);
+                let is_late = tries > MANY_WAITS;
+                let cap_nanos = if is_late { limits.backoff_last_nanos } else { limits.backoff_cap_nanos };
+                assert!(wait_nanos <= cap_nanos);
                 assert!(wait_nanos >= limits.backoff_base_nanos / 4 * 3);
                 assert!(wait_nanos >= last_nanos / 4 * 3, "job {job}, try {tries}");
                 assert_eq!(wait_nanos, limits.backoff_nanos(job, tries), "the same job waits the same time");

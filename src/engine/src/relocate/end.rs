@@ -76,8 +76,16 @@ pub(crate) fn retired(job: &Job, root: Digest, now_nanos: TimeNanos) -> Option<R
         // One that does not remember that it was opened, or is open before it answered so, was upgraded since, or emptied.
         false => Rules::call(Effect::Activate { target })
             .then(after)
-            .refused(move |job, code| {
-                (code == ReasonCode::Contradiction).then(|| Next::Enter(opened(job, root, now_nanos)))
+            .refused(move |job, code| match code {
+                ReasonCode::Contradiction => Some(Next::Enter(opened(job, root, now_nanos))),
+                // Somebody took its code, or put other code there: it never answers again.
+                ReasonCode::NoKit => {
+                    let detail = format!(
+                        "target {target}; a skip leaves the source, which holds what was moved, as it is"
+                    );
+                    Some(Next::Park { reason: Reason::new(code, detail), resume: State::Retired { root } })
+                }
+                _ => None,
             })
             .look(When::AfterLost, Effect::KitStatus { canister: target }, move |job, value| match value {
                 Value::Kit(view) if is_shut(job, view.fence) => Ok(Verdict::NotYet),

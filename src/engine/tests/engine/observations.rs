@@ -214,7 +214,11 @@ fn a_job_whose_target_is_somebody_else_s_is_not_talked_into_taking_the_source_an
     assert_eq!(reply(again, seen()).reason_code(), Some(ReasonCode::OthersActed), "whoever retries it");
     assert!(parked.explanation().is_some_and(|why| why.contains("a skip leaves the source")), "{parked:?}");
     let gone = seen_gone("retired");
-    for parked in [parked, gone] {
+    // It never answers again, however often it is asked.
+    let refusal = Outcome::Refused(ReasonCode::NoKit.into());
+    let mute = reply(sent(at("retired")).expect("it is to open"), refusal);
+    assert_eq!(mute.reason_code(), Some(ReasonCode::NoKit), "{mute:?}");
+    for parked in [parked, gone, mute] {
         let left = applied(parked, Event::Skipped).expect("it is left");
         assert!(matches!(left.state(), State::Done { .. }), "{left:?}");
     }

@@ -38,7 +38,17 @@ fn the_way_back_needs_nobody_it_goes_on_at_the_cap_for_ever_and_reports() {
             else {
                 panic!("{label}: it waits")
             };
-            assert!(until_nanos - job.attempt().last_nanos <= Limits::default().backoff_cap_nanos, "{label}");
+            // Somebody has to mend it: it is asked every two minutes for two hours, then every quarter of an hour.
+            let waits_nanos = until_nanos - job.attempt().last_nanos;
+            assert!(waits_nanos <= Limits::default().backoff_last_nanos, "{label}");
+            let early = tried(find(label), 60, outcome);
+            let Step::Wait { until_nanos } =
+                next_step(&early, early.attempt().last_nanos, &Limits::default())
+            else {
+                panic!("{label}: it waits")
+            };
+            let waits_nanos = until_nanos - early.attempt().last_nanos;
+            assert!(waits_nanos <= Limits::default().backoff_cap_nanos, "{label}");
         }
     }
 }

@@ -584,3 +584,24 @@ fn no_source_opens_beside_a_target_that_users_may_have_written_to() {
         }
     }
 }
+
+/// The owner deletes it while its start is put off.
+#[test]
+fn a_job_whose_canister_was_deleted_before_it_served_can_be_left() {
+    let mut run = Run::new(REPACK, Trouble::Nothing, 7);
+    let is_late = |job: &Job| job.state().name() == "starting" && job.attempt().waits() > 0;
+    run.run_beside(
+        &mut |run| {
+            if is_late(&run.job) && run.world.canisters.contains_key(&run.world.source) {
+                Whose::Source.act(Act::DeleteCanister, run);
+            }
+        },
+        &mut |_, effect, job| match effect {
+            Effect::Start { .. } if is_late(job) => Fault::Transient,
+            _ => Fault::Nothing,
+        },
+    );
+    assert_eq!(run.reason().map(|reason| reason.code()), Some(ReasonCode::Gone), "{:?}", run.job);
+    run.record(Event::Skipped);
+    assert!(run.job.state().is_ended(), "{:?}", run.job);
+}
