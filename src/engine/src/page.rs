@@ -35,7 +35,9 @@ fn rows(of_reasons: bool) -> BTreeMap<u8, Vec<&'static str>> {
 fn tags<T: DeserializeOwned + Debug>() -> BTreeSet<u8> {
     let is_known = |tag: &u8| {
         let stored = Value::Map(vec![(Value::Text(tag.to_string()), Value::Map(Vec::new()))]);
-        stored.deserialized::<T>().map_or_else(|error| !error.to_string().contains("unknown variant"), |_| true)
+        stored
+            .deserialized::<T>()
+            .map_or_else(|error| !error.to_string().contains("unknown variant"), |_| true)
     };
     (0..=u8::MAX).filter(is_known).collect()
 }
