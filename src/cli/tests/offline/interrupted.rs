@@ -93,7 +93,7 @@ fn a_repack_that_is_interrupted_leaves_no_snapshot_to_any_tool() {
     let begun = Instant::now();
     while !directory.path("after/stable_memory.bin").exists() {
         assert!(begun.elapsed() < PATIENCE, "it writes nothing");
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::park_timeout(Duration::from_millis(1));
     }
     interrupt(run);
     let left = names(&directory.path("after"));
