@@ -196,10 +196,26 @@ fn every_link_in_the_documents_leads_somewhere() {
             }
             let text = fs::read_to_string(&path).expect("it is text");
             for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-                let file = target.split('#').next().unwrap_or(target);
-                let is_elsewhere = file.starts_with("http") || file.is_empty();
-                assert!(is_elsewhere || folder.join(file).exists(), "{}: {target}", path.display());
+                let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+                if file.starts_with("http") {
+                    continue;
+                }
+                let there = if file.is_empty() { path.clone() } else { folder.join(file) };
+                assert!(there.exists(), "{}: {target}", path.display());
+                let has_heading = || headings(&there).iter().any(|known| known == heading);
+                assert!(heading.is_empty() || has_heading(), "{}: {target}", path.display());
             }
         }
     }
+}
+
+/// Headings of a page, as links name them.
+fn headings(page: &Path) -> Vec<String> {
+    let text = fs::read_to_string(page).expect("it is text");
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let named = |line: &str| -> String {
+        let kept = |letter: &char| letter.is_alphanumeric() || " -_".contains(*letter);
+        line.trim_start_matches('#').trim().to_lowercase().chars().filter(kept).collect()
+    };
+    headings.map(|line| named(line).replace(' ', "-")).collect()
 }
