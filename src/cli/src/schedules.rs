@@ -22,9 +22,13 @@ pub fn run(
     for options in strategies {
         let reports = rehearse(engine, modules, options, seeds.clone())?;
         is_well &= reports.iter().all(Report::is_well);
-        print!("{}", table(&reports));
+        crate::print(&table(&reports))?;
     }
-    println!("{}", if is_well { "All is well under every schedule." } else { "NOT all is well: see above." });
+    crate::print(if is_well {
+        "All is well under every schedule.\n"
+    } else {
+        "NOT all is well: see above.\n"
+    })?;
     Ok(is_well)
 }
 
@@ -47,7 +51,7 @@ fn rehearse(
             let report = rehearsal::run(engine, modules, &options, &mut Silent)
                 .map_err(|error| error.context(format!("under schedule seed {seed}")))?;
             if !report.is_well() {
-                println!("under schedule seed {seed}:\n{report}");
+                crate::print(&format!("under schedule seed {seed}:\n{report}\n"))?;
             }
             reports.push(report);
         }

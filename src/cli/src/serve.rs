@@ -31,7 +31,7 @@ impl Listen {
 pub fn serve(listen: &Listen) -> anyhow::Result<()> {
     let replica = listen.start()?;
     let url = replica.url();
-    println!("{url}");
+    crate::print(&format!("{url}\n"))?;
     eprintln!("{}", how_to_use(&url));
     replica.wait(None, None).context("waiting for the end")?;
     Ok(())

@@ -58,6 +58,8 @@ mod job;
 mod journal;
 mod left;
 mod limits;
+#[cfg(test)]
+mod page;
 mod plan;
 mod reason;
 mod relocate;

@@ -1,6 +1,7 @@
 //! Who may start, by which figures.
 
 use super::{Account, FLOOR_CYCLES, JOB_CYCLES, MODULE_CYCLES, Prices, days, least, needed};
+use decant_words::LEAST_TARGET;
 
 /// A subnet with 13 nodes.
 const PRICES: Prices = Prices { byte: 1_000, creation: 500_000_000_000, waiting: 42_000_000_000 };
@@ -105,5 +106,28 @@ fn so_many_jobs_at_a_time_need_what_their_calls_prepay() {
             Account { max_cycles: RICH, spent: 0, open, without_target: 0, ready: 0, per_target: None };
         promised +=
             account.may_start(PRICES, needed(None, 200, PRICES), promised).expect("it can be carried");
+    }
+}
+
+#[test]
+fn the_page_says_what_the_coordinator_needs() {
+    const T: u128 = 1_000_000_000_000;
+    const B: u128 = 1_000_000_000;
+    let page = include_str!("../../../../docs/deploy.md");
+    let (waiting, creation) = (PRICES.waiting / B, PRICES.creation / B);
+    let target = 500 * B;
+    let relocations = needed(Some(target), 10, PRICES);
+    let ten_at_once = FLOOR_CYCLES + 10 * (creation * B + target + JOB_CYCLES + PRICES.waiting);
+    let tera = |cycles: u128| format!("{}.{:02} T", cycles / T, cycles % T / (10 * B));
+    for figure in [
+        format!("| a floor | {} T |", FLOOR_CYCLES / T),
+        format!("| each job at a time | {} B | {waiting} B are prepaid", (JOB_CYCLES + PRICES.waiting) / B),
+        format!("its calls spend {} B at most", JOB_CYCLES / B),
+        format!("| {creation} B, and `cycles_per_target` ({} B at least) |", LEAST_TARGET / B),
+        format!("| each module that is read out of a snapshot | {} B at most |", MODULE_CYCLES / B),
+        format!("{} to be approved, {} that ten go at a time", tera(relocations), tera(ten_at_once)),
+        format!("1,000 repacks, ten at a time: {} to be approved", tera(needed(None, 10, PRICES))),
+    ] {
+        assert!(page.contains(&figure), "docs/deploy.md has not: {figure}");
     }
 }

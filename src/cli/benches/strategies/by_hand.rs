@@ -1,13 +1,14 @@
-//! What a team does without a coordinator of ours: one canister after the other, by a person's messages. The canister is
-//! stopped, its snapshot read slice by slice and written slice by slice, repacked, into a second snapshot, which is loaded. The
-//! slices travel through the person's machine, or through a canister in the middle, which calls for them.
+//! What a team does without a coordinator of ours: one canister after the other, by a person's messages. By hand as
+//! `docs/offline-repack.md` says, slice by slice through the person's machine; or through a canister in the middle, which reads a
+//! snapshot and writes it, repacked, into a second one, its module and its heap too.
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use candid::{CandidType, Principal};
 use decant_cli::rehearsal::world::World;
+use decant_cli::repack::EMPTY_MODULE;
 use decant_layout::{Layout, PAGE_BYTES, copies};
-use pocket_ic::ErrorCode;
 use pocket_ic::common::rest::RawEffectivePrincipal;
+use pocket_ic::{CanisterInstallMode, ErrorCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
@@ -153,13 +154,12 @@ struct Load {
     sender_canister_version: Option<u64>,
 }
 
-/// Who carries the slices.
-#[derive(Clone, Copy)]
-pub(crate) enum Carrier {
-    /// The person's machine.
-    Host,
-    /// This canister, which controls the other.
-    Relay(Principal),
+#[derive(CandidType)]
+struct Install {
+    mode: CanisterInstallMode,
+    canister_id: Principal,
+    wasm_module: ByteBuf,
+    arg: ByteBuf,
 }
 
 /// Bytes that go from a snapshot into another one.
@@ -265,19 +265,78 @@ impl<'a> Person<'a> {
         }
     }
 
-    fn carry(&mut self, old: &ByteBuf, new: &ByteBuf, spans: &[Span]) -> anyhow::Result<()> {
-        for span in spans {
-            for (offset, to, size) in span.slices() {
-                let read = self.read(old, (span.read)(Slice { offset, size }));
-                let slice: Chunk = self.call("read_canister_snapshot_data", &read)?;
-                let write = self.write(new, (span.write)(Place { offset: to }), &slice.chunk);
-                self.manage("upload_canister_snapshot_data", &write)?;
-            }
+    pub(crate) fn install(&mut self, module: &[u8], mode: CanisterInstallMode) -> anyhow::Result<()> {
+        let (wasm_module, arg) = (ByteBuf::from(module), ByteBuf::from(candid::encode_args(())?));
+        let install = Install { mode, canister_id: self.canister, wasm_module, arg };
+        self.manage("install_code", &install).map(|_| ())
+    }
+
+    fn take_snapshot(&mut self) -> anyhow::Result<ByteBuf> {
+        let take = Take { canister_id: self.canister, replace_snapshot: None };
+        self.call("take_canister_snapshot", &take).map(|made: Made| made.id)
+    }
+
+    fn of_snapshot(&self, snapshot_id: &ByteBuf) -> OfSnapshot {
+        OfSnapshot { canister_id: self.canister, snapshot_id: snapshot_id.clone() }
+    }
+
+    /// A second snapshot of what the first one has, but for its module, heap and stable memory: these are so large.
+    fn new_snapshot(
+        &mut self,
+        metadata: Metadata,
+        [module, heap, stable]: [u64; 3],
+    ) -> anyhow::Result<ByteBuf> {
+        let new = NewMetadata {
+            canister_id: self.canister,
+            wasm_module_size: module,
+            globals: metadata.globals.into_iter().flatten().collect(),
+            wasm_memory_size: heap,
+            stable_memory_size: stable,
+            certified_data: metadata.certified_data,
+        };
+        self.call("upload_canister_snapshot_metadata", &new).map(|made: Uploaded| made.snapshot_id)
+    }
+
+    fn load(&mut self, snapshot_id: &ByteBuf) -> anyhow::Result<()> {
+        let load = Load {
+            canister_id: self.canister,
+            snapshot_id: snapshot_id.clone(),
+            sender_canister_version: None,
+        };
+        self.manage("load_canister_snapshot", &load).map(|_| ())
+    }
+
+    /// The canister takes calls again, and these snapshots are not needed any more.
+    fn end(mut self, stopped_rounds: u64, snapshots: &[ByteBuf]) -> anyhow::Result<Taken> {
+        self.manage("start_canister", &OfCanister { canister_id: self.canister })?;
+        self.taken.waited_rounds = self.taken.rounds - stopped_rounds;
+        for snapshot in snapshots {
+            self.manage("delete_canister_snapshot", &self.of_snapshot(snapshot))?;
+        }
+        Ok(self.taken)
+    }
+
+    /// Slice by slice, all of a snapshot's stable memory.
+    fn download(&mut self, snapshot: &ByteBuf, bytes: u64) -> anyhow::Result<Vec<u8>> {
+        let mut image = Vec::new();
+        while (image.len() as u64) < bytes {
+            let offset = image.len() as u64;
+            let slice = Part::Stable(Slice { offset, size: SLICE_BYTES.min(bytes - offset) });
+            let slice: Chunk = self.call("read_canister_snapshot_data", &self.read(snapshot, slice))?;
+            image.extend(slice.chunk);
+        }
+        Ok(image)
+    }
+
+    fn upload(&mut self, snapshot: &ByteBuf, image: &[u8]) -> anyhow::Result<()> {
+        for (number, slice) in (0_u64..).zip(image.chunks(usize::try_from(SLICE_BYTES)?)) {
+            let place = Part::Stable(Place { offset: number * SLICE_BYTES });
+            self.manage("upload_canister_snapshot_data", &self.write(snapshot, place, slice))?;
         }
         Ok(())
     }
 
-    /// The same by a canister in the middle; an answer has so many bytes before its slice and the slice's length.
+    /// Spans of a snapshot into another one, by a canister in the middle; an answer has so many bytes before its slice and the slice's length.
     fn relay(
         &mut self,
         relay: Principal,
@@ -327,21 +386,61 @@ fn length_bytes(length: u64) -> usize {
     (64 - length.max(1).leading_zeros()).div_ceil(7) as usize
 }
 
-/// Gives back what a canister holds and does not use.
+/// Gives back what a canister, which runs this module, holds and does not use, in the steps of `docs/offline-repack.md`.
 ///
 /// # Errors
 /// A message that is refused, or an image that is none of a `MemoryManager`.
-pub(crate) fn give_back(world: &World, canister: Principal, carrier: Carrier) -> anyhow::Result<Taken> {
+pub(crate) fn by_hand(world: &World, canister: Principal, own: &[u8]) -> anyhow::Result<Taken> {
     let mut person = Person::new(world, canister);
-    let of_canister = OfCanister { canister_id: canister };
-    person.manage("stop_canister", &of_canister)?;
+    person.manage("stop_canister", &OfCanister { canister_id: canister })?;
     let stopped_rounds = person.taken.rounds;
-    let taken: Made =
-        person.call("take_canister_snapshot", &Take { canister_id: canister, replace_snapshot: None })?;
-    let of_snapshot = OfSnapshot { canister_id: canister, snapshot_id: taken.id.clone() };
-    let metadata: Metadata = person.call("read_canister_snapshot_metadata", &of_snapshot)?;
+    let back = person.take_snapshot()?;
+    person.install(&EMPTY_MODULE, CanisterInstallMode::Upgrade(None))?;
+    let saved = person.take_snapshot()?;
+    let metadata: Metadata = person.call("read_canister_snapshot_metadata", &person.of_snapshot(&saved))?;
+    let image = compact(&person.download(&saved, metadata.stable_memory_size)?)?;
+    let (module_bytes, heap_bytes) = (metadata.wasm_module_size, metadata.wasm_memory_size);
+    ensure!((module_bytes, heap_bytes) == (EMPTY_MODULE.len() as u64, 0), "it has code");
+    let compact = person.new_snapshot(metadata, [module_bytes, 0, image.len() as u64])?;
+    let place = Part::Module(Place { offset: 0 });
+    person.manage("upload_canister_snapshot_data", &person.write(&compact, place, &EMPTY_MODULE))?;
+    person.upload(&compact, &image)?;
+    person.load(&compact)?;
+    person.install(own, CanisterInstallMode::Upgrade(None))?;
+    person.end(stopped_rounds, &[compact, saved, back])
+}
+
+/// The image in buckets of one page.
+fn compact(image: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let page = usize::try_from(PAGE_BYTES)?;
+    let source =
+        Layout::parse(image.get(..page).context("an image without a page")?, (image.len() / page) as u64)?;
+    let target = source.compact(1)?;
+    let mut compact = vec![0; usize::try_from(target.stable_size_pages())? * page];
+    let header = target.header_page();
+    compact[..header.len()].copy_from_slice(&header);
+    for run in copies(&source, &target)? {
+        let at = |first: u64| -> anyhow::Result<_> {
+            let first = usize::try_from(first)? * page;
+            Ok(first..first + usize::try_from(run.length_pages)? * page)
+        };
+        compact[at(run.target_page)?].copy_from_slice(&image[at(run.source_page)?]);
+    }
+    Ok(compact)
+}
+
+/// The same through a canister that controls it, with its code as it is.
+///
+/// # Errors
+/// As [`by_hand`].
+pub(crate) fn relayed(world: &World, canister: Principal, relay: Principal) -> anyhow::Result<Taken> {
+    let mut person = Person::new(world, canister);
+    person.manage("stop_canister", &OfCanister { canister_id: canister })?;
+    let stopped_rounds = person.taken.rounds;
+    let taken = person.take_snapshot()?;
+    let metadata: Metadata = person.call("read_canister_snapshot_metadata", &person.of_snapshot(&taken))?;
     let first_page = Part::Stable(Slice { offset: 0, size: PAGE_BYTES });
-    let reply = person.manage("read_canister_snapshot_data", &person.read(&taken.id, first_page))?;
+    let reply = person.manage("read_canister_snapshot_data", &person.read(&taken, first_page))?;
     let header: Chunk = candid::decode_one(&reply)?;
     let before = reply.len() - header.chunk.len() - length_bytes(PAGE_BYTES);
     let source = Layout::parse(&header.chunk, metadata.stable_memory_size / PAGE_BYTES)?;
@@ -359,33 +458,11 @@ pub(crate) fn give_back(world: &World, canister: Principal, carrier: Carrier) ->
         Span { read: Part::Heap, write: Part::Heap, from: 0, to: 0, size: heap },
     ];
     spans.extend(stable);
-    let made: Uploaded = person.call(
-        "upload_canister_snapshot_metadata",
-        &NewMetadata {
-            canister_id: canister,
-            wasm_module_size: module,
-            globals: metadata.globals.into_iter().flatten().collect(),
-            wasm_memory_size: heap,
-            stable_memory_size: target.stable_size_pages() * PAGE_BYTES,
-            certified_data: metadata.certified_data,
-        },
-    )?;
+    let made = person.new_snapshot(metadata, [module, heap, target.stable_size_pages() * PAGE_BYTES])?;
     let place = Part::Stable(Place { offset: 0 });
-    let first_page = person.write(&made.snapshot_id, place, &target.header_page());
+    let first_page = person.write(&made, place, &target.header_page());
     person.manage("upload_canister_snapshot_data", &first_page)?;
-    match carrier {
-        Carrier::Host => person.carry(&taken.id, &made.snapshot_id, &spans)?,
-        Carrier::Relay(relay) => person.relay(relay, before, (&taken.id, &made.snapshot_id), &spans)?,
-    }
-    let (snapshot_id, sender_canister_version) = (made.snapshot_id.clone(), None);
-    person.manage(
-        "load_canister_snapshot",
-        &Load { canister_id: canister, snapshot_id, sender_canister_version },
-    )?;
-    person.manage("start_canister", &of_canister)?;
-    person.taken.waited_rounds = person.taken.rounds - stopped_rounds;
-    for snapshot_id in [taken.id, made.snapshot_id] {
-        person.manage("delete_canister_snapshot", &OfSnapshot { canister_id: canister, snapshot_id })?;
-    }
-    Ok(person.taken)
+    person.relay(relay, before, (&taken, &made), &spans)?;
+    person.load(&made)?;
+    person.end(stopped_rounds, &[taken, made])
 }

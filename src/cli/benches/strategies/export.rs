@@ -4,25 +4,10 @@
 
 use crate::by_hand::{Person, SLICE_BYTES, Taken};
 use anyhow::{Context, anyhow};
-use candid::{CandidType, Principal};
+use candid::Principal;
 use decant_cli::rehearsal::world::World;
 use decant_layout::{Layout, PAGE_BYTES, copies};
 use pocket_ic::CanisterInstallMode;
-use serde_bytes::ByteBuf;
-
-#[derive(CandidType)]
-struct Install {
-    mode: CanisterInstallMode,
-    canister_id: Principal,
-    wasm_module: ByteBuf,
-    arg: ByteBuf,
-}
-
-fn install(person: &mut Person<'_>, module: &[u8], mode: CanisterInstallMode) -> anyhow::Result<()> {
-    let (wasm_module, arg) = (ByteBuf::from(module), ByteBuf::from(candid::encode_args(())?));
-    let install = Install { mode, canister_id: person.canister, wasm_module, arg };
-    person.manage("install_code", &install).map(|_| ())
-}
 
 fn get(person: &mut Person<'_>, from: u64, size: u64) -> anyhow::Result<Vec<u8>> {
     let mut all = Vec::new();
@@ -45,7 +30,7 @@ fn get(person: &mut Person<'_>, from: u64, size: u64) -> anyhow::Result<Vec<u8>>
 pub(crate) fn give_back(world: &World, canister: Principal, own: &[u8]) -> anyhow::Result<Taken> {
     let carrying = wat::parse_str(include_str!("export.wat")).context("export.wat")?;
     let mut person = Person::new(world, canister);
-    install(&mut person, &carrying, CanisterInstallMode::Upgrade(None))?;
+    person.install(&carrying, CanisterInstallMode::Upgrade(None))?;
     let size_pages = world.pic.get_stable_memory(canister).len() as u64 / PAGE_BYTES;
     let source = Layout::parse(&get(&mut person, 0, PAGE_BYTES)?, size_pages)?;
     let target = source.compact(1)?;
@@ -57,12 +42,12 @@ pub(crate) fn give_back(world: &World, canister: Principal, own: &[u8]) -> anyho
         let at = usize::try_from(run.target_page * PAGE_BYTES)?;
         image[at..at + bytes.len()].copy_from_slice(&bytes);
     }
-    install(&mut person, &carrying, CanisterInstallMode::Reinstall)?;
+    person.install(&carrying, CanisterInstallMode::Reinstall)?;
     for (number, piece) in (0_u64..).zip(image.chunks(usize::try_from(SLICE_BYTES)?)) {
         let argument = [&(number * SLICE_BYTES).to_le_bytes(), piece].concat();
         person.send(canister, "set_state", argument)?;
     }
-    install(&mut person, own, CanisterInstallMode::Upgrade(None))?;
+    person.install(own, CanisterInstallMode::Upgrade(None))?;
     person.taken.waited_rounds = person.taken.rounds;
     Ok(person.taken)
 }

@@ -5,7 +5,7 @@ mod by_hand;
 mod export;
 
 use anyhow::{Context, anyhow, ensure};
-use by_hand::{Carrier, Taken};
+use by_hand::Taken;
 use candid::Principal;
 use decant_cli::engine::Engine;
 use decant_cli::rehearsal::account::differences;
@@ -81,7 +81,7 @@ fn by_decant(
 enum Without {
     /// Snapshots, through a canister in the middle.
     Relay,
-    /// Snapshots, through a person's machine.
+    /// Snapshots, through a person's machine, as `docs/offline-repack.md` says.
     Hand,
     /// Code that hands out pieces of the state, through a person's machine.
     Export,
@@ -126,8 +126,8 @@ fn without(engine: &Engine, modules: &Modules, state_kib: u32, way: Without) -> 
     let mut taken = Taken::default();
     for canister in &originals {
         let one = match way {
-            Without::Relay => by_hand::give_back(&world, *canister, Carrier::Relay(relay)),
-            Without::Hand => by_hand::give_back(&world, *canister, Carrier::Host),
+            Without::Relay => by_hand::relayed(&world, *canister, relay),
+            Without::Hand => by_hand::by_hand(&world, *canister, &modules.managed),
             Without::Export => export::give_back(&world, *canister, &modules.managed),
         };
         taken.add(&one.with_context(|| format!("{}, {state_kib} KiB, {canister}", way.name()))?);

@@ -36,7 +36,10 @@ impl Modules {
         let read = |name: &str| {
             let path = directory.join(name);
             std::fs::read(&path).with_context(|| {
-                format!("reading {}; build it with scripts/build --rehearsal", path.display())
+                format!(
+                    "reading {}; build it with scripts/build --rehearsal, and name its directory with --modules",
+                    path.display()
+                )
             })
         };
         Ok(Self {

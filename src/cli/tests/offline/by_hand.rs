@@ -130,6 +130,22 @@ fn the_printed_repack_and_comparison_know_what_the_steps_were_told() {
 }
 
 #[test]
+fn buckets_that_do_not_hold_the_growth_that_is_named_are_refused_and_others_tell_the_room_that_is_left() {
+    let directory = directory();
+    write_snapshot(&directory.path("before"), &image());
+    let repack = |growth: &str| run(&directory, &REPACK, &["--module", "own.wasm", "--growth-pages", growth]);
+    let refused = repack("32768");
+    assert_eq!((refused.code, refused.output.as_str()), (Some(3), ""), "{}", refused.errors);
+    let words = "41 pages in use and 32768 pages of growth take 32809 buckets of 1 pages";
+    assert!(refused.errors.contains(words), "{}", refused.errors);
+    assert!(!directory.path("after").exists());
+    let held = repack("32700");
+    assert_eq!(held.code, Some(0), "{}", held.errors);
+    // 32,768 buckets of a page, of which 41 are in use.
+    assert!(held.output.contains("  room    32727 pages "), "{}", held.output);
+}
+
+#[test]
 fn after_the_repack_the_rest_of_the_steps_is_printed_with_what_is_lost() {
     let directory = directory();
     write_snapshot(&directory.path("before"), &image());

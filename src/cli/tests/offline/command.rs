@@ -3,6 +3,7 @@
 use crate::common::{Temporary, decant, image, write_snapshot};
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -54,6 +55,16 @@ fn every_exit_code_is_what_the_help_says() {
     ] {
         assert!(help.lines().any(|it| it == line), "{help}");
     }
+}
+
+#[test]
+fn a_port_that_somebody_has_is_named() {
+    let directory = Temporary::new();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("it has an address").port().to_string();
+    let ended = decant(&directory.path(""), &["replica", "--port", &port]);
+    assert_eq!((ended.code, ended.output.as_str()), (Some(3), ""), "{}", ended.errors);
+    assert!(ended.errors.contains(&format!("listening on 127.0.0.1:{port}")), "{}", ended.errors);
 }
 
 #[test]

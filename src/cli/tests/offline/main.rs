@@ -8,6 +8,7 @@ mod common;
 mod field;
 mod hostile;
 mod inspect;
+mod interrupted;
 mod plan;
 mod proposal;
 mod round_trips;

@@ -250,8 +250,12 @@ fn quill_gets_a_proposal_that_executes_the_payload() {
     let directory = examples();
     let arguments =
         ["encode", "repack.txt", "--out", "out", "--function-id", "1000", "--title", "Repack \"all\""];
-    assert_eq!(proposal(&directory, &arguments).code, Some(0));
-    let written: SnsProposal = read_as(&read(&directory, "out/proposal.txt")).expect("it is a proposal");
+    let written = |more: &[&str]| -> SnsProposal {
+        assert_eq!(proposal(&directory, &[&arguments, more].concat()).code, Some(0));
+        read_as(&read(&directory, "out/proposal.txt")).expect("it is a proposal")
+    };
+    assert_eq!(written(&["--url", "https://forum.dfinity.org/t/1"]).url, "https://forum.dfinity.org/t/1");
+    let written = written(&[]);
     assert_eq!((written.title.as_str(), written.url.as_str()), ("Repack \"all\"", ""));
     assert!(!written.summary.is_empty());
     let Some(SnsAction::ExecuteGenericNervousSystemFunction(execution)) = written.action else {

@@ -17,7 +17,7 @@ const MINTER: &str = "akpmh-tfra6-2m65a-ieihu-abvdd-v2fbz-7nusn-3ab3h-crzsx-37ee
 /// Cycles of a canister.
 const CYCLES: u128 = 1_000_000_000_000_000;
 /// Modules besides those of rehearsals.
-const MODULES: [&str; 3] = ["ledger", "shapes", "regions"];
+const MODULES: [&str; 4] = ["ledger", "shapes", "regions", "user-structures"];
 
 /// What is asked of them, and what their users write.
 const ASK: &str = "# Asked of each, and written to each, as its users do.
@@ -101,6 +101,16 @@ impl Fleet {
 
     pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.directory.join(name)).expect("the command wrote it")
+    }
+
+    /// What lies there, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries =
+            fs::read_dir(&self.directory).expect("it is there").map(|entry| entry.expect("it is read"));
+        let mut names: Vec<String> =
+            entries.map(|it| it.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
     }
 
     /// A module, and what is asked of it.

@@ -1,8 +1,10 @@
 //! `decant dry-run` with canisters of somebody else, as a process: their snapshots as directories, their modules as files.
 
 mod common;
+mod incident;
 
 use common::{Fleet, command, decant, spawn, text};
+use decant_cli::candid_text::encode;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -119,8 +121,9 @@ fn what_is_lost_is_told_by_the_twin() {
 #[test]
 fn where_nothing_is_asked_nobody_says_that_nothing_was_lost() {
     let fleet = Fleet::of_modules();
-    let arguments = ["--wasm", "regions.wasm", "--init", PLAIN, "--upgrade-arg", PLAIN, "--may-lose-heap"];
-    let ended = decant(&fleet, &arguments, &["--html", "report.html"]);
+    fleet.write("init.bin", encode(PLAIN).expect("it is Candid"));
+    let arguments = ["--wasm", "regions.wasm", "--init-arg-file", "init.bin", "--upgrade-arg", PLAIN];
+    let ended = decant(&fleet, &arguments, &["--may-lose-heap", "--html", "report.html"]);
     let output = text(&ended.stdout);
     assert_eq!(ended.status.code(), Some(0), "{output}{}", text(&ended.stderr));
     assert!(output.contains("0 of 0"), "{output}");
