@@ -9,7 +9,7 @@ use candid::{CandidType, Nat, Principal};
 use decant_api::KitError;
 use decant_api::payout::{Payee, Payout};
 use decant_api::source::DrainArgs;
-use decant_engine::Outcome;
+use decant_engine::{Digest, Outcome};
 use ic_cdk::api::canister_liquid_cycle_balance;
 use ic_cdk::call::Call;
 use serde::Deserialize;
@@ -41,8 +41,9 @@ async fn empty_and_delete(canister: Principal) -> Result<(), String> {
     if let Some(why) = pool::shared(&status) {
         return Err(why);
     }
-    let module = status.module_hash.as_deref();
-    if let Some(hash) = module.filter(|hash| !carried::is_vessel(hash)) {
+    let module = status.module_hash.as_ref();
+    let is_vessel = |hash: &[u8]| hash.try_into().is_ok_and(|hash| carried::is_vessel(&Digest(hash)));
+    if let Some(hash) = module.filter(|hash| !is_vessel(hash)) {
         return Err(format!("it runs a module, {}", decant_words::hex(hash)));
     }
     if pool::cycles(&status) > Prices::now().here(DRAINED_CYCLES) {
