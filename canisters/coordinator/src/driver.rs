@@ -191,7 +191,7 @@ fn start_queued() {
     }
     let (prices, liquid) = (Prices::now(), ic_cdk::api::canister_liquid_cycle_balance());
     let mut over = Vec::new();
-    let (mut working, mut promised) = (store::count(Place::Working), money::promised(prices));
+    let (mut working, mut promised) = (pace::driven(), money::promised(prices));
     let may_start = |plan_id, load: Load| {
         if let Err(wait) = pace::may_start(plan_id, load, now()) {
             if wait == pace::Wait::Ended {
@@ -199,7 +199,11 @@ fn start_queued() {
             }
             return false;
         }
-        if load.in_slots >= store::terms(plan_id).max_in_flight || working >= DRIVEN_AT_A_TIME as u64 {
+        if load.in_slots >= store::terms(plan_id).max_in_flight {
+            return false;
+        }
+        if working >= DRIVEN_AT_A_TIME as u64 {
+            pace::note_wait(plan_id, pace::Wait::Places);
             return false;
         }
         let supply = pool::supply(plan_id, load);
@@ -274,8 +278,9 @@ async fn drive(id: JobId) {
         board.due_at(id, due_nanos);
         board.place(id) == Some(Place::Working)
     });
-    if was_working && !is_working {
-        // Its slot is free.
+    let is_held = pace::note_held(plan_id, id);
+    if was_working && (!is_working || is_held) {
+        // Another one may have its place.
         wake();
     } else if let Some(due_nanos) = due_nanos {
         sleep_until(due_nanos);
@@ -451,6 +456,7 @@ pub(crate) fn set_pause(pause: Pause) {
 
 /// What waited for an operator may not wait for one any more.
 pub(crate) fn go_on() {
+    pace::forget_held();
     store::board(|board| board.wake_working(now()));
     wake();
 }

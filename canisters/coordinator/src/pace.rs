@@ -5,9 +5,9 @@ use crate::driver;
 use crate::store::{self, Course};
 use decant_api::JobId;
 use decant_api::govern::{Hours, Release};
-use decant_engine::{Job, Load, Phase, State, TimeNanos, VesselState};
+use decant_engine::{Job, Load, Phase, Place, State, TimeNanos, VesselState};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +19,8 @@ const DAY_MINUTES: u64 = 1_440;
 thread_local! {
     /// Why no job of a plan was started when one was in line, at the last look.
     static WAITS: RefCell<BTreeMap<u64, Wait>> = const { RefCell::new(BTreeMap::new()) };
+    /// Jobs that wait for an operator, when they were last looked at.
+    static HELD: RefCell<BTreeSet<JobId>> = const { RefCell::new(BTreeSet::new()) };
 }
 
 /// Why no job of a plan is started.
@@ -38,6 +40,8 @@ pub(crate) enum Wait {
     Broken { failures: u32, of_last: u32 },
     /// It is not its time of the day until then.
     Hours(TimeNanos),
+    /// Jobs of all plans take the places that there are.
+    Places,
 }
 
 impl Wait {
@@ -53,6 +57,7 @@ impl Wait {
                 format!("{failures} of its last {of_last} jobs went back: look why, and release the others")
             }
             Self::Hours(_) => "it is not its time of the day".to_owned(),
+            Self::Places => "as many jobs of all plans run as may at a time".to_owned(),
         }
     }
 
@@ -60,7 +65,12 @@ impl Wait {
     pub(crate) fn until_nanos(self) -> Option<TimeNanos> {
         match self {
             Self::Soak(until_nanos) | Self::Hours(until_nanos) => Some(until_nanos),
-            Self::Ended | Self::Tempo | Self::Canaries | Self::Release | Self::Broken { .. } => None,
+            Self::Ended
+            | Self::Tempo
+            | Self::Canaries
+            | Self::Release
+            | Self::Broken { .. }
+            | Self::Places => None,
         }
     }
 }
@@ -87,9 +97,14 @@ pub(crate) fn may_start(plan_id: u64, load: Load, now_nanos: TimeNanos) -> Resul
         store::change_course(plan_id, |there| *there = course);
     }
     if let Err(wait) = decided {
-        WAITS.with_borrow_mut(|waits| waits.insert(plan_id, wait));
+        note_wait(plan_id, wait);
     }
     decided
+}
+
+/// Why no job of a plan is started now.
+pub(crate) fn note_wait(plan_id: u64, wait: Wait) {
+    WAITS.with_borrow_mut(|waits| waits.insert(plan_id, wait));
 }
 
 /// The same, of the course alone, which remembers when the canaries were through.
@@ -184,6 +199,35 @@ pub(crate) fn held(plan_id: u64) -> Vec<JobId> {
     working.into_iter().filter(|id| store::job(*id).is_some_and(|job| is_held(&job))).collect()
 }
 
+/// Notes whether a job waits for an operator, now that nobody drives it. Answers it.
+pub(crate) fn note_held(plan_id: u64, id: JobId) -> bool {
+    let may_be = store::course(plan_id).pace().holds_before_fence;
+    let is_held = may_be && store::job(id).is_some_and(|job| is_held(&job));
+    HELD.with_borrow_mut(|held| if is_held { held.insert(id) } else { held.remove(&id) });
+    is_held
+}
+
+/// They may all go on: which do not is noted when they were looked at.
+pub(crate) fn forget_held() {
+    HELD.with_borrow_mut(BTreeSet::clear);
+}
+
+/// An operator lets a job pass.
+fn let_pass(id: JobId, now_nanos: TimeNanos) {
+    store::let_pass(id);
+    HELD.with_borrow_mut(|held| held.remove(&id));
+    store::board(|board| board.due_at(id, Some(now_nanos)));
+}
+
+/// Jobs of all plans that are driven, or will be without an operator.
+pub(crate) fn driven() -> u64 {
+    let held = HELD.with_borrow_mut(|held| {
+        store::board(|board| held.retain(|id| board.place(*id) == Some(Place::Working)));
+        held.len() as u64
+    });
+    store::count(Place::Working).saturating_sub(held)
+}
+
 /// Sets how many jobs of a plan run at a time, within what was approved.
 pub(crate) fn set_tempo(plan_id: u64, tempo: u32) -> Result<(), String> {
     let plan =
@@ -207,10 +251,7 @@ pub(crate) fn release(plan_id: u64, release: Release) -> Result<(), String> {
         Release::Held(count) => {
             let now_nanos = ic_cdk::api::time();
             let first = held(plan_id).into_iter().take(count as usize);
-            for id in first {
-                store::let_pass(id);
-                store::board(|board| board.due_at(id, Some(now_nanos)));
-            }
+            first.for_each(|id| let_pass(id, now_nanos));
         }
     }
     driver::wake();

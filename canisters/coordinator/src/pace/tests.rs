@@ -1,6 +1,7 @@
 //! What a pace lets start, and when it asks for an operator.
 
 use super::*;
+use crate::tests::golden_job;
 use decant_api::govern::{Breaker, Canaries, Pace};
 
 const NOON_NANOS: u64 = 1_795_694_400_000_000_000;
@@ -122,4 +123,38 @@ fn what_is_ended_or_has_no_tempo_starts_nothing() {
     assert_eq!(decide(&mut going, THROUGH, 0), Err(Wait::Tempo));
     going.has_ended = true;
     assert_eq!(decide(&mut going, THROUGH, 0), Err(Wait::Ended));
+}
+
+#[test]
+fn a_job_that_waits_for_an_operator_takes_no_place_of_another_plan() {
+    let waiting = golden_job("provisioned");
+    let (id, plan_id) = (waiting.id(), waiting.plan().plan_id);
+    store::enqueue(&waiting);
+    assert!(!note_held(plan_id, id), "it waits for nobody");
+    assert_eq!(driven(), 1);
+    store::change_course(plan_id, |course| {
+        course.set_pace(Pace { holds_before_fence: true, ..Pace::default() });
+    });
+    assert!(note_held(plan_id, id));
+    assert_eq!((driven(), store::count(Place::Working)), (0, 1));
+    let_pass(id, NOON_NANOS);
+    assert_eq!(driven(), 1, "from when an operator lets it pass, not from when it is driven");
+    assert!(!note_held(plan_id, id));
+    assert_eq!(driven(), 1);
+}
+
+#[test]
+fn one_that_is_taken_back_while_it_waits_is_not_taken_off_twice() {
+    let (waiting, other) = (golden_job("provisioned"), golden_job("sealed"));
+    let (id, plan_id) = (waiting.id(), waiting.plan().plan_id);
+    store::enqueue(&waiting);
+    store::change_course(plan_id, |course| {
+        course.set_pace(Pace { holds_before_fence: true, ..Pace::default() });
+    });
+    assert!(note_held(plan_id, id));
+    store::board(|board| board.put(&golden_job("rolled back")));
+    assert_eq!(other.id(), id, "one id in all states");
+    assert_eq!(driven(), 0);
+    store::board(|board| board.put(&other));
+    assert_eq!(driven(), 1);
 }
