@@ -215,7 +215,6 @@ fn start_queued() {
         }
         match Account::of(plan_id, load).may_start(prices, liquid, promised) {
             Ok(one) => {
-                pace::started(plan_id);
                 working += 1;
                 promised = promised.saturating_add(one);
                 true

@@ -75,13 +75,6 @@ impl Wait {
     }
 }
 
-/// What the canaries of a plan are at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Canary {
-    /// Whether none of its jobs works, is parked, waits for somebody who does not answer, or can't be read.
-    pub(crate) are_through: bool,
-}
-
 /// Begins to look at all plans.
 pub(crate) fn begin() {
     WAITS.with_borrow_mut(BTreeMap::clear);
@@ -89,10 +82,9 @@ pub(crate) fn begin() {
 
 /// Whether one more job of a plan may be started.
 pub(crate) fn may_start(plan_id: u64, load: Load, now_nanos: TimeNanos) -> Result<(), Wait> {
-    let canary = Canary { are_through: load.working == 0 && load.stuck == 0 && load.unsettled == 0 };
     let mut course = store::course(plan_id);
     let before = course;
-    let decided = decide(&mut course, canary, now_nanos);
+    let decided = decide(&mut course, load, now_nanos);
     if course != before {
         store::change_course(plan_id, |there| *there = course);
     }
@@ -108,7 +100,7 @@ pub(crate) fn note_wait(plan_id: u64, wait: Wait) {
 }
 
 /// The same, of the course alone, which remembers when the canaries were through.
-fn decide(course: &mut Course, canary: Canary, now_nanos: TimeNanos) -> Result<(), Wait> {
+fn decide(course: &mut Course, load: Load, now_nanos: TimeNanos) -> Result<(), Wait> {
     let pace = course.pace();
     if course.has_ended {
         return Err(Wait::Ended);
@@ -127,10 +119,13 @@ fn decide(course: &mut Course, canary: Canary, now_nanos: TimeNanos) -> Result<(
         return Err(Wait::Hours(until_nanos));
     }
     let Some(canaries) = pace.canaries else { return Ok(()) };
-    if course.are_canaries_released || course.started < canaries.jobs {
+    // One that works may not have made its first call, so that it does not count as started yet.
+    if course.are_canaries_released || course.started.saturating_add(load.working) < canaries.jobs {
         return Ok(());
     }
-    if !canary.are_through {
+    // None works, is parked, waits for somebody who does not answer, or can't be read.
+    let are_through = load.working == 0 && load.stuck == 0 && load.unsettled == 0;
+    if !are_through {
         return Err(Wait::Canaries);
     }
     let from_nanos = *course.soaked_from_nanos.get_or_insert(now_nanos);
@@ -157,11 +152,6 @@ fn begins_nanos(hours: Hours, now_nanos: TimeNanos) -> Option<TimeNanos> {
     };
     let wait = (from + DAY_MINUTES - now) % DAY_MINUTES;
     (!is_within).then(|| (minutes + wait) * MINUTE_NANOS)
-}
-
-/// A job of the plan was started.
-pub(crate) fn started(plan_id: u64) {
-    store::change_course(plan_id, |course| course.started += 1);
 }
 
 /// When the first plan that waits for a time is to be looked at.

@@ -6,8 +6,12 @@ use decant_api::govern::{Breaker, Canaries, Pace};
 
 const NOON_NANOS: u64 = 1_795_694_400_000_000_000;
 const HOUR_NANOS: u64 = 60 * MINUTE_NANOS;
-const THROUGH: Canary = Canary { are_through: true };
-const ON_THEIR_WAY: Canary = Canary { are_through: false };
+const THROUGH: Load = working(0);
+const ON_THEIR_WAY: Load = working(1);
+
+const fn working(working: u64) -> Load {
+    Load { working, in_slots: 0, unsettled: 0, open: 0, stuck: 0, lacking: 0, giving: 0 }
+}
 
 fn course(pace: Pace) -> Course {
     let mut course = Course::default();
@@ -24,11 +28,16 @@ fn a_plan_without_a_pace_waits_for_nothing() {
 fn canaries_go_first_and_others_after_their_time_if_none_failed() {
     let canaries = Some(Canaries { jobs: 2, soak_seconds: Some(3_600) });
     let mut going = course(Pace { canaries, ..Pace::default() });
-    for started in 0..2 {
-        assert_eq!(decide(&mut going, ON_THEIR_WAY, NOON_NANOS), Ok(()), "canary {started}");
-        going.started += 1;
+    for placed in 0..2 {
+        assert_eq!(decide(&mut going, working(placed), NOON_NANOS), Ok(()), "canary {placed}");
     }
+    assert_eq!(decide(&mut going, working(2), NOON_NANOS), Err(Wait::Canaries), "before either made a call");
+    assert_eq!(decide(&mut going, working(0), NOON_NANOS), Ok(()), "both were put back in line");
+    going.started = 2;
     assert_eq!(decide(&mut going, ON_THEIR_WAY, NOON_NANOS), Err(Wait::Canaries));
+    for load in [Load { stuck: 1, ..THROUGH }, Load { unsettled: 1, ..THROUGH }] {
+        assert_eq!(decide(&mut going, load, NOON_NANOS), Err(Wait::Canaries));
+    }
     let until_nanos = NOON_NANOS + HOUR_NANOS;
     let mut failed = going;
     assert_eq!(decide(&mut going, THROUGH, NOON_NANOS), Err(Wait::Soak(until_nanos)));

@@ -48,7 +48,7 @@ pub(crate) struct Course {
     /// Governance ended it.
     #[serde(rename = "e", default)]
     pub(crate) has_ended: bool,
-    /// Jobs that were started, less those that were refused before their users waited.
+    /// Jobs that made a call, less those that were refused before their users waited.
     #[serde(rename = "s", default)]
     pub(crate) started: u64,
     /// An operator let those behind the canaries go, or their time is over.

@@ -8,7 +8,7 @@ use super::{Memory, Set, change_config, change_course, memory};
 use super::{ended, events, evidence, line, log, passes, tallies};
 use candid::Principal;
 use decant_api::JobId;
-use decant_engine::{Board, Entry, Job, Load, Place, ReasonCode, State, TimeNanos};
+use decant_engine::{Board, Entry, Event, Job, Load, Place, ReasonCode, State, TimeNanos};
 use ic_stable_structures::StableBTreeMap;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -151,6 +151,9 @@ pub(crate) fn jobs_after(after: JobId, limit: usize) -> Vec<Job> {
 /// the other. The journal of an ended job is dropped; what it proves is in the job.
 pub(crate) fn record(job: &Job, entry: &Entry) {
     let id = job.id();
+    if matches!(entry.event, Event::Started { .. }) && job.counters().calls == 1 {
+        change_course(job.plan().plan_id, |course| course.started += 1);
+    }
     evidence::learn(job, &entry.event);
     if let Some(moved) = census(|census| census.put(job)) {
         events::note_step(moved, job, &entry.event, entry.at_nanos);
@@ -201,7 +204,7 @@ fn note_end(job: &Job) {
     change_course(job.plan().plan_id, |course| match job.state() {
         State::RolledBack { .. } if was_fenced => {}
         State::Done { .. } => course.note_end(false),
-        // One that was in line was not started.
+        // One that made no call was not started.
         _ if job.counters().calls > 0 => course.started = course.started.saturating_sub(1),
         _ => {}
     });
