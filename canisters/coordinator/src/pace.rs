@@ -130,7 +130,7 @@ fn decide(course: &mut Course, load: Load, now_nanos: TimeNanos) -> Result<(), W
     }
     let from_nanos = *course.soaked_from_nanos.get_or_insert(now_nanos);
     match canaries.soak_seconds {
-        Some(seconds) if course.failures_of_last(store::LOOKS_BACK) == 0 => {
+        Some(seconds) if !course.has_turned && course.failures_of_last(store::LOOKS_BACK) == 0 => {
             let until_nanos = from_nanos.saturating_add(seconds.saturating_mul(SECOND_NANOS));
             if now_nanos < until_nanos {
                 return Err(Wait::Soak(until_nanos));

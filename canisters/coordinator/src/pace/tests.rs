@@ -55,6 +55,16 @@ fn canaries_go_first_and_others_after_their_time_if_none_failed() {
         Err(Wait::Release),
         "a person looks"
     );
+    failed.forgive();
+    let mut taken_back = failed;
+    taken_back.has_turned = true;
+    for at_nanos in [NOON_NANOS, NOON_NANOS + 100 * HOUR_NANOS] {
+        assert_eq!(
+            decide(&mut taken_back, THROUGH, at_nanos),
+            Err(Wait::Release),
+            "an operator took it back"
+        );
+    }
     failed.are_canaries_released = true;
     assert_eq!(decide(&mut failed, THROUGH, NOON_NANOS), Ok(()));
 }
@@ -69,6 +79,7 @@ fn other_canaries_are_watched_as_the_first_were() {
     assert_eq!(decide(&mut going, THROUGH, until_nanos), Ok(()));
     going.set_pace(Pace { canaries: canaries(2), ..Pace::default() });
     assert_eq!(decide(&mut going, THROUGH, until_nanos), Ok(()), "the same ones were released");
+    going.has_turned = true;
     going.set_pace(Pace { canaries: canaries(5), ..Pace::default() });
     going.started = 5;
     assert_eq!(decide(&mut going, ON_THEIR_WAY, until_nanos), Err(Wait::Canaries));

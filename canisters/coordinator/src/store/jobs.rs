@@ -188,13 +188,17 @@ pub(crate) fn record(job: &Job, entry: &Entry) {
 }
 
 /// A plan's pace counts those whose users waited, when they turn back: what keeps them on their way back may keep the next
-/// ones too. What was refused before is no failure, and no canary either; what somebody took back is no failure.
+/// ones too. What was refused before is no failure, and no canary either; what somebody took back is no failure, and no
+/// canary that is through.
 fn note_turn(job: &Job) {
     if let State::RollingBack { reason, .. } = job.state()
         && job.times().fenced_nanos.is_some()
     {
         let is_failure = !matches!(reason.code(), ReasonCode::Aborted | ReasonCode::Reverted);
-        change_course(job.plan().plan_id, |course| course.note_end(is_failure));
+        change_course(job.plan().plan_id, |course| {
+            course.note_end(is_failure);
+            course.has_turned = true;
+        });
     }
 }
 

@@ -253,18 +253,20 @@ fn the_log_keeps_the_latest_lines_of_each_level_and_no_more() {
     assert_eq!(log::latest(Level::Info, 0, 1)[0].1.text.len(), 240, "a line is bounded");
 }
 
-/// How a job that ended changes the course of its plan: what started, and what failed.
-fn course_after(label: &str, change: impl Fn(&mut ciborium::Value)) -> (u64, u32) {
+/// How a job that ended changes the course of its plan: what started, what failed, and whether it is no canary that is through.
+fn course_after(label: &str, change: impl Fn(&mut ciborium::Value)) -> (u64, u32, bool) {
     let job = ended(label, 1, change);
     let plan_id = job.plan().plan_id;
     change_course(plan_id, |course| {
         *course = Course::default();
         course.started = 5;
     });
+    // Of another job of that number in the same state nothing would be new.
+    census(|census| census.forget(1));
     enqueue(&job);
     record(&job, &Entry { at_nanos: 1, event: replied(Value::Acknowledged) });
     let course = course(plan_id);
-    (course.started, course.failures_of_last(128))
+    (course.started, course.failures_of_last(128), course.has_turned)
 }
 
 #[test]
@@ -283,13 +285,13 @@ fn a_pace_counts_those_whose_users_waited_and_nothing_that_was_refused_or_taken_
         refused(job);
         *field(field(job, "c"), "c") = 0.into();
     };
-    assert_eq!(course_after("done", |_| ()), (5, 0));
+    assert_eq!(course_after("done", |_| ()), (5, 0, false));
     let back = "rolling back: Some(ThawSource)";
-    assert_eq!(course_after(back, fenced), (5, 1), "before anybody knows how long it goes back");
-    assert_eq!(course_after(back, refused), (5, 0));
-    assert_eq!(course_after(back, aborted), (5, 0));
-    assert_eq!(course_after(back, reverted), (5, 0));
-    assert_eq!(course_after("rolled back", fenced), (5, 0), "it was counted");
-    assert_eq!(course_after("rolled back", refused), (4, 0), "another goes in its place");
-    assert_eq!(course_after("rolled back", in_line), (5, 0), "it was not started");
+    assert_eq!(course_after(back, fenced), (5, 1, true), "before anybody knows how long it goes back");
+    assert_eq!(course_after(back, refused), (5, 0, false));
+    assert_eq!(course_after(back, aborted), (5, 0, true));
+    assert_eq!(course_after(back, reverted), (5, 0, true));
+    assert_eq!(course_after("rolled back", fenced), (5, 0, false), "it was counted");
+    assert_eq!(course_after("rolled back", refused), (4, 0, false), "another goes in its place");
+    assert_eq!(course_after("rolled back", in_line), (5, 0, false), "it was not started");
 }
