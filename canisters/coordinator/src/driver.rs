@@ -337,7 +337,7 @@ async fn steps(id: JobId) -> Option<TimeNanos> {
                 }
                 without_call = 0;
                 may_be_lost = false;
-                let outcome = platform::perform(&job, effect).await.bounded();
+                let outcome = money::affordable(&job, platform::perform(&job, effect).await).bounded();
                 let mut job = store::job(id)?;
                 // A reply that makes no sense is as good as none.
                 if !record(&mut job, Event::Replied { ticket, outcome }) {

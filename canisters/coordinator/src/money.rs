@@ -7,7 +7,11 @@ use crate::management::{self, OfCanister};
 use crate::store::{self, Terms};
 use crate::{pool, replies};
 use candid::{CandidType, Nat};
-use decant_engine::Load;
+use decant_engine::{
+    ImageKind, ImageView, Job, LayoutView, Limits, Load, Outcome, Reason, ReasonCode, State, Value,
+    VesselState,
+};
+use decant_layout::PAGE_BYTES;
 use ic_cdk::api::{canister_liquid_cycle_balance, cost_call, cost_create_canister, instruction_counter};
 use ic_cdk::call::{Call, CallFailed, Response};
 use serde::Deserialize;
@@ -266,6 +270,61 @@ impl Account {
     /// What its open jobs may take of the coordinator, calls that wait included.
     pub(crate) fn promised(&self, prices: Prices) -> u128 {
         self.reserved(prices).saturating_add(prices.waiting.saturating_mul(self.open.into()))
+    }
+}
+
+/// Whether what a plan gives a fresh canister pays for so many cycles that its installation prepays, and for a state of so many
+/// pages: it asks for each byte of that, and pays for the answer, where nothing can be compressed.
+///
+/// # Errors
+/// What it takes.
+pub(crate) fn check_target(
+    per_target: Option<u128>,
+    prepaid_cycles: u128,
+    used_pages: u64,
+    prices: Prices,
+) -> Result<(), String> {
+    let bytes = u128::from(used_pages).saturating_mul(PAGE_BYTES.into());
+    let needed = prepaid_cycles.saturating_add(prices.byte.saturating_mul(bytes));
+    match per_target {
+        Some(given) if given < needed => Err(format!(
+            "cycles_per_target is {given} and must be {needed} at least for {used_pages} pages of state on this subnet"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What a job was answered, or a refusal where that tells, before users wait, that its target could not pay for it.
+pub(crate) fn affordable(job: &Job, outcome: Outcome) -> Outcome {
+    let per_target = store::terms(job.plan().plan_id).per_target;
+    match learnt(job, &outcome) {
+        Some((prepaid, used_pages)) if per_target.is_some() => {
+            let prices = Prices::now();
+            let prepaid_cycles = prepaid.unwrap_or(prices.here(Limits::UPGRADE_PREPAID_CYCLES));
+            match check_target(per_target, prepaid_cycles, used_pages, prices) {
+                Ok(()) => outcome,
+                Err(why) => Outcome::Refused(Reason::new(ReasonCode::OutOfCycles, why)),
+            }
+        }
+        _ => outcome,
+    }
+}
+
+/// What an answer tells of what its target has to pay for, before users wait: cycles that its module prepays, if they are known, and
+/// pages of state.
+fn learnt(job: &Job, outcome: &Outcome) -> Option<(Option<u128>, u64)> {
+    let Outcome::Done(value) = outcome else { return None };
+    match (value, job.state()) {
+        (Value::Kit(view), State::Inspected { .. }) => Some(match view.layout {
+            LayoutView::Managed { used_pages, .. } => (None, used_pages),
+            _ => (None, view.stable_pages),
+        }),
+        (
+            Value::Image(ImageView { kind: ImageKind::Managed { used_pages, .. }, .. }),
+            State::Vessel(VesselState::Surveyed { .. }),
+        ) => Some((None, *used_pages)),
+        (Value::Known(Some(known)), _) => Some((Some(known.prepaid_cycles), job.counters().used_pages)),
+        _ => None,
     }
 }
 

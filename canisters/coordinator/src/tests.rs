@@ -66,11 +66,14 @@ pub(crate) fn plan() -> Plan {
     }
 }
 
-/// Job 1 of plan 1 in that state, as the engine keeps it: there the numbers are the largest that there are.
+/// Job 1 of plan 1 in that state, as the engine keeps it; there some numbers are the largest that there are.
 pub(crate) fn golden_job(label: &str) -> Job {
-    let kept = include_str!("../../../src/engine/tests/golden/relocate.txt");
-    let hex =
-        kept.lines().find_map(|line| line.strip_prefix("job\t")?.strip_prefix(label)?.strip_prefix('\t'));
+    let kept = [
+        include_str!("../../../src/engine/tests/golden/relocate.txt"),
+        include_str!("../../../src/engine/tests/golden/vessel.txt"),
+    ];
+    let mut lines = kept.into_iter().flat_map(str::lines);
+    let hex = lines.find_map(|line| line.strip_prefix("job\t")?.strip_prefix(label)?.strip_prefix('\t'));
     let largest = ["61691b", &"f".repeat(16)].concat();
     let hex = hex.expect("a job in every state").replace(&largest, "616901");
     let digits = hex.as_bytes().chunks(2);

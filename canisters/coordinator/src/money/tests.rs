@@ -1,6 +1,12 @@
 //! Who may start, by which figures.
 
-use super::{Account, FLOOR_CYCLES, JOB_CYCLES, MODULE_CYCLES, Prices, days, least, needed};
+use super::{
+    Account, FLOOR_CYCLES, JOB_CYCLES, MODULE_CYCLES, Prices, check_target, days, learnt, least, needed,
+};
+use crate::tests::golden_job;
+use decant_engine::{
+    Digest, FenceView, ImageKind, ImageView, KitView, Known, LayoutView, Limits, Outcome, ReasonCode, Value,
+};
 
 /// A subnet with 13 nodes.
 const PRICES: Prices = Prices { byte: 1_000, creation: 500_000_000_000, waiting: 42_000_000_000 };
@@ -106,4 +112,62 @@ fn so_many_jobs_at_a_time_need_what_their_calls_prepay() {
         promised +=
             account.may_start(PRICES, needed(None, 200, PRICES), promised).expect("it can be carried");
     }
+}
+
+#[test]
+fn what_a_plan_gives_a_target_must_pay_for_its_module_and_for_each_byte_of_its_state() {
+    const PREPAID: u128 = Limits::UPGRADE_PREPAID_CYCLES;
+    // 1 MiB is 16 pages.
+    let needed = PREPAID + 1_048_576 * 1_000;
+    assert_eq!(check_target(Some(needed), PREPAID, 16, PRICES), Ok(()));
+    let refusal = check_target(Some(needed - 1), PREPAID, 16, PRICES).expect_err("a cycle is missing");
+    assert!(refusal.contains(&needed.to_string()) && refusal.contains("cycles_per_target"), "{refusal}");
+    let larger = Prices { byte: 2_615, ..PRICES };
+    assert!(
+        check_target(Some(needed), larger.here(PREPAID), 16, larger).is_err(),
+        "a subnet with more nodes"
+    );
+    assert!(
+        check_target(Some(needed), 2 * PREPAID, 16, PRICES).is_err(),
+        "a module that prepays twice as much"
+    );
+    assert!(check_target(Some(350_000_000_000), PREPAID, 16_384, PRICES).is_err(), "1 GiB");
+    assert_eq!(check_target(None, PREPAID, 16_384, PRICES), Ok(()), "none is created");
+    assert!(check_target(Some(u128::MAX - 1), u128::MAX, u64::MAX, PRICES).is_err(), "nothing overflows");
+}
+
+#[test]
+fn what_a_target_pays_for_is_known_before_users_wait() {
+    let kit = |layout| {
+        let fence = FenceView::Open;
+        Outcome::Done(Value::Kit(KitView {
+            kit_version: 1,
+            fence,
+            layout,
+            stable_pages: 300,
+            has_root: false,
+        }))
+    };
+    let managed = kit(LayoutView::Managed { memories: 2, used_pages: 7 });
+    assert_eq!(learnt(&golden_job("inspected"), &managed), Some((None, 7)));
+    assert_eq!(learnt(&golden_job("inspected"), &kit(LayoutView::Raw)), Some((None, 300)));
+    assert_eq!(learnt(&golden_job("confirming"), &managed), None, "its target, which has it");
+    let image = Outcome::Done(Value::Image(ImageView {
+        stable_pages: 300,
+        kind: ImageKind::Managed { bucket_pages: 128, used_pages: 7, compact_pages: 9 },
+        timer_nanos: None,
+        version: None,
+        nested_pages: 0,
+    }));
+    assert_eq!(learnt(&golden_job("surveyed"), &image), Some((None, 7)));
+    assert_eq!(learnt(&golden_job("measuring"), &image), None, "users wait");
+    let known = Outcome::Done(Value::Known(Some(Known {
+        has_pre_upgrade: true,
+        may_lose_heap: false,
+        prepaid_cycles: 600,
+        vessel_hash: Digest([1; 32]),
+    })));
+    let learning = golden_job("learning");
+    assert_eq!(learnt(&learning, &known), Some((Some(600), learning.counters().used_pages)));
+    assert_eq!(learnt(&learning, &Outcome::Refused(ReasonCode::Gone.into())), None);
 }
