@@ -154,8 +154,10 @@ pub(crate) fn record(job: &Job, entry: &Entry) {
     if matches!(entry.event, Event::Started { .. }) && job.counters().calls == 1 {
         change_course(job.plan().plan_id, |course| course.started += 1);
     }
-    evidence::learn(job, &entry.event);
-    if let Some(moved) = census(|census| census.put(job)) {
+    let moved = census(|census| census.put(job));
+    let was_queued = moved.is_some_and(|moved| moved.from == State::Queued.name());
+    evidence::learn(job, was_queued, &entry.event);
+    if let Some(moved) = moved {
         events::note_step(moved, job, &entry.event, entry.at_nanos);
         tallies::note_progress(entry.at_nanos);
         log::append(line(moved.from, job, entry.at_nanos));
