@@ -126,6 +126,7 @@ impl Run {
             has_asset_checks: false,
             rolls_back_on_lost_timer: false,
             recycled_with_cycles: recycled.then_some(CANISTER_CYCLES / 2),
+            max_wait_seconds: None,
         };
         let enrolled = Job::new(1, world.source, indexes(), plan, 1_000).expect("a job that can be done");
         Self {
