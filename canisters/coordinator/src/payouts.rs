@@ -4,6 +4,7 @@
 use crate::management::{self, OfCanister, RunState};
 use crate::money::{self, FLOOR_CYCLES, Prices};
 use crate::outcomes::is_gone;
+use crate::platform::TIMEOUT_SECONDS;
 use crate::{carried, pool, replies, vessels};
 use candid::{CandidType, Nat, Principal};
 use decant_api::KitError;
@@ -66,11 +67,12 @@ async fn lend_vessel(canister: Principal) -> Result<(), String> {
     }
 }
 
-/// The canister, a vessel, sends what it has.
+/// The canister, a vessel, sends what it has. Where it does not say so in time it is asked again by whoever repeats the deletion.
 async fn drain(canister: Principal) -> Result<(), String> {
     let args = DrainArgs { job: 0, to: ic_cdk::api::canister_self(), keep: KEPT_CYCLES };
-    let call = Call::unbounded_wait(canister, "decant_drain").with_arg(&args);
-    let drained = money::send(call).await.map_err(|error| format!("decant_drain: {error}"))?;
+    let call = Call::bounded_wait(canister, "decant_drain").change_timeout(TIMEOUT_SECONDS);
+    let drained =
+        money::send(call.with_arg(&args)).await.map_err(|error| format!("decant_drain: {error}"))?;
     replies::told::<Result<Nat, KitError>>(drained)?.map_err(|error| error.to_string())?;
     Ok(())
 }
@@ -96,7 +98,8 @@ pub(crate) fn check_means(cycles: u128) -> Result<(), String> {
     }
 }
 
-/// Pays out. Cycles that are not taken come back.
+/// Pays out. Cycles that are not taken come back. It waits for the payee, however long: a call that does not may lose them. Until a
+/// ledger answers the coordinator can't be stopped, which voters read.
 pub(crate) async fn execute(payout: Payout) -> Result<(), String> {
     check_means(payout.cycles)?;
     match payout.to {
