@@ -159,8 +159,8 @@ fn look_at_jobs() {
     if let Some(due_nanos) = store::first_out_of_quarantine(now()) {
         sleep_until(due_nanos);
     }
-    if let Some(Short::Coordinator(_)) = short() {
-        // Nobody tells a canister that it was topped up.
+    if let Some(Short::Coordinator(_) | Short::Plan(_)) = short() {
+        // Nobody tells a canister that it was topped up; and a look at the pool may have failed.
         sleep_until(now().saturating_add(SHORT_NANOS));
     }
 }
@@ -232,7 +232,10 @@ fn start_queued() {
     };
     store::start(may_start, now());
     for (plan_id, code, why) in over {
-        end_line(plan_id, code, &why);
+        // What the pool has may be enough.
+        if code != ReasonCode::OutOfCycles || !pool::look_over(plan_id) {
+            end_line(plan_id, code, &why);
+        }
     }
     if money::wants_idle(now()) {
         in_message(money::for_all(money::ask_idle()));

@@ -4,8 +4,9 @@
 //! Tasks of several jobs take turns, so what they cost can't be told by balances. [`for_plan`] says whose turn it is.
 
 use crate::management::{self, OfCanister};
+use crate::pool::{self, Stock};
+use crate::replies;
 use crate::store::{self, Terms};
-use crate::{pool, replies};
 use candid::{CandidType, Nat};
 use decant_engine::{
     ImageKind, ImageView, Job, LayoutView, Limits, Load, Outcome, Reason, ReasonCode, State, Value,
@@ -206,8 +207,11 @@ pub(crate) struct Account {
     pub(crate) open: u64,
     /// Those of them that still want a canister from the pool, or will.
     pub(crate) without_target: u64,
-    /// Canisters in the pool that these may have without a creation, as far as the plan waits for such.
+    /// Canisters in the pool that these may have without a creation. Another plan may count on the same ones: whether one is
+    /// created is decided again when it is.
     pub(crate) ready: u64,
+    /// Those of them that have all that the plan gives.
+    pub(crate) full: u64,
     /// Cycles that a fresh canister gets besides its creation; none: the plan creates none.
     pub(crate) per_target: Option<u128>,
 }
@@ -217,8 +221,8 @@ impl Account {
     pub(crate) fn of(plan_id: u64, load: Load) -> Self {
         let Terms { max_cycles, per_target, .. } = store::terms(plan_id);
         let spent = store::used(plan_id).cycles;
-        let ready = pool::supply(plan_id, load).map_or(0, |supply| supply.ready);
-        Self { max_cycles, spent, open: load.open, without_target: load.lacking, ready, per_target }
+        let Stock { ready, full } = per_target.map_or_else(Stock::default, |each| pool::stock(plan_id, each));
+        Self { max_cycles, spent, open: load.open, without_target: load.lacking, ready, full, per_target }
     }
 
     /// What a fresh canister costs.
@@ -230,9 +234,21 @@ impl Account {
     fn reserved(&self, prices: Prices) -> u128 {
         let jobs = prices.here(JOB_CYCLES).saturating_mul(self.open.into());
         // One that comes out of the pool gets what it lacks of the plan's cycles, and is not created.
-        let given = self.per_target.unwrap_or_default().saturating_mul(self.without_target.into());
+        let to_fill = self.without_target.saturating_sub(self.full);
+        let given = self.per_target.unwrap_or_default().saturating_mul(to_fill.into());
         let created = self.per_target.map_or(0, |_| self.without_target.saturating_sub(self.ready));
         jobs.saturating_add(given).saturating_add(prices.creation.saturating_mul(created.into()))
+    }
+
+    /// What they may still take with one more.
+    fn with_one_more(&self, prices: Prices) -> u128 {
+        Self { open: self.open + 1, without_target: self.without_target + 1, ..*self }.reserved(prices)
+    }
+
+    /// Whether the plan may spend what one more job takes, if the pool has all canisters that are needed.
+    pub(crate) fn may_start_from_pool(&self, prices: Prices) -> bool {
+        let served = Self { ready: u64::MAX, full: u64::MAX, ..*self };
+        self.spent.saturating_add(served.with_one_more(prices)) <= self.max_cycles
     }
 
     /// Whether one more job may be started, by the plan and by what the coordinator has: `liquid` cycles, of which the
@@ -241,10 +257,8 @@ impl Account {
     /// # Errors
     /// What is missing.
     pub(crate) fn may_start(&self, prices: Prices, liquid: u128, promised: u128) -> Result<u128, Short> {
-        let with_one_more =
-            Self { open: self.open + 1, without_target: self.without_target + 1, ..*self }.reserved(prices);
-        let wanted = self.spent.saturating_add(with_one_more);
-        if wanted > self.max_cycles {
+        let with_one_more = self.with_one_more(prices);
+        if self.spent.saturating_add(with_one_more) > self.max_cycles {
             return Err(Short::Plan(format!(
                 "the plan may spend {}, has spent {}, and its jobs may take {with_one_more} with one more",
                 self.max_cycles, self.spent
@@ -339,7 +353,8 @@ pub(crate) fn promised(prices: Prices) -> u128 {
 
 /// The least that a plan must be allowed to spend: one job, and reading the modules that nobody uploaded.
 pub(crate) fn least(per_target: Option<u128>, modules_to_read: usize, prices: Prices) -> u128 {
-    let account = Account { max_cycles: 0, spent: 0, open: 1, without_target: 1, ready: 0, per_target };
+    let account =
+        Account { max_cycles: 0, spent: 0, open: 1, without_target: 1, ready: 0, full: 0, per_target };
     let modules = prices.here(MODULE_CYCLES).saturating_mul(modules_to_read as u128);
     account.reserved(prices).saturating_add(modules)
 }
@@ -348,7 +363,7 @@ pub(crate) fn least(per_target: Option<u128>, modules_to_read: usize, prices: Pr
 /// the others are created one after the other, as cycles come.
 pub(crate) fn needed(per_target: Option<u128>, in_flight: u32, prices: Prices) -> u128 {
     let open = in_flight.into();
-    let account = Account { max_cycles: 0, spent: 0, open, without_target: 1, ready: 0, per_target };
+    let account = Account { max_cycles: 0, spent: 0, open, without_target: 1, ready: 0, full: 0, per_target };
     FLOOR_CYCLES.saturating_add(account.promised(prices))
 }
 

@@ -15,7 +15,15 @@ const TARGET: u128 = 500_000_000_000 + 400_000_000_000;
 const RICH: u128 = u128::MAX;
 
 fn relocations(max_cycles: u128) -> Account {
-    Account { max_cycles, spent: 0, open: 0, without_target: 0, ready: 0, per_target: Some(400_000_000_000) }
+    Account {
+        max_cycles,
+        spent: 0,
+        open: 0,
+        without_target: 0,
+        ready: 0,
+        full: 0,
+        per_target: Some(400_000_000_000),
+    }
 }
 
 #[test]
@@ -74,6 +82,22 @@ fn a_canister_that_comes_out_of_quarantine_is_not_created_but_may_lack_cycles() 
 }
 
 #[test]
+fn a_canister_of_the_pool_that_was_paid_and_filled_is_not_paid_again() {
+    let account = Account { open: 3, without_target: 3, ..relocations(RICH) };
+    let promised = |ready, full| Account { ready, full, ..account }.promised(PRICES);
+    assert_eq!(promised(0, 0) - promised(2, 2), 2 * TARGET);
+    assert_eq!(promised(2, 0) - promised(2, 1), TARGET - PRICES.creation);
+    assert_eq!(promised(3, 3), promised(9, 9), "none gives more than it has");
+    // All was spent but what the calls of one more job take.
+    let spent = Account { spent: 7 * TARGET, ..relocations(7 * TARGET + JOB_CYCLES) };
+    assert!(spent.may_start(PRICES, RICH, 0).is_err());
+    assert!(Account { ready: 1, full: 1, ..spent }.may_start(PRICES, RICH, 0).is_ok());
+    assert!(Account { ready: 1, ..spent }.may_start(PRICES, RICH, 0).is_err(), "nobody knows what it has");
+    assert!(spent.may_start_from_pool(PRICES));
+    assert!(!Account { spent: spent.spent + 1, ..spent }.may_start_from_pool(PRICES), "nor for its calls");
+}
+
+#[test]
 fn nothing_overflows_whatever_a_plan_says() {
     let account = Account {
         max_cycles: RICH,
@@ -81,6 +105,7 @@ fn nothing_overflows_whatever_a_plan_says() {
         open: u64::MAX - 1,
         without_target: u64::MAX - 1,
         ready: 0,
+        full: 0,
         per_target: Some(RICH),
     };
     assert_eq!(account.promised(PRICES), RICH);
@@ -107,8 +132,15 @@ fn so_many_jobs_at_a_time_need_what_their_calls_prepay() {
     // With that they all start.
     let mut promised = 0;
     for open in 0..200 {
-        let account =
-            Account { max_cycles: RICH, spent: 0, open, without_target: 0, ready: 0, per_target: None };
+        let account = Account {
+            max_cycles: RICH,
+            spent: 0,
+            open,
+            without_target: 0,
+            ready: 0,
+            full: 0,
+            per_target: None,
+        };
         promised +=
             account.may_start(PRICES, needed(None, 200, PRICES), promised).expect("it can be carried");
     }

@@ -109,11 +109,12 @@ fn known_module() -> KnownModule {
 }
 
 /// Canisters of the pool, by what is known of them.
-fn pooled() -> [(&'static str, Pooled); 2] {
+fn pooled() -> [(&'static str, Pooled); 3] {
     let emptied = Some(Emptied { job: 7, plan: 3, until_nanos: 1_790_000_000_000_000_000 });
     let kept = Pooled { looked_nanos: Some(5), kept_for: Some(canister(4)), ..Pooled::default() };
     let quarantined = Pooled { aside: Some("it has snapshots".to_owned()), emptied, ..Pooled::default() };
-    [("kept", kept), ("quarantined", quarantined)]
+    let filled = Pooled { looked_nanos: Some(5), cycles: Some(400_000_000_000), ..Pooled::default() };
+    [("kept", kept), ("quarantined", quarantined), ("filled", filled)]
 }
 
 /// Reads a line and compares it with what was written into it.
