@@ -19,9 +19,11 @@ pub(crate) fn hash() -> Digest {
     *HASH
 }
 
-/// Whether a module is the vessel that this build carries.
-pub(crate) fn is_vessel(module_hash: &[u8]) -> bool {
-    module_hash == hash().0
+/// Whether a module is the vessel that this build carries, or one that an earlier build carried and put into the chunk store: of
+/// that nothing is known but its chunks, and of a dapp's module, since there are vessels, how it addresses its heap.
+pub(crate) fn is_vessel(module_hash: &Digest) -> bool {
+    let is_vessel = |known: KnownModule| known.is_wasm64.is_none() && !known.has_pre_upgrade;
+    *module_hash == hash() || store::module(module_hash).is_some_and(is_vessel)
 }
 
 /// The chunks of a vessel: of this one, which are put into the chunk store if nobody did; or of one that an earlier build
@@ -45,4 +47,19 @@ pub(crate) async fn upload() -> Result<Vec<ByteBuf>, CallFailed> {
     let known = KnownModule { chunk_hashes: chunk_hashes.clone(), ..KnownModule::default() };
     store::keep_module(&hash(), &known);
     Ok(chunk_hashes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vessels_of_earlier_builds_are_known_from_modules_of_dapps() {
+        let (earlier, dapp, older_dapp) = (Digest([1; 32]), Digest([2; 32]), Digest([3; 32]));
+        store::keep_module(&earlier, &KnownModule::default());
+        store::keep_module(&dapp, &KnownModule { is_wasm64: Some(false), ..KnownModule::default() });
+        store::keep_module(&older_dapp, &KnownModule { has_pre_upgrade: true, ..KnownModule::default() });
+        let modules = [hash(), earlier, dapp, older_dapp, Digest([4; 32])];
+        assert_eq!(modules.map(|module| is_vessel(&module)), [true, true, false, false, false]);
+    }
 }

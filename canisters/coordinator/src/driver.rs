@@ -159,8 +159,8 @@ fn look_at_jobs() {
     if let Some(due_nanos) = store::first_out_of_quarantine(now()) {
         sleep_until(due_nanos);
     }
-    if let Some(Short::Coordinator(_)) = short() {
-        // Nobody tells a canister that it was topped up.
+    if let Some(Short::Coordinator(_) | Short::Plan(_)) = short() {
+        // Nobody tells a canister that it was topped up; and a look at the pool may have failed.
         sleep_until(now().saturating_add(SHORT_NANOS));
     }
 }
@@ -191,7 +191,7 @@ fn start_queued() {
     }
     let (prices, liquid) = (Prices::now(), ic_cdk::api::canister_liquid_cycle_balance());
     let mut over = Vec::new();
-    let (mut working, mut promised) = (store::count(Place::Working), money::promised(prices));
+    let (mut working, mut promised) = (pace::driven(), money::promised(prices));
     let may_start = |plan_id, load: Load| {
         if let Err(wait) = pace::may_start(plan_id, load, now()) {
             if wait == pace::Wait::Ended {
@@ -199,7 +199,11 @@ fn start_queued() {
             }
             return false;
         }
-        if load.in_slots >= store::terms(plan_id).max_in_flight || working >= DRIVEN_AT_A_TIME as u64 {
+        if load.in_slots >= store::terms(plan_id).max_in_flight {
+            return false;
+        }
+        if working >= DRIVEN_AT_A_TIME as u64 {
+            pace::note_wait(plan_id, pace::Wait::Places);
             return false;
         }
         let supply = pool::supply(plan_id, load);
@@ -211,7 +215,6 @@ fn start_queued() {
         }
         match Account::of(plan_id, load).may_start(prices, liquid, promised) {
             Ok(one) => {
-                pace::started(plan_id);
                 working += 1;
                 promised = promised.saturating_add(one);
                 true
@@ -229,7 +232,10 @@ fn start_queued() {
     };
     store::start(may_start, now());
     for (plan_id, code, why) in over {
-        end_line(plan_id, code, &why);
+        // What the pool has may be enough.
+        if code != ReasonCode::OutOfCycles || !pool::look_over(plan_id) {
+            end_line(plan_id, code, &why);
+        }
     }
     if money::wants_idle(now()) {
         in_message(money::for_all(money::ask_idle()));
@@ -274,8 +280,9 @@ async fn drive(id: JobId) {
         board.due_at(id, due_nanos);
         board.place(id) == Some(Place::Working)
     });
-    if was_working && !is_working {
-        // Its slot is free.
+    let is_held = pace::note_held(plan_id, id);
+    if was_working && (!is_working || is_held) {
+        // Another one may have its place.
         wake();
     } else if let Some(due_nanos) = due_nanos {
         sleep_until(due_nanos);
@@ -333,7 +340,7 @@ async fn steps(id: JobId) -> Option<TimeNanos> {
                 }
                 without_call = 0;
                 may_be_lost = false;
-                let outcome = platform::perform(&job, effect).await.bounded();
+                let outcome = money::affordable(&job, platform::perform(&job, effect).await).bounded();
                 let mut job = store::job(id)?;
                 // A reply that makes no sense is as good as none.
                 if !record(&mut job, Event::Replied { ticket, outcome }) {
@@ -451,6 +458,7 @@ pub(crate) fn set_pause(pause: Pause) {
 
 /// What waited for an operator may not wait for one any more.
 pub(crate) fn go_on() {
+    pace::forget_held();
     store::board(|board| board.wake_working(now()));
     wake();
 }

@@ -168,6 +168,7 @@ fn essentials(plan_id: u64, record: &PlanRecord) -> Option<PlanEssentials> {
         plan::Retention::Tombstone => Retention::Tombstone {
             module_hash: match &plan.tombstone {
                 Some(tombstone) => digest(&tombstone.hash)?,
+                // A name alone: what is carried when it is made becomes the tombstone.
                 None => carried::hash(),
             },
         },

@@ -4,10 +4,15 @@
 //! Tasks of several jobs take turns, so what they cost can't be told by balances. [`for_plan`] says whose turn it is.
 
 use crate::management::{self, OfCanister};
+use crate::pool::{self, Stock};
+use crate::replies;
 use crate::store::{self, Terms};
-use crate::{pool, replies};
 use candid::{CandidType, Nat};
-use decant_engine::Load;
+use decant_engine::{
+    ImageKind, ImageView, Job, LayoutView, Limits, Load, Outcome, Reason, ReasonCode, State, Value,
+    VesselState,
+};
+use decant_layout::PAGE_BYTES;
 use ic_cdk::api::{canister_liquid_cycle_balance, cost_call, cost_create_canister, instruction_counter};
 use ic_cdk::call::{Call, CallFailed, Response};
 use serde::Deserialize;
@@ -202,8 +207,11 @@ pub(crate) struct Account {
     pub(crate) open: u64,
     /// Those of them that still want a canister from the pool, or will.
     pub(crate) without_target: u64,
-    /// Canisters in the pool that these may have without a creation, as far as the plan waits for such.
+    /// Canisters in the pool that these may have without a creation. Another plan may count on the same ones: whether one is
+    /// created is decided again when it is.
     pub(crate) ready: u64,
+    /// Those of them that have all that the plan gives.
+    pub(crate) full: u64,
     /// Cycles that a fresh canister gets besides its creation; none: the plan creates none.
     pub(crate) per_target: Option<u128>,
 }
@@ -213,8 +221,8 @@ impl Account {
     pub(crate) fn of(plan_id: u64, load: Load) -> Self {
         let Terms { max_cycles, per_target, .. } = store::terms(plan_id);
         let spent = store::used(plan_id).cycles;
-        let ready = pool::supply(plan_id, load).map_or(0, |supply| supply.ready);
-        Self { max_cycles, spent, open: load.open, without_target: load.lacking, ready, per_target }
+        let Stock { ready, full } = per_target.map_or_else(Stock::default, |each| pool::stock(plan_id, each));
+        Self { max_cycles, spent, open: load.open, without_target: load.lacking, ready, full, per_target }
     }
 
     /// What a fresh canister costs.
@@ -226,9 +234,21 @@ impl Account {
     fn reserved(&self, prices: Prices) -> u128 {
         let jobs = prices.here(JOB_CYCLES).saturating_mul(self.open.into());
         // One that comes out of the pool gets what it lacks of the plan's cycles, and is not created.
-        let given = self.per_target.unwrap_or_default().saturating_mul(self.without_target.into());
+        let to_fill = self.without_target.saturating_sub(self.full);
+        let given = self.per_target.unwrap_or_default().saturating_mul(to_fill.into());
         let created = self.per_target.map_or(0, |_| self.without_target.saturating_sub(self.ready));
         jobs.saturating_add(given).saturating_add(prices.creation.saturating_mul(created.into()))
+    }
+
+    /// What they may still take with one more.
+    fn with_one_more(&self, prices: Prices) -> u128 {
+        Self { open: self.open + 1, without_target: self.without_target + 1, ..*self }.reserved(prices)
+    }
+
+    /// Whether the plan may spend what one more job takes, if the pool has all canisters that are needed.
+    pub(crate) fn may_start_from_pool(&self, prices: Prices) -> bool {
+        let served = Self { ready: u64::MAX, full: u64::MAX, ..*self };
+        self.spent.saturating_add(served.with_one_more(prices)) <= self.max_cycles
     }
 
     /// Whether one more job may be started, by the plan and by what the coordinator has: `liquid` cycles, of which the
@@ -237,10 +257,8 @@ impl Account {
     /// # Errors
     /// What is missing.
     pub(crate) fn may_start(&self, prices: Prices, liquid: u128, promised: u128) -> Result<u128, Short> {
-        let with_one_more =
-            Self { open: self.open + 1, without_target: self.without_target + 1, ..*self }.reserved(prices);
-        let wanted = self.spent.saturating_add(with_one_more);
-        if wanted > self.max_cycles {
+        let with_one_more = self.with_one_more(prices);
+        if self.spent.saturating_add(with_one_more) > self.max_cycles {
             return Err(Short::Plan(format!(
                 "the plan may spend {}, has spent {}, and its jobs may take {with_one_more} with one more",
                 self.max_cycles, self.spent
@@ -269,6 +287,61 @@ impl Account {
     }
 }
 
+/// Whether what a plan gives a fresh canister pays for so many cycles that its installation prepays, and for a state of so many
+/// pages: it asks for each byte of that, and pays for the answer, where nothing can be compressed.
+///
+/// # Errors
+/// What it takes.
+pub(crate) fn check_target(
+    per_target: Option<u128>,
+    prepaid_cycles: u128,
+    used_pages: u64,
+    prices: Prices,
+) -> Result<(), String> {
+    let bytes = u128::from(used_pages).saturating_mul(PAGE_BYTES.into());
+    let needed = prepaid_cycles.saturating_add(prices.byte.saturating_mul(bytes));
+    match per_target {
+        Some(given) if given < needed => Err(format!(
+            "cycles_per_target is {given} and must be {needed} at least for {used_pages} pages of state on this subnet"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What a job was answered, or a refusal where that tells, before users wait, that its target could not pay for it.
+pub(crate) fn affordable(job: &Job, outcome: Outcome) -> Outcome {
+    let per_target = store::terms(job.plan().plan_id).per_target;
+    match learnt(job, &outcome) {
+        Some((prepaid, used_pages)) if per_target.is_some() => {
+            let prices = Prices::now();
+            let prepaid_cycles = prepaid.unwrap_or(prices.here(Limits::UPGRADE_PREPAID_CYCLES));
+            match check_target(per_target, prepaid_cycles, used_pages, prices) {
+                Ok(()) => outcome,
+                Err(why) => Outcome::Refused(Reason::new(ReasonCode::OutOfCycles, why)),
+            }
+        }
+        _ => outcome,
+    }
+}
+
+/// What an answer tells of what its target has to pay for, before users wait: cycles that its module prepays, if they are known, and
+/// pages of state.
+fn learnt(job: &Job, outcome: &Outcome) -> Option<(Option<u128>, u64)> {
+    let Outcome::Done(value) = outcome else { return None };
+    match (value, job.state()) {
+        (Value::Kit(view), State::Inspected { .. }) => Some(match view.layout {
+            LayoutView::Managed { used_pages, .. } => (None, used_pages),
+            _ => (None, view.stable_pages),
+        }),
+        (
+            Value::Image(ImageView { kind: ImageKind::Managed { used_pages, .. }, .. }),
+            State::Vessel(VesselState::Surveyed { .. }),
+        ) => Some((None, *used_pages)),
+        (Value::Known(Some(known)), _) => Some((Some(known.prepaid_cycles), job.counters().used_pages)),
+        _ => None,
+    }
+}
+
 /// What the open jobs of all plans may take of the coordinator.
 pub(crate) fn promised(prices: Prices) -> u128 {
     let loads: Vec<(u64, Load)> =
@@ -280,7 +353,8 @@ pub(crate) fn promised(prices: Prices) -> u128 {
 
 /// The least that a plan must be allowed to spend: one job, and reading the modules that nobody uploaded.
 pub(crate) fn least(per_target: Option<u128>, modules_to_read: usize, prices: Prices) -> u128 {
-    let account = Account { max_cycles: 0, spent: 0, open: 1, without_target: 1, ready: 0, per_target };
+    let account =
+        Account { max_cycles: 0, spent: 0, open: 1, without_target: 1, ready: 0, full: 0, per_target };
     let modules = prices.here(MODULE_CYCLES).saturating_mul(modules_to_read as u128);
     account.reserved(prices).saturating_add(modules)
 }
@@ -289,7 +363,7 @@ pub(crate) fn least(per_target: Option<u128>, modules_to_read: usize, prices: Pr
 /// the others are created one after the other, as cycles come.
 pub(crate) fn needed(per_target: Option<u128>, in_flight: u32, prices: Prices) -> u128 {
     let open = in_flight.into();
-    let account = Account { max_cycles: 0, spent: 0, open, without_target: 1, ready: 0, per_target };
+    let account = Account { max_cycles: 0, spent: 0, open, without_target: 1, ready: 0, full: 0, per_target };
     FLOOR_CYCLES.saturating_add(account.promised(prices))
 }
 

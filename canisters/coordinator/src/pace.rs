@@ -5,9 +5,9 @@ use crate::driver;
 use crate::store::{self, Course};
 use decant_api::JobId;
 use decant_api::govern::{Hours, Release};
-use decant_engine::{Job, Load, Phase, State, TimeNanos, VesselState};
+use decant_engine::{Job, Load, Phase, Place, State, TimeNanos, VesselState};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +19,8 @@ const DAY_MINUTES: u64 = 1_440;
 thread_local! {
     /// Why no job of a plan was started when one was in line, at the last look.
     static WAITS: RefCell<BTreeMap<u64, Wait>> = const { RefCell::new(BTreeMap::new()) };
+    /// Jobs that wait for an operator, when they were last looked at.
+    static HELD: RefCell<BTreeSet<JobId>> = const { RefCell::new(BTreeSet::new()) };
 }
 
 /// Why no job of a plan is started.
@@ -38,6 +40,8 @@ pub(crate) enum Wait {
     Broken { failures: u32, of_last: u32 },
     /// It is not its time of the day until then.
     Hours(TimeNanos),
+    /// Jobs of all plans take the places that there are.
+    Places,
 }
 
 impl Wait {
@@ -53,6 +57,7 @@ impl Wait {
                 format!("{failures} of its last {of_last} jobs went back: look why, and release the others")
             }
             Self::Hours(_) => "it is not its time of the day".to_owned(),
+            Self::Places => "as many jobs of all plans run as may at a time".to_owned(),
         }
     }
 
@@ -60,16 +65,14 @@ impl Wait {
     pub(crate) fn until_nanos(self) -> Option<TimeNanos> {
         match self {
             Self::Soak(until_nanos) | Self::Hours(until_nanos) => Some(until_nanos),
-            Self::Ended | Self::Tempo | Self::Canaries | Self::Release | Self::Broken { .. } => None,
+            Self::Ended
+            | Self::Tempo
+            | Self::Canaries
+            | Self::Release
+            | Self::Broken { .. }
+            | Self::Places => None,
         }
     }
-}
-
-/// What the canaries of a plan are at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Canary {
-    /// Whether none of its jobs works, is parked, waits for somebody who does not answer, or can't be read.
-    pub(crate) are_through: bool,
 }
 
 /// Begins to look at all plans.
@@ -79,21 +82,25 @@ pub(crate) fn begin() {
 
 /// Whether one more job of a plan may be started.
 pub(crate) fn may_start(plan_id: u64, load: Load, now_nanos: TimeNanos) -> Result<(), Wait> {
-    let canary = Canary { are_through: load.working == 0 && load.stuck == 0 && load.unsettled == 0 };
     let mut course = store::course(plan_id);
     let before = course;
-    let decided = decide(&mut course, canary, now_nanos);
+    let decided = decide(&mut course, load, now_nanos);
     if course != before {
         store::change_course(plan_id, |there| *there = course);
     }
     if let Err(wait) = decided {
-        WAITS.with_borrow_mut(|waits| waits.insert(plan_id, wait));
+        note_wait(plan_id, wait);
     }
     decided
 }
 
+/// Why no job of a plan is started now.
+pub(crate) fn note_wait(plan_id: u64, wait: Wait) {
+    WAITS.with_borrow_mut(|waits| waits.insert(plan_id, wait));
+}
+
 /// The same, of the course alone, which remembers when the canaries were through.
-fn decide(course: &mut Course, canary: Canary, now_nanos: TimeNanos) -> Result<(), Wait> {
+fn decide(course: &mut Course, load: Load, now_nanos: TimeNanos) -> Result<(), Wait> {
     let pace = course.pace();
     if course.has_ended {
         return Err(Wait::Ended);
@@ -112,15 +119,18 @@ fn decide(course: &mut Course, canary: Canary, now_nanos: TimeNanos) -> Result<(
         return Err(Wait::Hours(until_nanos));
     }
     let Some(canaries) = pace.canaries else { return Ok(()) };
-    if course.are_canaries_released || course.started < canaries.jobs {
+    // One that works may not have made its first call, so that it does not count as started yet.
+    if course.are_canaries_released || course.started.saturating_add(load.working) < canaries.jobs {
         return Ok(());
     }
-    if !canary.are_through {
+    // None works, is parked, waits for somebody who does not answer, or can't be read.
+    let are_through = load.working == 0 && load.stuck == 0 && load.unsettled == 0;
+    if !are_through {
         return Err(Wait::Canaries);
     }
     let from_nanos = *course.soaked_from_nanos.get_or_insert(now_nanos);
     match canaries.soak_seconds {
-        Some(seconds) if course.failures_of_last(store::LOOKS_BACK) == 0 => {
+        Some(seconds) if !course.has_turned && course.failures_of_last(store::LOOKS_BACK) == 0 => {
             let until_nanos = from_nanos.saturating_add(seconds.saturating_mul(SECOND_NANOS));
             if now_nanos < until_nanos {
                 return Err(Wait::Soak(until_nanos));
@@ -142,11 +152,6 @@ fn begins_nanos(hours: Hours, now_nanos: TimeNanos) -> Option<TimeNanos> {
     };
     let wait = (from + DAY_MINUTES - now) % DAY_MINUTES;
     (!is_within).then(|| (minutes + wait) * MINUTE_NANOS)
-}
-
-/// A job of the plan was started.
-pub(crate) fn started(plan_id: u64) {
-    store::change_course(plan_id, |course| course.started += 1);
 }
 
 /// When the first plan that waits for a time is to be looked at.
@@ -184,6 +189,35 @@ pub(crate) fn held(plan_id: u64) -> Vec<JobId> {
     working.into_iter().filter(|id| store::job(*id).is_some_and(|job| is_held(&job))).collect()
 }
 
+/// Notes whether a job waits for an operator, now that nobody drives it. Answers it.
+pub(crate) fn note_held(plan_id: u64, id: JobId) -> bool {
+    let may_be = store::course(plan_id).pace().holds_before_fence;
+    let is_held = may_be && store::job(id).is_some_and(|job| is_held(&job));
+    HELD.with_borrow_mut(|held| if is_held { held.insert(id) } else { held.remove(&id) });
+    is_held
+}
+
+/// They may all go on: which do not is noted when they were looked at.
+pub(crate) fn forget_held() {
+    HELD.with_borrow_mut(BTreeSet::clear);
+}
+
+/// An operator lets a job pass.
+fn let_pass(id: JobId, now_nanos: TimeNanos) {
+    store::let_pass(id);
+    HELD.with_borrow_mut(|held| held.remove(&id));
+    store::board(|board| board.due_at(id, Some(now_nanos)));
+}
+
+/// Jobs of all plans that are driven, or will be without an operator.
+pub(crate) fn driven() -> u64 {
+    let held = HELD.with_borrow_mut(|held| {
+        store::board(|board| held.retain(|id| board.place(*id) == Some(Place::Working)));
+        held.len() as u64
+    });
+    store::count(Place::Working).saturating_sub(held)
+}
+
 /// Sets how many jobs of a plan run at a time, within what was approved.
 pub(crate) fn set_tempo(plan_id: u64, tempo: u32) -> Result<(), String> {
     let plan =
@@ -207,10 +241,7 @@ pub(crate) fn release(plan_id: u64, release: Release) -> Result<(), String> {
         Release::Held(count) => {
             let now_nanos = ic_cdk::api::time();
             let first = held(plan_id).into_iter().take(count as usize);
-            for id in first {
-                store::let_pass(id);
-                store::board(|board| board.due_at(id, Some(now_nanos)));
-            }
+            first.for_each(|id| let_pass(id, now_nanos));
         }
     }
     driver::wake();

@@ -4,12 +4,13 @@
 use crate::management::{self, OfCanister, RunState};
 use crate::money::{self, FLOOR_CYCLES, Prices};
 use crate::outcomes::is_gone;
+use crate::platform::TIMEOUT_SECONDS;
 use crate::{carried, pool, replies, vessels};
 use candid::{CandidType, Nat, Principal};
 use decant_api::KitError;
 use decant_api::payout::{Payee, Payout};
 use decant_api::source::DrainArgs;
-use decant_engine::Outcome;
+use decant_engine::{Digest, Outcome};
 use ic_cdk::api::canister_liquid_cycle_balance;
 use ic_cdk::call::Call;
 use serde::Deserialize;
@@ -41,8 +42,9 @@ async fn empty_and_delete(canister: Principal) -> Result<(), String> {
     if let Some(why) = pool::shared(&status) {
         return Err(why);
     }
-    let module = status.module_hash.as_deref();
-    if let Some(hash) = module.filter(|hash| !carried::is_vessel(hash)) {
+    let module = status.module_hash.as_ref();
+    let is_vessel = |hash: &[u8]| hash.try_into().is_ok_and(|hash| carried::is_vessel(&Digest(hash)));
+    if let Some(hash) = module.filter(|hash| !is_vessel(hash)) {
         return Err(format!("it runs a module, {}", decant_words::hex(hash)));
     }
     if pool::cycles(&status) > Prices::now().here(DRAINED_CYCLES) {
@@ -65,11 +67,12 @@ async fn lend_vessel(canister: Principal) -> Result<(), String> {
     }
 }
 
-/// The canister, a vessel, sends what it has.
+/// The canister, a vessel, sends what it has. Where it does not say so in time it is asked again by whoever repeats the deletion.
 async fn drain(canister: Principal) -> Result<(), String> {
     let args = DrainArgs { job: 0, to: ic_cdk::api::canister_self(), keep: KEPT_CYCLES };
-    let call = Call::unbounded_wait(canister, "decant_drain").with_arg(&args);
-    let drained = money::send(call).await.map_err(|error| format!("decant_drain: {error}"))?;
+    let call = Call::bounded_wait(canister, "decant_drain").change_timeout(TIMEOUT_SECONDS);
+    let drained =
+        money::send(call.with_arg(&args)).await.map_err(|error| format!("decant_drain: {error}"))?;
     replies::told::<Result<Nat, KitError>>(drained)?.map_err(|error| error.to_string())?;
     Ok(())
 }
@@ -95,7 +98,8 @@ pub(crate) fn check_means(cycles: u128) -> Result<(), String> {
     }
 }
 
-/// Pays out. Cycles that are not taken come back.
+/// Pays out. Cycles that are not taken come back. It waits for the payee, however long: a call that does not may lose them. Until a
+/// ledger answers the coordinator can't be stopped, which voters read.
 pub(crate) async fn execute(payout: Payout) -> Result<(), String> {
     check_means(payout.cycles)?;
     match payout.to {

@@ -307,7 +307,7 @@ async fn install(job: &Job, canister: Principal, role: ModuleRole, hash: &Digest
         (ModuleRole::Tombstone, _) if tombstone.as_ref().is_some_and(|it| it.hash.as_slice() == hash.0) => {
             (InstallMode::Reinstall, tombstone, tombstone_arg(job))
         }
-        (ModuleRole::Tombstone, _) => return vessels::entomb(job, canister, hash).await,
+        (ModuleRole::Tombstone, _) => return vessels::entomb(job, canister).await,
     };
     let Some(module) = module else {
         return Outcome::Refused(Reason::new(ReasonCode::WrongModule, "the plan names no such module"));
@@ -437,13 +437,15 @@ async fn canister_status(job: &Job, canister: Principal) -> Outcome {
     let metrics = status.memory_metrics.as_ref();
     let mut controllers = status.settings.controllers.clone();
     controllers.sort();
+    let stable_pages = number(metrics.and_then(|metrics| metrics.stable_memory_size.as_ref())) / PAGE_BYTES;
+    let module = status.module_hash.as_ref().and_then(|hash| digest(hash));
     Outcome::Done(Value::Canister(CanisterView {
         run_state: match status.status {
             RunState::Running => engine::RunState::Running,
             RunState::Stopping => engine::RunState::Stopping,
             RunState::Stopped => engine::RunState::Stopped,
         },
-        module_hash: status.module_hash.as_ref().and_then(|hash| digest(hash)),
+        module_hash: module.map(|module| vessels::called(job, canister, module, stable_pages)),
         settings: Settings {
             controllers,
             others: ByteBuf::from(candid::encode_one(status.settings.others()).unwrap_or_default()),
@@ -451,7 +453,7 @@ async fn canister_status(job: &Job, canister: Principal) -> Outcome {
         balance_cycles: u128::try_from(&status.cycles.0).unwrap_or(u128::MAX),
         snapshots_bytes: number(metrics.and_then(|metrics| metrics.snapshots_size.as_ref())),
         memory_bytes: number(status.memory_size.as_ref()),
-        stable_pages: number(metrics.and_then(|metrics| metrics.stable_memory_size.as_ref())) / PAGE_BYTES,
+        stable_pages,
         freezing_cycles: freezing_cycles(&status),
         freezing_seconds: number(status.settings.freezing_threshold.as_ref()),
         is_planned: is_planned(job, status.module_hash.as_ref().map(|hash| hash.as_slice())),

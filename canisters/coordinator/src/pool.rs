@@ -108,6 +108,57 @@ pub(crate) fn take_over(job: &Job, canister: Principal) {
     store::put_in_pool(canister, &Pooled { emptied, ..Pooled::default() });
 }
 
+/// Canisters in the pool that any job of a plan may have now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Stock {
+    /// All of them.
+    pub(crate) ready: u64,
+    /// Those that had all that the plan gives when somebody looked.
+    pub(crate) full: u64,
+}
+
+/// What there is for a plan that gives so many cycles.
+pub(crate) fn stock(plan_id: u64, per_target: u128) -> Stock {
+    stock_at(plan_id, per_target, ic_cdk::api::time())
+}
+
+fn stock_at(plan_id: u64, per_target: u128, now_nanos: TimeNanos) -> Stock {
+    store::of_pool(|pool| {
+        let ready = || pool.values().filter(|it| it.serves(plan_id, None, now_nanos));
+        let is_full = |it: &&Pooled| it.cycles.is_some_and(|cycles| cycles >= per_target);
+        Stock { ready: ready().count() as u64, full: ready().filter(is_full).count() as u64 }
+    })
+}
+
+/// Looks at those of them of which nobody knows what they have, some at a time, if a job could be started with them. Answers
+/// whether there are such.
+pub(crate) fn look_over(plan_id: u64) -> bool {
+    if !account(plan_id).may_start_from_pool(Prices::now()) {
+        return false;
+    }
+    let now_nanos = ic_cdk::api::time();
+    let unknown = unknown(plan_id, now_nanos);
+    for canister in unknown.iter().copied().take(CREATIONS) {
+        let Some(looking) = Looking::new(canister) else { continue };
+        driver::in_message(async move {
+            money::for_plan(plan_id, look(plan_id, canister)).await;
+            drop(looking);
+            // What told nothing is asked again later.
+            if !self::unknown(plan_id, now_nanos).contains(&canister) {
+                driver::wake();
+            }
+        });
+    }
+    !unknown.is_empty()
+}
+
+fn unknown(plan_id: u64, now_nanos: TimeNanos) -> Vec<Principal> {
+    store::of_pool(|pool| {
+        let is_it = |it: &Pooled| it.cycles.is_none() && it.serves(plan_id, None, now_nanos);
+        pool.iter().filter(|(_, it)| is_it(it)).map(|(canister, _)| *canister).collect()
+    })
+}
+
 /// Canisters for jobs of a plan that recycles.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Supply {
@@ -184,7 +235,8 @@ async fn create(plan_id: u64) {
         // Nothing before this: the id is told here and nowhere else.
         Ok(canister) => {
             let now_nanos = ic_cdk::api::time();
-            let pooled = Pooled { looked_nanos: Some(now_nanos), ..Pooled::default() };
+            let pooled =
+                Pooled { looked_nanos: Some(now_nanos), cycles: account.per_target, ..Pooled::default() };
             store::put_in_pool(canister, &pooled);
             NEW.with_borrow_mut(|new| new.insert(canister, now_nanos));
         }
@@ -242,15 +294,18 @@ async fn look(plan_id: u64, canister: Principal) {
         // It tells nothing of the canister, and is asked again.
         Err(_) => return,
     };
-    let aside = unfit(&status);
-    // Where the plan may not spend more, or the call fails: later.
-    if aside.is_none() && !top_up(plan_id, canister, cycles(&status)).await {
-        return;
-    }
+    let (aside, balance) = (unfit(&status), cycles(&status));
+    let per_target = account(plan_id).per_target.unwrap_or_default();
+    let cycles = match aside {
+        Some(_) => Some(balance),
+        None => filled(plan_id, canister, balance).await,
+    };
     // It may have been taken out meanwhile.
     let Some(pooled) = store::pooled(canister) else { return };
-    let looked_nanos = aside.is_none().then(ic_cdk::api::time).or(pooled.looked_nanos);
-    store::put_in_pool(canister, &Pooled { aside, looked_nanos, ..pooled });
+    // Where the plan may not spend more, or the call fails: later.
+    let is_fit = aside.is_none() && cycles.is_some_and(|cycles| cycles >= per_target);
+    let looked_nanos = is_fit.then(ic_cdk::api::time).or(pooled.looked_nanos);
+    store::put_in_pool(canister, &Pooled { aside, looked_nanos, cycles, ..pooled });
 }
 
 /// A canister that no job gets any more.
@@ -309,20 +364,45 @@ pub(crate) fn shared(status: &Status) -> Option<String> {
     snapshots.is_some_and(|bytes| *bytes > 0_u8).then(|| "it has snapshots".to_owned())
 }
 
-/// Gives a canister what it has less than the plan gives. Whether it has it then.
-async fn top_up(plan_id: u64, canister: Principal, balance: u128) -> bool {
+/// Gives a canister what it has less than the plan gives, as far as the plan may spend that. What it has then, if that is known.
+async fn filled(plan_id: u64, canister: Principal, balance: u128) -> Option<u128> {
     let account = account(plan_id);
     let missing = account.per_target.unwrap_or_default().saturating_sub(balance);
-    if missing == 0 {
-        return true;
+    let liquid = ic_cdk::api::canister_liquid_cycle_balance();
+    let may_spend = |liquid| account.may_spend(missing, Prices::now(), liquid);
+    if missing == 0 || !may_spend(u128::MAX) {
+        return Some(balance);
     }
-    if !account.may_spend(missing, Prices::now(), ic_cdk::api::canister_liquid_cycle_balance()) {
-        return false;
+    // Where the coordinator has too little now, it may be topped up.
+    if !may_spend(liquid) {
+        return None;
     }
     store::count_cycles(plan_id, missing);
-    let is_done = management::deposit(canister, missing).await.is_ok();
-    if !is_done {
+    if management::deposit(canister, missing).await.is_err() {
         store::give_back(plan_id, missing);
+        return None;
     }
-    is_done
+    Some(balance.saturating_add(missing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::canister;
+
+    #[test]
+    fn what_nobody_else_keeps_is_counted_and_what_nobody_knows_is_looked_at() {
+        let with = |cycles| Pooled { cycles, ..Pooled::default() };
+        store::put_in_pool(canister(1), &with(Some(400)));
+        store::put_in_pool(canister(2), &with(Some(399)));
+        store::put_in_pool(canister(3), &with(None));
+        store::put_in_pool(canister(4), &Pooled { kept_for: Some(canister(9)), ..with(Some(400)) });
+        store::put_in_pool(canister(5), &Pooled { aside: Some("it runs".to_owned()), ..with(Some(400)) });
+        let emptied = Some(Emptied { job: 3, plan: 7, until_nanos: 50 });
+        store::put_in_pool(canister(6), &Pooled { emptied, ..with(Some(400)) });
+        assert_eq!(stock_at(1, 400, 50), Stock { ready: 3, full: 1 });
+        assert_eq!(stock_at(7, 400, 50), Stock { ready: 4, full: 2 });
+        assert_eq!(stock_at(7, 400, 49), Stock { ready: 3, full: 1 }, "in quarantine");
+        assert_eq!(unknown(1, 50), [canister(3)]);
+    }
 }

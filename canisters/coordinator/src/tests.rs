@@ -2,6 +2,7 @@
 
 use candid::Principal;
 use decant_api::plan::{ByVessel, ModuleUse, Plan, Retention, Strategy};
+use decant_engine::Job;
 use serde_bytes::ByteBuf;
 
 #[test]
@@ -63,4 +64,21 @@ pub(crate) fn plan() -> Plan {
         max_cycles: 1,
         cycles_per_target: 0,
     }
+}
+
+/// Job 1 of plan 1 in that state, as the engine keeps it; there some numbers are the largest that there are.
+pub(crate) fn golden_job(label: &str) -> Job {
+    let kept = [
+        include_str!("../../../src/engine/tests/golden/relocate.txt"),
+        include_str!("../../../src/engine/tests/golden/vessel.txt"),
+    ];
+    let mut lines = kept.into_iter().flat_map(str::lines);
+    let hex = lines.find_map(|line| line.strip_prefix("job\t")?.strip_prefix(label)?.strip_prefix('\t'));
+    let largest = ["61691b", &"f".repeat(16)].concat();
+    let hex = hex.expect("a job in every state").replace(&largest, "616901");
+    let digits = hex.as_bytes().chunks(2);
+    let body =
+        digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("hex"), 16).expect("hex"));
+    let stored: Vec<u8> = [1, 0].into_iter().chain(body).collect();
+    <Job as crate::store::Record>::decode(&stored).expect("it is read")
 }

@@ -15,13 +15,16 @@ use decant_api::plan::{ModuleUse, Plan};
 use decant_api::source::LayoutSummary;
 use decant_api::vessel as api;
 use decant_engine::{
-    Digest, Found, ImageKind, ImageView, Job, Known, Limits, Outcome, Reason, ReasonCode, SnapshotId, Value,
-    VesselRole,
+    Digest, Found, ImageKind, ImageView, Job, Known, Limits, Outcome, Reason, ReasonCode, Retention,
+    SnapshotId, State, Value, VesselRole,
 };
 use decant_layout::{
     Accepted, Image, Layout, Leftover, Obstacle, PAGE_BYTES, Tail, ensure_bucket_size_holds,
 };
 use serde_bytes::ByteBuf;
+
+#[cfg(test)]
+mod tests;
 
 /// Creating a canister on 13 nodes (cost table): what this subnet asks says how many it has.
 const CREATION_CYCLES: u128 = 500_000_000_000;
@@ -256,18 +259,35 @@ pub(crate) async fn install(job: &Job, canister: Principal, role: VesselRole, ha
     put(job.id(), canister, mode, role, hash, said(plan(job).as_ref()).manager_page).await
 }
 
-/// What stays of a source: without stable memory, it answers where the state went. What its installation gave back goes
-/// to the target too; where that fails it stays, and nothing else does.
-pub(crate) async fn entomb(job: &Job, canister: Principal, hash: &Digest) -> Outcome {
+/// What stays of a source: without stable memory, it answers where the state went. It is the vessel that is carried now: what was
+/// when the job was enrolled may be nowhere any more. What its installation gave back goes to the target too; where that fails
+/// it stays, and nothing else does.
+pub(crate) async fn entomb(job: &Job, canister: Principal) -> Outcome {
     let Some(to) = job.target() else {
         return Outcome::Refused(Reason::new(ReasonCode::Contradiction, "no target"));
     };
-    let outcome =
-        put(job.id(), canister, InstallMode::Reinstall, api::VesselRole::Moved { to }, hash, None).await;
+    let (mode, role) = (InstallMode::Reinstall, api::VesselRole::Moved { to });
+    let outcome = put(job.id(), canister, mode, role, &carried::hash(), None).await;
     if matches!(outcome, Outcome::Done(_)) {
         platform::drain_rest(job.id(), canister, to).await;
     }
     outcome
+}
+
+/// The module of a canister as its job calls it. A tombstone is any vessel that took the source's own code and memory away, and is
+/// called as the one that was carried when the job was enrolled.
+pub(crate) fn called(job: &Job, canister: Principal, module: Digest, stable_pages: u64) -> Digest {
+    let is_entombed = || {
+        matches!(job.state(), State::Entombing { .. })
+            && canister == job.source()
+            && job.source_left().and_then(|left| left.module) != Some(module)
+            && stable_pages == 0
+            && carried::is_vessel(&module)
+    };
+    match job.plan().retention {
+        Retention::Tombstone { module_hash } if is_entombed() => module_hash,
+        _ => module,
+    }
 }
 
 /// Lets a canister of the pool run the vessel, so that it can send its cycles.

@@ -94,8 +94,8 @@ pub struct Pace {
 pub struct Canaries {
     /// How many.
     pub jobs: u64,
-    /// Seconds for which they are watched when the last one is through; then others are started. None: an operator releases
-    /// them.
+    /// Seconds for which they are watched when the last one is through; then others are started. None, or where one of them
+    /// went back after its users had waited, whoever wanted it: an operator releases them.
     pub soak_seconds: Option<u64>,
 }
 

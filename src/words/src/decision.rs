@@ -110,7 +110,7 @@ fn pace(pace: &Pace) -> String {
         Some(canaries) => {
             let then = match canaries.soak_seconds {
                 Some(seconds) => {
-                    format!("{} after the last of them is through, if none failed", span(seconds))
+                    format!("{} after the last of them is through, if none went back", span(seconds))
                 }
                 None => "only when an operator releases them".to_owned(),
             };

@@ -25,6 +25,9 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The cycles ledger of the mainnet (docs, "cycles ledger").
+const CYCLES_LEDGER: &str = "um5iw-rqaaa-aaaaq-qaaba-cai";
+
 /// Renders a payout for voters.
 fn payout(payout: &Payout) -> String {
     let to = match &payout.to {
@@ -35,8 +38,16 @@ fn payout(payout: &Payout) -> String {
             format!("the account of {owner}{sub} at the cycles ledger {ledger}")
         }
     };
+    // Cycles travel by calls that wait for ever, since those that do not may lose them.
+    let waits = match &payout.to {
+        Payee::Account { ledger, .. } if ledger.to_text() != CYCLES_LEDGER => format!(
+            " THAT IS NOT the cycles ledger of the mainnet, {CYCLES_LEDGER}: the coordinator waits for what it answers, \
+             however long that takes, and until then can be neither stopped nor upgraded."
+        ),
+        Payee::Account { .. } | Payee::Canister(_) => String::new(),
+    };
     format!(
-        "# Pay cycles out\n\n{} cycles of the coordinator go to {to}, which cannot be undone.",
+        "# Pay cycles out\n\n{} cycles of the coordinator go to {to}, which cannot be undone.{waits}",
         cycles_exactly(payout.cycles)
     )
 }

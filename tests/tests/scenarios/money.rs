@@ -110,6 +110,23 @@ fn one_relocation_takes_one_canister_whatever_else_is_under_way() {
     assert_serves(&world, &mut users, 0, target);
 }
 
+/// Nothing but what calls take is left of what the plan may spend, and what it paid for is in the pool.
+#[test]
+fn a_canister_that_was_paid_serves_the_next_though_the_plan_may_not_pay_another() {
+    let (world, mut users) = relocation(2, Retention::Tombstone, |plan| {
+        let a_target = 500_000_000_000 + plan.cycles_per_target;
+        plan.max_cycles = a_target + 60_000_000_000;
+    });
+    let first = with_target(&world, users.users[0].original);
+    abort(&world, first.id);
+    settle(&world);
+    hand_over(&world, vec![users.users[1].original]).expect("the index enrols");
+    settle(&world);
+    let job = job_of(&world, users.users[1].original).expect("it has a job");
+    assert_eq!((&job.outcome, job.target), (&Outcome::Done, first.target), "{job:?}");
+    assert_serves(&world, &mut users, 1, job.target.expect("it moved"));
+}
+
 #[test]
 fn a_canister_that_comes_back_serves_the_next_and_one_that_is_gone_serves_nobody() {
     let (world, mut users) = relocation(1, Retention::Tombstone, |_| ());

@@ -105,7 +105,9 @@ fn look_at_plan(now: &Picture, plan: &PlanPicture) -> Option<Ask> {
     let (kind, what) = match plan.waits? {
         Wait::Release => ("canaries", "Canaries"),
         Wait::Broken { .. } => ("broken", "Breaker"),
-        Wait::Ended | Wait::Tempo | Wait::Canaries | Wait::Soak(_) | Wait::Hours(_) => return None,
+        Wait::Ended | Wait::Tempo | Wait::Canaries | Wait::Soak(_) | Wait::Hours(_) | Wait::Places => {
+            return None;
+        }
     };
     Some(Ask {
         kind,

@@ -1,6 +1,12 @@
 //! Who may start, by which figures.
 
-use super::{Account, FLOOR_CYCLES, JOB_CYCLES, MODULE_CYCLES, Prices, days, least, needed};
+use super::{
+    Account, FLOOR_CYCLES, JOB_CYCLES, MODULE_CYCLES, Prices, check_target, days, learnt, least, needed,
+};
+use crate::tests::golden_job;
+use decant_engine::{
+    Digest, FenceView, ImageKind, ImageView, KitView, Known, LayoutView, Limits, Outcome, ReasonCode, Value,
+};
 use decant_words::LEAST_TARGET;
 
 /// A subnet with 13 nodes.
@@ -10,7 +16,15 @@ const TARGET: u128 = 500_000_000_000 + 400_000_000_000;
 const RICH: u128 = u128::MAX;
 
 fn relocations(max_cycles: u128) -> Account {
-    Account { max_cycles, spent: 0, open: 0, without_target: 0, ready: 0, per_target: Some(400_000_000_000) }
+    Account {
+        max_cycles,
+        spent: 0,
+        open: 0,
+        without_target: 0,
+        ready: 0,
+        full: 0,
+        per_target: Some(400_000_000_000),
+    }
 }
 
 #[test]
@@ -69,6 +83,22 @@ fn a_canister_that_comes_out_of_quarantine_is_not_created_but_may_lack_cycles() 
 }
 
 #[test]
+fn a_canister_of_the_pool_that_was_paid_and_filled_is_not_paid_again() {
+    let account = Account { open: 3, without_target: 3, ..relocations(RICH) };
+    let promised = |ready, full| Account { ready, full, ..account }.promised(PRICES);
+    assert_eq!(promised(0, 0) - promised(2, 2), 2 * TARGET);
+    assert_eq!(promised(2, 0) - promised(2, 1), TARGET - PRICES.creation);
+    assert_eq!(promised(3, 3), promised(9, 9), "none gives more than it has");
+    // All was spent but what the calls of one more job take.
+    let spent = Account { spent: 7 * TARGET, ..relocations(7 * TARGET + JOB_CYCLES) };
+    assert!(spent.may_start(PRICES, RICH, 0).is_err());
+    assert!(Account { ready: 1, full: 1, ..spent }.may_start(PRICES, RICH, 0).is_ok());
+    assert!(Account { ready: 1, ..spent }.may_start(PRICES, RICH, 0).is_err(), "nobody knows what it has");
+    assert!(spent.may_start_from_pool(PRICES));
+    assert!(!Account { spent: spent.spent + 1, ..spent }.may_start_from_pool(PRICES), "nor for its calls");
+}
+
+#[test]
 fn nothing_overflows_whatever_a_plan_says() {
     let account = Account {
         max_cycles: RICH,
@@ -76,6 +106,7 @@ fn nothing_overflows_whatever_a_plan_says() {
         open: u64::MAX - 1,
         without_target: u64::MAX - 1,
         ready: 0,
+        full: 0,
         per_target: Some(RICH),
     };
     assert_eq!(account.promised(PRICES), RICH);
@@ -102,8 +133,15 @@ fn so_many_jobs_at_a_time_need_what_their_calls_prepay() {
     // With that they all start.
     let mut promised = 0;
     for open in 0..200 {
-        let account =
-            Account { max_cycles: RICH, spent: 0, open, without_target: 0, ready: 0, per_target: None };
+        let account = Account {
+            max_cycles: RICH,
+            spent: 0,
+            open,
+            without_target: 0,
+            ready: 0,
+            full: 0,
+            per_target: None,
+        };
         promised +=
             account.may_start(PRICES, needed(None, 200, PRICES), promised).expect("it can be carried");
     }
@@ -130,4 +168,62 @@ fn the_page_says_what_the_coordinator_needs() {
     ] {
         assert!(page.contains(&figure), "docs/deploy.md has not: {figure}");
     }
+}
+
+#[test]
+fn what_a_plan_gives_a_target_must_pay_for_its_module_and_for_each_byte_of_its_state() {
+    const PREPAID: u128 = Limits::UPGRADE_PREPAID_CYCLES;
+    // 1 MiB is 16 pages.
+    let needed = PREPAID + 1_048_576 * 1_000;
+    assert_eq!(check_target(Some(needed), PREPAID, 16, PRICES), Ok(()));
+    let refusal = check_target(Some(needed - 1), PREPAID, 16, PRICES).expect_err("a cycle is missing");
+    assert!(refusal.contains(&needed.to_string()) && refusal.contains("cycles_per_target"), "{refusal}");
+    let larger = Prices { byte: 2_615, ..PRICES };
+    assert!(
+        check_target(Some(needed), larger.here(PREPAID), 16, larger).is_err(),
+        "a subnet with more nodes"
+    );
+    assert!(
+        check_target(Some(needed), 2 * PREPAID, 16, PRICES).is_err(),
+        "a module that prepays twice as much"
+    );
+    assert!(check_target(Some(350_000_000_000), PREPAID, 16_384, PRICES).is_err(), "1 GiB");
+    assert_eq!(check_target(None, PREPAID, 16_384, PRICES), Ok(()), "none is created");
+    assert!(check_target(Some(u128::MAX - 1), u128::MAX, u64::MAX, PRICES).is_err(), "nothing overflows");
+}
+
+#[test]
+fn what_a_target_pays_for_is_known_before_users_wait() {
+    let kit = |layout| {
+        let fence = FenceView::Open;
+        Outcome::Done(Value::Kit(KitView {
+            kit_version: 1,
+            fence,
+            layout,
+            stable_pages: 300,
+            has_root: false,
+        }))
+    };
+    let managed = kit(LayoutView::Managed { memories: 2, used_pages: 7 });
+    assert_eq!(learnt(&golden_job("inspected"), &managed), Some((None, 7)));
+    assert_eq!(learnt(&golden_job("inspected"), &kit(LayoutView::Raw)), Some((None, 300)));
+    assert_eq!(learnt(&golden_job("confirming"), &managed), None, "its target, which has it");
+    let image = Outcome::Done(Value::Image(ImageView {
+        stable_pages: 300,
+        kind: ImageKind::Managed { bucket_pages: 128, used_pages: 7, compact_pages: 9 },
+        timer_nanos: None,
+        version: None,
+        nested_pages: 0,
+    }));
+    assert_eq!(learnt(&golden_job("surveyed"), &image), Some((None, 7)));
+    assert_eq!(learnt(&golden_job("measuring"), &image), None, "users wait");
+    let known = Outcome::Done(Value::Known(Some(Known {
+        has_pre_upgrade: true,
+        may_lose_heap: false,
+        prepaid_cycles: 600,
+        vessel_hash: Digest([1; 32]),
+    })));
+    let learning = golden_job("learning");
+    assert_eq!(learnt(&learning, &known), Some((Some(600), learning.counters().used_pages)));
+    assert_eq!(learnt(&learning, &Outcome::Refused(ReasonCode::Gone.into())), None);
 }

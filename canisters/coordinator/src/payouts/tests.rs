@@ -26,6 +26,11 @@ fn voters_read_how_much_goes_where() {
     assert_eq!(check(&Decision::Pay(payout.clone())), Ok(()));
     let shown = text(&payout);
     assert!(shown.contains(&"09".repeat(32)) && shown.contains(&CANISTER.to_string()), "{shown}");
+    assert!(shown.contains("can be neither stopped nor upgraded"), "no ledger that is known: {shown}");
+    let ledger = Principal::from_text("um5iw-rqaaa-aaaaq-qaaba-cai").expect("an id");
+    let to = Payee::Account { ledger, owner: CANISTER, subaccount: None };
+    let shown = text(&Payout { cycles: 7, to });
+    assert!(shown.contains(&ledger.to_string()) && shown.ends_with("cannot be undone."), "{shown}");
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub(crate) struct Course {
     /// Governance ended it.
     #[serde(rename = "e", default)]
     pub(crate) has_ended: bool,
-    /// Jobs that were started, less those that were refused before their users waited.
+    /// Jobs that made a call, less those that were refused before their users waited.
     #[serde(rename = "s", default)]
     pub(crate) started: u64,
     /// An operator let those behind the canaries go, or their time is over.
@@ -57,6 +57,9 @@ pub(crate) struct Course {
     /// When the last canary was through.
     #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
     pub(crate) soaked_from_nanos: Option<TimeNanos>,
+    /// A canary went back after its users had waited, whoever wanted it.
+    #[serde(rename = "u", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) has_turned: bool,
     /// How the last jobs ended, the latest in the lowest bit: 1 is rolled back.
     #[serde(rename = "f", default)]
     failures: u128,
@@ -92,7 +95,7 @@ impl Course {
         let canaries = pace.canaries.map(|it| (it.jobs, it.soak_seconds));
         if canaries != self.canaries {
             // Those that were approved first are not those.
-            (self.are_canaries_released, self.soaked_from_nanos) = (false, None);
+            (self.are_canaries_released, self.soaked_from_nanos, self.has_turned) = (false, None, false);
         }
         self.canaries = canaries;
         self.holds_before_fence = pace.holds_before_fence;
@@ -172,6 +175,9 @@ mod tests {
         assert_eq!(Course::decode(&course.encode()), Ok(course));
         let without_wait = Course { max_wait_seconds: None, ..course };
         assert_eq!(decant_words::hex(&without_wait.encode()), BEFORE_WAITS, "as earlier builds did");
+        let turned = Course { has_turned: true, ..course };
+        assert_eq!(decant_words::hex(&turned.encode()), WITH_TURNED);
+        assert_eq!(Course::decode(&turned.encode()), Ok(turned));
         assert_eq!(Course::decode(b"\x01\xa0"), Ok(Course::default()));
         let plan = crate::tests::plan();
         let terms = Course::default().terms(&plan);
@@ -180,6 +186,7 @@ mod tests {
     }
 
     const GOLDEN: &str = "01ab6162a3616e0161630261660361638205183c6168f5616b820204616482183c187861771902586174026165f46173076172f4616601";
+    const WITH_TURNED: &str = "01ac6162a3616e0161630261660361638205183c6168f5616b820204616482183c187861771902586174026165f46173076172f46175f5616601";
     const BEFORE_WAITS: &str = "01aa6162a3616e0161630261660361638205183c6168f5616b820204616482183c18786174026165f46173076172f4616601";
 
     #[test]

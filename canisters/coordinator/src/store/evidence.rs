@@ -5,7 +5,7 @@ use super::kept::Evidence;
 use super::records::Record;
 use super::{Memory, events, memory};
 use decant_api::JobId;
-use decant_engine::{Event, ImageKind, Job, LayoutView, Outcome, Stage, State, Value};
+use decant_engine::{Event, ImageKind, Job, LayoutView, Outcome, State, Value};
 use ic_stable_structures::StableBTreeMap;
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
@@ -40,16 +40,15 @@ pub(super) fn pages_after(job: &Job) -> u64 {
     }
 }
 
-/// What an event tells of a job, which has taken it.
-pub(super) fn learn(job: &Job, event: &Event) {
+/// What an event tells of a job, which has taken it, and was queued before or not.
+pub(super) fn learn(job: &Job, was_queued: bool, event: &Event) {
     let Event::Replied { outcome: Outcome::Done(value), .. } = event else { return };
     let known = evidence(job.id());
     let mut learnt = known.clone();
     match value {
-        Value::Canister(view) if learnt.source_module.is_none() && job.counters().calls <= 1 => {
-            learnt.source_module = view.module_hash;
-        }
-        Value::Kit(view) if job.state().stage() == Stage::BeforeCommit => {
+        Value::Canister(view) if was_queued => learnt.source_module = view.module_hash,
+        // By this answer it was admitted. Later ones may be of its target.
+        Value::Kit(view) if matches!(job.state(), State::Admitted { .. }) => {
             let slack = u64::from(job.plan().bucket_pages.saturating_sub(1));
             learnt.pages_after = match &view.layout {
                 // As it was judged when the job was admitted: at most one bucket of a memory is not full.

@@ -8,7 +8,7 @@ use super::{Memory, Set, change_config, change_course, memory};
 use super::{ended, events, evidence, line, log, passes, tallies};
 use candid::Principal;
 use decant_api::JobId;
-use decant_engine::{Board, Entry, Job, Load, Place, ReasonCode, State, TimeNanos};
+use decant_engine::{Board, Entry, Event, Job, Load, Place, ReasonCode, State, TimeNanos};
 use ic_stable_structures::StableBTreeMap;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -151,8 +151,13 @@ pub(crate) fn jobs_after(after: JobId, limit: usize) -> Vec<Job> {
 /// the other. The journal of an ended job is dropped; what it proves is in the job.
 pub(crate) fn record(job: &Job, entry: &Entry) {
     let id = job.id();
-    evidence::learn(job, &entry.event);
-    if let Some(moved) = census(|census| census.put(job)) {
+    if matches!(entry.event, Event::Started { .. }) && job.counters().calls == 1 {
+        change_course(job.plan().plan_id, |course| course.started += 1);
+    }
+    let moved = census(|census| census.put(job));
+    let was_queued = moved.is_some_and(|moved| moved.from == State::Queued.name());
+    evidence::learn(job, was_queued, &entry.event);
+    if let Some(moved) = moved {
         events::note_step(moved, job, &entry.event, entry.at_nanos);
         tallies::note_progress(entry.at_nanos);
         log::append(line(moved.from, job, entry.at_nanos));
@@ -185,13 +190,17 @@ pub(crate) fn record(job: &Job, entry: &Entry) {
 }
 
 /// A plan's pace counts those whose users waited, when they turn back: what keeps them on their way back may keep the next
-/// ones too. What was refused before is no failure, and no canary either; what somebody took back is no failure.
+/// ones too. What was refused before is no failure, and no canary either; what somebody took back is no failure, and no
+/// canary that is through.
 fn note_turn(job: &Job) {
     if let State::RollingBack { reason, .. } = job.state()
         && job.times().fenced_nanos.is_some()
     {
         let is_failure = !matches!(reason.code(), ReasonCode::Aborted | ReasonCode::Reverted);
-        change_course(job.plan().plan_id, |course| course.note_end(is_failure));
+        change_course(job.plan().plan_id, |course| {
+            course.note_end(is_failure);
+            course.has_turned = true;
+        });
     }
 }
 
@@ -201,7 +210,7 @@ fn note_end(job: &Job) {
     change_course(job.plan().plan_id, |course| match job.state() {
         State::RolledBack { .. } if was_fenced => {}
         State::Done { .. } => course.note_end(false),
-        // One that was in line was not started.
+        // One that made no call was not started.
         _ if job.counters().calls > 0 => course.started = course.started.saturating_sub(1),
         _ => {}
     });

@@ -76,8 +76,7 @@ pub(crate) use pool::{
     first_out_of_quarantine, name_route, of_pool, pool, pool_len, pooled, put_in_pool, remove_from_pool,
     take_from_pool, was_named,
 };
-use records::Record;
-pub(crate) use records::{Config, Damaged, Emptied, KnownModule, Pause, PlanRecord, Pooled};
+pub(crate) use records::{Config, Damaged, Emptied, KnownModule, Pause, PlanRecord, Pooled, Record};
 pub(crate) use roles::{is_observer, is_operator, named_roles, roles, set_roles};
 
 type Memory = VirtualMemory<DefaultMemoryImpl>;

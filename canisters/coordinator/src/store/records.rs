@@ -131,6 +131,9 @@ pub(crate) struct Pooled {
     /// Why it serves nobody.
     #[serde(rename = "a", default)]
     pub(crate) aside: Option<String>,
+    /// Cycles that it had when somebody looked last; nobody knows since it came in, if there is none.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cycles: Option<u128>,
     /// Of an original that was emptied: it serves later jobs of its plan alone.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub(crate) emptied: Option<Emptied>,

@@ -109,11 +109,12 @@ fn known_module() -> KnownModule {
 }
 
 /// Canisters of the pool, by what is known of them.
-fn pooled() -> [(&'static str, Pooled); 2] {
+fn pooled() -> [(&'static str, Pooled); 3] {
     let emptied = Some(Emptied { job: 7, plan: 3, until_nanos: 1_790_000_000_000_000_000 });
     let kept = Pooled { looked_nanos: Some(5), kept_for: Some(canister(4)), ..Pooled::default() };
     let quarantined = Pooled { aside: Some("it has snapshots".to_owned()), emptied, ..Pooled::default() };
-    [("kept", kept), ("quarantined", quarantined)]
+    let filled = Pooled { looked_nanos: Some(5), cycles: Some(400_000_000_000), ..Pooled::default() };
+    [("kept", kept), ("quarantined", quarantined), ("filled", filled)]
 }
 
 /// Reads a line and compares it with what was written into it.
@@ -229,14 +230,37 @@ fn enqueued() -> Job {
 #[test]
 fn a_job_that_is_aborted_in_line_is_in_no_queue_and_never_starts() {
     let (mut job, other) = (enqueued(), enqueued());
-    decant_engine::apply(&mut job, Event::AbortRequested, 2).expect("a queued job can be aborted");
-    record(&job, &Entry { at_nanos: 2, event: Event::AbortRequested });
+    taken(&mut job, Event::AbortRequested);
     assert_eq!(count(Place::Queued), 1);
     start(|_, load| load.working < 5, 3);
     let taken = board(|board| board.take_due(3, |_| false, 10));
     assert_eq!(taken, [other.id()]);
     assert_eq!(board(|board| board.place(job.id())), None);
     assert_eq!(super::config().rolled_back, 1);
+}
+
+fn taken(job: &mut Job, event: Event) {
+    decant_engine::apply(job, event.clone(), 2).expect("it takes it");
+    record(job, &Entry { at_nanos: 2, event });
+}
+
+#[test]
+fn a_job_counts_as_started_from_its_first_call_on_and_not_when_an_upgrade_or_somebody_was_faster() {
+    let (mut first, mut second) = (enqueued(), enqueued());
+    let started = || course(1).started;
+    start(|_, _| true, 2);
+    assert_eq!((started(), count(Place::Working)), (0, 2));
+    assert_eq!(restore(), Ok(()));
+    assert_eq!((started(), count(Place::Queued)), (0, 2), "back in line");
+    start(|_, _| true, 2);
+    taken(&mut second, Event::AbortRequested);
+    assert_eq!(started(), 0, "it made no call");
+    taken(&mut first, Event::Started { ticket: 1 });
+    assert_eq!(started(), 1);
+    taken(&mut first, Event::reply_lost(1));
+    taken(&mut first, Event::Started { ticket: 2 });
+    assert_eq!(started(), 1, "once");
+    assert_eq!((restore(), started(), count(Place::Working)), (Ok(()), 1, 1));
 }
 
 #[test]
@@ -291,7 +315,6 @@ fn a_journal_keeps_its_last_thousand_entries_and_goes_with_its_job() {
     let kept = jobs::journal(job.id());
     assert_eq!(kept.len(), 1_000);
     assert_eq!((kept[0].at_nanos, kept[999].at_nanos), (500, 1_499));
-    decant_engine::apply(&mut job, Event::AbortRequested, 2).expect("a queued job can be aborted");
-    record(&job, &Entry { at_nanos: 2, event: Event::AbortRequested });
+    taken(&mut job, Event::AbortRequested);
     assert_eq!(jobs::journal(job.id()), []);
 }

@@ -7,7 +7,8 @@ use crate::relocate::begin::{installed_on_target, target_gone};
 use crate::relocate::source_gone;
 use crate::rules::{Next, Rules, When, run_state, wrong};
 use crate::{
-    Effect, Job, Known, Reason, ReasonCode, RunState, Settings, State, Undo, Value, VesselRole, Why,
+    Effect, ImageKind, Job, Known, Reason, ReasonCode, RunState, Settings, State, Undo, Value, VesselRole,
+    Why,
 };
 
 /// Nothing is known yet. Does the coordinator control the source, which runs a module that the plan names?
@@ -77,6 +78,9 @@ pub(super) fn surveyed(job: &Job, settings: Settings) -> Option<Rules> {
     let rules = Rules::call(Effect::ReadImage { canister: job.source, snapshot })
         .done(|job, value| {
             let Value::Image(view) = &value else { return wrong(&value) };
+            if let ImageKind::Managed { used_pages, .. } = view.kind {
+                job.counters.used_pages = used_pages;
+            }
             Ok(match image(job, view) {
                 Ok(_) => Next::Enter(State::Vessel(At::Learning { settings })),
                 Err(reason) => Next::Fail(reason),

@@ -4,7 +4,10 @@ use super::*;
 use crate::store::records::Record;
 use crate::store::{Course, census, change_course, course, enqueue, events, evidence, log, record, tallies};
 use crate::tests::canister;
-use decant_engine::{Entry, Event, Job, Outcome, Seal, Value};
+use decant_engine::{
+    CanisterView, Entry, Event, FenceView, Job, KIT_VERSION, KitView, LayoutView, Outcome, RunState, Seal,
+    Settings, Value,
+};
 
 /// Written in this format. New lines are appended by `DECANT_WRITE_GOLDEN=1`; none ever changes.
 const GOLDEN: &str = "golden/kept-1.txt";
@@ -201,24 +204,88 @@ fn a_job_that_ended_is_told_as_moved_and_ended_and_counted_for_its_plan() {
 fn evidence_is_learnt_from_what_a_job_is_answered() {
     let job = done(3);
     let seal = Seal { root: digest(1), used_pages: 3, fingerprint: ByteBuf::from([5; 40]) };
-    super::super::evidence::learn(&job, &replied(Value::Hashed(seal)));
+    super::super::evidence::learn(&job, false, &replied(Value::Hashed(seal)));
     let learnt = evidence(3);
     assert_eq!((learnt.fingerprint.len(), learnt.fingerprint_bytes), (32, 40), "a long one by its digest");
 }
 
+/// Takes an event, and keeps what it tells.
+fn take(job: &mut Job, event: Event) {
+    decant_engine::apply(job, event.clone(), 20).expect("it takes it");
+    record(job, &Entry { at_nanos: 20, event });
+}
+
+/// Sends the call of its state, of which no reply comes.
+fn lose_call(job: &mut Job) {
+    let ticket = job.counters().calls + 1;
+    take(job, Event::Started { ticket });
+    take(job, Event::reply_lost(ticket));
+}
+
+/// Sends the call, or the look, of its state, which is answered so.
+fn answer(job: &mut Job, value: Value) {
+    let ticket = job.counters().calls + 1;
+    take(job, Event::Started { ticket });
+    take(job, Event::Replied { ticket, outcome: Outcome::Done(value) });
+}
+
+#[test]
+fn what_a_source_ran_is_known_though_the_first_reply_was_lost() {
+    let mut job = ended("queued", 4, |_| ());
+    enqueue(&job);
+    lose_call(&mut job);
+    let view = CanisterView {
+        run_state: RunState::Running,
+        module_hash: Some(digest(7)),
+        settings: Settings { controllers: Vec::new(), others: ByteBuf::new() },
+        balance_cycles: 1,
+        snapshots_bytes: 0,
+        memory_bytes: 0,
+        stable_pages: 300,
+        freezing_cycles: 0,
+        freezing_seconds: 0,
+        is_planned: true,
+        minimum_call_cycles: 0,
+        heap_limit_bytes: None,
+        has_public_snapshots: false,
+        version: None,
+        chunk_store_bytes: 0,
+        acted: None,
+        emptied: None,
+    };
+    answer(&mut job, Value::Canister(view));
+    assert_eq!((job.state().name(), evidence(4).source_module), ("inspected", Some(digest(7))));
+}
+
+#[test]
+fn what_a_target_says_after_a_lost_reply_is_not_what_comes_of_its_source() {
+    let kit = |layout| {
+        let fence = FenceView::Open;
+        Value::Kit(KitView { kit_version: KIT_VERSION, fence, layout, stable_pages: 500, has_root: false })
+    };
+    let mut source = ended("inspected", 5, |job| {
+        *field(field(job, "p"), "b") = 4.into();
+        *field(field(job, "p"), "r") = 1.into();
+    });
+    enqueue(&source);
+    answer(&mut source, kit(LayoutView::Managed { memories: 1, used_pages: 7 }));
+    assert_eq!(source.state().name(), "admitted");
+    assert_eq!(evidence(5).pages_after, 1 + 7 + 3, "at most one bucket of four pages is not full");
+    let mut importing = ended("installed", 5, |_| ());
+    enqueue(&importing);
+    lose_call(&mut importing);
+    answer(&mut importing, kit(LayoutView::Empty));
+    assert_eq!(evidence(5).pages_after, 1 + 7 + 3);
+}
+
 #[test]
 fn a_job_that_reverts_has_users_who_wait_and_tells_and_proves_what_moved_as_before() {
-    const AT_NANOS: u64 = 20;
     let mut job = ended("retaining", 1, |_| ());
-    let take = |job: &mut Job, event: Event| {
-        decant_engine::apply(job, event.clone(), AT_NANOS).expect("it takes it");
-        record(job, &Entry { at_nanos: AT_NANOS, event });
-    };
     enqueue(&job);
     record(&job, &Entry { at_nanos: 1, event: replied(Value::Acknowledged) });
     super::super::evidence::keep(1, &evidence_of_all());
     take(&mut job, Event::RevertRequested);
-    assert_eq!(census(|census| census.fenced()), (Some((AT_NANOS, 1)), 1));
+    assert_eq!(census(|census| census.fenced()), (Some((20, 1)), 1));
     let ticket = job.counters().calls + 1;
     take(&mut job, Event::Started { ticket });
     let refused = Outcome::Refused(decant_engine::ReasonCode::NotAuthorised.into());
@@ -234,7 +301,7 @@ fn a_job_that_reverts_has_users_who_wait_and_tells_and_proves_what_moved_as_befo
     let other = Seal { root: digest(1), used_pages: 3, fingerprint: ByteBuf::from([5; 8]) };
     for label in ["target unchanged", "thawing target"] {
         let reverting = ended(label, 1, |_| ());
-        super::super::evidence::learn(&reverting, &replied(Value::Hashed(other.clone())));
+        super::super::evidence::learn(&reverting, false, &replied(Value::Hashed(other.clone())));
     }
     assert_eq!(evidence(1), evidence_of_all());
 }
@@ -253,18 +320,20 @@ fn the_log_keeps_the_latest_lines_of_each_level_and_no_more() {
     assert_eq!(log::latest(Level::Info, 0, 1)[0].1.text.len(), 240, "a line is bounded");
 }
 
-/// How a job that ended changes the course of its plan: what started, and what failed.
-fn course_after(label: &str, change: impl Fn(&mut ciborium::Value)) -> (u64, u32) {
+/// How a job that ended changes the course of its plan: what started, what failed, and whether it is no canary that is through.
+fn course_after(label: &str, change: impl Fn(&mut ciborium::Value)) -> (u64, u32, bool) {
     let job = ended(label, 1, change);
     let plan_id = job.plan().plan_id;
     change_course(plan_id, |course| {
         *course = Course::default();
         course.started = 5;
     });
+    // Of another job of that number in the same state nothing would be new.
+    census(|census| census.forget(1));
     enqueue(&job);
     record(&job, &Entry { at_nanos: 1, event: replied(Value::Acknowledged) });
     let course = course(plan_id);
-    (course.started, course.failures_of_last(128))
+    (course.started, course.failures_of_last(128), course.has_turned)
 }
 
 #[test]
@@ -283,13 +352,13 @@ fn a_pace_counts_those_whose_users_waited_and_nothing_that_was_refused_or_taken_
         refused(job);
         *field(field(job, "c"), "c") = 0.into();
     };
-    assert_eq!(course_after("done", |_| ()), (5, 0));
+    assert_eq!(course_after("done", |_| ()), (5, 0, false));
     let back = "rolling back: Some(ThawSource)";
-    assert_eq!(course_after(back, fenced), (5, 1), "before anybody knows how long it goes back");
-    assert_eq!(course_after(back, refused), (5, 0));
-    assert_eq!(course_after(back, aborted), (5, 0));
-    assert_eq!(course_after(back, reverted), (5, 0));
-    assert_eq!(course_after("rolled back", fenced), (5, 0), "it was counted");
-    assert_eq!(course_after("rolled back", refused), (4, 0), "another goes in its place");
-    assert_eq!(course_after("rolled back", in_line), (5, 0), "it was not started");
+    assert_eq!(course_after(back, fenced), (5, 1, true), "before anybody knows how long it goes back");
+    assert_eq!(course_after(back, refused), (5, 0, false));
+    assert_eq!(course_after(back, aborted), (5, 0, true));
+    assert_eq!(course_after(back, reverted), (5, 0, true));
+    assert_eq!(course_after("rolled back", fenced), (5, 0, false), "it was counted");
+    assert_eq!(course_after("rolled back", refused), (4, 0, false), "another goes in its place");
+    assert_eq!(course_after("rolled back", in_line), (5, 0, false), "it was not started");
 }
