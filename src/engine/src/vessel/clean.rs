@@ -98,7 +98,7 @@ pub(super) fn dropping_saved(job: &Job, root: Digest) -> Option<Rules> {
         return Some(rules);
     }
     let looked = look(job.source_left.as_ref(), job.source);
-    Some(rules.look(When::First, looked, move |job, value| match value {
+    Some(rules.look(When::IfStale, looked, move |job, value| match value {
         Value::Canister(view) if was_taken(job, view) => Ok(Verdict::Yield(last_copy(job, view))),
         Value::Canister(_) => Ok(Verdict::NotYet),
         Value::Gone => Ok(Verdict::Happened),

@@ -2,7 +2,7 @@
 
 use decant_engine::{Effect, MAX_SETTINGS_BYTES, ReasonCode, Retention, State, Strategy};
 
-use crate::canister::Layout;
+use crate::canister::{Layout, STATE_PAGES};
 use crate::run::{Fault, Run, plans};
 use crate::world::{Hooks, Timers, Trouble};
 
@@ -201,6 +201,23 @@ fn settings_that_a_job_cannot_hold_roll_back_after_one_call() {
 #[test]
 fn too_few_cycles_for_what_an_upgrade_prepays_roll_back_after_one_call() {
     assert_eq!(assert_rolls_back(Trouble::FewCycles, ReasonCode::OutOfCycles), ["canister_status"]);
+}
+
+#[test]
+fn a_source_that_could_not_pay_for_what_it_pours_is_refused_before_users_wait() {
+    let end = |cycles: u128| {
+        let mut run = Run::new((Strategy::Repack, Retention::None), Trouble::Nothing, 7);
+        let source = run.world.source;
+        run.world.begun_cycles -= run.world.canister(source).cycles - cycles;
+        run.world.canister_mut(source).cycles = cycles;
+        run.run(&mut |_, _, _| Fault::Nothing);
+        (run.reason().map(|reason| reason.code()), run.job.times().fenced_nanos.is_some())
+    };
+    // 50 B for the calls, 300 B that an upgrade prepays, a cycle for each byte of snapshots; and 1,100 a byte in use.
+    let poured_cycles = u128::from(STATE_PAGES) * 65_536 * 1_100;
+    let all_but_that = 350_000_000_000 + 3 * 257 * 65_536;
+    assert_eq!(end(all_but_that + poured_cycles / 2), (Some(ReasonCode::OutOfCycles), false));
+    assert_eq!(end(all_but_that + poured_cycles + 1_000_000_000), (None, true));
 }
 
 #[test]
