@@ -13,7 +13,6 @@ use crate::profile::SubnetProfile;
 use crate::state::history::{Author, ChangeKind, InstallMode};
 use crate::state::log::Log;
 use crate::state::long::Installation;
-use crate::state::snapshots::HookStatus;
 use crate::state::{Canister, Code};
 use crate::system_api::host::{Context, HostError};
 use crate::wasm::Module;
@@ -163,6 +162,7 @@ pub(crate) fn end_installation(
     let (after, author, change) = outcome?;
     let before = canister.exchange(after);
     canister.record(author, change);
+    canister.check_low_memory();
     drop(canister);
     if let Some(code) = before.code {
         instance.runner.forget(code.generation);
@@ -271,7 +271,6 @@ fn replace_code(
         canister.log.clear();
     }
     canister.global_timer = 0;
-    canister.hook_status = HookStatus::default();
     canister.code = Some(code);
 }
 
@@ -345,7 +344,6 @@ pub(crate) fn uninstall(instance: &mut Instance, subnet: usize, id: Principal) {
     canister.stable = StableMemory::default();
     canister.certified_data.clear();
     canister.global_timer = 0;
-    canister.hook_status = HookStatus::default();
     canister.log.clear();
     canister.chunk_store.clear();
 }

@@ -147,7 +147,6 @@ impl Canister {
             stable: self.stable.clone(),
             certified_data: self.certified_data.clone(),
             global_timer: self.global_timer,
-            hook_status: self.hook_status,
             log: self.log.clone(),
         }
     }
@@ -160,7 +159,6 @@ impl Canister {
             stable: replace(&mut self.stable, parts.stable),
             certified_data: replace(&mut self.certified_data, parts.certified_data),
             global_timer: replace(&mut self.global_timer, parts.global_timer),
-            hook_status: replace(&mut self.hook_status, parts.hook_status),
             log: replace(&mut self.log, parts.log),
         }
     }
@@ -188,10 +186,11 @@ impl Canister {
         self.code.as_ref().is_some_and(|code| code.module.inspection.is_wasm64)
     }
 
-    /// Schedules the low-memory hook when little heap is left (spec, "On low Wasm memory").
+    /// Schedules the low-memory hook when little heap is left; to be called after every message, and after every
+    /// call to the management canister about it (spec, "Scheduling on low wasm memory hook").
     pub(crate) fn check_low_memory(&mut self) {
-        let Some(code) = &self.code else { return };
-        let is_low = self.settings.is_memory_low(code.heap_pages * WASM_PAGE_BYTES);
+        let heap_bytes = self.code.as_ref().map_or(0, |code| code.heap_pages * WASM_PAGE_BYTES);
+        let is_low = self.settings.is_memory_low(heap_bytes);
         self.hook_status = match (is_low, self.hook_status) {
             (false, _) => HookStatus::ConditionNotSatisfied,
             (true, HookStatus::ConditionNotSatisfied) => HookStatus::Ready,
@@ -206,7 +205,7 @@ impl Canister {
         Indexed {
             has_messages: !self.inbox.is_empty(),
             has_heartbeat: is_running && module.is_some_and(|module| module.has_heartbeat),
-            hook_is_due: is_running && self.hook_status == HookStatus::Ready,
+            hook_is_due: is_running && module.is_some() && self.hook_status == HookStatus::Ready,
             is_stopping: matches!(self.status, Status::Stopping(_)),
             runs_long: self.long.as_ref().is_some_and(|long| long.is_message()),
             timer: if is_running && module.is_some_and(|module| module.has_timer) {

@@ -24,6 +24,7 @@ mod instruction_limits;
 mod lifecycle;
 mod limits;
 mod logs;
+mod low_memory;
 mod management;
 mod metering;
 mod methods;

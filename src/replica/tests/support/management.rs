@@ -271,6 +271,7 @@ pub(crate) struct Metadata {
     pub(crate) stable_memory_size: u64,
     pub(crate) certified_data: Vec<u8>,
     pub(crate) global_timer: Option<Timer>,
+    pub(crate) on_low_wasm_memory_hook_status: Option<LowMemoryHook>,
 }
 
 /// The argument of `upload_canister_snapshot_metadata`.
