@@ -27,12 +27,14 @@ impl Instance {
         for id in ids {
             let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { continue };
             canister.stable.pages.checkpoint();
+            canister.chunk_store.checkpoint();
             if let Some(code) = &mut canister.code {
                 code.heap.checkpoint();
             }
             for snapshot in canister.snapshots.values_mut() {
                 snapshot.heap.pages.checkpoint();
                 snapshot.stable.pages.checkpoint();
+                snapshot.chunks.checkpoint();
             }
         }
     }

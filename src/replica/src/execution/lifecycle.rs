@@ -13,7 +13,7 @@ use crate::profile::SubnetProfile;
 use crate::state::history::{Author, ChangeKind, InstallMode};
 use crate::state::log::Log;
 use crate::state::long::Installation;
-use crate::state::{Canister, Code};
+use crate::state::{Canister, ChunkStore, Code};
 use crate::system_api::host::{Context, HostError};
 use crate::wasm::Module;
 use candid::Principal;
@@ -345,5 +345,5 @@ pub(crate) fn uninstall(instance: &mut Instance, subnet: usize, id: Principal) {
     canister.certified_data.clear();
     canister.global_timer = 0;
     canister.log.clear();
-    canister.chunk_store.clear();
+    canister.chunk_store = ChunkStore::default();
 }

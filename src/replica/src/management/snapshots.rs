@@ -220,7 +220,7 @@ fn memory_after_load(canister: &Canister, module: &Module, snapshot: &Snapshot) 
         globals: (module.initial_globals.len() as u64 + COUNTER_GLOBALS) * GlobalValue::SIZE_BYTES,
         wasm_binary: snapshot.module.size_bytes,
         custom_sections,
-        chunk_store: snapshot.chunks.len() as u64 * limits::CHUNK_BYTES as u64,
+        chunk_store: snapshot.chunks.size_bytes(),
         ..memory
     }
     .total()

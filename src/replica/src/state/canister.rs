@@ -1,6 +1,7 @@
 //! A canister.
 
 use super::calls::Calls;
+use super::chunks::ChunkStore;
 use super::code::{Code, Parts};
 use super::history::{Author, Change, ChangeKind, History};
 use super::inbox::Inbox;
@@ -11,12 +12,11 @@ use super::messages::{Inbound, Request};
 use super::settings::Settings;
 use super::snapshots::{HookStatus, Snapshot, SnapshotId};
 use crate::accounts::Debits;
-use crate::costs::{self, WASM_PAGE_BYTES, limits};
+use crate::costs::{self, WASM_PAGE_BYTES};
 use crate::memory::stable::StableMemory;
 use crate::wasm::module::GlobalValue;
 use candid::Principal;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// A `stop_canister` call that waits for the canister to drain.
 #[derive(Debug, Clone)]
@@ -89,7 +89,7 @@ pub(crate) struct Canister {
     pub(crate) hook_status: HookStatus,
     pub(crate) log: Log,
     pub(crate) history: History,
-    pub(crate) chunk_store: BTreeMap<[u8; 32], Arc<[u8]>>,
+    pub(crate) chunk_store: ChunkStore,
     pub(crate) snapshots: BTreeMap<SnapshotId, Snapshot>,
     /// Number of the next snapshot.
     pub(crate) next_snapshot: u64,
@@ -126,7 +126,7 @@ impl Canister {
             hook_status: HookStatus::default(),
             log: Log::default(),
             history: History::default(),
-            chunk_store: BTreeMap::new(),
+            chunk_store: ChunkStore::default(),
             snapshots: BTreeMap::new(),
             next_snapshot: 0,
             calls: Calls::default(),
@@ -238,7 +238,7 @@ impl Canister {
             wasm_binary: code.map_or(0, |code| code.module.bytes.len() as u64),
             custom_sections: code.map_or(0, |code| code.module.inspection.custom_section_bytes()),
             history: self.history.size_bytes(),
-            chunk_store: self.chunk_store.len() as u64 * limits::CHUNK_BYTES as u64,
+            chunk_store: self.chunk_store.size_bytes(),
             snapshots: self.snapshots.values().map(Snapshot::size_bytes).sum(),
         }
     }
