@@ -1,4 +1,5 @@
-//! Checkpoints: what was written since the last one cannot be taken over by another canister.
+//! Checkpoints: what was written since the last one cannot be taken over by another canister, and what was compiled
+//! since is compiled for less.
 
 use crate::api::SubnetKind;
 use crate::costs::limits;
@@ -23,6 +24,7 @@ impl Instance {
     }
 
     fn make_checkpoint(&mut self, subnet: usize) {
+        self.subnets[subnet].compiled.clear();
         let ids: Vec<Principal> = self.subnets[subnet].canister_ids().copied().collect();
         for id in ids {
             let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { continue };

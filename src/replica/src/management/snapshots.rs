@@ -168,13 +168,8 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
         call.instance.runner.modules().module(&bytes).map_err(|error| failure::invalid_module(id, &error))?;
     let globals = restored_globals(&module, &snapshot)?;
     check_hook(call.canister(id)?, &snapshot)?;
-    // Measured: the load and the compilation are charged one after the other, each with a base fee.
-    let instructions = call.profile().platform.snapshot + snapshot.size_bytes();
-    call.charge(id, instructions)?;
-    let memory_bytes = memory_after_load(call.canister(id)?, &module, &snapshot);
-    call.charge_with_growth(id, module.compile_instructions(), memory_bytes)?;
+    pay_for_load(call, id, &module, &snapshot)?;
     call.add_heap_delta(id, snapshot.changed_bytes())?;
-    call.spend(module.compile_instructions());
     let generation = call.instance.runner.new_generation();
     let author = call.author(arg.sender_canister_version);
     let mut canister = call.canister_mut(id)?;
@@ -208,6 +203,30 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
         call.instance.runner.forget(before.generation);
     }
     done()
+}
+
+/// What loading takes: the constant part, and then, under the threshold of the memory that the canister will have,
+/// the bytes and the compilation, at the price of the module that is loaded; each with a base fee, and nothing if
+/// the canister can't pay both (code: `load_canister_snapshot`).
+fn pay_for_load(
+    call: &mut Call<'_>,
+    id: Principal,
+    module: &Module,
+    snapshot: &Snapshot,
+) -> Result<(), UserError> {
+    let profile = call.profile();
+    let compile_instructions = call.instance.subnets[call.subnet].compile_instructions(module);
+    let constant = profile.execution_cycles(profile.platform.snapshot, false);
+    let instructions = compile_instructions + snapshot.size_bytes();
+    let variable = profile.execution_cycles(instructions, module.inspection.is_wasm64);
+    let memory_bytes = memory_after_load(call.canister(id)?, module, snapshot);
+    call.pay(id, constant)?;
+    if let Err(error) = call.pay_with_growth(id, variable, memory_bytes) {
+        call.canister_mut(id)?.repay(constant);
+        return Err(error);
+    }
+    call.spend(compile_instructions);
+    Ok(())
 }
 
 /// Bytes that the canister keeps once the snapshot has taken the place of its code, memory and chunks.

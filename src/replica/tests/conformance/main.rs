@@ -37,6 +37,7 @@ mod queues;
 mod rate_limits;
 mod schedules;
 mod settings;
+mod snapshot_prices;
 mod snapshots;
 mod stable_access;
 mod stable_memory;

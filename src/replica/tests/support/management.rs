@@ -63,12 +63,13 @@ pub(crate) struct UpgradeFlags {
 pub(crate) const UPGRADE_SKIPPING_PRE_UPGRADE: Mode =
     Mode::Upgrade(Some(UpgradeFlags { skip_pre_upgrade: Some(true) }));
 
+/// The argument of `install_code`.
 #[derive(CandidType, Deserialize)]
-struct InstallCode {
-    mode: Mode,
-    canister_id: Principal,
-    wasm_module: Vec<u8>,
-    arg: Vec<u8>,
+pub(crate) struct InstallCode {
+    pub(crate) mode: Mode,
+    pub(crate) canister_id: Principal,
+    pub(crate) wasm_module: Vec<u8>,
+    pub(crate) arg: Vec<u8>,
 }
 
 /// `install_code` by ingress of `sender`.
