@@ -1,8 +1,7 @@
 //! Taking, loading, listing and deleting snapshots (spec, "Canister snapshots").
 
-use super::access;
 use super::arguments::{OfCanister, OfSnapshot};
-use super::call::{Call, Outcome, decode, done, reply};
+use super::call::{Call, Outcome, decode, done, not_controller, reply};
 use crate::costs::{COUNTER_GLOBALS, WASM_PAGE_BYTES, limits};
 use crate::error::{ErrorCode, UserError};
 use crate::execution::{failure, lifecycle};
@@ -254,7 +253,7 @@ fn snapshot_to_load(call: &mut Call<'_>, id: Principal, snapshot_id: &[u8]) -> R
         return Err(not_found(id, snapshot_id));
     };
     if !canister.is_controller(&sender) {
-        return Err(access::not_controller(canister, sender, &method));
+        return Err(not_controller(canister, sender, &method));
     }
     let snapshot = find(canister, snapshot_id)?;
     // Memory goes from one canister to another by files of the last checkpoint (code: `Memory::try_from`).
@@ -344,6 +343,6 @@ pub(super) fn check_reader(canister: &Canister, sender: Principal, method: &str)
     if canister.settings.snapshot_visibility.shows(canister, &sender) {
         Ok(())
     } else {
-        Err(access::not_controller(canister, sender, method))
+        Err(not_controller(canister, sender, method))
     }
 }
