@@ -1,4 +1,5 @@
-//! Checkpoints: what was written since the last one cannot be taken over by another canister.
+//! Checkpoints: what was written since the last one cannot be taken over by another canister, and what was compiled
+//! since is compiled for less.
 
 use crate::api::SubnetKind;
 use crate::costs::limits;
@@ -23,16 +24,19 @@ impl Instance {
     }
 
     fn make_checkpoint(&mut self, subnet: usize) {
+        self.subnets[subnet].compiled.clear();
         let ids: Vec<Principal> = self.subnets[subnet].canister_ids().copied().collect();
         for id in ids {
             let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { continue };
             canister.stable.pages.checkpoint();
+            canister.chunk_store.checkpoint();
             if let Some(code) = &mut canister.code {
                 code.heap.checkpoint();
             }
             for snapshot in canister.snapshots.values_mut() {
                 snapshot.heap.pages.checkpoint();
                 snapshot.stable.pages.checkpoint();
+                snapshot.chunks.checkpoint();
             }
         }
     }

@@ -213,16 +213,8 @@ impl Instance {
 
 /// The canister that pays for a management call by ingress when it is taken in.
 fn management_payer(method: &str, payload: &[u8]) -> Option<Principal> {
-    if is_paid_later(method, payload) {
+    if management::is_paid_later(method, payload) {
         return None;
     }
     management::payer(method, payload)
-}
-
-/// Short calls of `update_settings` are paid after they were executed, so that a frozen canister can be thawed
-/// (code: `is_delayed_ingress_induction_cost`).
-pub(crate) fn is_paid_later(method: &str, payload: &[u8]) -> bool {
-    /// Bytes of the argument up to which that is so (code: `MAX_DELAYED_INGRESS_COST_PAYLOAD_SIZE`).
-    const DELAYED_BYTES: usize = 324;
-    method == "update_settings" && payload.len() <= DELAYED_BYTES
 }

@@ -30,7 +30,8 @@ impl Instance {
         let install = Install {
             canister_id: id,
             mode: Mode::Upgrade { skip_pre_upgrade: false, heap: HeapWish::Unsaid },
-            module: Upload::Bytes(module.into()),
+            module: Ok(Upload::Bytes(module.into())),
+            assembly_instructions: 0,
             arg: arg.into(),
             sender,
             sender_version: None,

@@ -171,6 +171,33 @@ fn a_hook_can_upgrade_a_canister_between_its_call_and_the_callback() {
 }
 
 #[test]
+fn a_method_of_the_management_canister_that_is_not_offered_is_refused_by_its_name() {
+    let docs = include_str!("../../../docs/replica.md");
+    let (_, table) = docs.split_once("| not offered | instead |\n|---|---|\n").expect("the docs list them");
+    let rows: Vec<(&str, &str)> = table
+        .lines()
+        .map_while(|line| line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | "))
+        .collect();
+    assert!(rows.len() > 10, "{rows:?}");
+    let (_replica, pic) = start();
+    let id = canister(&pic);
+    for (method, instead) in rows {
+        let effective = RawEffectivePrincipal::CanisterId(id.as_slice().to_vec());
+        let refused = pic
+            .query_call_with_effective_principal(
+                Principal::management_canister(),
+                effective,
+                Principal::anonymous(),
+                method,
+                encode_args(()).expect("encodes"),
+            )
+            .expect_err("it is not offered");
+        let expected = format!("The management method {method} is not supported by this replica: {instead}");
+        assert_eq!(refused.reject_message, expected);
+    }
+}
+
+#[test]
 fn the_trace_tells_who_called_whom_with_how_many_bytes_for_how_much() {
     let (replica, pic) = start();
     let (one, other) = (canister(&pic), canister(&pic));

@@ -13,10 +13,9 @@ use crate::profile::SubnetProfile;
 use crate::state::history::{Author, ChangeKind, InstallMode};
 use crate::state::log::Log;
 use crate::state::long::Installation;
-use crate::state::snapshots::HookStatus;
-use crate::state::{Canister, Code};
+use crate::state::{Canister, ChunkStore, Code};
 use crate::system_api::host::{Context, HostError};
-use crate::wasm::Module;
+use crate::wasm::{Module, decode};
 use candid::Principal;
 use std::sync::Arc;
 
@@ -65,8 +64,10 @@ pub(crate) enum Upload {
 pub(crate) struct Install {
     pub(crate) canister_id: Principal,
     pub(crate) mode: Mode,
-    /// The module.
-    pub(crate) module: Upload,
+    /// The module, or why the chunks are none: that comes out only when they are put together.
+    pub(crate) module: Result<Upload, UserError>,
+    /// Instructions for putting it together.
+    pub(crate) assembly_instructions: u64,
     pub(crate) arg: Arc<[u8]>,
     pub(crate) sender: Principal,
     /// Version of the sending canister, if it told it.
@@ -77,13 +78,23 @@ pub(crate) struct Install {
 struct Budget {
     limit: u64,
     used: u64,
+    /// Of what is used: for the module, before any of it runs.
+    preparation: u64,
 }
 
 impl Budget {
     fn left(&self) -> u64 {
         self.limit.saturating_sub(self.used)
     }
+
+    fn prepare(&mut self, instructions: u64) {
+        self.preparation = instructions.min(self.left());
+        self.used += self.preparation;
+    }
 }
+
+/// The module that is to be installed, or what is wrong with it.
+type Compiled = Result<Arc<Module>, UserError>;
 
 /// Runs an installation and leaves the canister as it was; [`end_installation`] makes it what it becomes. The
 /// caller has checked that the sender controls the canister.
@@ -95,31 +106,22 @@ pub(crate) fn run_installation(
     let id = install.canister_id;
     let profile = instance.subnets[subnet].profile.clone();
     let (limit, round) = (profile.limits.install, instance.round);
+    let (compiled, compile_instructions) = compile(instance, subnet, install);
+    let is_wasm64 = compiled.as_ref().is_ok_and(|module| module.inspection.is_wasm64);
     let mut canister =
         instance.subnets[subnet].canister_mut(&id).ok_or_else(|| failure::canister_not_found(id))?;
+    let prepaid = canister.prepay(&profile, limit, is_wasm64).map_err(unaffordable)?;
     if let Err(error) = check(&canister, &profile, install.mode, round) {
         // It costs its base fee all the same.
-        let prepaid = canister.prepay(&profile, limit, false).map_err(unaffordable)?;
         canister.settle(prepaid, &profile, 0);
         return Err(error);
     }
-    drop(canister);
-    let module = compile(instance, install)?;
-    let mut canister =
-        instance.subnets[subnet].canister_mut(&id).ok_or_else(|| failure::canister_not_found(id))?;
-    let mut budget = Budget { limit, used: 0 };
-    let prepaid = canister.prepay(&profile, limit, module.inspection.is_wasm64).map_err(unaffordable)?;
     let held_bytes = canister.memory().total();
     let mut before = canister.parts();
     drop(canister);
-    // A subnet compiles a module once; whoever brings it later pays a fraction.
-    let divisor = if instance.subnets[subnet].compiled.insert(module.hash) {
-        1
-    } else {
-        costs::instructions::COMPILED_BEFORE_DIVISOR
-    };
-    budget.used += module.compile_instructions() / divisor;
-    let result = run_phases(instance, subnet, install, module.clone(), &mut budget);
+    let mut budget = Budget { limit, used: 0, preparation: 0 };
+    let preparation = install.assembly_instructions + compile_instructions;
+    let result = run_phases(instance, subnet, install, compiled, preparation, &mut budget);
     if let Some(code) = &mut before.code {
         // The instance of the old heap may have run on: the heap gets a new name.
         instance.runner.forget(code.generation);
@@ -129,7 +131,10 @@ pub(crate) fn run_installation(
         return Err(failure::canister_not_found(id));
     };
     canister.settle(prepaid, &profile, budget.used);
-    let result = result.and_then(|()| check_end(&canister, &profile, held_bytes));
+    let result = result.and_then(|module| {
+        check_end(&canister, &profile, held_bytes)?;
+        Ok(ChangeKind::CodeDeployment(install.mode.recorded(), module.hash))
+    });
     if result.is_err() {
         keep_log(&canister.log, &mut before.log);
     }
@@ -140,11 +145,11 @@ pub(crate) fn run_installation(
     }
     let author =
         Author { time_nanos: instance.time_nanos, by: install.sender, by_version: install.sender_version };
-    let change = ChangeKind::CodeDeployment(install.mode.recorded(), module.hash);
     Ok(Installation {
         canister_id: id,
-        outcome: result.map(|()| (after, author, change)),
+        outcome: result.map(|change| (after, author, change)),
         instructions: budget.used,
+        preparation_instructions: budget.preparation,
     })
 }
 
@@ -154,7 +159,7 @@ pub(crate) fn end_installation(
     subnet: usize,
     installation: Installation,
 ) -> Result<(), UserError> {
-    let Installation { canister_id, outcome, instructions } = installation;
+    let Installation { canister_id, outcome, instructions, .. } = installation;
     let (rates, round) = (instance.subnets[subnet].profile.rates, instance.round);
     let Some(mut canister) = instance.subnets[subnet].canister_mut(&canister_id) else {
         return Err(failure::canister_not_found(canister_id));
@@ -163,7 +168,10 @@ pub(crate) fn end_installation(
     let (after, author, change) = outcome?;
     let before = canister.exchange(after);
     canister.record(author, change);
+    canister.check_low_memory();
+    let hash = canister.code.as_ref().map(|code| code.module.hash);
     drop(canister);
+    instance.subnets[subnet].compiled.extend(hash);
     if let Some(code) = before.code {
         instance.runner.forget(code.generation);
     }
@@ -210,15 +218,29 @@ fn check_end(canister: &Canister, profile: &SubnetProfile, held_bytes: u64) -> R
     check_growth(profile, before, memory.total(), canister.cycles).map_err(|error| error.user_error())
 }
 
-/// Compiles the module.
-fn compile(instance: &Instance, install: &Install) -> Result<Arc<Module>, UserError> {
-    let modules = instance.runner.modules();
-    let module = match &install.module {
-        Upload::Bytes(bytes) => modules.module(bytes),
-        Upload::Chunks { hashes, bytes } => modules.assemble(hashes, bytes),
-        Upload::Known(module) => Ok(module.clone()),
+/// Compiles the module; answers with it how many instructions that takes. One that is refused takes as many as if
+/// each of its bytes were an operator (code: `create_execution_state`).
+fn compile(instance: &Instance, subnet: usize, install: &Install) -> (Compiled, u64) {
+    let upload = match &install.module {
+        Ok(upload) => upload,
+        Err(error) => return (Err(error.clone()), 0),
     };
-    module.map_err(|error| failure::invalid_module(install.canister_id, &error))
+    let modules = instance.runner.modules();
+    let (module, bytes) = match upload {
+        Upload::Bytes(bytes) => (modules.module(bytes), bytes),
+        Upload::Chunks { hashes, bytes } => (modules.assemble(hashes, bytes), bytes),
+        Upload::Known(module) => (Ok(module.clone()), &module.bytes),
+    };
+    match module {
+        Ok(module) => {
+            let instructions = instance.subnets[subnet].compile_instructions(&module);
+            (Ok(module), instructions)
+        }
+        Err(error) => {
+            let instructions = decode::claimed_bytes(bytes) * costs::instructions::COMPILE_OPERATOR;
+            (Err(failure::invalid_module(install.canister_id, &error)), instructions)
+        }
+    }
 }
 
 /// The canister can't prepay its installation.
@@ -230,14 +252,17 @@ fn run_phases(
     instance: &mut Instance,
     subnet: usize,
     install: &Install,
-    module: Arc<Module>,
+    compiled: Compiled,
+    preparation_instructions: u64,
     budget: &mut Budget,
-) -> Result<(), UserError> {
+) -> Result<Arc<Module>, UserError> {
     let is_upgrade = matches!(install.mode, Mode::Upgrade { .. });
     if matches!(install.mode, Mode::Upgrade { skip_pre_upgrade: false, .. }) {
         let entry = Entry::Export("canister_pre_upgrade");
         phase(instance, subnet, install, Context::PreUpgrade, entry, budget)?;
     }
+    budget.prepare(preparation_instructions);
+    let module = compiled?;
     let generation = instance.runner.new_generation();
     if let Some(mut canister) = instance.subnets[subnet].canister_mut(&install.canister_id) {
         let keeps_heap = match install.mode {
@@ -246,11 +271,12 @@ fn run_phases(
             }
             Mode::Install | Mode::Reinstall => false,
         };
-        replace_code(&mut canister, is_upgrade, keeps_heap, module, generation);
+        replace_code(&mut canister, is_upgrade, keeps_heap, module.clone(), generation);
     }
     phase(instance, subnet, install, Context::Start, Entry::Start, budget)?;
     let hook = if is_upgrade { "canister_post_upgrade" } else { "canister_init" };
-    phase(instance, subnet, install, Context::Init, Entry::Export(hook), budget)
+    phase(instance, subnet, install, Context::Init, Entry::Export(hook), budget)?;
+    Ok(module)
 }
 
 fn replace_code(
@@ -271,7 +297,6 @@ fn replace_code(
         canister.log.clear();
     }
     canister.global_timer = 0;
-    canister.hook_status = HookStatus::default();
     canister.code = Some(code);
 }
 
@@ -345,7 +370,6 @@ pub(crate) fn uninstall(instance: &mut Instance, subnet: usize, id: Principal) {
     canister.stable = StableMemory::default();
     canister.certified_data.clear();
     canister.global_timer = 0;
-    canister.hook_status = HookStatus::default();
     canister.log.clear();
-    canister.chunk_store.clear();
+    canister.chunk_store = ChunkStore::default();
 }

@@ -35,25 +35,23 @@ impl Task {
 }
 
 impl Instance {
-    /// Executes a task of a canister that is due; answers the instructions that it used of this round.
-    pub(crate) fn execute_task(&mut self, subnet: usize, id: Principal, task: Task) -> u64 {
+    /// Executes a task of a canister that is due; answers the instructions that it used of this round. `None`: the
+    /// canister is frozen, the task waits for cycles.
+    pub(crate) fn execute_task(&mut self, subnet: usize, id: Principal, task: Task) -> Option<u64> {
         let profile = self.subnets[subnet].profile.clone();
         let limit = profile.limits.message;
-        let Some(mut canister) = self.subnets[subnet].canister_mut(&id) else { return 0 };
-        if task == Task::LowMemoryHook {
-            // It had its turn, whether or not it can be paid for (code: `TaskQueue::pop_front`).
-            canister.hook_status = HookStatus::Executed;
-        }
-        if !canister.code.as_ref().is_some_and(|code| code.module.exports(task.export())) {
-            return 0;
-        }
+        let mut canister = self.subnets[subnet].canister_mut(&id)?;
+        let is_exported = canister.code.as_ref().is_some_and(|code| code.module.exports(task.export()));
         let is_wasm64 = canister.is_wasm64();
         let before = canister.cycles;
-        // Frozen: timer and heartbeat wait for cycles.
-        let Ok(prepaid) = canister.prepay(&profile, limit, is_wasm64) else { return 0 };
-        if task == Task::Timer {
-            canister.global_timer = 0;
+        let prepaid =
+            if is_exported { Some(canister.prepay(&profile, limit, is_wasm64).ok()?) } else { None };
+        match task {
+            Task::Heartbeat => {}
+            Task::Timer => canister.global_timer = 0,
+            Task::LowMemoryHook => canister.hook_status = HookStatus::Executed,
         }
+        let Some(prepaid) = prepaid else { return Some(0) };
         let system = Principal::management_canister();
         let context_id = canister.calls.open(CallContext {
             origin: Origin::Task,
@@ -78,6 +76,6 @@ impl Instance {
             cycles: 0,
         });
         let ran = Ran { context_id, balance_before: before, prepaid, finished, event };
-        self.end_or_withhold(subnet, id, ran)
+        Some(self.end_or_withhold(subnet, id, ran))
     }
 }

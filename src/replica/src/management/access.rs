@@ -5,7 +5,7 @@ use super::methods::{About, Canisters, Method, Users, find};
 use crate::error::{ErrorCode, UserError};
 use crate::execution::failure::canister_not_found;
 use crate::instance::{Instance, ROOT};
-use crate::state::{Canister, Request};
+use crate::state::Request;
 use candid::{CandidType, Principal};
 use serde::Deserialize;
 
@@ -181,20 +181,6 @@ pub(super) fn not_offered(method: &str, instead: &str) -> UserError {
     UserError::new(
         ErrorCode::CanisterRejectedMessage,
         format!("The management method {method} is not supported by this replica: {instead}"),
-    )
-}
-
-/// The sender controls nothing here.
-pub(super) fn not_controller(canister: &Canister, sender: Principal, method: &str) -> UserError {
-    let controllers: Vec<String> = canister.settings.controllers.iter().map(Principal::to_text).collect();
-    UserError::new(
-        ErrorCode::CanisterInvalidController,
-        format!(
-            "Only the controllers of the canister {} can control it.\nCanister's controllers: {}\nSender's ID: \
-             {sender}\nCall {method} as one of its controllers.",
-            canister.id,
-            controllers.join(" ")
-        ),
     )
 }
 

@@ -1,6 +1,5 @@
 //! A call to the management canister while it is executed: what its methods share.
 
-use super::access;
 use super::arguments::decode_payload;
 use crate::error::{ErrorCode, UserError};
 use crate::execution::failure::canister_not_found;
@@ -50,7 +49,7 @@ impl Call<'_> {
         if canister.is_controller(&self.sender) {
             Ok(canister)
         } else {
-            Err(access::not_controller(canister, self.sender, &self.request.method))
+            Err(not_controller(canister, self.sender, &self.request.method))
         }
     }
 
@@ -69,6 +68,20 @@ impl Call<'_> {
     pub(super) fn spend(&mut self, instructions: u64) {
         self.instance.subnets[self.subnet].management_instructions += instructions;
     }
+}
+
+/// The sender controls nothing here.
+pub(super) fn not_controller(canister: &Canister, sender: Principal, method: &str) -> UserError {
+    let controllers: Vec<String> = canister.settings.controllers.iter().map(Principal::to_text).collect();
+    UserError::new(
+        ErrorCode::CanisterInvalidController,
+        format!(
+            "Only the controllers of the canister {} can control it.\nCanister's controllers: {}\nSender's ID: \
+             {sender}\nCall {method} as one of its controllers.",
+            canister.id,
+            controllers.join(" ")
+        ),
+    )
 }
 
 /// The only argument of the call.

@@ -4,9 +4,10 @@ use super::arguments::{ChunkHash, OfCanister, UploadChunk};
 use super::call::{Call, Outcome, decode, done, reply};
 use crate::costs::limits;
 use crate::error::{ErrorCode, UserError};
+use crate::state::ChunkStore;
+use crate::state::chunks::Place;
 use candid::Principal;
 use serde_bytes::ByteBuf;
-use sha2::{Digest, Sha256};
 
 pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
     let arg: UploadChunk = decode(call)?;
@@ -16,37 +17,24 @@ pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
     let instructions = call.profile().platform.upload_chunk;
     call.try_charge(id, instructions)?
         .map_err(|error| refused(format!("Error charging for 'upload_chunk': {error}")))?;
-    if arg.chunk.len() > limits::CHUNK_BYTES {
-        return Err(refused(format!(
-            "Wasm chunk size {} exceeds the maximum chunk size of {}",
-            arg.chunk.len(),
-            limits::CHUNK_BYTES
-        )));
-    }
-    let hash: [u8; 32] = Sha256::digest(&arg.chunk).into();
-    let canister = call.canister(id)?;
-    let memory_bytes = canister.memory().total() + limits::CHUNK_BYTES as u64;
-    if !canister.chunk_store.contains_key(&hash) {
-        if canister.chunk_store.len() >= limits::CHUNK_STORE_CHUNKS {
-            return Err(refused(format!(
-                "Wasm chunk store has already reached maximum capacity of {} chunks",
-                limits::CHUNK_STORE_CHUNKS
-            )));
+    let hash = match call.canister(id)?.chunk_store.place(&arg.chunk).map_err(refused)? {
+        Place::Known(hash) => hash,
+        Place::New(hash) => {
+            call.check_heap_delta_of_chunk(id)?;
+            call.check_memory_of_chunk(id)?;
+            call.spend(instructions);
+            call.add_heap_delta(id, limits::CHUNK_BYTES as u64)?;
+            call.canister_mut(id)?.chunk_store.insert(hash, arg.chunk.into_vec().into());
+            hash
         }
-        call.check_heap_delta_of_chunk(id)?;
-        call.check_memory(id, memory_bytes)?;
-        let instructions = call.profile().platform.upload_chunk;
-        call.spend(instructions);
-        call.add_heap_delta(id, limits::CHUNK_BYTES as u64)?;
-        call.canister_mut(id)?.chunk_store.insert(hash, arg.chunk.into_vec().into());
-    }
+    };
     reply(&ChunkHash { hash: ByteBuf::from(hash.to_vec()) })
 }
 
 pub(super) fn clear(call: &mut Call<'_>) -> Outcome {
     let arg: OfCanister = decode(call)?;
     own_or_controlled(call, arg.canister_id)?;
-    call.canister_mut(arg.canister_id)?.chunk_store.clear();
+    call.canister_mut(arg.canister_id)?.chunk_store = ChunkStore::default();
     done()
 }
 
@@ -56,7 +44,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
     let hashes: Vec<ChunkHash> = call
         .canister(arg.canister_id)?
         .chunk_store
-        .keys()
+        .hashes()
         .map(|hash| ChunkHash { hash: ByteBuf::from(hash.to_vec()) })
         .collect();
     reply(&hashes)

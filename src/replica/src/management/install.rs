@@ -1,13 +1,14 @@
 //! Code of canisters.
 
-use super::access;
 use super::arguments::{InstallChunkedCode, InstallCode, Mode, Persistence};
 use super::call::{Answered, Call, Outcome, decode, done};
+use super::chunks;
 use crate::costs::limits;
 use crate::error::{ErrorCode, UserError};
 use crate::execution::lifecycle::{self, Install, Upload};
 use crate::execution::persistence::HeapWish;
 use crate::state::Request;
+use crate::state::chunks::ChunkHash;
 use crate::state::history::ChangeKind;
 use crate::state::long::{Long, Work};
 use candid::{CandidType, Principal};
@@ -20,7 +21,8 @@ pub(super) fn install_code(call: &mut Call<'_>) -> Outcome {
     let install = Install {
         canister_id: arg.canister_id,
         mode: to_mode(&arg.mode),
-        module: Upload::Bytes(arg.wasm_module.into_vec().into()),
+        module: Ok(Upload::Bytes(arg.wasm_module.into_vec().into())),
+        assembly_instructions: 0,
         arg: arg.arg.into_vec().into(),
         sender: call.sender,
         sender_version: arg.sender_canister_version,
@@ -32,11 +34,14 @@ pub(super) fn install_chunked_code(call: &mut Call<'_>) -> Outcome {
     let arg: InstallChunkedCode = decode(call)?;
     let target = arg.target_canister;
     call.controlled(target)?;
-    let module = assemble(call, &arg)?;
+    check_store(call, &arg)?;
+    let module = assemble(call, &arg);
     let install = Install {
         canister_id: target,
         mode: to_mode(&arg.mode),
         module,
+        // Every chunk in the list as if it had its full size (code: `instructions_to_assemble`).
+        assembly_instructions: (arg.chunk_hashes_list.len() * limits::CHUNK_BYTES) as u64,
         arg: arg.arg.into_vec().into(),
         sender: call.sender,
         sender_version: arg.sender_canister_version,
@@ -47,8 +52,9 @@ pub(super) fn install_chunked_code(call: &mut Call<'_>) -> Outcome {
 /// Runs the installation; what takes more than one round is answered later.
 fn run(call: &mut Call<'_>, install: &Install) -> Outcome {
     let installation = lifecycle::run_installation(call.instance, call.subnet, install)?;
-    let (instructions, slice) = (installation.instructions, call.profile().limits.slice);
-    call.spend(instructions.min(slice));
+    let preparation = installation.preparation_instructions;
+    let (instructions, slice) = (installation.instructions - preparation, call.profile().limits.slice);
+    call.spend(preparation + instructions.min(slice));
     if instructions <= slice {
         lifecycle::end_installation(call.instance, call.subnet, installation)?;
         return done();
@@ -60,55 +66,66 @@ fn run(call: &mut Call<'_>, install: &Install) -> Outcome {
     Ok(Answered::Later)
 }
 
-/// The module whose chunks are in a chunk store of the same subnet. The store's owner must be controlled by
-/// the sender, or be the sender.
-fn assemble(call: &mut Call<'_>, arg: &InstallChunkedCode) -> Result<Upload, UserError> {
-    let store_id = arg.store_canister.unwrap_or(arg.target_canister);
-    let sender = call.sender;
-    let method = call.request.method.clone();
+impl InstallChunkedCode {
+    fn store(&self) -> Principal {
+        self.store_canister.unwrap_or(self.target_canister)
+    }
+}
+
+/// The owner of the chunk store must be on the same subnet, and the sender or controlled by the sender. The hash must be
+/// one.
+fn check_store(call: &Call<'_>, arg: &InstallChunkedCode) -> Result<(), UserError> {
+    if call.sender == arg.store() {
+        call.canister(arg.store())?;
+    } else {
+        call.controlled(arg.store())?;
+    }
+    if arg.wasm_module_hash.len() != ChunkHash::default().len() {
+        let message = format!("Invalid wasm hash {}", hex::encode(&arg.wasm_module_hash));
+        return Err(UserError::new(ErrorCode::CanisterContractViolation, message));
+    }
+    Ok(())
+}
+
+/// The module whose chunks are in the chunk store.
+fn assemble(call: &Call<'_>, arg: &InstallChunkedCode) -> Result<Upload, UserError> {
+    let store_id = arg.store();
     let modules = call.instance.runner.shared_modules();
     let store = call.canister(store_id)?;
-    if store_id != sender && !store.is_controller(&sender) {
-        return Err(access::not_controller(store, sender, &method));
-    }
-    let (mut hashes, mut chunks, mut length) = (Vec::new(), Vec::new(), 0);
+    let (mut hashes, mut parts, mut length) = (Vec::new(), Vec::new(), 0);
     for chunk in &arg.chunk_hashes_list {
-        let (hash, found) = <[u8; 32]>::try_from(chunk.hash.as_slice())
+        let (hash, found) = <ChunkHash>::try_from(chunk.hash.as_slice())
             .ok()
             .and_then(|hash| store.chunk_store.get(&hash).map(|found| (hash, found.clone())))
             .ok_or_else(|| {
-                chunk_error(format!(
+                chunks::refused(format!(
                     "Chunk hash {} was not found in the store of {store_id}",
                     hex::encode(&chunk.hash)
                 ))
             })?;
         length += found.len();
         if length > limits::MODULE_BYTES as usize {
-            return Err(chunk_error("the chunks together exceed the size of a module".to_owned()));
+            return Err(chunks::refused("the chunks together exceed the size of a module".to_owned()));
         }
         hashes.push(hash);
-        chunks.push(found);
+        parts.push(found);
     }
     // A fleet is installed from the same chunks again and again.
     let (found, upload) = match modules.assembled(&hashes) {
         Some(module) => (module.hash, Upload::Known(module)),
         None => {
-            let bytes = chunks.concat();
+            let bytes = parts.concat();
             (Sha256::digest(&bytes).into(), Upload::Chunks { hashes, bytes: bytes.into() })
         }
     };
     if found.as_slice() != arg.wasm_module_hash.as_slice() {
-        return Err(chunk_error(format!(
+        return Err(chunks::refused(format!(
             "Wasm module hash {} does not match given hash {}",
             hex::encode(found),
             hex::encode(&arg.wasm_module_hash)
         )));
     }
     Ok(upload)
-}
-
-fn chunk_error(message: String) -> UserError {
-    UserError::new(ErrorCode::CanisterContractViolation, format!("Error from Wasm chunk store: {message}."))
 }
 
 fn to_mode(mode: &Mode) -> lifecycle::Mode {

@@ -1,7 +1,6 @@
 //! What modules and subnets tell about themselves.
 
-use super::access;
-use super::call::{Call, Outcome, decode, reply};
+use super::call::{Call, Outcome, decode, not_controller, reply};
 use crate::error::{ErrorCode, UserError};
 use candid::{CandidType, Principal};
 use serde::Deserialize;
@@ -36,7 +35,7 @@ pub(super) fn canister_metadata(call: &mut Call<'_>) -> Outcome {
         )
     })?;
     if !section.is_public && !canister.is_controller(&sender) {
-        return Err(access::not_controller(canister, sender, &method));
+        return Err(not_controller(canister, sender, &method));
     }
     reply(&Metadata { value: ByteBuf::from(section.content.to_vec()) })
 }

@@ -24,6 +24,7 @@ mod status;
 pub(crate) use access::{Subject, accepts_ingress, address, counts_toward_round, installs_code, payer};
 pub(crate) use call::{Answered, EMPTY_REPLY};
 pub(crate) use keys::unknown_key;
+pub(crate) use settings::is_paid_later;
 
 use crate::api::UserCall;
 use crate::error::{ErrorCode, UserError};

@@ -4,6 +4,7 @@
 use super::call::Call;
 use super::chunks;
 use crate::accounts::{OutOfCycles, Unaffordable};
+use crate::costs::limits;
 use crate::error::{ErrorCode, UserError};
 use crate::profile::SubnetProfile;
 use candid::Principal;
@@ -17,7 +18,15 @@ impl Call<'_> {
 
     /// Takes the price of instructions that the platform itself executes for a canister, base fee included.
     pub(super) fn charge(&mut self, id: Principal, instructions: u64) -> Result<(), UserError> {
-        self.try_charge(id, instructions)?.map_err(|error| error.user_error(snapshotting_failed))
+        let price = self.profile().execution_cycles(instructions, false);
+        self.pay(id, price)
+    }
+
+    /// Takes `price`.
+    pub(super) fn pay(&mut self, id: Principal, price: u128) -> Result<(), UserError> {
+        let profile = self.profile();
+        let paid = self.canister_mut(id)?.withdraw(&profile, price);
+        paid.map_err(|error| error.user_error(snapshotting_failed))
     }
 
     /// As [`Call::charge`], where the words of the error are the caller's.
@@ -38,15 +47,25 @@ impl Call<'_> {
         instructions: u64,
         memory_bytes: u64,
     ) -> Result<(), UserError> {
+        let price = self.profile().execution_cycles(instructions, false);
+        self.pay_with_growth(id, price, memory_bytes)
+    }
+
+    /// Takes `price` for work after which the canister keeps `memory_bytes`.
+    pub(super) fn pay_with_growth(
+        &mut self,
+        id: Principal,
+        price: u128,
+        memory_bytes: u64,
+    ) -> Result<(), UserError> {
         let profile = self.profile();
-        let price = profile.execution_cycles(instructions, false);
         self.canister_mut(id)?.charge_with_growth(&profile, price, memory_bytes).map_err(to_user_error)
     }
 
-    /// Checks that keeping `memory_bytes` does not freeze the canister.
-    pub(super) fn check_memory(&mut self, id: Principal, memory_bytes: u64) -> Result<(), UserError> {
-        let profile = self.profile();
-        self.canister_mut(id)?.charge_with_growth(&profile, 0, memory_bytes).map_err(to_user_error)
+    /// Checks that keeping one more chunk does not freeze the canister.
+    pub(super) fn check_memory_of_chunk(&mut self, id: Principal) -> Result<(), UserError> {
+        let memory_bytes = self.canister(id)?.memory().total() + limits::CHUNK_BYTES as u64;
+        self.pay_with_growth(id, 0, memory_bytes)
     }
 
     /// Refuses work that changes memory while the canister still owes for what it changed.

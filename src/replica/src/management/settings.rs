@@ -5,7 +5,6 @@ use super::call::{Call, Outcome, decode, done};
 use crate::accounts::Holdings;
 use crate::costs::limits;
 use crate::error::{ErrorCode, UserError};
-use crate::ingress::is_paid_later;
 use crate::state::history::ChangeKind;
 use crate::state::settings::Visibility;
 use crate::state::{Origin, Settings};
@@ -39,6 +38,14 @@ fn charge_delayed(call: &mut Call<'_>, id: Principal) {
         // Not actionable any more: the call is done.
         let _unpaid = canister.withdraw(&profile, cost);
     }
+}
+
+/// Short calls of `update_settings` are paid after they were executed, so that a frozen canister can be thawed
+/// (code: `is_delayed_ingress_induction_cost`).
+pub(crate) fn is_paid_later(method: &str, payload: &[u8]) -> bool {
+    /// Bytes of the argument up to which that is so (code: `MAX_DELAYED_INGRESS_COST_PAYLOAD_SIZE`).
+    const DELAYED_BYTES: usize = 324;
+    method == "update_settings" && payload.len() <= DELAYED_BYTES
 }
 
 fn apply_update(call: &mut Call<'_>, arg: UpdateSettings) -> Outcome {

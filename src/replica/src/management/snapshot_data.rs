@@ -2,6 +2,7 @@
 
 use super::arguments::{ChunkHash, OfSnapshot};
 use super::call::{Call, Outcome, decode, done, reply};
+use super::chunks;
 use super::snapshot_types::{
     Chunk, Global, Hook, Metadata, Place, ReadArg, Slice, Source, Timer, UploadArg, UploadMetadataArg,
     Uploaded,
@@ -11,12 +12,12 @@ use crate::costs::{WASM_PAGE_BYTES, limits};
 use crate::error::{ErrorCode, UserError};
 use crate::memory::PageMap;
 use crate::memory::stable::StableMemory;
+use crate::state::ChunkStore;
+use crate::state::chunks::Place as InStore;
 use crate::state::snapshots::{HookStatus, Snapshot, SparseBytes};
 use crate::wasm::module::GlobalValue;
 use candid::Reserved;
 use serde_bytes::ByteBuf;
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 
 pub(super) fn read_metadata(call: &mut Call<'_>) -> Outcome {
     let arg: OfSnapshot = decode(call)?;
@@ -37,7 +38,7 @@ pub(super) fn read_metadata(call: &mut Call<'_>) -> Outcome {
         stable_memory_size: snapshot.stable.size_bytes(),
         wasm_chunk_store: snapshot
             .chunks
-            .keys()
+            .hashes()
             .map(|hash| ChunkHash { hash: ByteBuf::from(hash.to_vec()) })
             .collect(),
         canister_version: snapshot.canister_version,
@@ -79,7 +80,23 @@ pub(super) fn read(call: &mut Call<'_>) -> Outcome {
     let (sender, method) = (call.sender, call.request.method.clone());
     let canister = call.canister(arg.canister_id)?;
     check_reader(canister, sender, &method)?;
-    let snapshot = find(canister, &arg.snapshot_id)?;
+    find(canister, &arg.snapshot_id)?;
+    let most_bytes = match &arg.kind {
+        Slice::WasmModule { size, .. }
+        | Slice::WasmMemory { size, .. }
+        | Slice::StableMemory { size, .. } => *size,
+        Slice::WasmChunk { .. } => limits::CHUNK_BYTES as u64,
+    };
+    if most_bytes > limits::SNAPSHOT_SLICE_BYTES {
+        return Err(invalid(format!(
+            "Requested slice too large: {most_bytes} > {}",
+            limits::SNAPSHOT_SLICE_BYTES
+        )));
+    }
+    // Charged for what may come of it, whatever does (code: `read_snapshot_data`).
+    let instructions = call.profile().platform.snapshot_slice + most_bytes;
+    call.charge(arg.canister_id, instructions)?;
+    let snapshot = find(call.canister(arg.canister_id)?, &arg.snapshot_id)?;
     let bytes = match &arg.kind {
         Slice::WasmModule { offset, size } => {
             slice(&snapshot.module.pages, snapshot.module.size_bytes, *offset, *size)?
@@ -90,23 +107,16 @@ pub(super) fn read(call: &mut Call<'_>) -> Outcome {
         Slice::StableMemory { offset, size } => {
             slice(&snapshot.stable.pages, snapshot.stable.size_bytes(), *offset, *size)?
         }
-        Slice::WasmChunk { hash } => <[u8; 32]>::try_from(hash.as_slice())
-            .ok()
-            .and_then(|hash| snapshot.chunks.get(&hash))
+        Slice::WasmChunk { hash } => snapshot
+            .chunks
+            .get(hash)
             .map(|chunk| chunk.to_vec())
-            .ok_or_else(|| {
-                invalid(format!("the snapshot's chunk store has no chunk {}", hex::encode(hash)))
-            })?,
+            .ok_or_else(|| chunks::refused(format!("WasmChunkHash {} not found", hex::encode(hash))))?,
     };
-    let instructions = call.profile().platform.snapshot_slice + bytes.len() as u64;
-    call.charge(arg.canister_id, instructions)?;
     reply(&Chunk { chunk: ByteBuf::from(bytes) })
 }
 
 fn slice(pages: &PageMap, total: u64, offset: u64, size: u64) -> Result<Vec<u8>, UserError> {
-    if size > limits::SNAPSHOT_SLICE_BYTES {
-        return Err(invalid(format!("Requested slice too large: {size} > {}", limits::SNAPSHOT_SLICE_BYTES)));
-    }
     check_range(total, offset, size)?;
     let mut bytes = vec![0; size as usize];
     pages.read(offset, &mut bytes);
@@ -146,7 +156,7 @@ pub(super) fn upload_metadata(call: &mut Call<'_>) -> Outcome {
             pages: PageMap::default(),
             size_pages: arg.stable_memory_size / WASM_PAGE_BYTES,
         },
-        chunks: BTreeMap::new(),
+        chunks: ChunkStore::default(),
         certified_data: arg.certified_data.into_vec(),
         global_timer: arg.global_timer.map(|timer| match timer {
             Timer::Inactive => 0,
@@ -212,25 +222,27 @@ pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
         ));
     }
     call.check_heap_delta_of_chunk(id)?;
-    // Charged whatever comes of it: memory is written (code: `write_snapshot_data`).
-    call.charge(id, size)?;
+    // Charged whatever comes of it: memory is written (code: `write_snapshot_data`). A chunk counts as a whole one.
+    let (written_bytes, instructions) = match arg.kind {
+        Place::WasmChunk => (limits::CHUNK_BYTES as u64, call.profile().platform.upload_chunk),
+        Place::WasmModule { .. } | Place::WasmMemory { .. } | Place::StableMemory { .. } => (size, size),
+    };
+    call.charge(id, written_bytes)?;
     let snapshot = find(call.canister(id)?, &arg.snapshot_id)?;
-    let mut is_new_chunk = false;
+    let mut new_chunk = None;
     match arg.kind {
         Place::WasmModule { offset } => check_range(snapshot.module.size_bytes, offset, size)?,
         Place::WasmMemory { offset } => check_range(snapshot.heap.size_bytes, offset, size)?,
         Place::StableMemory { offset } => check_range(snapshot.stable.size_bytes(), offset, size)?,
-        Place::WasmChunk => {
-            check_chunk(snapshot, &arg.chunk)?;
-            is_new_chunk = !snapshot.chunks.contains_key(Sha256::digest(&arg.chunk).as_slice());
-        }
+        Place::WasmChunk => match snapshot.chunks.place(&arg.chunk).map_err(chunks::refused)? {
+            InStore::Known(_) => return done(),
+            InStore::New(hash) => {
+                call.check_memory_of_chunk(id)?;
+                new_chunk = Some(hash);
+            }
+        },
     }
-    if is_new_chunk {
-        let memory_bytes = call.canister(id)?.memory().total() + limits::CHUNK_BYTES as u64;
-        call.check_memory(id, memory_bytes)?;
-    }
-    call.add_heap_delta(id, size)?;
-    let instructions = call.profile().platform.snapshot_slice + size;
+    call.add_heap_delta(id, written_bytes)?;
     call.spend(instructions);
     let mut canister = call.canister_mut(id)?;
     let snapshot = canister
@@ -242,18 +254,10 @@ pub(super) fn upload(call: &mut Call<'_>) -> Outcome {
         Place::WasmMemory { offset } => snapshot.heap.pages.write(offset, &arg.chunk),
         Place::StableMemory { offset } => snapshot.stable.pages.write(offset, &arg.chunk),
         Place::WasmChunk => {
-            snapshot.chunks.insert(Sha256::digest(&arg.chunk).into(), arg.chunk.into_vec().into());
+            if let Some(hash) = new_chunk {
+                snapshot.chunks.insert(hash, arg.chunk.into_vec().into());
+            }
         }
     }
     done()
-}
-
-fn check_chunk(snapshot: &Snapshot, chunk: &[u8]) -> Result<(), UserError> {
-    if chunk.len() > limits::CHUNK_BYTES {
-        return Err(invalid(format!("a chunk of {} bytes exceeds {}", chunk.len(), limits::CHUNK_BYTES)));
-    }
-    if snapshot.chunks.len() >= limits::CHUNK_STORE_CHUNKS {
-        return Err(invalid(format!("the snapshot has {} chunks already", limits::CHUNK_STORE_CHUNKS)));
-    }
-    Ok(())
 }

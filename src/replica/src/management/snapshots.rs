@@ -1,8 +1,7 @@
 //! Taking, loading, listing and deleting snapshots (spec, "Canister snapshots").
 
-use super::access;
 use super::arguments::{OfCanister, OfSnapshot};
-use super::call::{Call, Outcome, decode, done, reply};
+use super::call::{Call, Outcome, decode, done, not_controller, reply};
 use crate::costs::{COUNTER_GLOBALS, WASM_PAGE_BYTES, limits};
 use crate::error::{ErrorCode, UserError};
 use crate::execution::{failure, lifecycle};
@@ -168,13 +167,8 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
         call.instance.runner.modules().module(&bytes).map_err(|error| failure::invalid_module(id, &error))?;
     let globals = restored_globals(&module, &snapshot)?;
     check_hook(call.canister(id)?, &snapshot)?;
-    // Measured: the load and the compilation are charged one after the other, each with a base fee.
-    let instructions = call.profile().platform.snapshot + snapshot.size_bytes();
-    call.charge(id, instructions)?;
-    let memory_bytes = memory_after_load(call.canister(id)?, &module, &snapshot);
-    call.charge_with_growth(id, module.compile_instructions(), memory_bytes)?;
+    pay_for_load(call, id, &module, &snapshot)?;
     call.add_heap_delta(id, snapshot.changed_bytes())?;
-    call.spend(module.compile_instructions());
     let generation = call.instance.runner.new_generation();
     let author = call.author(arg.sender_canister_version);
     let mut canister = call.canister_mut(id)?;
@@ -210,6 +204,30 @@ pub(super) fn load(call: &mut Call<'_>) -> Outcome {
     done()
 }
 
+/// What loading takes: the constant part, and then, under the threshold of the memory that the canister will have,
+/// the bytes and the compilation, at the price of the module that is loaded; each with a base fee, and nothing if
+/// the canister can't pay both (code: `load_canister_snapshot`).
+fn pay_for_load(
+    call: &mut Call<'_>,
+    id: Principal,
+    module: &Module,
+    snapshot: &Snapshot,
+) -> Result<(), UserError> {
+    let profile = call.profile();
+    let compile_instructions = call.instance.subnets[call.subnet].compile_instructions(module);
+    let constant = profile.execution_cycles(profile.platform.snapshot, false);
+    let instructions = compile_instructions + snapshot.size_bytes();
+    let variable = profile.execution_cycles(instructions, module.inspection.is_wasm64);
+    let memory_bytes = memory_after_load(call.canister(id)?, module, snapshot);
+    call.pay(id, constant)?;
+    if let Err(error) = call.pay_with_growth(id, variable, memory_bytes) {
+        call.canister_mut(id)?.repay(constant);
+        return Err(error);
+    }
+    call.spend(compile_instructions);
+    Ok(())
+}
+
 /// Bytes that the canister keeps once the snapshot has taken the place of its code, memory and chunks.
 fn memory_after_load(canister: &Canister, module: &Module, snapshot: &Snapshot) -> u64 {
     let memory = canister.memory();
@@ -220,7 +238,7 @@ fn memory_after_load(canister: &Canister, module: &Module, snapshot: &Snapshot) 
         globals: (module.initial_globals.len() as u64 + COUNTER_GLOBALS) * GlobalValue::SIZE_BYTES,
         wasm_binary: snapshot.module.size_bytes,
         custom_sections,
-        chunk_store: snapshot.chunks.len() as u64 * limits::CHUNK_BYTES as u64,
+        chunk_store: snapshot.chunks.size_bytes(),
         ..memory
     }
     .total()
@@ -235,7 +253,7 @@ fn snapshot_to_load(call: &mut Call<'_>, id: Principal, snapshot_id: &[u8]) -> R
         return Err(not_found(id, snapshot_id));
     };
     if !canister.is_controller(&sender) {
-        return Err(access::not_controller(canister, sender, &method));
+        return Err(not_controller(canister, sender, &method));
     }
     let snapshot = find(canister, snapshot_id)?;
     // Memory goes from one canister to another by files of the last checkpoint (code: `Memory::try_from`).
@@ -325,6 +343,6 @@ pub(super) fn check_reader(canister: &Canister, sender: Principal, method: &str)
     if canister.settings.snapshot_visibility.shows(canister, &sender) {
         Ok(())
     } else {
-        Err(access::not_controller(canister, sender, method))
+        Err(not_controller(canister, sender, method))
     }
 }

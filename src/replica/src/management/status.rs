@@ -1,8 +1,7 @@
 //! What a canister is, for those who may see its status (spec, "IC method canister_status").
 
-use super::access;
 use super::arguments::{EnvironmentVariable, OfCanister};
-use super::call::{Call, Outcome, decode, reply};
+use super::call::{Call, Outcome, decode, not_controller, reply};
 use crate::costs::limits;
 use crate::state::settings::Visibility;
 use crate::state::{Canister, Settings, Status};
@@ -83,7 +82,7 @@ pub(super) fn status(call: &mut Call<'_>) -> Outcome {
     let profile = call.profile();
     let canister = call.canister(arg.canister_id)?;
     if sender != canister.id && !canister.settings.status_visibility.shows(canister, &sender) {
-        return Err(access::not_controller(canister, sender, &method));
+        return Err(not_controller(canister, sender, &method));
     }
     reply(&StatusReply {
         status: match canister.status {

@@ -1,7 +1,7 @@
 //! Sparse memory of 4 KiB pages, cheap to clone and to share.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Bytes of a page: what the platform counts as dirty, and the unit of sharing.
@@ -25,8 +25,8 @@ pub(crate) fn shared(page: &Page) -> Arc<Page> {
 #[derive(Clone, Default)]
 pub(crate) struct PageMap {
     pages: Arc<BTreeMap<u64, Arc<Page>>>,
-    /// Whether anything was written since the last checkpoint.
-    is_written: bool,
+    /// Indexes of the pages that were written since the last checkpoint, those that became zero too.
+    written: Arc<BTreeSet<u64>>,
 }
 
 impl PageMap {
@@ -40,7 +40,7 @@ impl PageMap {
         if *page == ZEROS {
             return self.clear(index);
         }
-        self.is_written = true;
+        self.note(index);
         match Arc::make_mut(&mut self.pages).entry(index) {
             Entry::Vacant(place) => _ = place.insert(shared(page)),
             Entry::Occupied(mut place) => match Arc::get_mut(place.get_mut()) {
@@ -56,14 +56,22 @@ impl PageMap {
     }
 
     fn insert(&mut self, index: u64, page: Arc<Page>) {
-        self.is_written = true;
+        self.note(index);
         Arc::make_mut(&mut self.pages).insert(index, page);
     }
 
     fn clear(&mut self, index: u64) {
-        self.is_written = true;
+        self.note(index);
         if self.pages.contains_key(&index) {
             Arc::make_mut(&mut self.pages).remove(&index);
+        }
+    }
+
+    /// Takes note that a page is written.
+    fn note(&mut self, index: u64) {
+        // Most pages are written again and again: no copy of the set for what it has.
+        if !self.written.contains(&index) {
+            Arc::make_mut(&mut self.written).insert(index);
         }
     }
 
@@ -74,12 +82,19 @@ impl PageMap {
 
     /// Whether no page was written since the last checkpoint (code: `PageMap::clean_copy`).
     pub(crate) fn is_checkpointed(&self) -> bool {
-        !self.is_written
+        self.written.is_empty()
+    }
+
+    /// Pages that were written since the last checkpoint (code: `PageMap::num_delta_pages`).
+    pub(crate) fn written_pages(&self) -> usize {
+        self.written.len()
     }
 
     /// A checkpoint has all pages.
     pub(crate) fn checkpoint(&mut self) {
-        self.is_written = false;
+        if !self.is_checkpointed() {
+            self.written = Arc::default();
+        }
     }
 
     /// Whether the page at `index` holds exactly these bytes.
@@ -113,6 +128,7 @@ impl PageMap {
     }
 
     /// Number of pages that take space.
+    #[cfg(test)]
     pub(crate) fn resident_pages(&self) -> usize {
         self.pages.len()
     }
@@ -161,6 +177,20 @@ mod tests {
         assert_eq!(map.resident_pages(), 1);
         map.write(0, &[0; PAGE_BYTES]);
         assert_eq!(map.resident_pages(), 0);
+    }
+
+    #[test]
+    fn a_page_counts_as_written_once_until_a_checkpoint_has_it() {
+        let mut map = PageMap::default();
+        map.write(0, &[7; 2 * PAGE_BYTES]);
+        map.write(0, &[8; PAGE_BYTES]);
+        let before = map.clone();
+        map.write(5 * PAGE_BYTES as u64, &[0; 10]);
+        assert_eq!((before.written_pages(), map.written_pages()), (2, 3), "a page of zeros counts");
+        map.checkpoint();
+        assert!(map.is_checkpointed() && !before.is_checkpointed());
+        map.write(0, &[9; 10]);
+        assert_eq!(map.written_pages(), 1);
     }
 
     #[test]

@@ -25,8 +25,14 @@ impl Instance {
         ids.into_iter()
             .filter_map(|id| {
                 let has_heartbeat = subnet.index().heartbeats.contains(&id);
+                let is_hooked = subnet.index().hooks.contains(&id);
                 let mut canister = subnet.canister_mut(&id)?;
                 if canister.long.is_some() {
+                    return None;
+                }
+                if is_hooked {
+                    // The hook has the turn.
+                    canister.turns.next = canister.turns.next.next();
                     return None;
                 }
                 let timer = timers.contains(&id).then_some(Task::Timer);
@@ -134,11 +140,14 @@ impl Instance {
         if let Some(long) = &canister.long {
             return if long.is_message() { Some(self.continue_message(subnet, id)) } else { None };
         }
-        if self.subnets[subnet].index().hooks.contains(&id) {
-            return Some(self.execute_task(subnet, id, Task::LowMemoryHook));
+        if self.subnets[subnet].index().hooks.contains(&id)
+            && let Some(used) = self.execute_task(subnet, id, Task::LowMemoryHook)
+        {
+            return Some(used);
         }
         match tasks.get_mut(&id).and_then(VecDeque::pop_front) {
-            Some(task) => Some(self.execute_task(subnet, id, task)),
+            // A task that can't be paid for has had its turn of this round.
+            Some(task) => Some(self.execute_task(subnet, id, task).unwrap_or(0)),
             None => {
                 tasks.remove(&id);
                 self.execute_next(subnet, id)

@@ -3,7 +3,6 @@
 use crate::faults::CallView;
 use crate::instance::Instance;
 use crate::management::{self, Answered};
-use crate::state::Request;
 use crate::state::messages::ManagementCall;
 use crate::trace::{Event, EventKind};
 
@@ -11,18 +10,18 @@ impl Instance {
     /// Executes the calls of `raw_rand` that the round before put off: whoever called could not know the bytes.
     pub(super) fn answer_random(&mut self, subnet: usize) {
         for request in std::mem::take(&mut self.subnets[subnet].raw_rand) {
-            self.execute_management(subnet, &request);
+            self.execute_management(subnet, &ManagementCall { request, about: None });
         }
     }
 
     /// Executes calls until none is left that may be executed, or the instructions for them are used up.
     pub(super) fn drain_management(&mut self, subnet: usize, left: &mut i64) {
-        while let Some(ManagementCall { request, .. }) = self.next_management(subnet, *left <= 0) {
-            if request.method == "raw_rand" {
-                self.subnets[subnet].raw_rand.push_back(request);
+        while let Some(call) = self.next_management(subnet, *left <= 0) {
+            if call.request.method == "raw_rand" {
+                self.subnets[subnet].raw_rand.push_back(call.request);
                 continue;
             }
-            self.execute_management(subnet, &request);
+            self.execute_management(subnet, &call);
             *left -= std::mem::take(&mut self.subnets[subnet].management_instructions) as i64;
             if *left <= 0 {
                 return;
@@ -50,7 +49,8 @@ impl Instance {
         next
     }
 
-    fn execute_management(&mut self, subnet: usize, request: &Request) {
+    fn execute_management(&mut self, subnet: usize, call: &ManagementCall) {
+        let request = &call.request;
         if request.is_expired(self.time_nanos) {
             return self.drop_expired(subnet, request);
         }
@@ -75,6 +75,11 @@ impl Instance {
             instructions: 0,
             cycles: request.cycles - cycles,
         });
+        if result.is_ok()
+            && let Some(mut canister) = call.about.and_then(|id| self.subnets[subnet].canister_mut(&id))
+        {
+            canister.check_low_memory();
+        }
         if is_now {
             self.respond(subnet, request, result, cycles);
         }

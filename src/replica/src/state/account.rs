@@ -60,7 +60,9 @@ impl Canister {
         // A call that was begun and never made gives its cycles back.
         let begun = effects.building.as_ref().map_or(0, |call| call.cycles);
         // Others may have changed the balance meanwhile, where the message took several rounds.
-        self.cycles = (self.cycles + effects.balance + begun).saturating_sub(effects.balance_at_start);
+        let (before, after) = (effects.balance_at_start, effects.balance.saturating_add(begun));
+        self.cycles = self.cycles.saturating_add(after.saturating_sub(before));
+        self.cycles = self.cycles.saturating_sub(before.saturating_sub(after));
         self.consumed_cycles = self.consumed_cycles.saturating_add(effects.burned + effects.fees);
     }
 

@@ -1,6 +1,7 @@
 //! A canister.
 
 use super::calls::Calls;
+use super::chunks::ChunkStore;
 use super::code::{Code, Parts};
 use super::history::{Author, Change, ChangeKind, History};
 use super::inbox::Inbox;
@@ -11,12 +12,11 @@ use super::messages::{Inbound, Request};
 use super::settings::Settings;
 use super::snapshots::{HookStatus, Snapshot, SnapshotId};
 use crate::accounts::Debits;
-use crate::costs::{self, WASM_PAGE_BYTES, limits};
+use crate::costs::{self, WASM_PAGE_BYTES};
 use crate::memory::stable::StableMemory;
 use crate::wasm::module::GlobalValue;
 use candid::Principal;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// A `stop_canister` call that waits for the canister to drain.
 #[derive(Debug, Clone)]
@@ -89,7 +89,7 @@ pub(crate) struct Canister {
     pub(crate) hook_status: HookStatus,
     pub(crate) log: Log,
     pub(crate) history: History,
-    pub(crate) chunk_store: BTreeMap<[u8; 32], Arc<[u8]>>,
+    pub(crate) chunk_store: ChunkStore,
     pub(crate) snapshots: BTreeMap<SnapshotId, Snapshot>,
     /// Number of the next snapshot.
     pub(crate) next_snapshot: u64,
@@ -126,7 +126,7 @@ impl Canister {
             hook_status: HookStatus::default(),
             log: Log::default(),
             history: History::default(),
-            chunk_store: BTreeMap::new(),
+            chunk_store: ChunkStore::default(),
             snapshots: BTreeMap::new(),
             next_snapshot: 0,
             calls: Calls::default(),
@@ -147,7 +147,6 @@ impl Canister {
             stable: self.stable.clone(),
             certified_data: self.certified_data.clone(),
             global_timer: self.global_timer,
-            hook_status: self.hook_status,
             log: self.log.clone(),
         }
     }
@@ -160,7 +159,6 @@ impl Canister {
             stable: replace(&mut self.stable, parts.stable),
             certified_data: replace(&mut self.certified_data, parts.certified_data),
             global_timer: replace(&mut self.global_timer, parts.global_timer),
-            hook_status: replace(&mut self.hook_status, parts.hook_status),
             log: replace(&mut self.log, parts.log),
         }
     }
@@ -188,10 +186,11 @@ impl Canister {
         self.code.as_ref().is_some_and(|code| code.module.inspection.is_wasm64)
     }
 
-    /// Schedules the low-memory hook when little heap is left (spec, "On low Wasm memory").
+    /// Schedules the low-memory hook when little heap is left; to be called after every message, and after every
+    /// call to the management canister about it (spec, "Scheduling on low wasm memory hook").
     pub(crate) fn check_low_memory(&mut self) {
-        let Some(code) = &self.code else { return };
-        let is_low = self.settings.is_memory_low(code.heap_pages * WASM_PAGE_BYTES);
+        let heap_bytes = self.code.as_ref().map_or(0, |code| code.heap_pages * WASM_PAGE_BYTES);
+        let is_low = self.settings.is_memory_low(heap_bytes);
         self.hook_status = match (is_low, self.hook_status) {
             (false, _) => HookStatus::ConditionNotSatisfied,
             (true, HookStatus::ConditionNotSatisfied) => HookStatus::Ready,
@@ -206,7 +205,7 @@ impl Canister {
         Indexed {
             has_messages: !self.inbox.is_empty(),
             has_heartbeat: is_running && module.is_some_and(|module| module.has_heartbeat),
-            hook_is_due: is_running && self.hook_status == HookStatus::Ready,
+            hook_is_due: is_running && module.is_some() && self.hook_status == HookStatus::Ready,
             is_stopping: matches!(self.status, Status::Stopping(_)),
             runs_long: self.long.as_ref().is_some_and(|long| long.is_message()),
             timer: if is_running && module.is_some_and(|module| module.has_timer) {
@@ -239,7 +238,7 @@ impl Canister {
             wasm_binary: code.map_or(0, |code| code.module.bytes.len() as u64),
             custom_sections: code.map_or(0, |code| code.module.inspection.custom_section_bytes()),
             history: self.history.size_bytes(),
-            chunk_store: self.chunk_store.len() as u64 * limits::CHUNK_BYTES as u64,
+            chunk_store: self.chunk_store.size_bytes(),
             snapshots: self.snapshots.values().map(Snapshot::size_bytes).sum(),
         }
     }

@@ -1,7 +1,6 @@
 //! Installed code, and what an installation changes.
 
 use super::log::Log;
-use super::snapshots::HookStatus;
 use crate::memory::PageMap;
 use crate::memory::stable::StableMemory;
 use crate::wasm::Module;
@@ -42,6 +41,5 @@ pub(crate) struct Parts {
     pub(crate) certified_data: Vec<u8>,
     /// Nanoseconds since the epoch, 0 for none.
     pub(crate) global_timer: u64,
-    pub(crate) hook_status: HookStatus,
     pub(crate) log: Log,
 }

@@ -73,7 +73,10 @@ pub(crate) struct Installation {
     pub(crate) canister_id: Principal,
     /// What the canister becomes, and what its history says; or why the installation failed.
     pub(crate) outcome: Result<(Parts, Author, ChangeKind), UserError>,
+    /// All of it.
     pub(crate) instructions: u64,
+    /// For putting the module together and compiling it, which is done at once.
+    pub(crate) preparation_instructions: u64,
 }
 
 /// What takes several rounds.

@@ -3,6 +3,7 @@
 mod account;
 pub(crate) mod calls;
 pub(crate) mod canister;
+pub(crate) mod chunks;
 pub(crate) mod code;
 pub(crate) mod history;
 pub(crate) mod inbox;
@@ -17,6 +18,7 @@ pub(crate) mod snapshots;
 pub(crate) mod subnet;
 
 pub(crate) use canister::{Canister, Status};
+pub(crate) use chunks::ChunkStore;
 pub(crate) use code::Code;
 pub(crate) use messages::{Inbound, Origin, Request, Response};
 pub(crate) use settings::Settings;

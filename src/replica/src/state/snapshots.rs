@@ -1,11 +1,10 @@
 //! Snapshots of a canister (spec, "Canister snapshots").
 
+use super::ChunkStore;
 use crate::memory::PageMap;
 use crate::memory::pages::PAGE_BYTES;
 use crate::memory::stable::StableMemory;
 use crate::wasm::module::GlobalValue;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Canister id followed by a number: opaque to users.
 pub(crate) type SnapshotId = Vec<u8>;
@@ -40,7 +39,7 @@ pub(crate) struct Snapshot {
     pub(crate) globals: Vec<GlobalValue>,
     pub(crate) heap: SparseBytes,
     pub(crate) stable: StableMemory,
-    pub(crate) chunks: BTreeMap<[u8; 32], Arc<[u8]>>,
+    pub(crate) chunks: ChunkStore,
     pub(crate) certified_data: Vec<u8>,
     /// Nanoseconds since the epoch, 0 for none; `None` where the upload did not say.
     pub(crate) global_timer: Option<u64>,
@@ -48,12 +47,12 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Bytes of heap and stable memory that the next checkpoint has to write for it (code: `heap_delta`; the module
-    /// counts nothing). Which pages of a memory were written since the last one nobody knows: all count, or none.
+    /// Bytes of heap, stable memory and chunks that the next checkpoint has to write for it (code: `heap_delta`; the
+    /// module counts nothing).
     pub(crate) fn changed_bytes(&self) -> u64 {
-        let changed = |pages: &PageMap| if pages.is_checkpointed() { 0 } else { pages.resident_pages() };
-        let pages = changed(&self.heap.pages) + changed(&self.stable.pages);
-        (pages * PAGE_BYTES + self.chunks.len() * crate::costs::limits::CHUNK_BYTES) as u64
+        let pages =
+            self.heap.pages.written_pages() + self.stable.pages.written_pages() + self.chunks.written_pages();
+        (pages * PAGE_BYTES) as u64
     }
 
     /// Bytes that the canister pays for.
@@ -65,6 +64,6 @@ impl Snapshot {
             + self.stable.size_bytes()
             + (self.globals.len() as u64 + counters) * GlobalValue::SIZE_BYTES
             + self.certified_data.len() as u64
-            + self.chunks.len() as u64 * crate::costs::limits::CHUNK_BYTES as u64
+            + self.chunks.size_bytes()
     }
 }

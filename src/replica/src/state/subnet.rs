@@ -8,7 +8,10 @@ use super::index::{Index, Indexed};
 use super::messages::{ManagementCall, Message, Request};
 use super::outcalls::Outcalls;
 use crate::api::SubnetKind;
+use crate::costs::instructions::COMPILED_BEFORE_DIVISOR;
 use crate::profile::SubnetProfile;
+use crate::wasm::Module;
+use crate::wasm::module::ModuleHash;
 use candid::Principal;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::{Deref, DerefMut};
@@ -67,8 +70,9 @@ pub(crate) struct Subnet {
     pub(crate) full_rounds: u64,
     /// Best-effort calls: deadline, caller, callback.
     pub(crate) deadlines: BTreeSet<(u64, Principal, u64)>,
-    /// Modules that were compiled here, and paid for.
-    pub(crate) compiled: BTreeSet<crate::wasm::module::ModuleHash>,
+    /// Modules that were installed here since the last checkpoint: whoever brings one of them later pays a fraction
+    /// for its compilation (code: `expected_compiled_wasms`).
+    pub(crate) compiled: BTreeSet<ModuleHash>,
     /// Nanoseconds since the epoch of the last charge for storage.
     pub(crate) charged_at_nanos: u64,
     /// Cycles that canisters paid which are no more, those that were left in them, and what outcalls cost.
@@ -116,6 +120,12 @@ impl Subnet {
             charged_at_nanos: time_nanos,
             consumed_cycles: 0,
         }
+    }
+
+    /// Instructions that the compilation of a module is charged with.
+    pub(crate) fn compile_instructions(&self, module: &Module) -> u64 {
+        let divisor = if self.compiled.contains(&module.hash) { COMPILED_BEFORE_DIVISOR } else { 1 };
+        module.compile_instructions() / divisor
     }
 
     /// Whether a canister changed so much memory that it has to wait for rounds to pass (code:

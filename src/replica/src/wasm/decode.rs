@@ -9,6 +9,16 @@ const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
 /// First bytes of a wasm module.
 const WASM_MAGIC: [u8; 4] = *b"\0asm";
 
+/// Bytes that a module claims to have when it is unpacked, or has as it came where those are more (code:
+/// `create_execution_state`): what the work on one that turns out to be none is charged by.
+pub(crate) fn claimed_bytes(bytes: &[u8]) -> u64 {
+    let claimed = bytes.last_chunk().filter(|_| bytes.starts_with(&GZIP_MAGIC)).map_or(0, |end| {
+        // Gzip: the last four bytes are the size, modulo 2^32.
+        u64::from(u32::from_le_bytes(*end))
+    });
+    claimed.max(bytes.len() as u64)
+}
+
 /// The plain module: unpacked if it came gzipped.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<u8>, WasmError> {
     let plain = if bytes.starts_with(&GZIP_MAGIC) {

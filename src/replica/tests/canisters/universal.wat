@@ -6,7 +6,7 @@
 ;; a stack of i64 and leave their result there. A blob on the stack is its address in the high and its size in
 ;; the low half.
 ;;
-;; Heap: 0 scratch · 64 sixteen slots · 256 the four hooks · 1,024 the stack · 16,384 the arena. What a
+;; Heap: 0 scratch · 64 sixteen slots · 256 the five hooks · 1,024 the stack · 16,384 the arena. What a
 ;; message puts into the arena stays there for its callbacks: nothing is ever freed.
 (module
   (import "ic0" "msg_arg_data_size" (func $ic_arg_size (result i32)))
@@ -144,8 +144,10 @@
   (func $global_timer (call $run_stored (i32.const 264)))
   (func $heartbeat (call $run_stored (i32.const 272)))
   (func $inspect_message (call $run_stored (i32.const 280)))
+  (func $on_low_wasm_memory (call $run_stored (i32.const 288)))
   (export "canister_pre_upgrade" (func $pre_upgrade))
   (export "canister_global_timer" (func $global_timer))
+  (export "canister_on_low_wasm_memory" (func $on_low_wasm_memory))
   ;; These two change how every message to the canister is treated: only modules that a test asks for have
   ;; them.
   ;;? (export "canister_heartbeat" (func $heartbeat))
@@ -311,7 +313,7 @@
   ;; Takes the number of the hook and its script.
   (func $hook (local $env i32)
     (call $pop_blob)
-    (local.set $env (i32.add (i32.const 256) (i32.shl (i32.and (call $pop32) (i32.const 3)) (i32.const 3))))
+    (local.set $env (i32.add (i32.const 256) (i32.shl (i32.and (call $pop32) (i32.const 7)) (i32.const 3))))
     (i32.store (local.get $env) (global.get $at))
     (i32.store offset=4 (local.get $env) (global.get $size)))
   (func $method_name (local $n i32) (local $at i32)

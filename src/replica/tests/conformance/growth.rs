@@ -178,6 +178,62 @@ fn a_post_upgrade_may_grow_as_far_as_the_canister_can_pay_in_the_end() {
     upgrade(canister).expect("it can pay for its memory");
 }
 
+/// The same of a module that is installed anew, and of what its predecessor does before it goes.
+#[test]
+fn neither_init_nor_pre_upgrade_asks_what_their_growth_costs_before_the_end() {
+    let pic = engine::pic();
+    let growing = |hook: &str| {
+        wat(&format!(
+            r#"(module (import "ic0" "stable64_grow" (func $grow (param i64) (result i64))) (memory 1)
+                 (func (export "{hook}")
+                   (if (i64.eq (call $grow (i64.const {PAGES})) (i64.const -1)) (then unreachable))))"#
+        ))
+    };
+    let (init, pre_upgrade) = (growing("canister_init"), growing("canister_pre_upgrade"));
+    let reinstall = |id| install_code(&pic, OWNER, id, Mode::Reinstall, &init, &[]);
+    let upgrade = |id| install_code(&pic, OWNER, id, Mode::Upgrade(None), universal(), &[]);
+    let check = |module: &[u8], change: &dyn Fn(Principal) -> Result<Vec<u8>, RejectResponse>| {
+        let (model, canister, poor) =
+            (install(&pic, module, &[]), install(&pic, module, &[]), install(&pic, module, &[]));
+        change(model).expect("it is rich");
+        let after = natural(&status(&pic, OWNER, model).expect("a status").idle_cycles_burned_per_day);
+        // 150 billion above the threshold that the new memory brings: less than what an installation prepays.
+        let balance = pic.cycle_balance(canister);
+        set_threshold(&pic, canister, balance - 150_000_000_000, after);
+        change(canister).expect("it can pay for its memory");
+        set_threshold(&pic, poor, balance + 1_000_000_000, after);
+        assert_cannot_grow(change(poor));
+    };
+    check(universal(), &reinstall);
+    check(&pre_upgrade, &upgrade);
+}
+
+/// Queries, replicated or not, leave nothing behind: code, `should_check_freezing_threshold_for_memory_grow`.
+#[test]
+fn a_query_may_grow_where_an_update_may_not() {
+    let pic = engine::pic();
+    let canister = large(&pic);
+    freeze_at(&pic, canister, 80);
+    let grow = || script().grow_heap(PAGES).forget().reply();
+    assert_cannot_grow(try_run(&pic, canister, grow()));
+    pic.query_call(canister, OWNER, "ask", grow().bytes()).expect("a query");
+    pic.update_call(canister, OWNER, "ask", grow().bytes()).expect("a replicated query");
+}
+
+/// A cleanup too finishes what was begun.
+#[test]
+fn a_cleanup_may_grow_where_an_update_may_not() {
+    let pic = engine::pic();
+    let canister = large(&pic);
+    freeze_at(&pic, canister, 80);
+    let grow = || script().grow_heap(PAGES).forget().bump(0);
+    assert_cannot_grow(try_run(&pic, canister, grow().reply()));
+    let call = Call::run(canister, script().reply()).on_reply(script().trap(b"no")).on_cleanup(grow());
+    try_run(&pic, canister, script().call(call)).expect_err("the callback traps");
+    pic.add_cycles(canister, FORTUNE);
+    assert_eq!(slot(&pic, canister, 0), 1);
+}
+
 /// Growth is checked where work begins, and not in what finishes it: abstract behavior, "Message execution":
 /// `Min_balance` is 0 for responses.
 #[test]

@@ -1,16 +1,18 @@
 //! Who may call which method of the management canister how. Management canister, introductions of the methods.
 
 use candid::{CandidType, Principal};
-use pocket_ic::{PocketIc, RejectCode, RejectResponse};
+use pocket_ic::common::rest::RawEffectivePrincipal;
+use pocket_ic::{ErrorCode, PocketIc, RejectCode, RejectResponse};
 use serde::Deserialize;
 
 use crate::support::canisters::{
-    OWNER, assert_reject_code, install, install_universal, install_universal_on, rejection, run, stranger,
-    wat,
+    OWNER, assert_reject_code, assert_rejected, install, install_universal, install_universal_on, rejection,
+    run, stranger, wat,
 };
 use crate::support::engine;
 use crate::support::management::{OfCanister, RunState, Status, decode, manage};
 use crate::support::script::{Call, script};
+use crate::support::wait::{rounds_until_answered, submit};
 
 /// `DESTINATION_INVALID` and `CANISTER_REJECT`, `CANISTER_ERROR` as canisters see them.
 const DESTINATION_INVALID: u64 = 3;
@@ -67,6 +69,53 @@ fn methods_that_are_no_queries_can_not_be_queried() {
         ask(&pic, OWNER, method, canister).expect_err(&format!("{method} is no query"));
     }
 }
+
+/// Code, `validate_sender_canister_version` and `Ic00Method::from_str`; recorded: a method that the management canister
+/// does not have is an error of who calls it, and is named.
+#[test]
+fn an_unknown_method_of_the_management_canister_is_named() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    for method in ["no_such_method", "rename_everything", ""] {
+        let (code, text) = rejection(&run(&pic, canister, script().call(Call::management(method, ()))));
+        assert_eq!(code, CANISTER_ERROR, "{text}");
+        assert!(text.contains(&format!("IC0536: Management canister has no method '{method}'")), "{text}");
+        let effective = RawEffectivePrincipal::CanisterId(canister.as_slice().to_vec());
+        let outcome = pic.query_call_with_effective_principal(
+            Principal::management_canister(),
+            effective,
+            OWNER,
+            method,
+            candid::encode_args(()).expect("nothing encodes"),
+        );
+        assert_rejected(outcome, RejectCode::CanisterError, ErrorCode::CanisterMethodNotFound);
+    }
+}
+
+/// `raw_rand`: of another subnet only the NNS gets random bytes; code, `Ic00MethodPermissions`.
+#[test]
+fn random_bytes_of_another_subnet_are_for_the_root_subnet() {
+    let pic = engine::builder().with_nns_subnet().with_application_subnet().build();
+    let topology = pic.topology();
+    let (nns, app) = (topology.get_nns().expect("an NNS"), topology.get_app_subnets()[0]);
+    let of_root = install_universal_on(&pic, nns);
+    let ask = |canister: Principal, subnet: Principal| {
+        let message = submit(&pic, canister, script().call(Call::new(subnet, "raw_rand").arg(NOTHING)));
+        let rounds = rounds_until_answered(&pic, &message);
+        let reply = pic.ingress_status(message).expect("it is answered").expect("a reply");
+        (rounds, decode::<serde_bytes::ByteBuf>(&reply).into_vec())
+    };
+    let (far, near) = (ask(of_root, app), ask(of_root, Principal::management_canister()));
+    assert_eq!([far.1.len(), near.1.len()], [32, 32]);
+    assert_ne!(far.1, near.1);
+    assert!(far.0 >= near.0, "{} and {} rounds", far.0, near.0);
+    let of_app = install_universal_on(&pic, app);
+    let call = script().call(Call::new(nns, "raw_rand").arg(NOTHING));
+    assert_eq!(rejection(&run(&pic, of_app, call)).0, DESTINATION_INVALID);
+}
+
+/// `()` in Candid.
+const NOTHING: &[u8] = b"DIDL\0\0";
 
 /// `fetch_canister_logs`: "it cannot be called via replicated calls".
 #[test]

@@ -3,17 +3,17 @@
 //! taken it to 0. On by default, off by `IcpConfig::canister_execution_rate_limiting`. Error codes: IC0209, IC0210, and
 //! IC0504 for chunks.
 
-use candid::Principal;
+use candid::{CandidType, Principal};
 use pocket_ic::common::rest::{IcpConfig, IcpConfigFlag};
 use pocket_ic::{ErrorCode, PocketIc, RejectCode, RejectResponse};
 
-use crate::support::canisters::{OWNER, assert_rejected, install, install_universal, wat};
+use crate::support::canisters::{OWNER, assert_rejected, install, install_universal, run, slot, wat};
 use crate::support::engine;
 use crate::support::management::{
-    Mode, OfCanister, Place, SnapshotId, UploadMetadata, decode, install_code, manage, upload_metadata,
-    upload_snapshot_data,
+    Mode, OfCanister, OfSnapshot, Place, Snapshot, SnapshotId, UploadMetadata, decode, install_code, manage,
+    upload_metadata, upload_snapshot_data,
 };
-use crate::support::script::script;
+use crate::support::script::{Call, script};
 use crate::support::wait::{rounds_until_answered, submit, until};
 
 fn unlimited() -> PocketIc {
@@ -37,6 +37,8 @@ fn writer(pic: &PocketIc) -> Principal {
           (local.set $at (i64.add (local.get $at) (i64.const 62914560)))
           (br_if $next (i64.lt_u (local.get $at) (i64.const 629145600))))
         (call $reply))
+      (func (export "canister_update correct")
+        (call $write (i64.const 0) (i64.const 0) (i64.const 8)) (call $reply))
       (func (export "canister_update touch") (call $reply)))"#;
     install(pic, &wat(module), &[])
 }
@@ -64,6 +66,83 @@ fn a_canister_that_changed_much_memory_pauses() {
     assert!(touch(&pic) <= usual + 1, "and then it goes on");
 }
 
+/// Code, `CanisterSnapshot::heap_delta` and `CanisterState::heap_delta`: a snapshot is taken and loaded with the pages
+/// that were written since the last checkpoint, and these count.
+#[test]
+fn taking_and_loading_a_snapshot_count_what_was_written_since_the_checkpoint() {
+    let pic = engine::pic();
+    let canister = writer(&pic);
+    write(&pic, canister);
+    let first: Snapshot =
+        decode(&until(&pic, "the debit of the message to be forgiven", |pic| take(pic, canister).ok()));
+    assert_in_debt(take(&pic, canister));
+    let load = |pic: &PocketIc| {
+        let args = OfSnapshot { canister_id: canister, snapshot_id: first.id.clone() };
+        manage(pic, OWNER, canister, "load_canister_snapshot", (args,))
+    };
+    until(&pic, "the debit of the snapshot to be forgiven", |pic| load(pic).ok());
+    assert_in_debt(load(&pic));
+    // PocketIC makes a checkpoint every 500 rounds.
+    for _ in 0..500 {
+        pic.tick();
+    }
+    pic.update_call(canister, OWNER, "correct", vec![]).expect("it writes a page of stable memory");
+    for _ in 0..3 {
+        load(&pic).expect("next to nothing was written since");
+        take(&pic, canister).expect("next to nothing was written since");
+    }
+}
+
+/// Code, `create_snapshot_from_metadata`: its memory has no pages yet.
+#[test]
+fn the_metadata_of_a_large_snapshot_count_nothing() {
+    let pic = engine::pic();
+    let canister = install_universal(&pic);
+    let metadata = UploadMetadata::new(canister, 8, 1 << 30);
+    for _ in 0..2 {
+        upload_metadata(&pic, OWNER, &metadata).expect("nothing is written");
+    }
+}
+
+/// Code, `write_snapshot_data`: `heap_delta_debit += bytes_written`.
+#[test]
+fn slices_of_a_snapshot_count_their_bytes() {
+    #[derive(CandidType)]
+    struct Upload {
+        canister_id: Principal,
+        snapshot_id: Vec<u8>,
+        kind: Place,
+        chunk: Vec<u8>,
+    }
+    /// Bytes of a slice: ten are more than 75 MiB.
+    const SLICE: usize = 8 << 20;
+    let pic = engine::pic();
+    let (canister, hand) = (install_universal(&pic), install_universal(&pic));
+    pic.set_controllers(canister, Some(OWNER), vec![OWNER, hand]).expect("the controller may");
+    let metadata = UploadMetadata::new(canister, 8, 1 << 30);
+    let SnapshotId { snapshot_id } = decode(&upload_metadata(&pic, OWNER, &metadata).expect("it is made"));
+    let kind = Place::StableMemory { offset: 0 };
+    let args = Upload { canister_id: canister, snapshot_id, kind, chunk: vec![0; SLICE] };
+    let arg = candid::encode_one(&args).expect("arguments encode");
+    let zeros =
+        arg.windows(SLICE).position(|window| window.iter().all(|byte| *byte == 0)).expect("the chunk");
+    let call = Call::new(Principal::management_canister(), "upload_canister_snapshot_data")
+        .arg(&arg[..zeros])
+        .arg_of(script().zeros(SLICE as u64))
+        .arg(&arg[zeros + SLICE..])
+        .on_reply(script().bump(0))
+        .on_reject(script().bump(1));
+    // All of them are executed in one round.
+    run(&pic, hand, (0..12).fold(script(), |all, _| all.call(call.clone())).reply());
+    until(&pic, "twelve answers", |pic| (slot(pic, hand, 0) + slot(pic, hand, 1) == 12).then_some(()));
+    assert_eq!([slot(&pic, hand, 0), slot(&pic, hand, 1)], [10, 2]);
+}
+
+#[track_caller]
+fn assert_in_debt(outcome: Result<Vec<u8>, RejectResponse>) {
+    assert_rejected(outcome, RejectCode::SysTransient, ErrorCode::CanisterHeapDeltaRateLimited);
+}
+
 #[test]
 fn snapshots_and_chunks_of_a_canister_in_debt_are_refused_for_some_rounds() {
     let pic = engine::pic();
@@ -75,10 +154,8 @@ fn snapshots_and_chunks_of_a_canister_in_debt_are_refused_for_some_rounds() {
         upload_snapshot_data(&pic, OWNER, canister, &snapshot_id, place, &[7; 100])
     };
     write(&pic, canister);
-    let outcome = take(&pic, canister);
-    assert_rejected(outcome, RejectCode::SysTransient, ErrorCode::CanisterHeapDeltaRateLimited);
-    let outcome = upload_metadata(&pic, OWNER, &metadata);
-    assert_rejected(outcome, RejectCode::SysTransient, ErrorCode::CanisterHeapDeltaRateLimited);
+    assert_in_debt(take(&pic, canister));
+    assert_in_debt(upload_metadata(&pic, OWNER, &metadata));
     for outcome in [data(), pic.upload_chunk(canister, Some(OWNER), vec![7; 100])] {
         let text = outcome.as_ref().expect_err("a reject").reject_message.clone();
         assert_rejected(outcome, RejectCode::CanisterError, ErrorCode::CanisterContractViolation);

@@ -1,10 +1,12 @@
 //! Rounds: how many a call takes, and what runs in between. The specification fixes the order of requests between
 //! two canisters alone ("Ordering guarantees"); the rest is the platform's (dfinity/ic, `scheduler.rs`).
 
-use crate::support::canisters::{install_universal, number, numbers, run, slot};
+use crate::support::canisters::{
+    install, install_universal, number, numbers, run, slot, universal_exporting,
+};
 use crate::support::engine;
 use crate::support::management::OfCanister;
-use crate::support::script::{Call, echo, script};
+use crate::support::script::{Call, Hook, echo, script};
 use crate::support::wait::{answer, rounds_until_answered, submit, until};
 use candid::Principal;
 
@@ -32,6 +34,37 @@ fn random_bytes_are_those_of_the_next_round() {
     let canister = install_universal(&pic);
     let message = submit(&pic, canister, script().call(Call::management("raw_rand", ())));
     assert_eq!(rounds_until_answered(&pic, &message), 4);
+}
+
+/// Code, `initialize_inner_round`: a canister begins a round with its timer, its heartbeat or its messages, in turn, as
+/// far as it has any; with its messages there is neither timer nor heartbeat.
+#[test]
+fn a_canister_with_messages_leaves_out_heartbeats_and_others_none() {
+    const ROUNDS: u64 = 12;
+    // A timer that is due every round is a third besides heartbeats and messages.
+    for (has_timer, beats_beside_messages) in [(false, ROUNDS / 2), (true, ROUNDS * 2 / 3)] {
+        let pic = engine::pic();
+        let arm = || if has_timer { script().int(1).set_timer().forget() } else { script() };
+        let init = script()
+            .hook(Hook::Heartbeat, script().bump(0))
+            .hook(Hook::GlobalTimer, script().bump(2).then(arm()))
+            .then(arm());
+        let canister = install(&pic, &universal_exporting(&["canister_heartbeat"]), &init.bytes());
+        let beats = |with_messages: bool| {
+            let before = [0, 2].map(|number| slot(&pic, canister, number));
+            for _ in 0..ROUNDS {
+                if with_messages {
+                    submit(&pic, canister, script().bump(1).reply());
+                }
+                pic.tick();
+            }
+            [0, 2].map(|number| slot(&pic, canister, number) - before[usize::from(number == 2)])
+        };
+        let timers = |beats: u64| if has_timer { beats } else { 0 };
+        assert_eq!(beats(false), [ROUNDS, timers(ROUNDS)]);
+        assert_eq!(beats(true), [beats_beside_messages, timers(beats_beside_messages)]);
+        assert_eq!(slot(&pic, canister, 1), ROUNDS, "no message is left out");
+    }
 }
 
 /// Code, `inner_round`: "Induct messages on the same subnet" after every iteration.

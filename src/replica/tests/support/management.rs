@@ -63,12 +63,13 @@ pub(crate) struct UpgradeFlags {
 pub(crate) const UPGRADE_SKIPPING_PRE_UPGRADE: Mode =
     Mode::Upgrade(Some(UpgradeFlags { skip_pre_upgrade: Some(true) }));
 
+/// The argument of `install_code`.
 #[derive(CandidType, Deserialize)]
-struct InstallCode {
-    mode: Mode,
-    canister_id: Principal,
-    wasm_module: Vec<u8>,
-    arg: Vec<u8>,
+pub(crate) struct InstallCode {
+    pub(crate) mode: Mode,
+    pub(crate) canister_id: Principal,
+    pub(crate) wasm_module: Vec<u8>,
+    pub(crate) arg: Vec<u8>,
 }
 
 /// `install_code` by ingress of `sender`.
@@ -271,6 +272,7 @@ pub(crate) struct Metadata {
     pub(crate) stable_memory_size: u64,
     pub(crate) certified_data: Vec<u8>,
     pub(crate) global_timer: Option<Timer>,
+    pub(crate) on_low_wasm_memory_hook_status: Option<LowMemoryHook>,
 }
 
 /// The argument of `upload_canister_snapshot_metadata`.

@@ -21,6 +21,7 @@ pub(crate) enum Hook {
     GlobalTimer = 1,
     Heartbeat = 2,
     InspectMessage = 3,
+    LowWasmMemory = 4,
 }
 
 /// The empty script.
