@@ -251,7 +251,7 @@ fn act(act: Act, whose: Whose, position: usize, world: &mut World, coordinator: 
     let is_fenced = world.canisters.get(&id).is_some_and(|it| it.fence != FenceView::Open);
     let is_done = act.on(world, id);
     if is_done && act == Act::Reinstall {
-        match whose == Whose::Target || is_fenced && copy.is_some() {
+        match whose == Whose::Target || is_fenced && copy.is_some() || world.others.took(id) {
             true => {
                 world.others.taken.entry(id).or_insert(world.now_nanos);
                 world.others.taken_fenced.extend(is_fenced.then_some(id));
