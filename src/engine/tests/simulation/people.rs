@@ -251,13 +251,18 @@ fn act(act: Act, whose: Whose, position: usize, world: &mut World, coordinator: 
     let is_fenced = world.canisters.get(&id).is_some_and(|it| it.fence != FenceView::Open);
     let is_done = act.on(world, id);
     if is_done && act == Act::Reinstall {
-        match whose == Whose::Target || is_fenced && copy.is_some() || world.others.took(id) {
+        let has_copy = is_fenced && copy.is_some() || world.others.last_copies.contains_key(&id);
+        match whose == Whose::Target || has_copy {
             true => {
                 world.others.taken.entry(id).or_insert(world.now_nanos);
                 world.others.taken_fenced.extend(is_fenced.then_some(id));
             }
             // Nobody has a copy: its users begin anew there.
-            false => world.forget(id),
+            false => {
+                world.others.taken.remove(&id);
+                world.others.taken_fenced.remove(&id);
+                world.forget(id);
+            }
         }
     }
     if let Some(copy) = copy.filter(|_| is_done && world.others.took_fenced(id)) {
