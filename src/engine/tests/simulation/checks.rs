@@ -25,8 +25,9 @@ pub(crate) fn always(world: &World, coordinator: &Coordinator) {
             .any(|number| Some(world.routes[&index(number)][&position]) == job.target());
         let is_target_open =
             target.is_some_and(|it| it.accepts_writes() && (it.activated.is_some() || is_routed));
-        let is_emptied = job.target().is_some_and(|id| world.others.took(id));
-        assert!(!(is_source_open && is_target_open) || is_emptied, "promise 1: single writer: {job:?}");
+        // What somebody took, and whoever installed it anew, is no part of that.
+        let is_anew = job.target().into_iter().chain([user.source]).any(|id| world.others.took(id));
+        assert!(!(is_source_open && is_target_open) || is_anew, "promise 1: single writer: {job:?}");
         // Nor could a source be opened beside a target that serves: it has moved, whatever was tried since.
         let fence = source.filter(|it| it.has_kit()).map(|it| it.fence);
         // One that somebody stopped when it was to be told is closed all the same; one that somebody emptied has no state.
