@@ -14,6 +14,7 @@ mod idioms;
 mod layouts;
 mod metadata;
 mod money;
+mod mutants;
 mod others;
 mod pace;
 mod payouts;
