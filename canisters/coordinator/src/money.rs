@@ -288,18 +288,24 @@ impl Account {
 }
 
 /// Whether what a plan gives a fresh canister pays for so many cycles that its installation prepays, and for a state of so many
-/// pages: it asks for each byte of that, and pays for the answer, where nothing can be compressed.
+/// pages: it asks for each byte of that, and pays for the answer, where nothing can be compressed. One by vessel is upgraded to its
+/// module after that; with the kit what the installation prepaid is back by then.
 ///
 /// # Errors
 /// What it takes.
 pub(crate) fn check_target(
     per_target: Option<u128>,
     prepaid_cycles: u128,
-    used_pages: u64,
+    (used_pages, is_by_vessel): (u64, bool),
     prices: Prices,
 ) -> Result<(), String> {
     let bytes = u128::from(used_pages).saturating_mul(PAGE_BYTES.into());
-    let needed = prepaid_cycles.saturating_add(prices.byte.saturating_mul(bytes));
+    let pulled_cycles = prices.byte.saturating_mul(bytes);
+    let needed = match is_by_vessel {
+        true => prepaid_cycles.saturating_add(pulled_cycles),
+        // Its own messages and the reply's prepay while it pulls.
+        false => prepaid_cycles.max(pulled_cycles.saturating_add(2 * prices.waiting)),
+    };
     match per_target {
         Some(given) if given < needed => Err(format!(
             "cycles_per_target is {given} and must be {needed} at least for {used_pages} pages of state on this subnet"
@@ -315,7 +321,8 @@ pub(crate) fn affordable(job: &Job, outcome: Outcome) -> Outcome {
         Some((prepaid, used_pages)) if per_target.is_some() => {
             let prices = Prices::now();
             let prepaid_cycles = prepaid.unwrap_or(prices.here(Limits::UPGRADE_PREPAID_CYCLES));
-            match check_target(per_target, prepaid_cycles, used_pages, prices) {
+            let state = (used_pages, job.plan().strategy.is_by_vessel());
+            match check_target(per_target, prepaid_cycles, state, prices) {
                 Ok(()) => outcome,
                 Err(why) => Outcome::Refused(Reason::new(ReasonCode::OutOfCycles, why)),
             }

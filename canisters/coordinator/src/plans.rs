@@ -65,7 +65,7 @@ pub(crate) fn check_means(plan: &Plan) -> Result<(), String> {
     if plan.max_cycles < least {
         return Err(format!("max_cycles is {} and must be {least} at least", plan.max_cycles));
     }
-    money::check_target(plan.per_target(), prices.here(LEAST_TARGET), 0, prices)?;
+    money::check_target(plan.per_target(), prices.here(LEAST_TARGET), (0, false), prices)?;
     let needed = money::needed(plan.per_target(), plan.max_in_flight, prices);
     let liquid = ic_cdk::api::canister_liquid_cycle_balance();
     match liquid >= needed {

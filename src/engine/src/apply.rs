@@ -521,6 +521,10 @@ fn undone(job: &mut Job, now_nanos: TimeNanos) {
     let is_asked = undo.last() == Some(&Undo::Ask);
     if is_asked {
         undo.pop();
+        // Where nothing else is left to be undone it is asked all the same.
+        if undo.is_empty() {
+            undo.push(Undo::StartSource);
+        }
     }
     if undo.is_empty() {
         enter(job, State::RolledBack { reason }, now_nanos);

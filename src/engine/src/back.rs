@@ -101,7 +101,7 @@ fn load_saved(job: &Job) -> Option<Rules> {
                 Value::Gone => return Ok(Verdict::Happened),
                 other => return wrong(other),
             };
-            if let Some(what) = view.emptied.as_ref().filter(|_| job.target.is_some()) {
+            if let Some(what) = view.emptied.as_ref().filter(|_| target_may_hold(job)) {
                 return Ok(Verdict::Follow(keep_copies(job, what)));
             }
             if let Some(what) = &view.acted {
@@ -187,8 +187,9 @@ fn keep_copies(job: &mut Job, what: &str) -> Next {
     if !undo.iter().any(|it| matches!(it, Undo::SwapBack { .. })) {
         job.target = None;
     }
-    let swaps = undo.iter().copied().filter(|it| matches!(it, Undo::SwapBack { .. }));
-    let undo = swaps.chain([Undo::StartSource]).collect();
+    // Whoever loads a snapshot from within the fence brings that back.
+    let is_kept = |it: &Undo| matches!(it, Undo::SwapBack { .. } | Undo::ThawSource);
+    let undo = undo.iter().copied().filter(is_kept).chain([Undo::StartSource]).collect();
     Next::Park { reason: reason.clone(), resume: State::RollingBack { reason, undo } }
 }
 
@@ -214,7 +215,7 @@ fn start_source(job: &Job) -> Rules {
     rules.look(when, looked, |job, value| match value {
         Value::Canister(view) => {
             if let Some(what) = view.emptied.as_ref().filter(|_| has_copies(job)) {
-                if job.target.is_some() {
+                if target_may_hold(job) {
                     return Ok(Verdict::Follow(keep_copies(job, what)));
                 }
                 leave_to_others(job, what, true);
@@ -224,6 +225,11 @@ fn start_source(job: &Job) -> Rules {
         Value::Gone => Ok(source_gone(job)),
         other => wrong(other),
     })
+}
+
+/// Whether the target may hold what the source held: one by vessel pulls what was sealed.
+fn target_may_hold(job: &Job) -> bool {
+    job.target.is_some() && job.held.as_ref().is_none_or(|held| held.root.is_some())
 }
 
 /// Whether a copy of what the source held is still to be cleared away.
@@ -252,6 +258,8 @@ fn thaw_source(job: &Job) -> Rules {
         ReasonCode::HeldByOther => Some(Next::Undone),
         // It was never closed, and whatever somebody put there has none.
         ReasonCode::NoKit if job.times.fenced_nanos.is_none() => Some(Next::Undone),
+        // An operator wants it as it stands.
+        ReasonCode::NoKit if !has_copies(job) => Some(Next::Undone),
         // It never answers again.
         ReasonCode::Gone | ReasonCode::NoKit => Some(ask_for_target(job, code)),
         _ => None,
@@ -260,7 +268,7 @@ fn thaw_source(job: &Job) -> Rules {
     let Some(since_nanos) = job.times.fenced_nanos else { return rules };
     // Whoever installed it anew since took what the target may hold, and with it the fence.
     rules.look(When::First, Effect::Look { canister: source, since_nanos }, |job, value| match value {
-        Value::Canister(view) => Ok(match view.emptied.as_ref().filter(|_| job.target.is_some()) {
+        Value::Canister(view) => Ok(match view.emptied.as_ref().filter(|_| has_copies(job)) {
             Some(what) => Verdict::Follow(keep_copies(job, what)),
             None => Verdict::NotYet,
         }),
@@ -500,7 +508,7 @@ fn still_ours(job: &Job, view: &CanisterView) -> Result<(), String> {
     let dressed_version = job.target_left.as_ref().and_then(|left| left.version);
     let ran = dressed_version.zip(view.version).is_some_and(|(dressed, now)| dressed != now);
     match is_dressed && (ran || view.run_state != RunState::Stopped) {
-        true => Err("was started by somebody".to_owned()),
+        true => Err("was started by somebody, or has other settings".to_owned()),
         false => Ok(()),
     }
 }

@@ -1,7 +1,7 @@
 //! How often, how long, how much.
 
 use crate::{
-    Attempt, Job, JobId, PlanEssentials, Reason, ReasonCode, RevertState, State, Strategy, TimeNanos,
+    Job, JobId, PlanEssentials, Reason, ReasonCode, RevertState, Stage, State, Strategy, TimeNanos,
     VesselState,
 };
 
@@ -24,9 +24,10 @@ pub struct Limits {
     pub max_slices: u32,
     /// Wait after the first try that failed; it doubles with each.
     pub backoff_base_nanos: u64,
-    /// Longest wait between two tries, in the first two hours.
+    /// Longest wait between two tries.
     pub backoff_cap_nanos: u64,
-    /// Longest wait between two tries after that: somebody has to mend what it waits for, and each try costs.
+    /// Longest wait between two tries after that on a way back whose users are served: somebody has to mend what it waits for, and
+    /// each try costs.
     pub backoff_last_nanos: u64,
     /// Longest time from the first try of a step before the commit point to its progress.
     pub step_deadline_nanos: u64,
@@ -140,18 +141,23 @@ impl Limits {
     }
 
     /// When the next try may start: at once for the first one, later with each that failed.
-    pub(crate) fn not_before_nanos(&self, job: JobId, attempt: &Attempt) -> TimeNanos {
-        if attempt.waits() == 0 {
+    pub(crate) fn not_before_nanos(&self, job: &Job) -> TimeNanos {
+        let waits = job.attempt.waits();
+        if waits == 0 {
             return 0;
         }
-        attempt.last_nanos.saturating_add(self.backoff_nanos(job, attempt.waits()))
+        let is_patient = job.state.stage() == Stage::RollingBack && !job.keeps_users();
+        let cap_nanos = match is_patient && waits > MANY_WAITS {
+            true => self.backoff_last_nanos,
+            false => self.backoff_cap_nanos,
+        };
+        job.attempt.last_nanos.saturating_add(self.backoff_nanos(job.id, waits, cap_nanos))
     }
 
     /// Doubles with each try up to the cap, less up to a quarter so that jobs that failed together don't come
     /// back together. The same for the same job and try.
-    fn backoff_nanos(&self, job: JobId, tries: u32) -> u64 {
+    fn backoff_nanos(&self, job: JobId, tries: u32, cap_nanos: u64) -> u64 {
         let factor = 1_u64.checked_shl(tries.saturating_sub(1)).unwrap_or(u64::MAX);
-        let cap_nanos = if tries > MANY_WAITS { self.backoff_last_nanos } else { self.backoff_cap_nanos };
         let full_nanos = self.backoff_base_nanos.saturating_mul(factor).min(cap_nanos);
         let spread_nanos = full_nanos / 4;
         full_nanos - mix(job ^ (u64::from(tries) << 32)) % spread_nanos.saturating_add(1)
@@ -185,13 +191,16 @@ mod tests {
         for job in 1..200 {
             let mut last_nanos = 0;
             for tries in 1..100 {
-                let wait_nanos = limits.backoff_nanos(job, tries);
-                let is_late = tries > MANY_WAITS;
-                let cap_nanos = if is_late { limits.backoff_last_nanos } else { limits.backoff_cap_nanos };
+                let cap_nanos = limits.backoff_cap_nanos;
+                let wait_nanos = limits.backoff_nanos(job, tries, cap_nanos);
                 assert!(wait_nanos <= cap_nanos);
                 assert!(wait_nanos >= limits.backoff_base_nanos / 4 * 3);
                 assert!(wait_nanos >= last_nanos / 4 * 3, "job {job}, try {tries}");
-                assert_eq!(wait_nanos, limits.backoff_nanos(job, tries), "the same job waits the same time");
+                assert_eq!(
+                    wait_nanos,
+                    limits.backoff_nanos(job, tries, cap_nanos),
+                    "the same job waits the same time"
+                );
                 last_nanos = wait_nanos;
             }
         }
@@ -200,7 +209,7 @@ mod tests {
     #[test]
     fn jobs_that_fail_together_come_back_at_different_times() {
         let limits = Limits::default();
-        let mut waits: Vec<_> = (1..100).map(|job| limits.backoff_nanos(job, 3)).collect();
+        let mut waits: Vec<_> = (1..100).map(|job| limits.backoff_nanos(job, 3, u64::MAX)).collect();
         waits.sort_unstable();
         waits.dedup();
         assert!(waits.len() > 90);
@@ -240,6 +249,6 @@ mod tests {
     #[test]
     fn a_back_off_of_nothing_waits_for_nothing() {
         let limits = Limits { backoff_base_nanos: 0, ..Limits::default() };
-        assert_eq!(limits.backoff_nanos(1, 1), 0);
+        assert_eq!(limits.backoff_nanos(1, 1, u64::MAX), 0);
     }
 }

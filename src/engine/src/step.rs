@@ -72,7 +72,7 @@ pub fn next_step(job: &Job, now_nanos: TimeNanos, limits: &Limits) -> Step {
         if let Some(reason) = limit_reached(job, now_nanos, limits) {
             return Step::Record(Event::GaveUp { reason });
         }
-        let until_nanos = limits.not_before_nanos(job.id, &job.attempt);
+        let until_nanos = limits.not_before_nanos(job);
         if now_nanos < until_nanos {
             return Step::Wait { until_nanos };
         }

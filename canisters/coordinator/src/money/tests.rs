@@ -175,21 +175,28 @@ fn what_a_plan_gives_a_target_must_pay_for_its_module_and_for_each_byte_of_its_s
     const PREPAID: u128 = Limits::UPGRADE_PREPAID_CYCLES;
     // 1 MiB is 16 pages.
     let needed = PREPAID + 1_048_576 * 1_000;
-    assert_eq!(check_target(Some(needed), PREPAID, 16, PRICES), Ok(()));
-    let refusal = check_target(Some(needed - 1), PREPAID, 16, PRICES).expect_err("a cycle is missing");
+    assert_eq!(check_target(Some(needed), PREPAID, (16, true), PRICES), Ok(()));
+    let refusal =
+        check_target(Some(needed - 1), PREPAID, (16, true), PRICES).expect_err("a cycle is missing");
     assert!(refusal.contains(&needed.to_string()) && refusal.contains("cycles_per_target"), "{refusal}");
     let larger = Prices { byte: 2_615, ..PRICES };
     assert!(
-        check_target(Some(needed), larger.here(PREPAID), 16, larger).is_err(),
+        check_target(Some(needed), larger.here(PREPAID), (16, true), larger).is_err(),
         "a subnet with more nodes"
     );
     assert!(
-        check_target(Some(needed), 2 * PREPAID, 16, PRICES).is_err(),
+        check_target(Some(needed), 2 * PREPAID, (16, true), PRICES).is_err(),
         "a module that prepays twice as much"
     );
-    assert!(check_target(Some(350_000_000_000), PREPAID, 16_384, PRICES).is_err(), "1 GiB");
-    assert_eq!(check_target(None, PREPAID, 16_384, PRICES), Ok(()), "none is created");
-    assert!(check_target(Some(u128::MAX - 1), u128::MAX, u64::MAX, PRICES).is_err(), "nothing overflows");
+    assert!(check_target(Some(350_000_000_000), PREPAID, (16_384, true), PRICES).is_err(), "1 GiB");
+    assert_eq!(check_target(None, PREPAID, (16_384, true), PRICES), Ok(()), "none is created");
+    // With the kit what the installation prepaid is back when the target pulls: 160 MiB cost 168 B.
+    assert_eq!(check_target(Some(350_000_000_000), PREPAID, (2_560, false), PRICES), Ok(()));
+    assert!(check_target(Some(350_000_000_000), PREPAID, (16_384, false), PRICES).is_err(), "1 GiB");
+    assert!(
+        check_target(Some(u128::MAX - 1), u128::MAX, (u64::MAX, true), PRICES).is_err(),
+        "nothing overflows"
+    );
 }
 
 #[test]

@@ -370,6 +370,14 @@ pub(crate) fn raising(job: &Job, root: Digest, seconds: u64, reason: Option<Reas
         .refused(move |_, code| over(code, root))
 }
 
+/// A look at the source: what somebody did to one with the kit before it was fenced is what was moved.
+pub(super) fn look_since_fence(job: &Job) -> Effect {
+    match job.times.fenced_nanos.filter(|_| job.held.is_none()) {
+        Some(since_nanos) => Effect::Look { canister: job.source, since_nanos },
+        None => crate::vessel::look(job.source_left.as_ref(), job.source),
+    }
+}
+
 /// The source becomes a tombstone: a module without stable memory that answers where the state went.
 pub(crate) fn entombing(job: &Job, root: Digest) -> Option<Rules> {
     let source = job.source;
@@ -377,7 +385,7 @@ pub(crate) fn entombing(job: &Job, root: Digest) -> Option<Rules> {
     let effect = Effect::Install { canister: source, role: ModuleRole::Tombstone, module_hash };
     // A source by vessel runs that module already, with the state below it: what is emptied has no memory.
     let runs_it = job.source_left.as_ref().is_some_and(|left| left.module == Some(module_hash));
-    let look = crate::vessel::look(job.source_left.as_ref(), source);
+    let look = look_since_fence(job);
     let rules = Rules::call(effect)
         .then(move |_| State::Done { root })
         .refused(move |_, code| over(code, root))

@@ -2,14 +2,14 @@
 //! step a look finds it as the one before left it; what somebody put into it meanwhile is theirs, and it stays.
 
 use super::checks::snapshots;
-use super::end::{may_go, over};
+use super::end::{look_since_fence, may_go, over};
 use crate::rules::{Next, Rules, Verdict, When, happened, wrong};
 use crate::{CanisterView, Digest, Effect, Job, Reason, ReasonCode, RunState, State, Value};
 
 /// The source is stopped, and others will have its id: its code, its state and its logs go.
 pub(crate) fn emptying(job: &Job, root: Digest) -> Rules {
     let source = job.source;
-    let look = crate::vessel::look(job.source_left.as_ref(), source);
+    let look = look_since_fence(job);
     Rules::call(Effect::Uninstall { canister: source })
         .then(move |_| State::Clearing { root })
         .refused(move |_, code| over(code, root))

@@ -92,9 +92,8 @@ fn needed_cycles(job: &Job, view: &CanisterView) -> u128 {
         true => 0,
         false => u128::from(job.counters.used_pages) * PAGE_BYTES,
     };
-    // A subnet with more nodes asks for more of everything.
-    let poured_cycles = (poured_bytes * POURED_BYTE_CYCLES).saturating_mul(prepaid_cycles / 1_000_000)
-        / (Limits::UPGRADE_PREPAID_CYCLES / 1_000_000);
+    // At least: on a subnet with more nodes it is more.
+    let poured_cycles = poured_bytes * POURED_BYTE_CYCLES;
     freezing_cycles
         .saturating_add(Limits::REPACK_CYCLES)
         .saturating_add(poured_cycles)

@@ -610,3 +610,29 @@ fn a_job_whose_canister_was_deleted_before_it_served_can_be_left() {
     run.record(Event::Skipped);
     assert!(run.job.state().is_ended(), "{:?}", run.job);
 }
+
+/// Somebody uninstalls a canister that a job holds: the snapshot from before is the last copy.
+#[test]
+fn a_repacked_canister_that_was_emptied_leaves_its_snapshot_and_asks_an_operator() {
+    for name in ["saved", "undressing", "halted", "dressing"] {
+        let mut run = Run::new(REPACK, Trouble::Nothing, 7);
+        let mut is_done = false;
+        run.run_beside(
+            &mut |run| {
+                let is_there =
+                    run.job.state().name() == name && run.job.held().is_some_and(|it| it.saved.is_some());
+                if is_there && !std::mem::replace(&mut is_done, true) {
+                    Whose::Source.act(Act::Empty, run);
+                }
+            },
+            &mut healthy,
+        );
+        assert!(is_done, "{name} is a state of a repack");
+        assert!(run.job.state().is_parked(), "{name}: somebody looks: {:?}", run.job);
+        assert_eq!(run.reason().map(|reason| reason.code()), Some(ReasonCode::OthersActed), "{name}");
+        run.mend();
+        assert_eq!(run.job.state().name(), "rolled back", "{name}: {:?}", run.job);
+        assert!(run.world.holds_copy(), "{name}: no retry takes the last copy: {:?}", run.job);
+        assert!(run.job.explanation().is_some_and(|why| why.contains("snapshot")), "{name}: {:?}", run.job);
+    }
+}
