@@ -165,7 +165,7 @@ fn leave_to_others(job: &mut Job, what: &str, is_emptied: bool) -> Next {
 }
 
 /// The snapshot from before, for people.
-fn saved(job: &Job) -> String {
+pub(crate) fn saved(job: &Job) -> String {
     job.held.as_ref().and_then(|held| held.saved.as_ref()).map(|id| hex(&id.0)).unwrap_or_default()
 }
 

@@ -9,7 +9,7 @@ const SECOND_NANOS: u64 = 1_000_000_000;
 /// Tries of what others have to mend that are made every two minutes: those of two hours.
 const MANY_WAITS: u32 = 60;
 /// Bytes of a page of stable memory.
-const PAGE_BYTES: u64 = 65_536;
+pub(crate) const PAGE_BYTES: u64 = 65_536;
 
 /// Limits of every job. They decide, but don't change a job: a journal replays under any limits.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use candid::Principal;
 
 use super::{Held, Sought};
 use crate::left::module_as_left;
+use crate::limits::PAGE_BYTES;
 use crate::relocate::{controlled_as_given, planned, running, settings_fit, snapshots};
 use crate::rules::{Verdict, wrong};
 use crate::{
@@ -76,8 +77,6 @@ fn room(job: &Job, view: &CanisterView) -> Result<(), Reason> {
 
 /// Cycles that a vessel spends for each byte that it pours, on 13 nodes, with room: measured 1,056 to 1,060 (facts.md).
 const POURED_BYTE_CYCLES: u128 = 1_100;
-/// Bytes of a page of stable memory.
-const PAGE_BYTES: u128 = 65_536;
 
 /// Cycles that a source needs for two snapshots, each as large as itself, on top of what freezes it: what the
 /// calls charge, what an upgrade prepays, what a repack pours as far as that is known, and a frozen-below balance that
@@ -90,7 +89,7 @@ fn needed_cycles(job: &Job, view: &CanisterView) -> u128 {
         job.held.as_ref().map_or(0, |held| held.prepaid_cycles).max(Limits::UPGRADE_PREPAID_CYCLES);
     let poured_bytes = match job.plan.strategy.has_target() {
         true => 0,
-        false => u128::from(job.counters.used_pages) * PAGE_BYTES,
+        false => u128::from(job.counters.used_pages) * u128::from(PAGE_BYTES),
     };
     // At least: on a subnet with more nodes it is more.
     let poured_cycles = poured_bytes * POURED_BYTE_CYCLES;

@@ -1,7 +1,8 @@
 //! The canister serves. Is all well? Then nothing of the job is left in it.
 
 use super::{VesselState as At, kept_until, look};
-use crate::left::{hex, module_as_left, run_state_is};
+use crate::back::saved;
+use crate::left::{module_as_left, run_state_is};
 use crate::relocate::end::{drained_next, kept};
 use crate::rules::{Next, Rules, Verdict, When, wrong};
 use crate::{CanisterView, Digest, Effect, Job, Reason, ReasonCode, RunState, State, TimeNanos, Value};
@@ -114,9 +115,7 @@ fn was_taken(job: &Job, view: &CanisterView) -> bool {
 /// It is in the snapshot from before, which no retry deletes.
 fn last_copy(job: &Job, view: &CanisterView) -> Reason {
     let what = view.emptied.as_deref().unwrap_or("it has fewer pages than it had in use");
-    let saved =
-        job.held.as_ref().and_then(|held| held.saved.as_ref()).map(|id| hex(&id.0)).unwrap_or_default();
-    let detail = format!("{what}: snapshot {saved} is from before, and a skip leaves it");
+    let detail = format!("{what}: snapshot {} is from before, and a skip leaves it", saved(job));
     Reason::new(ReasonCode::OthersActed, detail)
 }
 
