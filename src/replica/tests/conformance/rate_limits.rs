@@ -3,15 +3,15 @@
 //! taken it to 0. On by default, off by `IcpConfig::canister_execution_rate_limiting`. Error codes: IC0209, IC0210, and
 //! IC0504 for chunks.
 
-use candid::{CandidType, Principal};
+use candid::Principal;
 use pocket_ic::common::rest::{IcpConfig, IcpConfigFlag};
 use pocket_ic::{ErrorCode, PocketIc, RejectCode, RejectResponse};
 
 use crate::support::canisters::{OWNER, assert_rejected, install, install_universal, run, slot, wat};
 use crate::support::engine;
 use crate::support::management::{
-    Mode, OfCanister, OfSnapshot, Place, Snapshot, SnapshotId, UploadMetadata, decode, install_code, manage,
-    upload_metadata, upload_snapshot_data,
+    Mode, OfCanister, OfSnapshot, Place, Snapshot, SnapshotId, UploadData, UploadMetadata, decode,
+    install_code, manage, upload_metadata, upload_snapshot_data,
 };
 use crate::support::script::{Call, script};
 use crate::support::wait::{rounds_until_answered, submit, until};
@@ -107,13 +107,6 @@ fn the_metadata_of_a_large_snapshot_count_nothing() {
 /// Code, `write_snapshot_data`: `heap_delta_debit += bytes_written`.
 #[test]
 fn slices_of_a_snapshot_count_their_bytes() {
-    #[derive(CandidType)]
-    struct Upload {
-        canister_id: Principal,
-        snapshot_id: Vec<u8>,
-        kind: Place,
-        chunk: Vec<u8>,
-    }
     /// Bytes of a slice: ten are more than 75 MiB.
     const SLICE: usize = 8 << 20;
     let pic = engine::pic();
@@ -122,7 +115,7 @@ fn slices_of_a_snapshot_count_their_bytes() {
     let metadata = UploadMetadata::new(canister, 8, 1 << 30);
     let SnapshotId { snapshot_id } = decode(&upload_metadata(&pic, OWNER, &metadata).expect("it is made"));
     let kind = Place::StableMemory { offset: 0 };
-    let args = Upload { canister_id: canister, snapshot_id, kind, chunk: vec![0; SLICE] };
+    let args = UploadData { canister_id: canister, snapshot_id, kind, chunk: vec![0; SLICE] };
     let arg = candid::encode_one(&args).expect("arguments encode");
     let zeros =
         arg.windows(SLICE).position(|window| window.iter().all(|byte| *byte == 0)).expect("the chunk");

@@ -13,7 +13,8 @@ use crate::support::canisters::{
 use crate::support::engine;
 use crate::support::management::{
     Global, LowMemoryHook, Metadata, OfCanister, OfSnapshot, Place, Slice, Snapshot, SnapshotId, Source,
-    Timer, UploadMetadata, decode, manage, read_snapshot_data, status, upload_metadata, upload_snapshot_data,
+    Timer, UploadData, UploadMetadata, decode, manage, read_snapshot_data, status, upload_metadata,
+    upload_snapshot_data,
 };
 use crate::support::script::{Call, Hook, Script, script};
 use crate::support::wait::until;
@@ -647,19 +648,13 @@ fn an_uploaded_snapshot_is_written_after_it_was_loaded() {
 /// subnet uploads what a message carries.
 #[test]
 fn a_canister_uploads_more_than_a_slice_at_once() {
-    #[derive(CandidType)]
-    struct Upload {
-        canister_id: Principal,
-        snapshot_id: Vec<u8>,
-        kind: Place,
-        chunk: Vec<u8>,
-    }
     let pic = engine::pic();
     let (canister, hand) = (install_universal(&pic), install_universal(&pic));
     pic.set_controllers(canister, Some(OWNER), vec![OWNER, hand]).expect("the controller may");
     let snapshot_id = upload(&pic, &UploadMetadata::new(canister, 8, 64 * PAGE));
     let chunk = vec![0; 3 << 20];
-    let args = Upload { canister_id: canister, snapshot_id, kind: Place::StableMemory { offset: 0 }, chunk };
+    let args =
+        UploadData { canister_id: canister, snapshot_id, kind: Place::StableMemory { offset: 0 }, chunk };
     let arg = candid::encode_one(&args).expect("arguments encode");
     // More than a message by ingress carries: the script is short, and the canister adds the zeros.
     let zeros =

@@ -197,12 +197,13 @@ pub(crate) enum Place {
     WasmChunk,
 }
 
+/// A chunk of a snapshot.
 #[derive(CandidType, Deserialize)]
-struct UploadData {
-    canister_id: Principal,
-    snapshot_id: Vec<u8>,
-    kind: Place,
-    chunk: Vec<u8>,
+pub(crate) struct UploadData {
+    pub(crate) canister_id: Principal,
+    pub(crate) snapshot_id: Vec<u8>,
+    pub(crate) kind: Place,
+    pub(crate) chunk: Vec<u8>,
 }
 
 /// `upload_canister_snapshot_data` by ingress of `sender`.
